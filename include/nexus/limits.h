@@ -1,0 +1,61 @@
+/* Every bound of Nexus, in one place. A limit that a user can meet is named in the error he gets. */
+#ifndef NEXUS_LIMITS_H
+#define NEXUS_LIMITS_H
+
+/* Names and texts (bytes without the final zero). */
+#define NX_ID_MAX 64
+#define NX_NAME_MAX 128
+#define NX_REASON_TEXT_MAX 512
+
+/* DAG files. */
+#define NX_DAG_FILE_MAX (4 * 1024 * 1024)
+#define NX_DAG_TASKS_MAX 1000000
+#define NX_DAG_EDGES_MAX 8000000
+#define NX_DAG_PARAMS_MAX 256
+#define NX_DAG_ERRORS_MAX 200
+#define NX_YAML_DEPTH_MAX 64
+#define NX_DAGS_MAX 200000
+#define NX_FILES_MAX_BYTES (64 * 1024 * 1024)
+
+/* Expressions (Lua). */
+#define NX_EXPR_STEPS_MAX 100000
+#define NX_EXPR_MEMORY_MAX (1024 * 1024)
+
+/* Values between tasks. */
+#define NX_OUTPUTS_MAX (64 * 1024)             /* of one attempt */
+#define NX_CONTEXT_INLINE_MAX (64 * 1024)      /* referenced values inside a lease */
+#define NX_CONTEXT_MAX (16 * 1024 * 1024)      /* beyond: "use an artifact" */
+#define NX_PARAMS_MAX (64 * 1024)              /* of one run */
+
+/* Scheduling. */
+#define NX_RETRIES_MAX 1000
+#define NX_PRIORITY_MAX 1000000
+#define NX_POOLS_MAX 1000
+#define NX_RUNS_ACTIVE_MAX 1000000
+#define NX_LOST_LIMIT 3
+#define NX_LEASE_TTL_MS 20000
+#define NX_GRACE_MS 10000
+#define NX_LOST_AFTER_IPC_MS 8000
+#define NX_LOST_AFTER_TCP_MS 60000
+
+/* Dispatch. */
+#define NX_WORKERS_MAX 256
+#define NX_SLOTS_MAX 1024
+#define NX_PREFETCH_MAX 512
+#define NX_MESSAGE_MAX (256 * 1024)
+#define NX_RECEIVE_MAX (1024 * 1024)
+#define NX_REPORT_EVERY_MS 1000
+#define NX_LISTEN_MS 20000
+#define NX_INBOX_MAX 65536
+
+/* Logs. */
+#define NX_LOG_MAX (100ll * 1024 * 1024)
+#define NX_LOG_TAIL (64 * 1024)
+
+/* HTTP. */
+#define NX_HTTP_BODY_MAX (8 * 1024 * 1024)
+#define NX_HTTP_CONNECTIONS_MAX 1000
+#define NX_QUERY_MS 1000 /* a reader's query is interrupted after this */
+#define NX_PAGE_MAX 1000
+
+#endif

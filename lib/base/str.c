@@ -1,0 +1,261 @@
+#include "lib/base/str.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/must.h"
+
+bool str_copy(char *to, size_t size, const char *from)
+{
+    must(size > 0);
+    size_t n = strlen(from), fits = n < size ? n : size - 1;
+    memcpy(to, from, fits);
+    to[fits] = 0;
+    return fits == n;
+}
+
+bool str_eq(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+    return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool str_is_id(const char *s, bool dashes)
+{
+    if (!is_lower(s[0]))
+        return false;
+    size_t n = 1;
+    for (; s[n]; n++) {
+        if (n == 64)
+            return false;
+        if (!is_lower(s[n]) && !is_digit(s[n]) && s[n] != '_' && !(dashes && s[n] == '-'))
+            return false;
+    }
+    return true;
+}
+
+#define NEAREST_MAX 64
+
+/* Optimal string alignment distance of texts of at most NEAREST_MAX bytes. */
+static size_t distance(const char *a, size_t n, const char *b, size_t m)
+{
+    size_t rows[3][NEAREST_MAX + 1];
+    size_t *before = rows[0], *last = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= m; j++)
+        last[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best)
+                best = last[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            row[j] = best;
+        }
+        size_t *free_row = before;
+        before = last;
+        last = row;
+        row = free_row;
+    }
+    return last[m];
+}
+
+const char *str_nearest(const char *name, const char *const *candidates, size_t n)
+{
+    size_t len = strlen(name), best = len / 3 ? len / 3 : 1;
+    const char *found = NULL;
+    if (len > NEAREST_MAX)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t other = strlen(candidates[i]);
+        if (other > NEAREST_MAX)
+            continue;
+        size_t d = distance(name, len, candidates[i], other);
+        if (d < best || (d == best && !found)) {
+            best = d;
+            found = candidates[i];
+        }
+    }
+    return found;
+}
+
+static const struct {
+    const char *name;
+    int64_t ms;
+} duration_units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+
+#define DURATION_MAX_MS (36525ll * 86400000)
+
+static bool unit_ms(const char *s, size_t n, int64_t *ms)
+{
+    for (size_t i = 0; i < sizeof duration_units / sizeof *duration_units; i++) {
+        if (strlen(duration_units[i].name) == n && memcmp(duration_units[i].name, s, n) == 0) {
+            *ms = duration_units[i].ms;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool str_parse_duration(const char *s, int64_t *ms)
+{
+    double total = 0, value;
+    if (str_parse_double(s, &value)) {
+        total = value * 1000;
+    } else {
+        while (*s) {
+            char *end;
+            int64_t unit;
+            if (!is_digit(*s))
+                return false;
+            value = strtod(s, &end);
+            size_t n = 0;
+            while (is_lower(end[n]))
+                n++;
+            if (!unit_ms(end, n, &unit))
+                return false;
+            total += value * (double)unit;
+            s = end + n;
+        }
+    }
+    if (!(total >= 0 && total <= (double)DURATION_MAX_MS))
+        return false;
+    *ms = (int64_t)(total + 0.5);
+    return true;
+}
+
+char *str_format_duration(char *to, size_t size, int64_t ms)
+{
+    size_t n = 0;
+    must(size >= 32 && ms >= 0);
+    to[0] = 0;
+    for (size_t i = 0; i < sizeof duration_units / sizeof *duration_units; i++) {
+        int64_t count = ms / duration_units[i].ms;
+        if (count)
+            n += (size_t)snprintf(to + n, size - n, "%lld%s", (long long)count,
+                                  duration_units[i].name);
+        ms %= duration_units[i].ms;
+    }
+    if (!n)
+        str_copy(to, size, "0s");
+    return to;
+}
+
+bool str_parse_size(const char *s, int64_t *bytes)
+{
+    static const char letters[] = "KMGT";
+    char *end;
+    if (!is_digit(*s))
+        return false;
+    double value = strtod(s, &end);
+    while (*end == ' ')
+        end++;
+    const char *letter = *end ? strchr(letters, *end & ~0x20) : NULL;
+    if (letter) {
+        for (const char *p = letters; p <= letter; p++)
+            value *= 1024;
+        end++;
+        if (*end == 'i')
+            end++;
+    }
+    if (*end == 'B' || *end == 'b')
+        end++;
+    if (*end || !(value >= 0 && value < 9e18))
+        return false;
+    *bytes = (int64_t)value;
+    return true;
+}
+
+bool str_parse_int(const char *s, int64_t *v)
+{
+    char *end;
+    if (!is_digit(*s) && *s != '-' && *s != '+')
+        return false;
+    errno = 0;
+    long long parsed = strtoll(s, &end, 10);
+    if (errno || end == s || *end)
+        return false;
+    *v = parsed;
+    return true;
+}
+
+bool str_parse_double(const char *s, double *v)
+{
+    char *end;
+    if (!is_digit(*s) && *s != '-' && *s != '+' && *s != '.')
+        return false;
+    if (strpbrk(s, "xXnN"))
+        return false;
+    double parsed = strtod(s, &end);
+    if (end == s || *end || !isfinite(parsed))
+        return false;
+    *v = parsed;
+    return true;
+}
+
+/* Length of the sequence that begins with this byte, and its least code point; 0: none does. */
+static size_t utf8_length(unsigned char first, uint32_t *least, uint32_t *bits)
+{
+    if (first < 0x80)
+        return *least = 0, *bits = first, 1;
+    if (first >> 5 == 6)
+        return *least = 0x80, *bits = first & 0x1f, 2;
+    if (first >> 4 == 14)
+        return *least = 0x800, *bits = first & 0x0f, 3;
+    if (first >> 3 == 30)
+        return *least = 0x10000, *bits = first & 0x07, 4;
+    return 0;
+}
+
+bool str_is_utf8(const char *s, size_t n, size_t *bad)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t least = 0, code = 0;
+        size_t len = utf8_length((unsigned char)s[i], &least, &code);
+        bool ok = len > 0 && len <= n - i;
+        for (size_t j = 1; ok && j < len; j++) {
+            ok = ((unsigned char)s[i + j] & 0xc0) == 0x80;
+            code = code << 6 | ((unsigned char)s[i + j] & 0x3f);
+        }
+        if (!ok || code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+            if (bad)
+                *bad = i;
+            return false;
+        }
+        i += len;
+    }
+    return true;
+}
+
+bool str_glob(const char *pattern, const char *s, bool path)
+{
+    return fnmatch(pattern, s, path ? FNM_PATHNAME : 0) == 0;
+}
