@@ -1,0 +1,110 @@
+/* A DAG as the core sees it: immutable index arrays, shared by all runs of that version. Pure.
+ *
+ * A task is an index 0..n_tasks-1 in the order of the file. Edges are two packed arrays: up[] and
+ * down[] (CSR). Texts (ids, pools, queues) live in the graph's arena. */
+#ifndef SCHEDULER_GRAPH_GRAPH_H
+#define SCHEDULER_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "nexus/error.h"
+#include "nexus/states.h"
+
+enum graph_flag {
+    GRAPH_IF = 1,        /* has an `if`: ask before it runs */
+    GRAPH_FINALLY = 2,   /* runs when everything else of the run is final */
+    GRAPH_EXCLUSIVE = 4, /* two attempts never overlap */
+    GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
+    GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
+    GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
+    GRAPH_BACKOFF = 64   /* retry delays double */
+};
+
+/* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */
+struct graph_retry_on {
+    size_t n_exit_codes, n_codes;
+    const int *exit_codes;
+    const enum nx_code *codes;
+};
+
+/* What a worker must offer, and the pool it counts against. Tasks with equal needs share one. */
+struct graph_class {
+    const char *queue; /* "default" unless said */
+    const char *pool;  /* NULL: none */
+    uint32_t pool_slots;
+    uint32_t cpus_milli; /* 0: unsaid */
+    uint32_t gpus;
+    int64_t memory_bytes; /* 0: no limit */
+    bool script;
+};
+
+struct graph_task {
+    const char *id;
+    uint32_t up_first, n_up;
+    uint32_t down_first, n_down;
+    uint32_t path_length; /* tasks on the longest path from here to an end, itself included */
+    uint32_t class_index;
+    int32_t priority;
+    uint16_t flags; /* enum graph_flag */
+    uint16_t retries;
+    uint8_t rule;          /* enum nx_trigger_rule */
+    uint8_t jitter_percent; /* of a retry delay */
+    const struct graph_retry_on *retry_on; /* NULL: every failure that is not permanent */
+    int64_t retry_delay_ms, max_retry_delay_ms;
+    int64_t timeout_ms;       /* of an attempt; 0: none */
+    int64_t queue_timeout_ms; /* 0: none */
+};
+
+struct graph {
+    struct arena arena;
+    const char *dag_id;
+    uint32_t n_tasks, n_edges, n_classes;
+    uint32_t n_finally;
+    uint32_t max_active_runs; /* 0: no limit */
+    int64_t timeout_ms;       /* of a run; 0: none */
+    struct graph_task *tasks;
+    uint32_t *up, *down;
+    struct graph_class *classes;
+    uint32_t refs; /* how many runs and owners hold it; see graph_hold */
+};
+
+/* What graph_new is given for a task; texts and arrays are copied. */
+struct graph_task_def {
+    const char *id;
+    enum nx_trigger_rule rule;
+    unsigned flags; /* GRAPH_LEAF is computed */
+    const uint32_t *needs;
+    uint32_t n_needs;
+    struct graph_class needs_class;
+    int32_t priority;
+    uint16_t retries;
+    uint8_t jitter_percent;
+    const struct graph_retry_on *retry_on;
+    int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms;
+};
+
+/* Makes a graph with one hold. NX_E_INVALID on a cycle, whose tasks are named in order
+ * ("a -> b -> a"), on a self or doubled need, or on a finally task that an ordinary one needs. */
+bool graph_new(const char *dag_id, const struct graph_task_def *tasks, uint32_t n_tasks,
+               uint32_t max_active_runs, int64_t timeout_ms, struct graph **graph,
+               struct nx_err *err);
+struct graph *graph_hold(struct graph *graph);
+void graph_release(struct graph *graph); /* frees with the last hold; NULL is fine */
+
+/* The task with that id, or -1. */
+int64_t graph_find(const struct graph *graph, const char *id);
+
+static inline const uint32_t *graph_up(const struct graph *graph, uint32_t task)
+{
+    return graph->up + graph->tasks[task].up_first;
+}
+
+static inline const uint32_t *graph_down(const struct graph *graph, uint32_t task)
+{
+    return graph->down + graph->tasks[task].down_first;
+}
+
+#endif
