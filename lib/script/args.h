@@ -1,0 +1,41 @@
+/* Arguments against their description: operators' parameters and a DAG's params. The one place that
+ * knows what a value may be: used at load, at trigger time and when an attempt starts.
+ *
+ * An operator is an entry of the catalog: {name, version, summary, doc, flags[], params:[{name,
+ * type, required, default, min, max, unit, choices[], help, secret}], outputs:[{name, type, help}],
+ * example}. Types: bool int float string enum duration size time sql column table model strings
+ * list object any. A DAG's params are a list of the same descriptions; their types: string integer
+ * number boolean date time duration list object. */
+#ifndef LIB_SCRIPT_ARGS_H
+#define LIB_SCRIPT_ARGS_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "nexus/error.h"
+
+/* The operator of that name (borrowed), or NULL; *nearest (may be NULL) is then the nearest name.
+ */
+const json_t *catalog_find(const json_t *catalog, const char *name, const char **nearest);
+/* The description of an operator's parameter or output, likewise. */
+const json_t *catalog_param(const json_t *operator_entry, const char *name, const char **nearest);
+const json_t *catalog_output(const json_t *operator_entry, const char *name, const char **nearest);
+
+/* One value against one description: type, bounds, choices. *normal (may be NULL) gets a new
+ * reference: the value, with one string for `strings` as a list of one, an empty list for `object`
+ * as an empty object, an evaluated `sql` ({"sql", "values"}) as it is. The message does not name
+ * the parameter. */
+bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct nx_err *err);
+
+/* All arguments of an operator, evaluated: unknown and missing ones are errors, defaults are filled
+ * in, null counts as absent. *resolved: a new reference. */
+bool args_check(const json_t *operator_entry, const json_t *args, json_t **resolved,
+                struct nx_err *err);
+
+/* Params given at trigger time (an object, or NULL) against a DAG's params. Texts are read as the
+ * param's type ("60" for an integer), so that a command line can give them. Defaults are filled in;
+ * a param without default that is not required becomes null. All mistakes are in one message. */
+bool params_check(const json_t *params, const json_t *given, json_t **resolved, struct nx_err *err);
+
+#endif
