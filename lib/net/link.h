@@ -1,0 +1,63 @@
+/* The link between scheduler and workers: requests and replies over NNG (REQ/REP with contexts).
+ *
+ * The client asks, the server answers, possibly much later. A request whose connection is lost, or
+ * whose server starts again, is sent again by itself; so the server may see one twice. Functions
+ * given to this module run on NNG's threads: they copy or decode, post an event, and return.
+ * Messages are at most NX_MESSAGE_MAX bytes (asserted when sending); a peer that sends more than
+ * NX_RECEIVE_MAX loses its connection. */
+#ifndef LIB_NET_LINK_H
+#define LIB_NET_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nexus/error.h"
+
+/* ---- Server ---- */
+
+struct link_server;
+
+/* A request arrived on that context. It stays with the owner until link_reply or link_release, and
+ * no other arrives on the context before. `bytes` lives until the function returns. */
+typedef void link_on_request(void *arg, unsigned context, const void *bytes, size_t n);
+
+/* Listens on ipc:///path (mode 0600; a socket left by a dead process is replaced) or
+ * tcp://host:port (loopback only: without TLS nothing else). NX_E_BUSY when another listens there.
+ */
+bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
+                 struct link_server **server, struct nx_err *err);
+/* Answers the request of a context, from any thread (also inside on_request), once. A client that
+ * has gone is no error: it asks again. */
+void link_reply(struct link_server *server, unsigned context, const void *bytes, size_t n);
+/* Answers with an empty message. */
+void link_release(struct link_server *server, unsigned context);
+/* Port of a tcp listener (tcp://127.0.0.1:0 takes a free one); 0 for ipc. */
+unsigned link_port(const struct link_server *server);
+/* No on_request runs afterwards. Not inside on_request. NULL is fine. */
+void link_server_close(struct link_server *server);
+
+/* ---- Client ---- */
+
+struct link_client;
+
+/* The reply to the slot's request, or why there is none: NX_OK, NX_E_CANCELLED (link_cancel),
+ * NX_E_INTERNAL. The slot is free again: link_request may be called inside. `bytes` lives until
+ * the function returns. */
+typedef void link_on_reply(void *arg, unsigned slot, enum nx_code code, const void *bytes,
+                           size_t n);
+
+/* Dials in the background, again and again (after 10 ms, then up to 500 ms apart): the server need
+ * not be there yet. */
+bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
+               struct link_client **client, struct nx_err *err);
+/* Sends the request of a slot; one at a time per slot. on_reply is called once for it, on another
+ * thread, however long it takes (unless the client is closed first). */
+void link_request(struct link_client *client, unsigned slot, const void *bytes, size_t n);
+/* Gives the slot's request up; on_reply still comes, with NX_E_CANCELLED or the reply. */
+void link_cancel(struct link_client *client, unsigned slot);
+/* Whether a connection stands now. */
+bool link_connected(const struct link_client *client);
+/* No on_reply runs afterwards. Not inside on_reply. NULL is fine. */
+void link_client_close(struct link_client *client);
+
+#endif
