@@ -1,0 +1,107 @@
+/* The checked spec of a DAG: a YAML document whose every mistake was looked for, as plain values.
+ *
+ * A task's definition is the JSON text that nexus-task receives, the same for all runs:
+ *   {"id", "uses" | null, "run" | null, "shell" | null,
+ *    "with": {...}, "env": {"NAME": "text", ...},        both with their ${{ }} still in them
+ *    "timeout_ms" (0: none), "exclusive", "cpus" (null: unsaid), "memory_bytes" (0: no limit),
+ * "gpus", "files": ["report.sh", "sql/a.sql"],                relative, as they are laid out
+ *    "refs": ["split", "train"],                         tasks whose outputs its expressions name
+ *    "vars": bool, "secrets": bool}                      whether its expressions name them
+ * The env of DAG, defaults and task are merged in that order. */
+#ifndef SCHEDULER_DAG_SPEC_H
+#define SCHEDULER_DAG_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/map.h"
+#include "lib/text/problem.h"
+#include "nexus/error.h"
+#include "nexus/states.h"
+#include "scheduler/graph/graph.h"
+
+struct spec_task {
+    const char *id;
+    int line, column;
+    const char *uses; /* an operator, or NULL: then run is the script */
+    const char *run, *shell;
+    const char *condition; /* the expression of `if`, without ${{ }}; NULL: none */
+    uint32_t *needs;       /* indexes of tasks */
+    uint32_t n_needs;
+    uint32_t *refs; /* tasks whose outputs with, env and run name, ascending */
+    uint32_t n_refs;
+    uint32_t *condition_refs; /* those that `if` names */
+    uint32_t n_condition_refs;
+    bool names_vars, names_secrets; /* in with, env, run */
+    bool condition_names_vars;
+    bool finally, exclusive, backoff_exponential;
+    enum nx_trigger_rule rule;
+    const char *pool; /* NULL: none */
+    const char *queue;
+    int64_t pool_slots, priority, retries;
+    int64_t retry_delay_ms, max_retry_delay_ms; /* max 0: no bound */
+    int64_t timeout_ms, queue_timeout_ms;       /* 0: none */
+    double retry_jitter;                        /* 0..1 of the delay */
+    double cpus;                                /* 0: unsaid */
+    int64_t memory_bytes, gpus;
+    int *retry_exit_codes;
+    size_t n_retry_exit_codes;
+    enum nx_code *retry_errors;
+    size_t n_retry_errors;
+    const char *definition; /* JSON text, see above */
+};
+
+/* One file that belongs to the version. */
+struct spec_file {
+    const char *path;   /* relative to the DAG file's folder, and where it is laid out */
+    const char *source; /* where it was found */
+    int64_t n_bytes;
+    bool executable;
+};
+
+struct spec {
+    struct arena arena; /* owns all texts and arrays */
+    const char *id, *file, *description;
+    int line, column; /* of the document */
+    const char **tags;
+    size_t n_tags;
+    json_t *params; /* a list of {name, type, default, min, max, choices, required, help} */
+    int64_t timeout_ms, max_active_runs;
+    struct spec_file *files;
+    size_t n_files;
+    struct spec_task *tasks;
+    uint32_t n_tasks;
+    struct map task_index; /* id -> index + 1, as a pointer-sized number */
+};
+
+/* Checks all documents of a text. *specs gets those without a mistake (each to be freed with
+ * spec_free, the array with mem_free); problems get everything that is wrong. `catalog` is the list
+ * of operators (see lib/script/args.h; NULL: operators are not checked). `files` are looked for
+ * below `folder` (NULL: not looked at). True when there was no error. */
+bool spec_read(const char *file, const char *text, size_t n, const json_t *catalog,
+               const char *folder, struct spec ***specs, size_t *n_specs,
+               struct problems *problems);
+void spec_free(struct spec *spec);
+
+/* The task with that id, or -1. */
+int64_t spec_find(const struct spec *spec, const char *id);
+
+/* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
+ * tasks[{id uses needs[] trigger_rule pool group mapped}]}; a new reference. */
+json_t *spec_json(const struct spec *spec);
+
+/* The graph that the core works on. Cannot fail for a checked spec. */
+bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *err);
+
+/* The JSON Schema of a DAG file, operators' parameters included (`nexus schema`); a new reference.
+ */
+json_t *spec_schema(const json_t *catalog);
+/* The tables of keys in Markdown, as docs/dag-file.md has them. */
+void spec_keys_markdown(struct buf *to);
+
+#endif
