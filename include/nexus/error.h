@@ -44,7 +44,8 @@ const struct nx_code_info *nx_code_info(enum nx_code code);
 /* The code with that name, or NX_E_INTERNAL. */
 enum nx_code nx_code_find(const char *name);
 
-/* Fills *err (which may be NULL) and returns false, so that `return nx_fail(err, ...)` reads well. */
+/* Fills *err (which may be NULL) and returns false, so that `return nx_fail(err, ...)` reads well.
+ */
 bool nx_fail(struct nx_err *err, enum nx_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,4 +1,5 @@
-/* Every bound of Nexus, in one place. A limit that a user can meet is named in the error he gets. */
+/* Every bound of Nexus, in one place. A limit that a user can meet is named in the error he gets.
+ */
 #ifndef NEXUS_LIMITS_H
 #define NEXUS_LIMITS_H
 
@@ -22,10 +23,10 @@
 #define NX_EXPR_MEMORY_MAX (1024 * 1024)
 
 /* Values between tasks. */
-#define NX_OUTPUTS_MAX (64 * 1024)             /* of one attempt */
-#define NX_CONTEXT_INLINE_MAX (64 * 1024)      /* referenced values inside a lease */
-#define NX_CONTEXT_MAX (16 * 1024 * 1024)      /* beyond: "use an artifact" */
-#define NX_PARAMS_MAX (64 * 1024)              /* of one run */
+#define NX_OUTPUTS_MAX (64 * 1024)        /* of one attempt */
+#define NX_CONTEXT_INLINE_MAX (64 * 1024) /* referenced values inside a lease */
+#define NX_CONTEXT_MAX (16 * 1024 * 1024) /* beyond: "use an artifact" */
+#define NX_PARAMS_MAX (64 * 1024)         /* of one run */
 
 /* Scheduling. */
 #define NX_RETRIES_MAX 1000

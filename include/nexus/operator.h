@@ -70,18 +70,19 @@ enum nx_outcome {
 struct nx_ctx; /* one attempt; made by nexus-task */
 
 struct nx_operator {
-    const char *name;    /* "data.sql" */
-    int version;         /* raised when the meaning of a parameter or output changes */
-    const char *summary; /* one line */
-    const char *doc;     /* paragraphs in Markdown; NULL: none */
-    const struct nx_param *params;  /* ends with a NULL name */
-    const struct nx_port *outputs;  /* ends with a NULL name */
-    const char *example;            /* a task in YAML that uses it, checked by a test */
+    const char *name;              /* "data.sql" */
+    int version;                   /* raised when the meaning of a parameter or output changes */
+    const char *summary;           /* one line */
+    const char *doc;               /* paragraphs in Markdown; NULL: none */
+    const struct nx_param *params; /* ends with a NULL name */
+    const struct nx_port *outputs; /* ends with a NULL name */
+    const char *example;           /* a task in YAML that uses it, checked by a test */
     unsigned flags;
     enum nx_outcome (*run)(struct nx_ctx *ctx, struct nx_err *err);
 };
 
-/* ---- Arguments. Checked against the descriptor before run() is called; defaults filled in. ---- */
+/* ---- Arguments. Checked against the descriptor before run() is called; defaults filled in. ----
+ */
 
 bool nx_arg_given(const struct nx_ctx *ctx, const char *name); /* present and not null */
 bool nx_arg_bool(const struct nx_ctx *ctx, const char *name);
@@ -125,11 +126,11 @@ enum nx_outcome nx_skip(struct nx_ctx *ctx, const char *format, ...)
 bool nx_cancelled(const struct nx_ctx *ctx);
 /* A function to call, from another thread, when that happens (NULL: none): interrupts a library. */
 void nx_on_cancel(struct nx_ctx *ctx, void (*cancel)(void *arg), void *arg);
-int nx_cpus(const struct nx_ctx *ctx);              /* threads to use, >= 1 */
-int64_t nx_memory_bytes(const struct nx_ctx *ctx);  /* the attempt's limit; 0: none */
-const char *nx_folder(const struct nx_ctx *ctx);    /* working folder, empty but for `files:` */
-const char *nx_project(const struct nx_ctx *ctx);   /* where relative paths of sources start: the
-                                                       folder that `dags/` is in */
+int nx_cpus(const struct nx_ctx *ctx);             /* threads to use, >= 1 */
+int64_t nx_memory_bytes(const struct nx_ctx *ctx); /* the attempt's limit; 0: none */
+const char *nx_folder(const struct nx_ctx *ctx);   /* working folder, empty but for `files:` */
+const char *nx_project(const struct nx_ctx *ctx);  /* where relative paths of sources start: the
+                                                      folder that `dags/` is in */
 const char *nx_info(const struct nx_ctx *ctx, const char *key); /* "run_id", "dag_id", "task_id",
                                                        "attempt", "dag_version"; or NULL */
 

@@ -86,33 +86,33 @@ enum nx_run_cause {
 /* Why an instance is in its state. The text that goes with it is made by core_explain. */
 enum nx_reason {
     NX_WHY_NONE = 0,
-    NX_WHY_UPSTREAM,        /* waiting: upstream tasks have not ended */
-    NX_WHY_RULE,            /* decided by its trigger rule */
-    NX_WHY_IF_FALSE,        /* skipped: its `if` is false */
-    NX_WHY_IF_ERROR,        /* failed: its `if` could not be evaluated */
-    NX_WHY_ASKED,           /* deciding: the question is being answered */
-    NX_WHY_NO_WORKER,       /* queued: no worker is online */
-    NX_WHY_NO_FIT,          /* queued: no worker has that queue, memory, gpu or operator */
-    NX_WHY_NO_SLOT,         /* queued: all fitting workers are full */
-    NX_WHY_POOL,            /* queued: the pool is full */
-    NX_WHY_POOL_MISSING,    /* queued: the pool does not exist */
-    NX_WHY_NEXT,            /* queued: the next turn gives it away */
-    NX_WHY_PREFETCHED,      /* leased: waits at its worker for a slot */
-    NX_WHY_STARTED,         /* running */
-    NX_WHY_RETRY_DELAY,     /* retrying: until a known time */
-    NX_WHY_LOST_WAIT,       /* retrying: an exclusive task whose worker may still run it */
-    NX_WHY_RUN_QUEUED,      /* its run waits for max_active_runs */
-    NX_WHY_FINALLY,         /* waiting: runs when everything else of the run is final */
-    NX_WHY_CANCEL,          /* its run was cancelled */
-    NX_WHY_RUN_TIMEOUT,     /* its run ran out of time */
-    NX_WHY_QUEUE_TIMEOUT,   /* failed: queued for longer than queue_timeout */
-    NX_WHY_TIMEOUT,         /* failed: ran longer than its timeout */
-    NX_WHY_MEMORY,          /* failed: over its memory limit */
-    NX_WHY_LOST,            /* failed: lost lost_limit times */
-    NX_WHY_ERROR,           /* failed: the attempt's own error */
-    NX_WHY_PERMANENT,       /* failed: an error that no retry can mend */
-    NX_WHY_TASK_SKIPPED,    /* skipped by the task itself */
-    NX_WHY_MARKED,          /* marked by a person */
+    NX_WHY_UPSTREAM,      /* waiting: upstream tasks have not ended */
+    NX_WHY_RULE,          /* decided by its trigger rule */
+    NX_WHY_IF_FALSE,      /* skipped: its `if` is false */
+    NX_WHY_IF_ERROR,      /* failed: its `if` could not be evaluated */
+    NX_WHY_ASKED,         /* deciding: the question is being answered */
+    NX_WHY_NO_WORKER,     /* queued: no worker is online */
+    NX_WHY_NO_FIT,        /* queued: no worker has that queue, memory, gpu or operator */
+    NX_WHY_NO_SLOT,       /* queued: all fitting workers are full */
+    NX_WHY_POOL,          /* queued: the pool is full */
+    NX_WHY_POOL_MISSING,  /* queued: the pool does not exist */
+    NX_WHY_NEXT,          /* queued: the next turn gives it away */
+    NX_WHY_PREFETCHED,    /* leased: waits at its worker for a slot */
+    NX_WHY_STARTED,       /* running */
+    NX_WHY_RETRY_DELAY,   /* retrying: until a known time */
+    NX_WHY_LOST_WAIT,     /* retrying: an exclusive task whose worker may still run it */
+    NX_WHY_RUN_QUEUED,    /* its run waits for max_active_runs */
+    NX_WHY_FINALLY,       /* waiting: runs when everything else of the run is final */
+    NX_WHY_CANCEL,        /* its run was cancelled */
+    NX_WHY_RUN_TIMEOUT,   /* its run ran out of time */
+    NX_WHY_QUEUE_TIMEOUT, /* failed: queued for longer than queue_timeout */
+    NX_WHY_TIMEOUT,       /* failed: ran longer than its timeout */
+    NX_WHY_MEMORY,        /* failed: over its memory limit */
+    NX_WHY_LOST,          /* failed: lost lost_limit times */
+    NX_WHY_ERROR,         /* failed: the attempt's own error */
+    NX_WHY_PERMANENT,     /* failed: an error that no retry can mend */
+    NX_WHY_TASK_SKIPPED,  /* skipped by the task itself */
+    NX_WHY_MARKED,        /* marked by a person */
     NX_REASONS
 };
 

@@ -23,7 +23,8 @@ void buf_char(struct buf *buf, char c);
 /* Formats into the end. */
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list args);
-/* Moves the bytes out (never NULL; the caller frees them with mem_free); the buffer is empty then. */
+/* Moves the bytes out (never NULL; the caller frees them with mem_free); the buffer is empty then.
+ */
 char *buf_take(struct buf *buf, size_t *len);
 /* The text so far, never NULL. */
 const char *buf_text(const struct buf *buf);

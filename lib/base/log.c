@@ -37,13 +37,13 @@ static void write_line(enum log_level level, const char *format, va_list args)
     }
 }
 
-#define LOG_FUNCTION(name, level)        \
-    void name(const char *format, ...)   \
-    {                                    \
-        va_list args;                    \
-        va_start(args, format);          \
+#define LOG_FUNCTION(name, level) \
+    void name(const char *format, ...) \
+    { \
+        va_list args; \
+        va_start(args, format); \
         write_line(level, format, args); \
-        va_end(args);                    \
+        va_end(args); \
     }
 
 LOG_FUNCTION(log_debug, LOG_DEBUG)

@@ -15,8 +15,7 @@
     (vec_grow((void **)&(v)->at, &(v)->cap, (v)->n + 1, sizeof *(v)->at), \
      (v)->at[(v)->n++] = (item), (void)0)
 /* Room for n items in all, not initialised beyond v->n. */
-#define vec_reserve(v, n_items) \
-    vec_grow((void **)&(v)->at, &(v)->cap, (n_items), sizeof *(v)->at)
+#define vec_reserve(v, n_items) vec_grow((void **)&(v)->at, &(v)->cap, (n_items), sizeof *(v)->at)
 #define vec_pop(v) (must((v)->n > 0), (v)->at[--(v)->n])
 #define vec_fini(v) (mem_free((v)->at), (v)->at = NULL, (v)->n = (v)->cap = 0, (void)0)
 

@@ -34,9 +34,9 @@ enum wire_hand_state { WIRE_HAND_QUEUED, WIRE_HAND_RUNNING, WIRE_HAND_DONE };
 struct wire_hand {
     struct nx_inst_id inst;
     uint32_t lease;
-    uint8_t state;       /* enum wire_hand_state */
-    int64_t started_ms;  /* wall clock of the worker; 0: not started */
-    uint16_t progress;   /* 0..1000; 65535: none said */
+    uint8_t state;      /* enum wire_hand_state */
+    int64_t started_ms; /* wall clock of the worker; 0: not started */
+    uint16_t progress;  /* 0..1000; 65535: none said */
 };
 
 enum wire_result_flag {
@@ -102,10 +102,7 @@ enum wire_order_kind {
     WIRE_FORGET = 5     /* drop it and say nothing: the scheduler does not know it */
 };
 
-enum wire_lease_flag {
-    WIRE_LEASE_EXCLUSIVE = 1,
-    WIRE_LEASE_SCRIPT = 2
-};
+enum wire_lease_flag { WIRE_LEASE_EXCLUSIVE = 1, WIRE_LEASE_SCRIPT = 2 };
 
 struct wire_order {
     uint64_t number; /* per incarnation and epoch, from 1, without gaps */
@@ -115,7 +112,7 @@ struct wire_order {
     /* WIRE_LEASE only */
     uint32_t attempt, max_attempts;
     uint8_t flags;
-    uint64_t version;   /* of the DAG: (version, inst.task) names the definition */
+    uint64_t version; /* of the DAG: (version, inst.task) names the definition */
     uint32_t cpus_milli, gpus;
     int64_t memory_bytes, timeout_ms, grace_ms;
     struct wire_bytes task_id;
@@ -137,13 +134,13 @@ struct wire_run {
 };
 
 struct wire_reply {
-    uint64_t ack;   /* the report's seq; 0 for a listen */
-    uint64_t epoch; /* the scheduler's */
+    uint64_t ack;    /* the report's seq; 0 for a listen */
+    uint64_t epoch;  /* the scheduler's */
     uint8_t refused; /* not understood or not welcome: `text` says why; nothing else is set */
     uint8_t more;    /* more orders wait: report again at once */
     struct wire_bytes text;
-    struct wire_bytes url;   /* the scheduler's HTTP address, for scripts */
-    struct wire_bytes home;  /* what names this home: workers compare before they share its files */
+    struct wire_bytes url;  /* the scheduler's HTTP address, for scripts */
+    struct wire_bytes home; /* what names this home: workers compare before they share its files */
     uint32_t lease_ttl_ms;
     uint32_t n_definitions, n_runs, n_orders;
     const struct wire_definition *definitions;

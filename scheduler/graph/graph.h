@@ -50,8 +50,8 @@ struct graph_task {
     int32_t priority;
     uint16_t flags; /* enum graph_flag */
     uint16_t retries;
-    uint8_t rule;          /* enum nx_trigger_rule */
-    uint8_t jitter_percent; /* of a retry delay */
+    uint8_t rule;                          /* enum nx_trigger_rule */
+    uint8_t jitter_percent;                /* of a retry delay */
     const struct graph_retry_on *retry_on; /* NULL: every failure that is not permanent */
     int64_t retry_delay_ms, max_retry_delay_ms;
     int64_t timeout_ms;       /* of an attempt; 0: none */
@@ -67,6 +67,8 @@ struct graph {
     int64_t timeout_ms;       /* of a run; 0: none */
     struct graph_task *tasks;
     uint32_t *up, *down;
+    uint32_t *rank; /* of a task in the order of urgency: priority, path length, index; 0 first */
+    uint32_t *by_rank; /* the task at each rank */
     struct graph_class *classes;
     uint32_t refs; /* how many runs and owners hold it; see graph_hold */
 };
