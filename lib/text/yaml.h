@@ -46,6 +46,7 @@ struct yaml_node {
     struct yaml_node **items; /* list */
     struct yaml_pair *pairs;  /* map */
     uint32_t n_nodes;         /* of the tree from here, aliases written out */
+    int height;               /* levels of the tree from here; a scalar has 1 */
 };
 
 /* Parses `n` bytes into arena, which keeps a copy of the text. *docs gets the documents that could

@@ -1,0 +1,19 @@
+/* The text behind a YAML tree, and places in it. */
+#ifndef LIB_TEXT_SOURCE_H
+#define LIB_TEXT_SOURCE_H
+
+#include <stddef.h>
+
+struct yaml_text {
+    const char *file;
+    const char *text; /* ends with 0 */
+    size_t n;
+};
+
+/* Where a line begins (from 1); n when there is none. Lines end as libyaml counts them: LF, CR, CR
+ * LF, U+0085, U+2028, U+2029. */
+size_t source_line(const struct yaml_text *source, int line);
+/* Line and column (in characters) of a byte. */
+void source_place(const struct yaml_text *source, size_t offset, int *line, int *column);
+
+#endif
