@@ -1,0 +1,142 @@
+#include "tasks/catalog.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/must.h"
+#include "tasks/table.h"
+
+static const char *type_name(enum nx_type type)
+{
+    switch (type) {
+    case NX_T_BOOL:
+        return "bool";
+    case NX_T_INT:
+        return "int";
+    case NX_T_FLOAT:
+        return "float";
+    case NX_T_STRING:
+        return "string";
+    case NX_T_ENUM:
+        return "enum";
+    case NX_T_DURATION:
+        return "duration";
+    case NX_T_SIZE:
+        return "size";
+    case NX_T_TIME:
+        return "time";
+    case NX_T_SQL:
+        return "sql";
+    case NX_T_COLUMN:
+        return "column";
+    case NX_T_TABLE:
+        return "table";
+    case NX_T_MODEL:
+        return "model";
+    case NX_T_STRINGS:
+        return "strings";
+    case NX_T_LIST:
+        return "list";
+    case NX_T_OBJECT:
+        return "object";
+    case NX_T_ANY:
+        return "any";
+    }
+    must(!"a type of nexus/operator.h");
+    return NULL;
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    must(value && json_object_set_new(object, key, value) == 0);
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text)
+        set(object, key, json_string(text));
+}
+
+/* A bound is a whole number wherever it can be. */
+static json_t *number(double v)
+{
+    if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && v == (double)(json_int_t)v)
+        return json_integer((json_int_t)v);
+    return json_real(v);
+}
+
+static json_t *choices_json(const char *choices)
+{
+    json_t *list = json_array();
+    for (const char *p = choices; p;) {
+        const char *end = strchr(p, '|');
+        json_array_append_new(list, end ? json_stringn(p, (size_t)(end - p)) : json_string(p));
+        p = end ? end + 1 : NULL;
+    }
+    return list;
+}
+
+static json_t *param_json(const struct nx_param *param)
+{
+    json_t *object = json_object();
+    set_text(object, "name", param->name);
+    set_text(object, "type", type_name(param->type));
+    set(object, "required", json_boolean(param->flags & NX_P_REQUIRED));
+    if (param->fallback)
+        set(object, "default", json_loads(param->fallback, JSON_DECODE_ANY, NULL));
+    if (param->flags & NX_P_HAS_MIN)
+        set(object, "min", number(param->min));
+    if (param->flags & NX_P_HAS_MAX)
+        set(object, "max", number(param->max));
+    set_text(object, "unit", param->unit);
+    if (param->choices)
+        set(object, "choices", choices_json(param->choices));
+    if (param->flags & NX_P_SECRET)
+        set(object, "secret", json_true());
+    set_text(object, "help", param->help);
+    return object;
+}
+
+static json_t *operator_json(const struct nx_operator *op)
+{
+    json_t *object = json_object(), *flags = json_array(), *params = json_array(),
+           *outputs = json_array();
+    set_text(object, "name", op->name);
+    set(object, "version", json_integer(op->version));
+    set_text(object, "summary", op->summary);
+    set_text(object, "doc", op->doc);
+    if (op->flags & NX_OP_ORDER_SENSITIVE)
+        json_array_append_new(flags, json_string("order_sensitive"));
+    if (op->flags & NX_OP_PURE)
+        json_array_append_new(flags, json_string("pure"));
+    set(object, "flags", flags);
+    for (const struct nx_param *p = op->params; p && p->name; p++)
+        json_array_append_new(params, param_json(p));
+    set(object, "params", params);
+    for (const struct nx_port *p = op->outputs; p && p->name; p++) {
+        json_t *port = json_object();
+        set_text(port, "name", p->name);
+        set_text(port, "type", type_name(p->type));
+        set_text(port, "help", p->help);
+        json_array_append_new(outputs, port);
+    }
+    set(object, "outputs", outputs);
+    set_text(object, "example", op->example);
+    return object;
+}
+
+void catalog_write(struct buf *to)
+{
+    size_t n;
+    const struct nx_operator *const *operators = table_operators(&n);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, operator_json(operators[i]));
+    char *text = json_dumps(list, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+    must(text != NULL);
+    buf_str(to, text);
+    buf_char(to, '\n');
+    free(text);
+    json_decref(list);
+}

@@ -1,0 +1,35 @@
+#include "tasks/table.h"
+
+#include <string.h>
+
+/* One line an operator, ordered by the operator's name: X(variable) where tasks/<family>/<file>.c
+ * defines `const struct nx_operator variable`, called like the operator with _ for the dot. */
+/* clang-format off */
+#define OPERATORS(X) \
+    X(flow_fail) \
+    X(flow_noop) \
+    X(flow_sleep)
+/* clang-format on */
+
+#define DECLARE(variable) extern const struct nx_operator variable;
+#define ADDRESS(variable) &variable,
+
+OPERATORS(DECLARE)
+
+static const struct nx_operator *const operators[] = {OPERATORS(ADDRESS)};
+
+#define N_OPERATORS (sizeof operators / sizeof operators[0])
+
+const struct nx_operator *const *table_operators(size_t *n)
+{
+    *n = N_OPERATORS;
+    return operators;
+}
+
+const struct nx_operator *table_find(const char *name)
+{
+    for (size_t i = 0; i < N_OPERATORS; i++)
+        if (strcmp(operators[i]->name, name) == 0)
+            return operators[i];
+    return NULL;
+}
