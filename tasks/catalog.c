@@ -98,7 +98,7 @@ static json_t *param_json(const struct nx_param *param)
     return object;
 }
 
-static json_t *operator_json(const struct nx_operator *op)
+json_t *catalog_entry(const struct nx_operator *op)
 {
     json_t *object = json_object(), *flags = json_array(), *params = json_array(),
            *outputs = json_array();
@@ -132,7 +132,7 @@ void catalog_write(struct buf *to)
     const struct nx_operator *const *operators = table_operators(&n);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, operator_json(operators[i]));
+        json_array_append_new(list, catalog_entry(operators[i]));
     char *text = json_dumps(list, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     must(text != NULL);
     buf_str(to, text);

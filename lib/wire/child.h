@@ -95,7 +95,8 @@ struct child_masks {
     struct child_text raw;          /* decoding only: what is not read yet */
 };
 
-/* {"with": ..., "run": ..., "shell": ..., "env": ...}, secrets as "***". */
+/* What the attempt's expressions became: {"with"} or {"run", "variables", "env"}, secrets as "***". Not
+ * sent when the definition has no expressions: it says it all. */
 struct child_resolved {
     struct child_text json;
 };
@@ -139,7 +140,7 @@ bool child_encode(struct buf *to, const struct child_message *message, struct nx
 bool child_frame(const void *p, size_t n, size_t *frame_bytes, struct nx_err *err);
 
 /* Decodes the frame of n bytes at p (as child_frame measured it). NX_E_DATA on anything that no
- * encoder makes: unknown type, bad length, trailing bytes, a zero inside a text, NaN. */
+ * encoder makes: unknown type, bad length, trailing bytes, a zero inside a text. A metric may be NaN. */
 bool child_decode(const void *p, size_t n, struct child_message *message, struct nx_err *err);
 
 /* The next mask; false after the last. */
