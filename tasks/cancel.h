@@ -15,12 +15,12 @@
 #include "lib/base/buf.h"
 
 struct cancel {
-    int fd;       /* of messages; -1: none */
-    int wake_fd;  /* eventfd: a signal came, or the watcher shall park */
+    int fd;      /* of messages; -1: none */
+    int wake_fd; /* eventfd: a signal came, or the watcher shall park */
     uint64_t ticket;
-    atomic_bool cancelled; /* the running attempt is */
+    atomic_bool cancelled;  /* the running attempt is */
     atomic_bool terminated; /* SIGTERM came: end after this attempt */
-    atomic_bool idle;      /* no attempt runs: SIGTERM ends the process at once */
+    atomic_bool idle;       /* no attempt runs: SIGTERM ends the process at once */
     pthread_t watcher;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;

@@ -19,11 +19,13 @@ static bool has_expression(const json_t *value, int depth)
     const char *key;
     json_t *item;
     size_t i;
-    json_object_foreach ((json_t *)value, key, item) {
+    json_object_foreach((json_t *)value, key, item)
+    {
         if (has_expression(item, depth + 1))
             return true;
     }
-    json_array_foreach (value, i, item) {
+    json_array_foreach(value, i, item)
+    {
         if (has_expression(item, depth + 1))
             return true;
     }

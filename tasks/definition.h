@@ -13,15 +13,15 @@
 #include "nexus/operator.h"
 
 struct definition {
-    json_t *json;                  /* the whole; what follows borrows from it */
-    const struct nx_operator *op;  /* NULL: a script */
-    json_t *entry;                 /* of the catalog; NULL: a script */
-    const char **sql_params;       /* names of op's parameters of type NX_T_SQL */
+    json_t *json;                 /* the whole; what follows borrows from it */
+    const struct nx_operator *op; /* NULL: a script */
+    json_t *entry;                /* of the catalog; NULL: a script */
+    const char **sql_params;      /* names of op's parameters of type NX_T_SQL */
     size_t n_sql_params;
-    const json_t *with, *env;      /* or NULL */
-    const char *run, *shell;       /* run: or NULL; shell: never NULL */
-    bool has_expressions;          /* somewhere in with, env or run */
-    json_t *args;                  /* op without expressions: its checked arguments, once made */
+    const json_t *with, *env; /* or NULL */
+    const char *run, *shell;  /* run: or NULL; shell: never NULL */
+    bool has_expressions;     /* somewhere in with, env or run */
+    json_t *args;             /* op without expressions: its checked arguments, once made */
 };
 
 /* NX_E_INVALID when it is not such JSON; NX_E_NOT_FOUND for an unknown operator. The result is the

@@ -16,16 +16,29 @@
 
 static const char *const PARTS[3] = {"", "work", "artifacts"};
 
-static bool stat_parts(const char *path, struct timespec changed[3])
+static bool stat_part(const char *path, int i, struct timespec *changed)
 {
     char part[PATH_MAX_BYTES];
     struct stat st;
-    for (int i = 0; i < 3; i++) {
-        if (!path_join(part, sizeof part, path, PARTS[i]) || stat(part, &st) != 0)
-            return false;
-        changed[i] = st.st_mtim;
-    }
+    if (!path_join(part, sizeof part, path, PARTS[i]) || stat(part, &st) != 0)
+        return false;
+    *changed = st.st_mtim;
     return true;
+}
+
+static bool stat_parts(const char *path, struct timespec changed[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (!stat_part(path, i, &changed[i]))
+            return false;
+    return true;
+}
+
+bool scratch_maybe_touched(const struct scratch *s, enum scratch_part part)
+{
+    struct timespec now;
+    return s->unsure || !stat_part(s->path, (int)part, &now) ||
+           memcmp(&now, &s->changed[part], sizeof now) != 0;
 }
 
 static bool make(struct scratch *s, const char *path, struct nx_err *err)
@@ -61,13 +74,37 @@ bool scratch_use(struct scratch *s, const char *path, const char *files, struct 
     }
     s->in_use = true;
     /* A folder this young may be changed without its time showing it. */
-    s->dirty = clock_wall_ms() - s->made_ms < TICK_MS;
+    s->unsure = clock_wall_ms() - s->made_ms < TICK_MS;
     if (!files || !files[0])
         return true;
     char work[PATH_MAX_BYTES];
     path_join(work, sizeof work, path, "work");
-    s->dirty = true;
+    s->unsure = true;
     return scratch_copy_tree(files, work, err) || nx_wrap(err, "the DAG's files");
+}
+
+/* How many entries the folder has; large when it cannot be read. */
+static int count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return 1000;
+    int n = -2; /* . and .. */
+    while (n < 1000 && readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static bool is_empty(const char *path)
+{
+    char part[PATH_MAX_BYTES];
+    if (count_entries(path) != 2)
+        return false;
+    for (int i = 1; i < 3; i++)
+        if (!path_join(part, sizeof part, path, PARTS[i]) || count_entries(part) != 0)
+            return false;
+    return true;
 }
 
 void scratch_end(struct scratch *s)
@@ -76,18 +113,25 @@ void scratch_end(struct scratch *s)
         return;
     struct timespec now[3];
     s->in_use = false;
-    if (!s->dirty && stat_parts(s->path, now) && memcmp(now, s->changed, sizeof now) == 0)
+    bool there = stat_parts(s->path, now);
+    if (there && !s->unsure && memcmp(now, s->changed, sizeof now) == 0)
         return;
-    char path[PATH_MAX_BYTES];
-    str_copy(path, sizeof path, s->path);
+    if (there && is_empty(s->path)) {
+        if (memcmp(now, s->changed, sizeof now) != 0)
+            s->made_ms = clock_wall_ms();
+        memcpy(s->changed, now, sizeof now);
+        return;
+    }
     scratch_fini(s);
 }
 
 void scratch_fini(struct scratch *s)
 {
-    if (s->path[0])
-        path_remove_tree(s->path, NULL);
+    char path[PATH_MAX_BYTES];
+    memcpy(path, s->path, sizeof path);
     s->path[0] = 0;
+    if (path[0])
+        path_remove_tree(path, NULL);
     s->in_use = false;
 }
 

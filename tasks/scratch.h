@@ -21,12 +21,16 @@ struct scratch {
     struct timespec changed[3];
     int64_t made_ms; /* wall; times this close to it do not prove anything */
     bool in_use;
-    bool dirty; /* files were laid out, or something cannot be known */
+    bool unsure; /* the times do not tell whether something was left */
 };
 
 /* Makes (or takes again) the folder at `path`, with `files` (a folder; NULL or "": none) copied to
  * its work/. Again within one attempt: nothing. */
 bool scratch_use(struct scratch *scratch, const char *path, const char *files, struct nx_err *err);
+enum scratch_part { SCRATCH_TOP, SCRATCH_WORK, SCRATCH_ARTIFACTS };
+
+/* False: nothing was made or removed directly in that part since scratch_use. */
+bool scratch_maybe_touched(const struct scratch *scratch, enum scratch_part part);
 /* After an attempt: empties it when something was left there. */
 void scratch_end(struct scratch *scratch);
 /* Removes it. */

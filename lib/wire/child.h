@@ -95,8 +95,8 @@ struct child_masks {
     struct child_text raw;          /* decoding only: what is not read yet */
 };
 
-/* What the attempt's expressions became: {"with"} or {"run", "variables", "env"}, secrets as "***". Not
- * sent when the definition has no expressions: it says it all. */
+/* What the attempt's expressions became: {"with"} or {"run", "variables", "env"}, secrets as "***".
+ * Not sent when the definition has no expressions: it says it all. */
 struct child_resolved {
     struct child_text json;
 };
@@ -140,7 +140,8 @@ bool child_encode(struct buf *to, const struct child_message *message, struct nx
 bool child_frame(const void *p, size_t n, size_t *frame_bytes, struct nx_err *err);
 
 /* Decodes the frame of n bytes at p (as child_frame measured it). NX_E_DATA on anything that no
- * encoder makes: unknown type, bad length, trailing bytes, a zero inside a text. A metric may be NaN. */
+ * encoder makes: unknown type, bad length, trailing bytes, a zero inside a text. A metric may be
+ * NaN. */
 bool child_decode(const void *p, size_t n, struct child_message *message, struct nx_err *err);
 
 /* The next mask; false after the last. */
