@@ -193,7 +193,7 @@ static void send_progress(struct nx_ctx *ctx, char *line)
 void script_progress_look(struct nx_ctx *ctx, const char *path, off_t *at)
 {
     struct stat st;
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= *at)
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= *at)
         return;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
