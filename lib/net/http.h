@@ -80,7 +80,8 @@ struct http_server *http_server_of(const struct http_request *request);
 struct http_reply {
     int status;
     const char *content_type;   /* NULL: application/json */
-    const char *const *headers; /* "Name", "value", ..., NULL; may be NULL */
+    const char *const *headers; /* "Name", "value", ..., NULL; may be NULL. A value with control
+                                   characters is left out */
     /* Bytes; moved in and freed with mem_free, unless body_lives: then they outlive the server. */
     char *body;
     size_t n_body;
