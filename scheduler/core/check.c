@@ -1,0 +1,187 @@
+/* Invariants, and a digest of what must survive a restart. */
+#include "lib/base/mem.h"
+#include "scheduler/core/state.h"
+
+static const char *check_counters(const struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    uint32_t counts[NX_TASK_STATES] = {0}, left = 0, normal = 0;
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        const struct inst *inst = &run->insts[i];
+        counts[inst->state]++;
+        if (!nx_task_state_final(inst->state)) {
+            left++;
+            normal += !(graph->tasks[i].flags & GRAPH_FINALLY);
+        }
+    }
+    for (int s = 0; s < NX_TASK_STATES; s++) {
+        if (counts[s] != run->counts[s])
+            return "a run's counts by state are those of its instances";
+    }
+    if (left != run->n_left || normal != run->n_normal_left)
+        return "a run knows how many instances are left";
+    return NULL;
+}
+
+static const char *check_upstream(const struct run *run, uint32_t task)
+{
+    const struct graph *graph = run->version->graph;
+    const struct inst *inst = &run->insts[task];
+    uint32_t success = 0, failed = 0, skipped = 0;
+    for (uint32_t j = 0; j < graph->tasks[task].n_up; j++) {
+        enum nx_task_state state = run->insts[graph_up(graph, task)[j]].state;
+        success += state == NX_TS_SUCCESS;
+        skipped += state == NX_TS_SKIPPED;
+        failed +=
+            state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED;
+    }
+    if (success != inst->up_success || failed != inst->up_failed || skipped != inst->up_skipped)
+        return "an instance's upstream counts are those of its upstream";
+    return NULL;
+}
+
+static bool has_timer(const struct core *core, const struct run *run, uint32_t task)
+{
+    for (size_t i = 0; i < core->timers.n; i++) {
+        const struct timer *timer = &core->timers.at[i];
+        if (timer->kind == TIMER_INST && timer->a == run->slot && timer->b == task &&
+            timer->due_mono == run->insts[task].due_mono)
+            return true;
+    }
+    return false;
+}
+
+static const char *check_inst(const struct core *core, const struct run *run, uint32_t task)
+{
+    const struct inst *inst = &run->insts[task];
+    bool held = inst->state == NX_TS_LEASED || inst->state == NX_TS_RUNNING ||
+                inst->state == NX_TS_STOPPING;
+    if (held != ((inst->flags & INST_HELD) != 0))
+        return "exactly the leased, running and stopping instances are held";
+    if (held) {
+        const struct worker *worker = fleet_find(core, inst->worker);
+        if (!worker || inst->hand >= worker->hands.n ||
+            worker->hands.at[inst->hand].slot != run->slot ||
+            worker->hands.at[inst->hand].task != task)
+            return "a held instance is in its worker's hands";
+    }
+    if (inst->state == NX_TS_QUEUED && !(inst->flags & INST_READY))
+        return "a queued instance is in a ready queue";
+    if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
+        return "a retrying instance has a timer";
+    return check_upstream(run, task);
+}
+
+static const char *check_pools(const struct core *core)
+{
+    size_t held = 0;
+    int64_t *used = mem_alloc_array(core->pools.n, sizeof *used);
+    for (size_t w = 0; w < core->workers.n; w++) {
+        const struct worker *worker = core->workers.at[w];
+        held += worker->hands.n;
+        for (size_t h = 0; h < worker->hands.n; h++) {
+            const struct hand *hand = &worker->hands.at[h];
+            const struct class *class = class_of(core, core->runs.at[hand->slot], hand->task);
+            for (size_t p = 0; p < core->pools.n; p++) {
+                if (core->pools.at[p].value == class->pool)
+                    used[p] += class->needs.pool_slots;
+            }
+        }
+    }
+    const char *broken = NULL;
+    for (size_t p = 0; p < core->pools.n; p++) {
+        const struct pool *pool = core->pools.at[p].value;
+        if (pool->used != used[p])
+            broken = "a pool's used slots are those of the instances that hold it";
+    }
+    mem_free(used);
+    return broken;
+}
+
+static const char *check_slots(const struct core *core)
+{
+    for (size_t w = 0; w < core->workers.n; w++) {
+        const struct worker *worker = core->workers.at[w];
+        size_t most = worker->slots + NX_PREFETCH_MAX;
+        if (worker->known && worker->hands.n > most)
+            return "a worker holds no more leases than slots and prefetch allow";
+    }
+    return NULL;
+}
+
+const char *core_check(const struct core *core)
+{
+    size_t held = 0, hands = 0;
+    for (size_t r = 0; r < core->runs.n; r++) {
+        const struct run *run = core->runs.at[r];
+        if (!run)
+            continue;
+        const char *broken = check_counters(run);
+        for (uint32_t i = 0; !broken && i < run->version->graph->n_tasks; i++) {
+            broken = check_inst(core, run, i);
+            held += (run->insts[i].flags & INST_HELD) != 0;
+        }
+        if (broken)
+            return broken;
+    }
+    for (size_t w = 0; w < core->workers.n; w++)
+        hands += core->workers.at[w]->hands.n;
+    if (held != hands)
+        return "every lease in a worker's hands is held by exactly one instance";
+    const char *broken = check_pools(core);
+    return broken ? broken : check_slots(core);
+}
+
+static void mix(uint64_t *digest, uint64_t v)
+{
+    *digest = hash_u64(*digest * 31 + v);
+}
+
+static uint64_t digest_run(const struct run *run)
+{
+    uint64_t digest = run->id.v;
+    mix(&digest, run->state);
+    mix(&digest, run->cause);
+    mix(&digest, run->version->id);
+    mix(&digest, (uint64_t)run->backfill << 1 | run->finally_begun);
+    mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
+    mix(&digest, (uint64_t)run->created_ms);
+    mix(&digest, (uint64_t)run->started_ms);
+    if (run->state == NX_RS_STOPPING)
+        mix(&digest, run->reason);
+    for (uint32_t i = 0; i < run->version->graph->n_tasks; i++) {
+        const struct inst *inst = &run->insts[i];
+        mix(&digest, inst->state);
+        mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
+        mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
+        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED));
+        mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
+        mix(&digest, inst->up_success);
+        mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);
+    }
+    return digest;
+}
+
+uint64_t core_digest(const struct core *core)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < core->runs.n; i++) {
+        if (core->runs.at[i])
+            digest += digest_run(core->runs.at[i]);
+    }
+    for (size_t i = 0; i < core->pools.n; i++) {
+        const struct pool *pool = core->pools.at[i].value;
+        if (pool->used)
+            digest += hash_bytes(pool->name, __builtin_strlen(pool->name), (uint64_t)pool->used);
+    }
+    for (size_t i = 0; i < core->dags.n; i++) {
+        const struct dag *dag = core->dags.at[i].value;
+        if (dag->n_active)
+            digest += hash_bytes(dag->id, __builtin_strlen(dag->id), dag->n_active);
+    }
+    for (size_t i = 0; i < core->workers.n; i++) {
+        const struct worker *worker = core->workers.at[i];
+        digest += hash_u64(worker->incarnation + worker->number + worker->hands.n);
+    }
+    return digest;
+}

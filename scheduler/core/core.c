@@ -1,0 +1,239 @@
+#include "scheduler/core/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "scheduler/core/state.h"
+
+void core_config_init(struct core_config *config)
+{
+    *config = (struct core_config){
+        .epoch = 1,
+        .next_run = 1,
+        .next_worker = 1,
+        .lost_limit = NX_LOST_LIMIT,
+        .lease_ttl_ms = NX_LEASE_TTL_MS,
+        .grace_ms = NX_GRACE_MS,
+        .lost_after_ipc_ms = NX_LOST_AFTER_IPC_MS,
+        .lost_after_tcp_ms = NX_LOST_AFTER_TCP_MS,
+    };
+}
+
+struct core *core_new(const struct core_config *config)
+{
+    must(config->epoch > 0 && config->next_run > 0 && config->next_worker > 0);
+    struct core *core = mem_alloc(sizeof *core);
+    core->config = *config;
+    return core;
+}
+
+static void free_dags(struct core *core)
+{
+    for (size_t i = 0; i < core->dags.n; i++) {
+        struct dag *dag = core->dags.at[i].value;
+        if (dag->version) {
+            dag->version->current = false;
+            version_release(core, dag->version);
+        }
+        vec_fini(&dag->waiting);
+        mem_free(dag);
+    }
+    must(core->versions.n == 0);
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    for (size_t i = 0; i < core->runs.n; i++) {
+        if (core->runs.at[i])
+            run_free(core, core->runs.at[i]);
+    }
+    free_dags(core);
+    for (size_t i = 0; i < core->pools.n; i++) {
+        struct pool *pool = core->pools.at[i].value;
+        mem_free(pool->name);
+        mem_free(pool);
+    }
+    for (size_t i = 0; i < core->classes.n; i++) {
+        struct class *class = core->classes.at[i];
+        mem_free((void *)(uintptr_t) class->needs.queue);
+        mem_free((void *)(uintptr_t) class->needs.pool);
+        vec_fini(&class->heap);
+        mem_free(class);
+    }
+    for (size_t i = 0; i < core->workers.n; i++) {
+        vec_fini(&core->workers.at[i]->hands);
+        vec_fini(&core->workers.at[i]->orders);
+        mem_free(core->workers.at[i]);
+    }
+    map_fini(&core->dags);
+    map_fini(&core->versions);
+    map_fini(&core->pools);
+    map_fini(&core->run_slots);
+    map_fini(&core->workers_by_id);
+    vec_fini(&core->runs);
+    vec_fini(&core->free_slots);
+    vec_fini(&core->classes);
+    vec_fini(&core->workers);
+    vec_fini(&core->timers);
+    vec_fini(&core->asks);
+    vec_fini(&core->spread);
+    vec_fini(&core->to_check);
+    vec_fini(&core->ended);
+    vec_fini(&core->startable);
+    mem_free(core);
+}
+
+void core_update_init(struct core_update *update)
+{
+    *update = (struct core_update){0};
+}
+
+void core_update_fini(struct core_update *update)
+{
+    vec_fini(&update->insts);
+    vec_fini(&update->runs);
+    vec_fini(&update->workers);
+    vec_fini(&update->ends);
+    vec_fini(&update->asks);
+    vec_fini(&update->replies);
+    vec_fini(&update->sends);
+}
+
+bool core_update_has_rows(const struct core_update *update)
+{
+    return update->insts.n || update->runs.n || update->workers.n || update->ends.n;
+}
+
+void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
+                    const char *format, ...)
+{
+    if (!token)
+        return;
+    struct core_reply reply = {.token = token, .run = run, .err = {.code = code}};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(reply.err.text, sizeof reply.err.text, format, args);
+    va_end(args);
+    vec_push(&core->update->replies, reply);
+}
+
+static void on_dag_gone(struct core *core, const char *id)
+{
+    struct dag *dag = map_get(&core->dags, id);
+    if (!dag || !dag->version)
+        return;
+    struct version *former = dag->version;
+    dag->version = NULL;
+    former->current = false;
+    version_release(core, former);
+}
+
+static void on_create(struct core *core, const struct core_event *event)
+{
+    struct dag *dag = map_get(&core->dags, event->create.dag);
+    struct nx_run_id none = {0};
+    if (!dag || !dag->version) {
+        core_answer_to(core, event->token, none, NX_E_NOT_FOUND, "there is no DAG '%s'",
+                       event->create.dag);
+        return;
+    }
+    if (core->run_slots.n >= NX_RUNS_ACTIVE_MAX) {
+        core_answer_to(core, event->token, none, NX_E_LIMIT,
+                       "there are %d unfinished runs, which is the limit", NX_RUNS_ACTIVE_MAX);
+        return;
+    }
+    struct nx_run_id id = {core->config.next_run++};
+    struct run *run = run_new(core, id, dag->version);
+    run->cause = (uint8_t)event->create.cause;
+    run->backfill = event->create.backfill;
+    run->created_ms = core->wall_ms;
+    run_dirty(core, run);
+    run_wait(core, run);
+    core_answer_to(core, event->token, id, NX_OK, "%s", "");
+}
+
+static void on_cancel(struct core *core, const struct core_event *event)
+{
+    struct nx_run_id id = event->cancel;
+    struct run *run = run_find(core, id);
+    if (!run || nx_run_state_final(run->state)) {
+        core_answer_to(core, event->token, id, NX_E_CONFLICT,
+                       "run %llu has ended: there is nothing to cancel", (unsigned long long)id.v);
+        return;
+    }
+    if (run->state != NX_RS_STOPPING)
+        run_stop(core, run, NX_WHY_CANCEL);
+    core_answer_to(core, event->token, id, NX_OK, "%s", "");
+}
+
+void core_step(struct core *core, const struct core_event *event, struct core_update *update)
+{
+    must(event->mono_ms >= core->mono_ms);
+    core->mono_ms = event->mono_ms;
+    core->wall_ms = event->wall_ms;
+    core->update = update;
+    switch (event->kind) {
+    case EV_TURN:
+        assign_turn(core);
+        break;
+    case EV_DAG:
+        version_make_current(core, version_load(core, event->dag.version, event->dag.graph));
+        break;
+    case EV_DAG_GONE:
+        on_dag_gone(core, event->dag_gone);
+        break;
+    case EV_POOL:
+        pool_get(core, event->pool.name)->slots = event->pool.slots;
+        break;
+    case EV_RUN_CREATE:
+        on_create(core, event);
+        break;
+    case EV_RUN_CANCEL:
+        on_cancel(core, event);
+        break;
+    case EV_ANSWER:
+        inst_answer(core, event->answer.inst, event->answer.answer);
+        break;
+    case EV_REPORT:
+        fleet_report(core, event->report.report, event->report.context);
+        break;
+    case EV_DRAIN:
+        fleet_drain(core, event->drain.worker, event->drain.on, event->token);
+        break;
+    }
+    inst_spread(core);
+    core->update = NULL;
+}
+
+void core_turn_done(struct core *core, struct core_update *update)
+{
+    for (size_t i = 0; i < update->insts.n; i++) {
+        struct run *run;
+        struct inst *inst = inst_find(core, update->insts.at[i], &run);
+        if (inst)
+            inst->flags &= (uint8_t)~INST_DIRTY;
+    }
+    for (size_t i = 0; i < update->runs.n; i++) {
+        struct run *run = run_find(core, update->runs.at[i]);
+        if (run)
+            run->dirty = false;
+    }
+    for (size_t i = 0; i < update->workers.n; i++)
+        fleet_find(core, update->workers.at[i])->dirty = false;
+    for (size_t i = 0; i < core->ended.n; i++)
+        run_free(core, core->runs.at[core->ended.at[i]]);
+    core->ended.n = 0;
+    update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
+    update->asks.n = update->replies.n = update->sends.n = 0;
+}
+
+int64_t core_deadline(const struct core *core)
+{
+    if (core->asks_first < core->asks.n || core->startable.n)
+        return core->mono_ms;
+    return core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
+}

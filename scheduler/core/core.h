@@ -1,0 +1,261 @@
+/* The scheduler's core: a pure function of its events. No I/O, no clock, no threads, no randomness,
+ * no globals; time comes with each event.
+ *
+ *     core_step(core, &event, &update);   ... any number of events
+ *     core_step(core, &turn, &update);    EV_TURN: due timers, then assignment
+ *     (the engine commits what the update lists, then sends what it lists)
+ *     core_turn_done(core, &update);      frees ended runs, empties the update
+ *
+ * What the update lists as rows is read from the core at commit: each row once, as it is then.
+ * Recovery is core_load_* with the rows, then core_load_done: there is no recovery flag. */
+#ifndef SCHEDULER_CORE_CORE_H
+#define SCHEDULER_CORE_CORE_H
+
+#include "lib/base/vec.h"
+#include "lib/wire/wire.h"
+#include "nexus/error.h"
+#include "nexus/ids.h"
+#include "nexus/limits.h"
+#include "nexus/states.h"
+#include "scheduler/graph/graph.h"
+
+struct core;
+
+struct core_config {
+    uint64_t epoch;       /* durable counter, raised at each start of the scheduler; > 0 */
+    uint64_t next_run;    /* the first free run id */
+    uint32_t next_worker; /* the first free worker number */
+    uint32_t lost_limit;
+    int64_t lease_ttl_ms, grace_ms;
+    int64_t lost_after_ipc_ms, lost_after_tcp_ms;
+    char catalog[NX_NAME_MAX]; /* hash of the operators' catalog; a worker with another one gets
+                                  scripts only */
+};
+
+/* Defaults from nexus/limits.h. */
+void core_config_init(struct core_config *config);
+
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *core);
+
+/* ---- Events ---- */
+
+enum core_event_kind {
+    EV_TURN = 1,   /* ends a turn */
+    EV_DAG,        /* this version is the current one of its DAG from now on */
+    EV_DAG_GONE,   /* its file was removed: no new runs */
+    EV_POOL,       /* a pool has so many slots; negative: it does not exist */
+    EV_RUN_CREATE, /* answered with the run's id */
+    EV_RUN_CANCEL,
+    EV_ANSWER, /* to an ask */
+    EV_REPORT, /* a worker's report or listen */
+    EV_DRAIN   /* a worker gets no more leases, or again */
+};
+
+enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
+
+struct core_event {
+    enum core_event_kind kind;
+    int64_t mono_ms; /* never goes back */
+    int64_t wall_ms; /* may */
+    uint64_t token;  /* comes back with the reply; 0: nobody waits */
+    union {
+        struct {
+            uint64_t version;
+            struct graph *graph; /* held by the core as long as it needs it */
+        } dag;
+        const char *dag_gone; /* id */
+        struct {
+            const char *name;
+            int64_t slots;
+        } pool;
+        struct {
+            const char *dag;
+            enum nx_run_cause cause;
+            bool backfill; /* after live runs */
+        } create;
+        struct nx_run_id cancel;
+        struct {
+            struct nx_inst_id inst;
+            enum core_answer answer;
+        } answer;
+        struct {
+            const struct wire_report *report;
+            uint64_t context; /* where its reply goes */
+        } report;
+        struct {
+            const char *worker; /* id */
+            bool on;
+        } drain;
+    };
+};
+
+/* ---- Updates ---- */
+
+/* A question: evaluate the task's `if`. The engine answers with EV_ANSWER, in this turn or later.
+ */
+struct core_ask {
+    struct nx_inst_id inst;
+    uint64_t version;
+};
+
+/* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */
+struct core_end {
+    struct nx_inst_id inst;
+    uint32_t attempt;
+    enum nx_attempt_outcome outcome;
+    uint32_t worker;
+    int64_t started_ms, finished_ms; /* wall; started_ms 0: never started */
+    const struct wire_result *result;
+};
+
+/* The answer to an event with a token. */
+struct core_reply {
+    uint64_t token;
+    struct nx_run_id run; /* EV_RUN_CREATE */
+    struct nx_err err;    /* code NX_OK: done */
+};
+
+/* A message that is due to a worker: the orders above `seen` as they are after the commit. */
+struct core_send {
+    uint64_t context;
+    uint32_t worker; /* number; 0: refused, see text */
+    uint64_t ack;
+    uint64_t seen;
+    const char *refused; /* a constant text, or NULL */
+};
+
+struct core_update {
+    VEC(struct nx_inst_id) insts; /* dirty instances */
+    VEC(struct nx_run_id) runs;   /* dirty runs */
+    VEC(uint32_t) workers;        /* dirty workers */
+    VEC(struct core_end) ends;    /* ended attempts, in order */
+    VEC(struct core_ask) asks;    /* taken (emptied) by the engine when it answers */
+    VEC(struct core_reply) replies;
+    VEC(struct core_send) sends;
+};
+
+void core_update_init(struct core_update *update);
+void core_update_fini(struct core_update *update);
+/* Whether a commit is needed: rows or ends. */
+bool core_update_has_rows(const struct core_update *update);
+
+void core_step(struct core *core, const struct core_event *event, struct core_update *update);
+void core_turn_done(struct core *core, struct core_update *update);
+
+/* The mono_ms at which a turn is due without any event; INT64_MAX: none. */
+int64_t core_deadline(const struct core *core);
+
+/* ---- Rows ---- */
+
+/* Absent rows mean: waiting; or queued when the trigger rule says run and there is no `if`; or
+ * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). */
+struct core_inst_row {
+    struct nx_inst_id id;
+    enum nx_task_state state;
+    enum nx_reason reason;
+    bool answered; /* its `if` was decided: never asked again */
+    uint32_t attempt, lease, failures, losses;
+    uint32_t worker;                           /* number; 0: none */
+    int64_t due_ms;                            /* wall instant at which a retry is due; 0: none */
+    int64_t ready_ms, started_ms, finished_ms; /* wall; 0: not yet */
+};
+
+struct core_run_row {
+    struct nx_run_id id;
+    const char *dag;
+    uint64_t version;
+    enum nx_run_state state;
+    enum nx_run_cause cause;
+    enum nx_reason reason; /* why it is stopping or how it ended: cancel, run timeout, or none */
+    bool backfill;
+    int64_t created_ms, started_ms, finished_ms;
+    uint32_t counts[NX_TASK_STATES];
+};
+
+struct core_worker_row {
+    uint32_t number;
+    const char *id;
+    uint64_t incarnation;
+    bool drain;
+    bool ipc;
+};
+
+/* False: there is no such run (or instance) in the core. */
+bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_inst_row *row);
+bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
+bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
+const struct graph *core_run_graph(const struct core *core, struct nx_run_id id);
+
+/* ---- Orders, to be encoded after the commit ---- */
+
+struct core_order {
+    uint64_t number;
+    enum wire_order_kind kind;
+    struct nx_inst_id inst;
+    uint32_t lease, attempt, max_attempts;
+    uint64_t version; /* WIRE_LEASE: of the DAG */
+};
+
+/* The worker's orders above `seen`, oldest first; valid until the next step. */
+const struct core_order *core_orders(const struct core *core, uint32_t worker, uint64_t seen,
+                                     size_t *n);
+
+/* ---- Loading ---- */
+
+/* A version that a stored run uses, or (current) that new runs use. */
+void core_load_version(struct core *core, uint64_t version, struct graph *graph, bool current);
+void core_load_worker(struct core *core, const struct core_worker_row *row);
+/* The version must be loaded. `row` counts are ignored: they are derived. */
+void core_load_run(struct core *core, const struct core_run_row *row);
+void core_load_inst(struct core *core, const struct core_inst_row *row);
+/* Derives what is not stored, and starts the clocks. Call once, after all rows. */
+void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms,
+                    struct core_update *update);
+
+/* ---- Looking ---- */
+
+struct core_why {
+    enum nx_reason code;
+    char text[NX_REASON_TEXT_MAX];
+    int64_t since_ms; /* wall; 0: unknown */
+};
+
+/* Why the instance is where it is: at most n reasons, how many are given is returned; 0: there is
+ * no such instance in the core. */
+size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_why *why, size_t n);
+
+enum core_worker_state { CORE_ONLINE, CORE_DRAINING, CORE_LOST, CORE_OFFLINE };
+
+struct core_worker_view {
+    const char *id, *host, *version, *queues;
+    enum core_worker_state state;
+    uint32_t number, pid, slots, n_leases, n_running, prefetch;
+    int64_t seen_ms; /* wall instant of its last report; 0: none since the start */
+};
+
+/* The i-th worker, from 0; false: there are no more. */
+bool core_view_worker(const struct core *core, size_t i, struct core_worker_view *view);
+
+struct core_pool_view {
+    const char *name;
+    int64_t slots; /* negative: it is named by tasks but does not exist */
+    int64_t used;
+};
+
+bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view);
+/* The progress that a running attempt reported, in thousandths; negative: none. */
+int core_progress(const struct core *core, struct nx_inst_id id);
+/* Bytes that the core allocated for one run of n instances: for the memory budget. */
+size_t core_run_bytes(const struct core *core, struct nx_run_id id);
+size_t core_active_runs(const struct core *core);
+
+/* Checks every invariant that is cheap to state (pools and slots add up, no instance has two
+ * leases, counts are right); NULL: all hold; else a constant text that names the broken one. */
+const char *core_check(const struct core *core);
+
+/* A digest of everything that must survive a restart: two cores with the same digest will go on
+ * alike. For the simulation. */
+uint64_t core_digest(const struct core *core);
+
+#endif

@@ -1,0 +1,183 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/time.h"
+#include "scheduler/core/state.h"
+
+/* A list of names, cut when it grows long. */
+static void add_name(char *text, size_t size, const char *name)
+{
+    size_t n = strlen(text);
+    if (n + strlen(name) + 8 > size) {
+        if (!(n >= 3 && strcmp(text + n - 3, "...") == 0))
+            snprintf(text + n, size - n, ", ...");
+        return;
+    }
+    snprintf(text + n, size - n, "%s%s", n ? ", " : "", name);
+}
+
+static void why_waiting(const struct run *run, uint32_t task, struct core_why *why)
+{
+    const struct graph_task *spec = task_of(run, task);
+    const uint32_t *up = graph_up(run->version->graph, task);
+    char names[256] = "";
+    if ((spec->flags & GRAPH_FINALLY) && !run->finally_begun) {
+        why->code = NX_WHY_FINALLY;
+        snprintf(why->text, sizeof why->text,
+                 "it runs when everything else of the run is final; %u tasks are not",
+                 run->n_normal_left);
+        return;
+    }
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < spec->n_up; j++) {
+        const struct inst *inst = &run->insts[up[j]];
+        if (nx_task_state_final(inst->state))
+            continue;
+        char name[NX_ID_MAX + 32];
+        snprintf(name, sizeof name, "%s (%s)", task_of(run, up[j])->id,
+                 nx_task_state_name(inst->state));
+        add_name(names, sizeof names, name);
+        n++;
+    }
+    why->code = NX_WHY_UPSTREAM;
+    snprintf(why->text, sizeof why->text, "its trigger rule %s waits for %u of %u upstream: %s",
+             nx_rule_name(spec->rule), n, spec->n_up, names);
+}
+
+static void why_pool(const struct core *core, const struct class *class, struct core_why *why)
+{
+    const struct pool *pool = class->pool;
+    if (pool->slots < 0) {
+        why->code = NX_WHY_POOL_MISSING;
+        snprintf(why->text, sizeof why->text,
+                 "pool '%s' does not exist: define it under `pools:` in nexus.yaml", pool->name);
+        return;
+    }
+    char names[256] = "";
+    for (size_t w = 0; w < core->workers.n; w++) {
+        const struct worker *worker = core->workers.at[w];
+        for (size_t h = 0; h < worker->hands.n; h++) {
+            const struct run *run = core->runs.at[worker->hands.at[h].slot];
+            uint32_t task = worker->hands.at[h].task;
+            char name[NX_ID_MAX + 64];
+            if (class_of(core, run, task)->pool != pool)
+                continue;
+            snprintf(name, sizeof name, "%s of run %llu", task_of(run, task)->id,
+                     (unsigned long long)run->id.v);
+            add_name(names, sizeof names, name);
+        }
+    }
+    why->code = NX_WHY_POOL;
+    snprintf(why->text, sizeof why->text,
+             "pool '%s' has %lld of %lld slots taken and it needs %u; in it: %s", pool->name,
+             (long long)pool->used, (long long)pool->slots, class->needs.pool_slots,
+             names[0] ? names : "nobody");
+}
+
+static void why_worker(const struct core *core, const struct class *class, struct core_why *why)
+{
+    const struct graph_class *needs = &class->needs;
+    size_t available = 0, fitting = 0;
+    for (size_t i = 0; i < core->workers.n; i++) {
+        const struct worker *worker = core->workers.at[i];
+        available += assign_available(worker);
+        fitting += assign_available(worker) && assign_fits(worker, class);
+    }
+    if (!available) {
+        why->code = NX_WHY_NO_WORKER;
+        snprintf(why->text, sizeof why->text, "no worker is online (%zu known)", core->workers.n);
+    } else if (!fitting) {
+        why->code = NX_WHY_NO_FIT;
+        snprintf(why->text, sizeof why->text,
+                 "none of %zu online workers has queue '%s', %lld MiB of memory, %u gpus%s",
+                 available, needs->queue, (long long)(needs->memory_bytes >> 20), needs->gpus,
+                 needs->script ? "" : " and this version's operators");
+    } else {
+        why->code = class->why == NX_WHY_NO_SLOT ? NX_WHY_NO_SLOT : NX_WHY_NEXT;
+        snprintf(why->text, sizeof why->text,
+                 why->code == NX_WHY_NO_SLOT ? "all slots of the %zu fitting workers are taken"
+                                             : "%zu workers fit: the next turn gives it away",
+                 fitting);
+    }
+}
+
+static void why_queued(const struct core *core, const struct run *run, uint32_t task,
+                       struct core_why *why)
+{
+    const struct class *class = class_of(core, run, task);
+    const struct pool *pool = class->pool;
+    if (pool && (pool->slots < 0 || pool->used + class->needs.pool_slots > pool->slots))
+        why_pool(core, class, why);
+    else
+        why_worker(core, class, why);
+}
+
+static void why_retrying(const struct core *core, const struct run *run, uint32_t task,
+                         struct core_why *why)
+{
+    const struct inst *inst = &run->insts[task];
+    char when[TIME_TEXT_MAX];
+    time_format(when, core->wall_ms + (inst->due_mono - core->mono_ms));
+    if (inst->reason == NX_WHY_LOST_WAIT)
+        snprintf(why->text, sizeof why->text,
+                 "attempt %u was lost and may still run on its worker; as it is exclusive, it "
+                 "starts again at %s",
+                 inst->attempt, when);
+    else
+        snprintf(why->text, sizeof why->text, "attempt %u failed; attempt %u starts at %s",
+                 inst->attempt, inst->attempt + 1u, when);
+}
+
+static void why_held(const struct core *core, const struct run *run, uint32_t task,
+                     struct core_why *why)
+{
+    const struct inst *inst = &run->insts[task];
+    const struct worker *worker = fleet_find(core, inst->worker);
+    const char *form = inst->state == NX_TS_RUNNING    ? "attempt %u runs on worker '%s'%s"
+                       : inst->state == NX_TS_STOPPING ? "attempt %u is being stopped on '%s'%s"
+                                                       : "attempt %u waits for a slot of '%s'%s";
+    snprintf(why->text, sizeof why->text, form, inst->attempt, worker->id,
+             worker->known ? "" : ", which has not reported since the scheduler started");
+}
+
+size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_why *why, size_t n)
+{
+    struct run *run;
+    const struct inst *inst = inst_find(core, id, &run);
+    if (!inst || !n)
+        return 0;
+    *why = (struct core_why){.code = inst->reason, .since_ms = inst->ready_ms};
+    if (run->state == NX_RS_QUEUED) {
+        why->code = NX_WHY_RUN_QUEUED;
+        why->since_ms = run->created_ms;
+        snprintf(why->text, sizeof why->text,
+                 "its run waits: %u runs of '%s' are active, which is max_active_runs",
+                 run->dag->n_active, run->dag->id);
+        return 1;
+    }
+    switch ((enum nx_task_state)inst->state) {
+    case NX_TS_WAITING:
+        why_waiting(run, id.task, why);
+        break;
+    case NX_TS_DECIDING:
+        snprintf(why->text, sizeof why->text, "its `if` is being evaluated");
+        break;
+    case NX_TS_QUEUED:
+        why_queued(core, run, id.task, why);
+        break;
+    case NX_TS_RETRYING:
+        why_retrying(core, run, id.task, why);
+        break;
+    case NX_TS_LEASED:
+    case NX_TS_RUNNING:
+    case NX_TS_STOPPING:
+        why_held(core, run, id.task, why);
+        break;
+    default:
+        snprintf(why->text, sizeof why->text, "it has ended: %s (%s)",
+                 nx_task_state_name(inst->state), nx_reason_name(inst->reason));
+        why->since_ms = inst->finished_ms;
+        break;
+    }
+    return 1;
+}

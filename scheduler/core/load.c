@@ -1,0 +1,181 @@
+/* From stored rows to a core that goes on where the former one stopped. */
+#include "lib/base/must.h"
+#include "scheduler/core/state.h"
+
+void core_load_version(struct core *core, uint64_t id, struct graph *graph, bool current)
+{
+    struct version *version = version_load(core, id, graph);
+    if (current)
+        version_make_current(core, version);
+}
+
+void core_load_worker(struct core *core, const struct core_worker_row *row)
+{
+    struct worker *worker = fleet_add(core, row->id, row->number);
+    worker->incarnation = row->incarnation;
+    worker->drain = row->drain;
+    worker->ipc = row->ipc;
+    if (row->number >= core->config.next_worker)
+        core->config.next_worker = row->number + 1;
+}
+
+void core_load_run(struct core *core, const struct core_run_row *row)
+{
+    struct version *version = map_get_num(&core->versions, row->version);
+    must(version != NULL && !nx_run_state_final(row->state));
+    struct run *run = run_new(core, row->id, version);
+    run->state = (uint8_t)row->state;
+    run->cause = (uint8_t)row->cause;
+    run->reason = (uint8_t)row->reason;
+    run->backfill = row->backfill;
+    run->created_ms = row->created_ms;
+    run->started_ms = row->started_ms;
+    if (row->state == NX_RS_QUEUED)
+        run_wait(core, run);
+    else
+        run->dag->n_active++;
+    if (row->id.v >= core->config.next_run)
+        core->config.next_run = row->id.v + 1;
+}
+
+void core_load_inst(struct core *core, const struct core_inst_row *row)
+{
+    struct run *run;
+    struct inst *inst = inst_find(core, row->id, &run);
+    must(inst != NULL && row->state < NX_TASK_STATES);
+    inst->state = (uint8_t)row->state;
+    inst->reason = (uint8_t)row->reason;
+    inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : 0));
+    inst->attempt = (uint16_t)row->attempt;
+    inst->lease = row->lease;
+    inst->failures = (uint16_t)row->failures;
+    inst->losses = (uint8_t)row->losses;
+    inst->worker = row->worker;
+    inst->due_mono = row->due_ms; /* wall, until core_load_done */
+    inst->ready_ms = row->ready_ms;
+    inst->started_ms = row->started_ms;
+    inst->finished_ms = row->finished_ms;
+}
+
+/* What is left of a wait of at most `most` that ends at that wall instant. */
+static int64_t left_of(const struct core *core, int64_t due_wall, int64_t most)
+{
+    int64_t left = due_wall - core->wall_ms;
+    return left < 0 ? 0 : left > most ? most : left;
+}
+
+static void resume_retry(struct core *core, struct run *run, uint32_t task)
+{
+    const struct inst *inst = &run->insts[task];
+    int64_t most = inst->reason == NX_WHY_LOST_WAIT
+                       ? core->config.lease_ttl_ms + core->config.grace_ms
+                       : attempt_retry_delay(run, task);
+    timer_inst(core, run, task, core->mono_ms + left_of(core, inst->due_mono, most));
+}
+
+static void resume_inst(struct core *core, struct run *run, uint32_t task)
+{
+    struct inst *inst = &run->insts[task];
+    switch ((enum nx_task_state)inst->state) {
+    case NX_TS_QUEUED:
+        inst_ready(core, run, task);
+        break;
+    case NX_TS_RETRYING:
+        resume_retry(core, run, task);
+        break;
+    case NX_TS_LEASED:
+    case NX_TS_RUNNING:
+    case NX_TS_STOPPING: {
+        struct worker *worker = fleet_find(core, inst->worker);
+        must(worker != NULL);
+        attempt_hold(core, worker, run, task, 0);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+/* An instance without a row in a run that was stopped was cancelled with it. */
+static void derive_cancelled(struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        struct inst *inst = &run->insts[i];
+        if (inst->state == NX_TS_WAITING && !(graph->tasks[i].flags & GRAPH_FINALLY)) {
+            inst->state = NX_TS_CANCELLED;
+            inst->reason = run->reason;
+        }
+    }
+}
+
+static void derive_counts(struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        struct inst *inst = &run->insts[i];
+        run->counts[NX_TS_WAITING]--;
+        run->counts[inst->state]++;
+        if (!nx_task_state_final(inst->state))
+            continue;
+        run->n_left--;
+        if (!(graph->tasks[i].flags & GRAPH_FINALLY))
+            run->n_normal_left--;
+        inst_count(run, i);
+    }
+    run->finally_begun = run->n_normal_left == 0;
+}
+
+/* When an instance that has no row became ready: with the last of its upstream. */
+static int64_t derive_ready(const struct run *run, uint32_t task)
+{
+    int64_t ready = run->started_ms;
+    const uint32_t *up = graph_up(run->version->graph, task);
+    for (uint32_t j = 0; j < task_of(run, task)->n_up; j++) {
+        const struct inst *inst = &run->insts[up[j]];
+        if (nx_task_state_final(inst->state) && inst->finished_ms > ready)
+            ready = inst->finished_ms;
+    }
+    return ready;
+}
+
+static void load_run_done(struct core *core, struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    if (run->state == NX_RS_QUEUED)
+        return;
+    if (run->state == NX_RS_STOPPING)
+        derive_cancelled(run);
+    derive_counts(run);
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        struct inst *inst = &run->insts[i];
+        if (inst->flags & INST_ROW) {
+            resume_inst(core, run, i);
+        } else if (inst->state == NX_TS_WAITING) {
+            inst->ready_ms = derive_ready(run, i);
+            int64_t ready = inst->ready_ms;
+            inst_decide(core, run, i);
+            must(!nx_task_state_final(inst->state)); /* that would have been written */
+            if (inst->state == NX_TS_QUEUED)
+                inst->ready_ms = ready;
+        }
+    }
+    if (graph->timeout_ms && run->state == NX_RS_RUNNING)
+        timer_run(core, run,
+                  core->mono_ms +
+                      left_of(core, run->started_ms + graph->timeout_ms, graph->timeout_ms));
+}
+
+void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms, struct core_update *update)
+{
+    core->mono_ms = mono_ms;
+    core->wall_ms = wall_ms;
+    core->update = update;
+    for (size_t i = 0; i < core->workers.n; i++) {
+        core->workers.at[i]->last_mono = mono_ms; /* it has lost_after from now */
+        fleet_watch(core, core->workers.at[i]);
+    }
+    for (size_t i = 0; i < core->runs.n; i++)
+        load_run_done(core, core->runs.at[i]);
+    core->update = NULL;
+}

@@ -1,0 +1,140 @@
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "scheduler/core/state.h"
+
+struct pool *pool_get(struct core *core, const char *name)
+{
+    struct pool *pool = map_get(&core->pools, name);
+    if (!pool) {
+        pool = mem_alloc(sizeof *pool);
+        pool->name = mem_strdup(name);
+        pool->slots = -1;
+        map_set(&core->pools, name, pool);
+    }
+    return pool;
+}
+
+static bool same_needs(const struct class *class, const struct graph_class *needs)
+{
+    const struct graph_class *own = &class->needs;
+    return str_eq(own->queue, needs->queue) && str_eq(own->pool, needs->pool) &&
+           own->pool_slots == needs->pool_slots && own->cpus_milli == needs->cpus_milli &&
+           own->gpus == needs->gpus && own->memory_bytes == needs->memory_bytes &&
+           own->script == needs->script;
+}
+
+uint32_t class_intern(struct core *core, const struct graph_class *needs)
+{
+    for (uint32_t i = 0; i < core->classes.n; i++) {
+        if (same_needs(core->classes.at[i], needs))
+            return i;
+    }
+    struct class *class = mem_alloc(sizeof *class);
+    class->needs = *needs;
+    class->needs.queue = mem_strdup(needs->queue);
+    class->needs.pool = needs->pool ? mem_strdup(needs->pool) : NULL;
+    class->pool = needs->pool ? pool_get(core, needs->pool) : NULL;
+    vec_push(&core->classes, class);
+    return (uint32_t)core->classes.n - 1;
+}
+
+struct class *class_of(const struct core *core, const struct run *run, uint32_t task)
+{
+    return core->classes.at[run->version->class_of[task_of(run, task)->class_index]];
+}
+
+/* Smaller goes first: priority (highest), live before backfill, age of the run. */
+uint64_t ready_key(const struct run *run, uint32_t task)
+{
+    int32_t priority = task_of(run, task)->priority;
+    must(priority >= -NX_PRIORITY_MAX && priority <= NX_PRIORITY_MAX);
+    must(run->id.v < 1ull << 42);
+    uint64_t inverted = (uint64_t)(NX_PRIORITY_MAX - priority);
+    return inverted << 43 | (uint64_t)run->backfill << 42 | run->id.v;
+}
+
+static bool before(const struct ready_entry *x, const struct ready_entry *y)
+{
+    return x->key != y->key ? x->key < y->key : x->rank < y->rank;
+}
+
+void ready_push(struct core *core, struct run *run, uint32_t task)
+{
+    struct inst *inst = &run->insts[task];
+    must(inst->state == NX_TS_QUEUED);
+    if (inst->flags & INST_READY)
+        return;
+    inst->flags |= INST_READY;
+    struct class *class = class_of(core, run, task);
+    struct ready_entry entry = {ready_key(run, task), run->version->graph->rank[task], run->slot};
+    vec_push(&class->heap, entry);
+    struct ready_entry *at = class->heap.at;
+    size_t i = class->heap.n - 1;
+    for (; i > 0 && before(&entry, &at[(i - 1) / 2]); i = (i - 1) / 2)
+        at[i] = at[(i - 1) / 2];
+    at[i] = entry;
+}
+
+static void remove_top(struct class *class)
+{
+    struct ready_entry *at = class->heap.at;
+    struct ready_entry moved = at[--class->heap.n];
+    size_t n = class->heap.n, i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n)
+            break;
+        if (child + 1 < n && before(&at[child + 1], &at[child]))
+            child++;
+        if (!before(&at[child], &moved))
+            break;
+        at[i] = at[child];
+        i = child;
+    }
+    if (n)
+        at[i] = moved;
+}
+
+/* The run and task of the top entry; false when its run is gone (the slot may be another's). */
+static bool top_entry(struct core *core, struct class *class, struct run **run, uint32_t *task)
+{
+    const struct ready_entry *top = &class->heap.at[0];
+    struct run *found = core->runs.at[top->slot];
+    if (!found || (top->key & ((1ull << 42) - 1)) != found->id.v)
+        return false;
+    *run = found;
+    *task = found->version->graph->by_rank[top->rank];
+    return true;
+}
+
+bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task)
+{
+    while (class->heap.n) {
+        struct run *found = NULL;
+        uint32_t index = 0;
+        if (top_entry(core, class, &found, &index)) {
+            struct inst *inst = &found->insts[index];
+            must(inst->flags & INST_READY);
+            if (inst->state == NX_TS_QUEUED) {
+                *run = found;
+                *task = index;
+                return true;
+            }
+            inst->flags &= (uint8_t)~INST_READY;
+        }
+        remove_top(class);
+    }
+    return false;
+}
+
+void ready_pop(struct core *core, struct class *class)
+{
+    struct run *run = NULL;
+    uint32_t task = 0;
+    must(class->heap.n && top_entry(core, class, &run, &task));
+    run->insts[task].flags &= (uint8_t)~INST_READY;
+    remove_top(class);
+}

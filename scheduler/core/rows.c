@@ -1,0 +1,153 @@
+/* The core's rows, for the store and for readers. */
+#include "lib/base/must.h"
+#include "scheduler/core/state.h"
+
+static int64_t wall_of(const struct core *core, int64_t mono_ms)
+{
+    return mono_ms ? core->wall_ms + (mono_ms - core->mono_ms) : 0;
+}
+
+bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_inst_row *row)
+{
+    struct run *run;
+    const struct inst *inst = inst_find(core, id, &run);
+    if (!inst)
+        return false;
+    *row = (struct core_inst_row){
+        .id = id,
+        .state = inst->state,
+        .reason = inst->reason,
+        .answered = (inst->flags & INST_ANSWERED) != 0,
+        .attempt = inst->attempt,
+        .lease = inst->lease,
+        .failures = inst->failures,
+        .losses = inst->losses,
+        .worker = inst->worker,
+        .due_ms = inst->state == NX_TS_RETRYING ? wall_of(core, inst->due_mono) : 0,
+        .ready_ms = inst->ready_ms,
+        .started_ms = inst->started_ms,
+        .finished_ms = inst->finished_ms,
+    };
+    return true;
+}
+
+bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row)
+{
+    const struct run *run = run_find(core, id);
+    if (!run)
+        return false;
+    *row = (struct core_run_row){
+        .id = id,
+        .dag = run->dag->id,
+        .version = run->version->id,
+        .state = run->state,
+        .cause = run->cause,
+        .reason = run->reason,
+        .backfill = run->backfill,
+        .created_ms = run->created_ms,
+        .started_ms = run->started_ms,
+        .finished_ms = run->finished_ms,
+    };
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        row->counts[i] = run->counts[i];
+    return true;
+}
+
+bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row)
+{
+    const struct worker *worker = fleet_find(core, number);
+    if (!worker)
+        return false;
+    *row = (struct core_worker_row){number, worker->id, worker->incarnation, worker->drain,
+                                    worker->ipc};
+    return true;
+}
+
+const struct graph *core_run_graph(const struct core *core, struct nx_run_id id)
+{
+    const struct run *run = run_find(core, id);
+    return run ? run->version->graph : NULL;
+}
+
+const struct core_order *core_orders(const struct core *core, uint32_t number, uint64_t seen,
+                                     size_t *n)
+{
+    const struct worker *worker = fleet_find(core, number);
+    size_t first = worker ? worker->orders_first : 0, end = worker ? worker->orders.n : 0;
+    while (first < end && worker->orders.at[first].number <= seen)
+        first++;
+    *n = end - first;
+    return *n ? &worker->orders.at[first] : NULL;
+}
+
+static uint32_t count_running(const struct core *core, const struct worker *worker)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < worker->hands.n; i++) {
+        const struct hand *hand = &worker->hands.at[i];
+        n += core->runs.at[hand->slot]->insts[hand->task].state == NX_TS_RUNNING;
+    }
+    return n;
+}
+
+bool core_view_worker(const struct core *core, size_t i, struct core_worker_view *view)
+{
+    if (i >= core->workers.n)
+        return false;
+    const struct worker *worker = core->workers.at[i];
+    enum core_worker_state state = worker->lost                       ? CORE_LOST
+                                   : !worker->known                   ? CORE_OFFLINE
+                                   : worker->drain || worker->leaving ? CORE_DRAINING
+                                                                      : CORE_ONLINE;
+    *view = (struct core_worker_view){
+        .id = worker->id,
+        .host = worker->host,
+        .version = worker->version,
+        .queues = worker->queues,
+        .state = state,
+        .number = worker->number,
+        .pid = worker->pid,
+        .slots = worker->slots,
+        .n_leases = (uint32_t)worker->hands.n,
+        .n_running = count_running(core, worker),
+        .prefetch = worker->depth,
+        .seen_ms = worker->last_wall,
+    };
+    return true;
+}
+
+bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view)
+{
+    if (i >= core->pools.n)
+        return false;
+    const struct pool *pool = core->pools.at[i].value;
+    *view = (struct core_pool_view){pool->name, pool->slots, pool->used};
+    return true;
+}
+
+int core_progress(const struct core *core, struct nx_inst_id id)
+{
+    struct run *run;
+    const struct inst *inst = inst_find(core, id, &run);
+    if (!inst || !(inst->flags & INST_HELD))
+        return -1;
+    uint16_t progress = fleet_find(core, inst->worker)->hands.at[inst->hand].progress;
+    return progress <= 1000 ? progress : -1;
+}
+
+size_t core_run_bytes(const struct core *core, struct nx_run_id id)
+{
+    const struct run *run = run_find(core, id);
+    if (!run)
+        return 0;
+    size_t bytes = sizeof *run + run->version->graph->n_tasks * sizeof *run->insts;
+    for (size_t i = 0; i < core->classes.n; i++)
+        bytes += core->classes.at[i]->heap.cap * sizeof *core->classes.at[i]->heap.at;
+    return bytes + core->timers.cap * sizeof *core->timers.at +
+           core->spread.cap * sizeof *core->spread.at;
+}
+
+size_t core_active_runs(const struct core *core)
+{
+    return core->run_slots.n;
+}

@@ -1,0 +1,207 @@
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "scheduler/core/state.h"
+
+struct dag *dag_get(struct core *core, const char *id)
+{
+    struct dag *dag = map_get(&core->dags, id);
+    if (!dag) {
+        dag = mem_alloc(sizeof *dag);
+        must(str_copy(dag->id, sizeof dag->id, id));
+        map_set(&core->dags, id, dag);
+    }
+    return dag;
+}
+
+struct version *version_load(struct core *core, uint64_t id, struct graph *graph)
+{
+    struct version *version = map_get_num(&core->versions, id);
+    if (version)
+        return version;
+    version = mem_alloc(sizeof *version);
+    version->id = id;
+    version->graph = graph_hold(graph);
+    version->class_of = mem_alloc_array(graph->n_classes, sizeof *version->class_of);
+    for (uint32_t i = 0; i < graph->n_classes; i++)
+        version->class_of[i] = class_intern(core, &graph->classes[i]);
+    map_set_num(&core->versions, id, version);
+    return version;
+}
+
+void version_release(struct core *core, struct version *version)
+{
+    if (version->n_runs || version->current)
+        return;
+    map_remove_num(&core->versions, version->id);
+    graph_release(version->graph);
+    mem_free(version->class_of);
+    mem_free(version);
+}
+
+void version_make_current(struct core *core, struct version *version)
+{
+    struct dag *dag = dag_get(core, version->graph->dag_id);
+    struct version *former = dag->version;
+    if (former == version)
+        return;
+    version->current = true;
+    dag->version = version;
+    if (former) {
+        former->current = false;
+        version_release(core, former);
+    }
+    vec_push(&core->startable, dag);
+}
+
+struct run *run_find(const struct core *core, struct nx_run_id id)
+{
+    return map_get_num(&core->run_slots, id.v);
+}
+
+struct run *run_new(struct core *core, struct nx_run_id id, struct version *version)
+{
+    const struct graph *graph = version->graph;
+    struct run *run = mem_alloc(sizeof *run);
+    run->id = id;
+    run->dag = dag_get(core, graph->dag_id);
+    run->version = version;
+    version->n_runs++;
+    run->insts = mem_alloc_array(graph->n_tasks, sizeof *run->insts);
+    run->n_left = graph->n_tasks;
+    run->n_normal_left = graph->n_tasks - graph->n_finally;
+    run->counts[NX_TS_WAITING] = graph->n_tasks;
+    if (core->free_slots.n) {
+        run->slot = vec_pop(&core->free_slots);
+        core->runs.at[run->slot] = run;
+    } else {
+        run->slot = (uint32_t)core->runs.n;
+        vec_push(&core->runs, run);
+    }
+    map_set_num(&core->run_slots, id.v, run);
+    return run;
+}
+
+void run_free(struct core *core, struct run *run)
+{
+    map_remove_num(&core->run_slots, run->id.v);
+    core->runs.at[run->slot] = NULL;
+    vec_push(&core->free_slots, run->slot);
+    run->version->n_runs--;
+    version_release(core, run->version);
+    mem_free(run->insts);
+    mem_free(run);
+}
+
+void run_dirty(struct core *core, struct run *run)
+{
+    if (run->dirty)
+        return;
+    run->dirty = true;
+    vec_push(&core->update->runs, run->id);
+}
+
+void run_wait(struct core *core, struct run *run)
+{
+    vec_push(&run->dag->waiting, run->slot);
+    vec_push(&core->startable, run->dag);
+}
+
+void run_set(struct core *core, struct run *run, enum nx_run_state state)
+{
+    must(nx_run_move_legal(run->state, state));
+    bool was_active = run->state == NX_RS_RUNNING || run->state == NX_RS_STOPPING;
+    run->state = (uint8_t)state;
+    run_dirty(core, run);
+    if (state == NX_RS_RUNNING) {
+        run->started_ms = core->wall_ms;
+        run->dag->n_active++;
+    }
+    if (nx_run_state_final(state)) {
+        must(run->n_left == 0);
+        run->finished_ms = core->wall_ms;
+        run->due_mono = 0;
+        vec_push(&core->ended, run->slot);
+        if (was_active) {
+            must(run->dag->n_active > 0);
+            run->dag->n_active--;
+        }
+        vec_push(&core->startable, run->dag);
+    }
+}
+
+static void start(struct core *core, struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    run_set(core, run, NX_RS_RUNNING);
+    if (graph->timeout_ms)
+        timer_run(core, run, core->mono_ms + graph->timeout_ms);
+    for (uint32_t i = 0; i < graph->n_tasks; i++)
+        inst_decide(core, run, i);
+    if (run->n_normal_left == 0)
+        vec_push(&core->to_check, run->slot);
+}
+
+static void start_of_dag(struct core *core, struct dag *dag)
+{
+    while (dag->waiting_first < dag->waiting.n) {
+        struct run *run = core->runs.at[dag->waiting.at[dag->waiting_first]];
+        const struct graph *graph = (dag->version ? dag->version : run->version)->graph;
+        must(run->state == NX_RS_QUEUED && run->dag == dag);
+        if (graph->max_active_runs && dag->n_active >= graph->max_active_runs)
+            return;
+        dag->waiting_first++;
+        start(core, run);
+    }
+    dag->waiting.n = dag->waiting_first = 0;
+}
+
+void run_start_waiting(struct core *core)
+{
+    for (size_t i = 0; i < core->startable.n; i++)
+        start_of_dag(core, core->startable.at[i]);
+    core->startable.n = 0;
+}
+
+static void leave_line(struct run *run)
+{
+    struct dag *dag = run->dag;
+    size_t i = dag->waiting_first;
+    while (dag->waiting.at[i] != run->slot)
+        must(++i < dag->waiting.n);
+    memmove(&dag->waiting.at[i], &dag->waiting.at[i + 1],
+            (dag->waiting.n - i - 1) * sizeof *dag->waiting.at);
+    dag->waiting.n--;
+}
+
+static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx_reason reason)
+{
+    struct inst *inst = &run->insts[task];
+    if (inst->state == NX_TS_LEASED || inst->state == NX_TS_RUNNING) {
+        inst_set(core, run, task, NX_TS_STOPPING, reason);
+        fleet_order(fleet_find(core, inst->worker), WIRE_CANCEL, run, task);
+    } else if (!nx_task_state_final(inst->state) && inst->state != NX_TS_STOPPING) {
+        inst_set(core, run, task, NX_TS_CANCELLED, reason);
+    }
+}
+
+void run_stop(struct core *core, struct run *run, enum nx_reason reason)
+{
+    const struct graph *graph = run->version->graph;
+    bool never_started = run->state == NX_RS_QUEUED;
+    if (never_started)
+        leave_line(run);
+    else
+        run_set(core, run, NX_RS_STOPPING);
+    run->reason = (uint8_t)reason;
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        if (never_started || !(graph->tasks[i].flags & GRAPH_FINALLY))
+            stop_inst(core, run, i, reason);
+    }
+    if (never_started)
+        run_set(core, run, NX_RS_CANCELLED);
+    else
+        vec_push(&core->to_check, run->slot);
+}

@@ -1,0 +1,253 @@
+/* The core's own structures; not for users of core.h. */
+#ifndef SCHEDULER_CORE_STATE_H
+#define SCHEDULER_CORE_STATE_H
+
+#include "lib/base/map.h"
+#include "scheduler/core/core.h"
+
+/* A loaded DAG version, shared by its runs. */
+struct version {
+    uint64_t id;
+    struct graph *graph;
+    uint32_t *class_of; /* graph class -> core class */
+    uint32_t n_runs;
+    bool current;
+};
+
+struct dag {
+    char id[NX_ID_MAX + 1];
+    struct version *version; /* NULL: its file is gone */
+    uint32_t n_active;       /* runs that are running or stopping */
+    VEC(uint32_t) waiting;   /* slots of queued runs, oldest first */
+    size_t waiting_first;
+};
+
+enum inst_flag {
+    INST_DIRTY = 1,
+    INST_ROW = 2,      /* has a row in the store (after this turn's commit) */
+    INST_ANSWERED = 4, /* its `if` was decided */
+    INST_READY = 8,    /* an entry of its ready queue points to it */
+    INST_HELD = 16,    /* a worker holds its lease; counts against pool and worker */
+    INST_BACK = 32     /* a give_back was ordered */
+};
+
+/* 64 bytes: a run of 100,000 tasks is counted in these. */
+struct inst {
+    uint8_t state;  /* enum nx_task_state */
+    uint8_t reason; /* enum nx_reason */
+    uint8_t flags;
+    uint8_t losses;
+    uint16_t attempt; /* number of the current or last attempt; 0: none yet */
+    uint16_t failures;
+    uint32_t lease;  /* number of the last lease */
+    uint32_t worker; /* number of the worker that holds, or held, it */
+    uint32_t up_success, up_failed, up_skipped;
+    uint32_t hand;    /* held: index in its worker's hands */
+    int64_t due_mono; /* of the timer that its state has; 0: none */
+    int64_t ready_ms, started_ms, finished_ms;
+};
+
+struct run {
+    struct nx_run_id id;
+    struct dag *dag;
+    struct version *version;
+    struct inst *insts; /* n_tasks of the graph */
+    uint32_t slot;
+    uint8_t state; /* enum nx_run_state */
+    uint8_t cause;
+    uint8_t reason;
+    bool backfill, dirty, finally_begun, finally_failed, leaf_failed;
+    uint32_t n_left;        /* instances that are not final */
+    uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
+    uint32_t counts[NX_TASK_STATES];
+    int64_t created_ms, started_ms, finished_ms;
+    int64_t due_mono; /* its timeout; 0: none */
+};
+
+struct ready_entry {
+    uint64_t key;  /* priority, live before backfill, age of the run */
+    uint32_t rank; /* within the run */
+    uint32_t slot; /* of the run */
+};
+
+struct pool {
+    char *name;
+    int64_t slots; /* negative: does not exist */
+    int64_t used;
+};
+
+/* Tasks that need the same of a worker and of pools: if one cannot go, none can. */
+struct class
+{
+    struct graph_class needs; /* texts are the core's */
+    struct pool *pool;        /* NULL: none */
+    VEC(struct ready_entry) heap;
+    uint64_t blocked; /* turn in which it was found blocked */
+    uint8_t why;      /* and why: enum nx_reason */
+};
+
+/* A lease in a worker's hands. */
+struct hand {
+    uint32_t slot, task;
+    uint64_t order; /* its order's number in this epoch; 0: known before it */
+    uint64_t mark;  /* the last report that had it */
+    uint16_t progress;
+};
+
+#define FORMER_MAX 8
+
+struct worker {
+    char id[NX_ID_MAX + 1], host[NX_NAME_MAX], version[NX_NAME_MAX], queues[512];
+    uint32_t number;
+    uint64_t incarnation;
+    uint64_t former[FORMER_MAX]; /* earlier incarnations: their late reports are refused */
+    uint32_t n_former;
+    bool known;   /* has reported in this epoch */
+    bool lost;    /* silent for too long */
+    bool drain;   /* by a person */
+    bool leaving; /* by itself */
+    bool ipc, catalog_fits;
+    uint32_t pid, slots, gpus;
+    int64_t memory_bytes, memory_used;
+    uint32_t gpus_used;
+    uint64_t seq, listen_seq, seen, starved, mark;
+    uint32_t mean_us, depth; /* prefetch */
+    int64_t last_mono, last_wall;
+    VEC(struct hand) hands;
+    VEC(struct core_order) orders; /* those that it may not have seen */
+    size_t orders_first;
+    uint64_t next_order;
+    uint64_t sent;   /* the highest order in an answer so far */
+    uint64_t parked; /* context of its listen; 0: none */
+    uint64_t parked_seen;
+    int64_t parked_until;
+    uint64_t least_urgent; /* the largest ready key among the hands since they were empty */
+    bool answered;         /* a report of it is answered in this turn */
+    bool timer_set, listen_timer_set;
+    bool dirty;
+};
+
+enum timer_kind { TIMER_INST, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN };
+
+struct timer {
+    int64_t due_mono;
+    uint32_t kind;
+    uint32_t a, b; /* slot and task; slot; worker number */
+    uint32_t c;    /* low bits of the run's id: a slot may have been reused */
+};
+
+struct spread {
+    uint32_t slot, task;
+};
+
+struct core {
+    struct core_config config;
+    int64_t mono_ms, wall_ms;
+    uint64_t turn;
+    struct map dags;      /* text -> struct dag */
+    struct map versions;  /* number -> struct version */
+    struct map pools;     /* text -> struct pool */
+    struct map run_slots; /* id -> struct run */
+    struct map workers_by_id;
+    VEC(struct run *) runs; /* by slot; NULL: free */
+    VEC(uint32_t) free_slots;
+    VEC(struct class *) classes;
+    VEC(struct worker *) workers;
+    VEC(struct timer) timers;  /* heap */
+    VEC(struct core_ask) asks; /* not emitted yet */
+    size_t asks_first;
+    VEC(struct spread) spread; /* ended instances whose downstream has not been told */
+    size_t spread_first;
+    VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
+    VEC(uint32_t) ended;         /* slots of runs to be freed after the commit */
+    VEC(struct dag *) startable; /* DAGs that may have room for a run */
+    struct core_update *update;  /* of the step that runs */
+};
+
+static inline const struct graph_task *task_of(const struct run *run, uint32_t task)
+{
+    return &run->version->graph->tasks[task];
+}
+
+/* run.c: DAG versions, runs, their beginning and end. */
+struct version *version_load(struct core *core, uint64_t id, struct graph *graph);
+void version_make_current(struct core *core, struct version *version);
+void version_release(struct core *core, struct version *version);
+struct dag *dag_get(struct core *core, const char *id); /* made if it is new */
+struct run *run_find(const struct core *core, struct nx_run_id id);
+struct run *run_new(struct core *core, struct nx_run_id id, struct version *version);
+void run_free(struct core *core, struct run *run);
+void run_dirty(struct core *core, struct run *run);
+void run_set(struct core *core, struct run *run, enum nx_run_state state);
+void run_wait(struct core *core, struct run *run); /* puts a queued run into its DAG's line */
+void run_start_waiting(struct core *core);
+void run_stop(struct core *core, struct run *run, enum nx_reason reason);
+
+/* inst.c: instances. inst_set is the only writer of an instance's state. */
+struct nx_inst_id inst_id(const struct run *run, uint32_t task);
+struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run **run);
+void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_state state,
+              enum nx_reason reason);
+void inst_dirty(struct core *core, struct run *run, uint32_t task);
+/* Decides a waiting instance if its trigger rule can. */
+void inst_decide(struct core *core, struct run *run, uint32_t task);
+void inst_queue(struct core *core, struct run *run, uint32_t task);
+/* Makes a queued instance ready: its place in line and its queue timeout. */
+void inst_ready(struct core *core, struct run *run, uint32_t task);
+void inst_answer(struct core *core, struct nx_inst_id id, enum core_answer answer);
+/* Counts a final state for those that need it. */
+void inst_count(struct run *run, uint32_t task);
+/* Tells the downstream of everything that ended, and ends or moves on the runs concerned. */
+void inst_spread(struct core *core);
+
+/* attempt.c: what the end of an attempt means. */
+void attempt_hold(struct core *core, struct worker *worker, struct run *run, uint32_t task,
+                  uint64_t order);
+void attempt_lease(struct core *core, struct worker *worker, struct run *run, uint32_t task);
+void attempt_result(struct core *core, struct run *run, uint32_t task,
+                    const struct wire_result *result);
+void attempt_back(struct core *core, struct run *run, uint32_t task);
+/* The worker or child is gone. elsewhere: it may still be running there. */
+void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewhere,
+                  const struct wire_result *result);
+int64_t attempt_retry_delay(const struct run *run, uint32_t task);
+
+/* ready.c: classes, pools and ready queues. */
+uint32_t class_intern(struct core *core, const struct graph_class *needs);
+struct class *class_of(const struct core *core, const struct run *run, uint32_t task);
+struct pool *pool_get(struct core *core, const char *name);
+void ready_push(struct core *core, struct run *run, uint32_t task);
+/* The most urgent queued instance of the class; stale entries are dropped. False: none. */
+bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task);
+void ready_pop(struct core *core, struct class *class);
+uint64_t ready_key(const struct run *run, uint32_t task);
+
+/* assign.c: the end of a turn. */
+void assign_turn(struct core *core);
+bool assign_fits(const struct worker *worker, const struct class *class);
+bool assign_available(const struct worker *worker);
+
+/* fleet.c: workers. */
+void fleet_report(struct core *core, const struct wire_report *report, uint64_t context);
+struct worker *fleet_find(const struct core *core, uint32_t number);
+struct worker *fleet_add(struct core *core, const char *id, uint32_t number);
+uint64_t fleet_order(struct worker *worker, enum wire_order_kind kind, struct run *run,
+                     uint32_t task);
+void fleet_drop(struct core *core, struct worker *worker, uint32_t hand);
+void fleet_answer(struct core *core); /* the parked listens that are due */
+void fleet_watch(struct core *core, struct worker *worker);
+void fleet_timer(struct core *core, uint32_t number);
+void fleet_listen_timer(struct core *core, uint32_t number);
+void fleet_drain(struct core *core, const char *id, bool on, uint64_t token);
+
+/* timer.c */
+void timer_push(struct core *core, struct timer timer);
+void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono);
+void timer_run(struct core *core, struct run *run, int64_t due_mono);
+void timer_turn(struct core *core); /* everything that is due */
+
+/* core.c */
+void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#endif

@@ -1,0 +1,98 @@
+#include "lib/base/must.h"
+#include "scheduler/core/state.h"
+
+/* A binary heap by due time; equal times by kind and subject, so that order never depends on
+ * history. A timer is not removed when its reason goes away: it is checked when it is due. */
+
+static bool sooner(const struct timer *x, const struct timer *y)
+{
+    if (x->due_mono != y->due_mono)
+        return x->due_mono < y->due_mono;
+    if (x->kind != y->kind)
+        return x->kind < y->kind;
+    if (x->c != y->c)
+        return x->c < y->c;
+    return x->a != y->a ? x->a < y->a : x->b < y->b;
+}
+
+void timer_push(struct core *core, struct timer timer)
+{
+    vec_push(&core->timers, timer);
+    struct timer *at = core->timers.at;
+    size_t i = core->timers.n - 1;
+    for (; i > 0 && sooner(&timer, &at[(i - 1) / 2]); i = (i - 1) / 2)
+        at[i] = at[(i - 1) / 2];
+    at[i] = timer;
+}
+
+static struct timer pop(struct core *core)
+{
+    struct timer *at = core->timers.at, top = at[0];
+    struct timer moved = at[--core->timers.n];
+    size_t n = core->timers.n, i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n)
+            break;
+        if (child + 1 < n && sooner(&at[child + 1], &at[child]))
+            child++;
+        if (!sooner(&at[child], &moved))
+            break;
+        at[i] = at[child];
+        i = child;
+    }
+    if (n)
+        at[i] = moved;
+    return top;
+}
+
+void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono)
+{
+    run->insts[task].due_mono = due_mono;
+    timer_push(core, (struct timer){due_mono, TIMER_INST, run->slot, task, (uint32_t)run->id.v});
+}
+
+void timer_run(struct core *core, struct run *run, int64_t due_mono)
+{
+    run->due_mono = due_mono;
+    timer_push(core, (struct timer){due_mono, TIMER_RUN, run->slot, 0, (uint32_t)run->id.v});
+}
+
+static void inst_due(struct core *core, struct run *run, const struct timer *timer)
+{
+    uint32_t task = timer->b;
+    struct inst *inst = &run->insts[task];
+    if (inst->due_mono != timer->due_mono)
+        return;
+    if (inst->state == NX_TS_RETRYING)
+        inst_queue(core, run, task);
+    else if (inst->state == NX_TS_QUEUED)
+        inst_set(core, run, task, NX_TS_FAILED, NX_WHY_QUEUE_TIMEOUT);
+}
+
+static void run_due(struct core *core, struct run *run, const struct timer *timer)
+{
+    if (run->due_mono == timer->due_mono && run->state == NX_RS_RUNNING)
+        run_stop(core, run, NX_WHY_RUN_TIMEOUT);
+}
+
+void timer_turn(struct core *core)
+{
+    while (core->timers.n && core->timers.at[0].due_mono <= core->mono_ms) {
+        struct timer timer = pop(core);
+        if (timer.kind == TIMER_WORKER) {
+            fleet_timer(core, timer.a);
+        } else if (timer.kind == TIMER_LISTEN) {
+            fleet_listen_timer(core, timer.a);
+        } else {
+            must(timer.a < core->runs.n);
+            struct run *run = core->runs.at[timer.a];
+            if (!run || (uint32_t)run->id.v != timer.c || nx_run_state_final(run->state))
+                continue;
+            if (timer.kind == TIMER_INST)
+                inst_due(core, run, &timer);
+            else
+                run_due(core, run, &timer);
+        }
+    }
+}
