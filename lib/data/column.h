@@ -23,8 +23,8 @@ struct column {
     size_t n_missing;
     union {
         bool *b;
-        int64_t *i; /* TABLE_INT64; TABLE_DATE: days; TABLE_TIMESTAMP: microseconds */
-        double *f;  /* NaN where missing */
+        int64_t *i;    /* TABLE_INT64; TABLE_DATE: days; TABLE_TIMESTAMP: microseconds */
+        double *f;     /* NaN where missing */
         int32_t *code; /* TABLE_STRING, TABLE_CATEGORY: index into text, or COLUMN_MISSING */
     } as;
     const char **text; /* the distinct values, sorted by their bytes, or the list asked for */
@@ -52,9 +52,9 @@ void column_free(struct column *columns, size_t n);
 
 /* ---- One float32 matrix ---- */
 
-/* n_rows x n_columns; row-major: at[r * n_columns + c], else at[c * n_rows + r]. Missing is NaN. bool
- * is 0 or 1, dates are days, timestamps are seconds (as double, then rounded once), text is the
- * code in the list wanted (which it must have; unknown is NaN). */
+/* n_rows x n_columns; row-major: at[r * n_columns + c], else at[c * n_rows + r]. Missing is NaN.
+ * bool is 0 or 1, dates are days, timestamps are seconds (as double, then rounded once), text is
+ * the code in the list wanted (which it must have; unknown is NaN). */
 struct column_matrix {
     float *at;
     size_t n_rows, n_columns;
@@ -63,15 +63,14 @@ struct column_matrix {
 };
 
 bool column_read_matrix(struct data_db *db, const char *table, const struct column_want *want,
-                        size_t n, bool row_major, struct column_matrix *matrix,
-                        struct nx_err *err);
+                        size_t n, bool row_major, struct column_matrix *matrix, struct nx_err *err);
 void column_matrix_fini(struct column_matrix *matrix);
 
 /* ---- Back to a table ---- */
 
 /* Creates the table `name` in the database from columns of equal length (for data_write_table with
- * order input, or to join with a view by row number: it gets a first column `row_number`, from 0, when
- * `numbered`). */
+ * order input, or to join with a view by row number: it gets a first column `row_number`, from 0,
+ * when `numbered`). */
 bool column_create_table(struct data_db *db, const char *name, const struct column *columns,
                          size_t n, bool numbered, struct nx_err *err);
 

@@ -43,7 +43,15 @@ void data_close(struct data_db *db); /* NULL is fine; close its results before *
 void data_interrupt(void *db);
 
 /* A value bound to $1..$n. */
-enum data_kind { DATA_NULL, DATA_BOOL, DATA_INT, DATA_DOUBLE, DATA_TEXT, DATA_DATE, DATA_TIMESTAMP };
+enum data_kind {
+    DATA_NULL,
+    DATA_BOOL,
+    DATA_INT,
+    DATA_DOUBLE,
+    DATA_TEXT,
+    DATA_DATE,
+    DATA_TIMESTAMP
+};
 struct data_value {
     enum data_kind kind;
     union {
@@ -75,8 +83,7 @@ bool data_query(struct data_db *db, const char *sql, const struct data_value *va
 void data_result_close(struct data_result *result); /* NULL is fine */
 
 /* The columns, in our types. SQL types wider than the list are errors that name the cast. */
-const struct table_column *data_result_columns(const struct data_result *result,
-                                               size_t *n_columns);
+const struct table_column *data_result_columns(const struct data_result *result, size_t *n_columns);
 
 struct data_text {
     const char *at; /* UTF-8, not ended by 0 */
@@ -99,7 +106,7 @@ struct data_vector {
         const struct data_text *text; /* TABLE_STRING, TABLE_CATEGORY */
         const struct data_list *list;
     } as;
-    const double *child;         /* TABLE_DOUBLES; NaN: missing */
+    const double *child; /* TABLE_DOUBLES; NaN: missing */
 };
 
 struct data_batch {
@@ -153,6 +160,8 @@ struct data_write {
     const struct data_order *order;
     const struct table_column *categories;
     size_t n_categories;
+    bool scan; /* the SELECT reads one source without WHERE, join or grouping: its rows can be
+                  hashed on their way, which saves reading the file again */
 };
 bool data_write_table(struct data_db *db, const struct data_write *write, struct arena *arena,
                       struct table_info *info, struct nx_err *err);

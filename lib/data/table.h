@@ -8,10 +8,10 @@
  *    "rows": n, "order": "input" | ["col", ...], "rows_hash": "<32 hex digits>",
  *    "columns": [{"name": "delay", "type": "int64"}, {"name": "origin", "type": "category"}, ...]}
  *
- * `columns` is left out of the reference (not of the file) above TABLE_META_COLUMNS columns. The file
- * itself carries the whole description under the Parquet key "nexus" (with categories), so that a
- * table that was moved by hand still says what it is; a Parquet file without that key is described
- * by its own types.
+ * `columns` is left out of the reference (not of the file) above TABLE_META_COLUMNS columns. The
+ * file itself carries the whole description under the Parquet key "nexus" (with categories), so
+ * that a table that was moved by hand still says what it is; a Parquet file without that key is
+ * described by its own types.
  *
  * How the types stand in Parquet: bool BOOLEAN, int64 INT64, double DOUBLE, string and category
  * UTF-8, date DATE, timestamp TIMESTAMP(us, UTC-less: it is UTC), doubles LIST of DOUBLE. */
@@ -79,7 +79,8 @@ bool table_hash_parse(const char *text, struct table_hash *hash);
 const struct table_column *table_info_column(const struct table_info *info, const char *name);
 
 /* The keys that describe a table in its reference (see above), as one JSON object: the `meta` of
- * nx_artifact_output. With `full`, all columns and their categories: what the file carries. */
+ * nx_artifact_output. With `full`: what the file carries, all columns with their categories and the
+ * order, but neither rows nor hash, which are known only when it is written. */
 void table_info_write(const struct table_info *info, bool full, struct buf *buf);
 /* Reads either form; unknown keys are ignored, missing ones are 0. What *info points to lives in
  * the arena. */
