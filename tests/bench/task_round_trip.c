@@ -3,115 +3,29 @@
  * to a pipe that is read), interleaved in blocks.
  *
  *   task_round_trip [PATH-OF-NEXUS-TASK]        NEXUS_BIN names the folder otherwise */
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "lib/base/buf.h"
 #include "lib/base/clock.h"
-#include "lib/base/must.h"
-#include "lib/base/path.h"
-#include "lib/wire/child.h"
+#include "tests/child_driver.h"
 
 #define NOOPS 20000
 #define BLOCKS 100
 #define BLOCK 10
 
-struct driven {
-    pid_t pid;
-    int fd, out_fd;
-    struct buf inbox;
-    struct child_known known;
-    uint64_t ticket;
-    char folder[64];
-};
-
-static void drain(int fd)
-{
-    char bytes[4096];
-    while (read(fd, bytes, sizeof bytes) > 0)
-        ;
-}
-
-static void spawn_driven(struct driven *d, const char *program)
-{
-    int pair[2], out[2];
-    posix_spawn_file_actions_t actions;
-    char *argv[] = {(char *)program, "--child", NULL};
-    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
-    must(pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, out[1], 2);
-    posix_spawn_file_actions_adddup2(&actions, pair[1], CHILD_FD);
-    int e = posix_spawn(&d->pid, program, &actions, NULL, argv, environ);
-    if (e != 0) {
-        fprintf(stderr, "cannot start %s: %s\n", program, strerror(e));
-        exit(2);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    close(pair[1]);
-    close(out[1]);
-    d->fd = pair[0];
-    d->out_fd = out[0];
-}
-
-/* The next message, decoded from *frame. */
-static struct child_message receive(struct driven *d, struct buf *frame)
-{
-    size_t n;
-    struct child_message message;
-    for (;;) {
-        must(child_frame(d->inbox.data, d->inbox.len, &n, NULL));
-        if (n)
-            break;
-        char *to = buf_reserve(&d->inbox, 65536);
-        ssize_t got = recv(d->fd, to, 65536, 0);
-        must(got > 0);
-        d->inbox.len += (size_t)got;
-    }
-    buf_clear(frame);
-    buf_add(frame, d->inbox.data, n);
-    memmove(d->inbox.data, d->inbox.data + n, d->inbox.len - n);
-    d->inbox.len -= n;
-    must(child_decode(frame->data, frame->len, &message, NULL));
-    return message;
-}
-
 static void round_trip(struct driven *d, uint64_t id, const char *definition, struct buf *frame)
 {
-    bool is_new;
-    struct child_message start = {.type = CHILD_START, .ticket = ++d->ticket};
-    child_known_take(&d->known, id, &is_new);
-    start.u.start = (struct child_start){
-        .definition_id = id,
-        .definition = child_text(is_new ? definition : NULL),
-        .context = child_text("{\"params\":{},\"run\":{\"id\":7},\"dag\":{\"id\":\"bench\"},"
-                              "\"task\":{\"id\":\"t\",\"attempt\":1}}"),
-        .key = child_text("7.t.-1.1"),
-        .mark = child_text("bench-mark"),
-        .work = child_text(d->folder),
-        .cpus = 1,
-        .outputs_max = 65536,
-    };
-    buf_clear(frame);
-    must(child_encode(frame, &start, NULL));
-    must(send(d->fd, frame->data, frame->len, MSG_NOSIGNAL) == (ssize_t)frame->len);
+    struct child_message start =
+        driven_message(d, id, definition,
+                       "{\"params\":{},\"run\":{\"id\":7},\"dag\":{\"id\":\"bench\"},"
+                       "\"task\":{\"id\":\"t\",\"attempt\":1}}");
+    driven_send(d, &start);
     for (;;) {
-        struct child_message message = receive(d, frame);
+        struct child_message message = driven_receive(d, frame);
         if (message.type != CHILD_DONE)
             continue;
         if (message.u.done.outcome != CHILD_SUCCESS) {
             fprintf(stderr, "failed: %s\n", message.u.done.error.at);
             exit(1);
         }
-        drain(d->out_fd);
+        driven_drain(d->out_fd);
         return;
     }
 }
@@ -131,7 +45,7 @@ static void bare_true(void)
     posix_spawn_file_actions_adddup2(&actions, out[1], 2);
     must(posix_spawn(&pid, argv[0], &actions, &attr, argv, environ) == 0);
     close(out[1]);
-    drain(out[0]);
+    driven_drain(out[0]);
     close(out[0]);
     must(waitpid(pid, NULL, 0) == pid);
     posix_spawn_file_actions_destroy(&actions);
@@ -169,18 +83,17 @@ static void bench_scripts(struct driven *d, struct buf *frame)
 int main(int argc, char **argv)
 {
     char program[PATH_MAX_BYTES];
-    const char *folder = getenv("NEXUS_BIN");
     struct driven d = {.folder = "/tmp/nexus-bench-XXXXXX"};
     struct buf frame;
     buf_init(&frame);
     if (argc > 1)
         snprintf(program, sizeof program, "%s", argv[1]);
     else
-        snprintf(program, sizeof program, "%s/nexus-task", folder ? folder : "build/release/bin");
+        driven_program(program, sizeof program);
     must(mkdtemp(d.folder) != NULL);
     int64_t start = clock_mono_us();
-    spawn_driven(&d, program);
-    must(receive(&d, &frame).type == CHILD_READY);
+    driven_start(&d, program);
+    must(driven_receive(&d, &frame).type == CHILD_READY);
     printf("start to ready: %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
     bench_noop(&d, &frame);
     bench_scripts(&d, &frame);
