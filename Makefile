@@ -29,7 +29,8 @@ CFLAGS := -std=c11 -g $(WARN) -fno-strict-aliasing -ffp-contract=off
 LDFLAGS := -Wl,--as-needed -Wl,-z,relro,-z,now
 
 ifeq ($(MODE),release)
-CFLAGS += -O2 -fstack-protector-strong
+# Sections a function: tools/lint/pure follows what a module can reach.
+CFLAGS += -O2 -fstack-protector-strong -ffunction-sections -fdata-sections
 else ifeq ($(MODE),debug)
 CFLAGS += -O0
 else ifeq ($(MODE),asan)
