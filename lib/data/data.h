@@ -137,8 +137,21 @@ bool data_add_table(struct data_db *db, const char *name, const char *path,
 /* Files and folders that SQL may read after data_lock; folders also for data_write_table. */
 void data_allow_file(struct data_db *db, const char *path);
 void data_allow_folder(struct data_db *db, const char *path);
-/* Closes the database to everything else: files, settings. */
+/* Closes the database to all other files. */
+bool data_close_files(struct data_db *db, struct nx_err *err);
+bool data_set_threads(struct data_db *db, int threads, struct nx_err *err);
+/* Closes the database to all other files, if that is not done yet, and fixes its settings. */
 bool data_lock(struct data_db *db, struct nx_err *err);
+
+/* What in a SELECT depends on the number of threads, from its plan. Sums of floats, groups that are
+ * cut off, ties of windows do: such a SELECT is run by one thread, so that it gives the same with
+ * any `resources`. */
+struct data_plan {
+    bool keeps_order; /* scans, filters, projections: its rows come in their order */
+    bool any_threads; /* the same rows for any number of threads */
+};
+bool data_plan(struct data_db *db, const char *select, const struct data_value *values,
+               size_t n_values, struct data_plan *plan, struct nx_err *err);
 
 /* How the rows of a table that is written are ordered. */
 struct data_order {

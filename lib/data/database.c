@@ -174,13 +174,13 @@ static const char *full_path(struct data_db *db, const char *path)
 
 void data_allow_file(struct data_db *db, const char *path)
 {
-    must(!db->locked);
+    must(!db->closed);
     vec_push(&db->files, arena_strdup(&db->arena, path));
 }
 
 void data_allow_folder(struct data_db *db, const char *path)
 {
-    must(!db->locked);
+    must(!db->closed);
     vec_push(&db->folders, arena_strdup(&db->arena, path));
     vec_push(&db->folders, full_path(db, path));
 }
@@ -201,16 +201,34 @@ static void set_list(struct buf *sql, const char *setting, const char *const *pa
     buf_str(sql, "];\n");
 }
 
-bool data_lock(struct data_db *db, struct nx_err *err)
+bool data_close_files(struct data_db *db, struct nx_err *err)
 {
-    must(!db->locked);
+    must(!db->closed);
     struct buf sql;
     buf_init(&sql);
     set_list(&sql, "allowed_paths", db->files.at, db->files.n, "");
     set_list(&sql, "allowed_directories", db->folders.at, db->folders.n, "/");
-    buf_str(&sql, "SET enable_external_access = false;\nSET lock_configuration = true;\n");
+    buf_str(&sql, "SET enable_external_access = false");
     bool ok = data_exec(db, buf_text(&sql), err);
-    db->locked = ok;
+    db->closed = ok;
     buf_fini(&sql);
     return ok;
+}
+
+bool data_set_threads(struct data_db *db, int threads, struct nx_err *err)
+{
+    must(!db->locked && threads >= 1);
+    char sql[64];
+    snprintf(sql, sizeof sql, "SET threads = %d", threads);
+    return data_exec(db, sql, err);
+}
+
+bool data_lock(struct data_db *db, struct nx_err *err)
+{
+    must(!db->locked);
+    if (!db->closed && !data_close_files(db, err)) {
+        return false;
+    }
+    db->locked = data_exec(db, "SET lock_configuration = true", err);
+    return db->locked;
 }

@@ -11,6 +11,7 @@
 #include "lib/data/data.h"
 #include "lib/data/duckdb_api.h"
 #include "lib/data/rowhash.h"
+#include "lib/data/sqltext.h"
 #include "lib/data/table.h"
 
 /* Where nexus_rowhash() adds up; several threads of DuckDB do. */
@@ -26,6 +27,7 @@ struct data_db {
     duckdb_database db;
     duckdb_connection connection;
     atomic_bool cancelled;
+    bool closed; /* to files */
     bool locked;
     struct arena arena;
     VEC(const char *) files;

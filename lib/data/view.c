@@ -122,7 +122,7 @@ static bool create_view(struct data_db *db, const char *name, const char *path,
 bool data_add_table(struct data_db *db, const char *name, const char *path,
                     const struct table_info **info, struct nx_err *err)
 {
-    must(!db->locked && name && *name);
+    must(!db->closed && name && *name);
     struct table_info *made = arena_alloc(&db->arena, sizeof *made);
     struct stat st;
     if (stat(path, &st) != 0) {

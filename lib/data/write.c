@@ -20,7 +20,9 @@ static bool select_columns(struct data_db *db, const struct data_write *write, s
     struct buf sql;
     struct data_result *result = NULL;
     buf_init(&sql);
-    buf_printf(&sql, "SELECT * FROM (\n%s\n) LIMIT 0", write->select);
+    buf_str(&sql, "SELECT * FROM (\n");
+    buf_add(&sql, write->select, sqltext_end(write->select));
+    buf_str(&sql, "\n) LIMIT 0");
     bool ok = data_query(db, buf_text(&sql), write->values, write->n_values, &result, err);
     buf_fini(&sql);
     if (!ok) {
@@ -187,7 +189,9 @@ static bool copy_out(struct data_db *db, const struct data_write *write,
     buf_init(&sql);
     buf_str(&sql, "COPY (SELECT * FROM (SELECT ");
     put_columns(&sql, info);
-    buf_printf(&sql, " FROM (\n%s\n))", write->select);
+    buf_str(&sql, " FROM (\n");
+    buf_add(&sql, write->select, sqltext_end(write->select));
+    buf_str(&sql, "\n))");
     if (passing) {
         buf_str(&sql, " WHERE nexus_rowhash(");
         put_names(&sql, info);

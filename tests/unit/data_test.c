@@ -30,7 +30,7 @@ static struct data_db *open_with(struct fixture *f, int threads)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    strcpy(f->folder, "/tmp/nexus-data-test-XXXXXX");
+    snprintf(f->folder, sizeof f->folder, "/tmp/nexus-data-test-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     arena_init(&f->arena);
     f->db = open_with(f, 2);
