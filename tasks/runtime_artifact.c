@@ -59,11 +59,23 @@ bool nx_artifact_output(struct nx_ctx *ctx, const char *name, const char *path, 
            nx_wrap(err, "artifact '%s'", name);
 }
 
+/* The argument `param`, or with a dot in it ("tables.flights") an entry of an object argument. */
+static const json_t *find_reference(const struct nx_ctx *ctx, const char *param)
+{
+    const char *dot = strchr(param, '.');
+    if (!dot)
+        return json_object_get(ctx->args, param);
+    char *name = mem_strndup(param, (size_t)(dot - param));
+    const json_t *value = json_object_get(json_object_get(ctx->args, name), dot + 1);
+    mem_free(name);
+    return value;
+}
+
 const char *nx_artifact_path(struct nx_ctx *ctx, const char *param, const char **meta,
                              struct nx_err *err)
 {
     char path[PATH_MAX_BYTES];
-    const json_t *value = json_object_get(ctx->args, param);
+    const json_t *value = find_reference(ctx, param);
     const char *address = json_is_object(value)
                               ? json_string_value(json_object_get(value, "artifact"))
                               : json_string_value(value);
@@ -79,7 +91,10 @@ const char *nx_artifact_path(struct nx_ctx *ctx, const char *param, const char *
         nx_wrap(err, "'%s'", param);
         return NULL;
     }
-    if (meta)
-        *meta = nx_arg_json(ctx, param);
+    if (meta) {
+        char *text = js_text(value);
+        *meta = arena_strdup(&ctx->arena, text);
+        mem_free(text);
+    }
     return arena_strdup(&ctx->arena, path);
 }

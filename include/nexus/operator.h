@@ -141,8 +141,9 @@ const char *nx_info(const struct nx_ctx *ctx, const char *key); /* "run_id", "da
  * {"artifact": "sha256:<hex>", "kind": ..., "bytes": n, <meta's keys>} as the output `name`. */
 bool nx_artifact_output(struct nx_ctx *ctx, const char *name, const char *path, const char *kind,
                         const char *meta, struct nx_err *err);
-/* The local path of the artifact that a table, model or file parameter refers to. Read-only; lives
- * as long as ctx. `meta` (may be NULL) gets its whole reference as JSON text. */
+/* The local path of the artifact that a table, model or file parameter refers to ("tables.flights":
+ * an entry of the object parameter `tables`). Read-only; lives as long as ctx. `meta` (may be NULL)
+ * gets its whole reference as JSON text. */
 const char *nx_artifact_path(struct nx_ctx *ctx, const char *param, const char **meta,
                              struct nx_err *err);
 

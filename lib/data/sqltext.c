@@ -196,7 +196,9 @@ bool sqltext_files(const char *sql,
         }
         bool inside = where == OPENED || where == LISTED;
         if (inside && token.kind == SQLTEXT_TEXT && unquote(&token, &path)) {
+            buf_str(to, where == OPENED ? "[" : "");
             ok = put(arg, buf_text(&path), to, err);
+            buf_str(to, where == OPENED ? "]" : "");
         } else {
             buf_add(to, token.at, token.n);
         }

@@ -33,8 +33,8 @@ struct sqltext_token sqltext_next(const char **p);
 size_t sqltext_end(const char *sql);
 
 /* Appends the SQL to `to`, with each text that names a file in a call of read_parquet, read_csv,
- * read_json and their kin (one text, or a list of texts) replaced by what `put` appends for it.
- * False: what `put` said. Lines keep their numbers as long as `put` adds none. */
+ * read_json and their kin (one text, or a list of texts) replaced by a list of what `put` appends
+ * for it: quoted texts with commas between. False: what `put` said. Lines keep their numbers. */
 bool sqltext_files(const char *sql,
                    bool (*put)(void *arg, const char *path, struct buf *to, struct nx_err *err),
                    void *arg, struct buf *to, struct nx_err *err);

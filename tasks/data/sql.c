@@ -17,29 +17,28 @@ struct job {
     size_t n_values;
 };
 
-/* 'data/x/ *.parquet' in the query -> ['/project/data/x/a.parquet', ...], which are opened to it. */
+/* The files that a text in the query matches, which are opened to it. */
 static bool put_files(void *arg, const char *path, struct buf *to, struct nx_err *err)
 {
     struct job *job = arg;
     files_list found = {0};
     if (*path == '/' || strstr(path, "://")) {
-        return nx_fail(err, NX_E_DENIED,
-                       "data.sql does not read '%s': it reads the tables it is given and files of the "
-                       "project by relative paths; data.ingest loads from elsewhere",
-                       path);
+        return nx_fail(
+            err, NX_E_DENIED,
+            "data.sql does not read '%s': it reads the tables it is given and files of the "
+            "project by relative paths; data.ingest loads from elsewhere",
+            path);
     }
     bool ok = files_find(job->ctx, path, &job->arena, &found, err);
     for (size_t i = 0; ok && i < found.n; i++) {
-        buf_str(to, i ? ", " : "[");
+        buf_str(to, i ? ", " : "");
         data_quote_text(to, found.at[i]);
         data_allow_file(job->db, found.at[i]);
     }
-    buf_str(to, ok ? "]" : "");
     vec_fini(&found);
     return ok;
 }
 
-/* Inside a list of files a list is not wanted; DuckDB flattens none. So lists are put as one. */
 static bool read_query(struct job *job, struct nx_err *err)
 {
     const char *sql = nx_arg_sql(job->ctx, "query", &job->n_values);
@@ -83,7 +82,8 @@ static bool settle(struct job *job, struct data_order *order, struct nx_err *err
     }
     *order = (struct data_order){.columns = by, .n = n, .input = n == 0 && plan.keeps_order};
     if (!plan.any_threads && nx_cpus(job->ctx) > 1) {
-        nx_log(job->ctx, "runs on one thread: its sums, windows or limits depend on the order of rows");
+        nx_log(job->ctx,
+               "runs on one thread: its sums, windows or limits depend on the order of rows");
         if (!data_set_threads(job->db, 1, err)) {
             return false;
         }
@@ -172,7 +172,7 @@ const struct nx_operator data_sql = {
     .summary = "Runs a SELECT over tables and files; its rows are a table.",
     .doc =
         "The query sees the tables given under `tables` by their names, and files of the project in "
-        "`read_parquet('data/x/*.parquet')`, `read_csv` and `read_json` by relative paths. It reads "
+        "`read_parquet('data/x/" "*.parquet')`, `read_csv` and `read_json` by relative paths. It reads "
         "no other file, no network, and writes nothing.\n\n"
         "A table keeps bool, int64, double, string, category, date, timestamp (UTC) and lists of "
         "double. Other types are errors that name the cast, so that nothing changes silently: "
