@@ -28,6 +28,9 @@ const json_t *catalog_output(const json_t *operator_entry, const char *name, con
  * the parameter. */
 bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct nx_err *err);
 
+/* Whether there is such a type. */
+bool arg_type_known(const char *name);
+
 /* All arguments of an operator, evaluated: unknown and missing ones are errors, defaults are filled
  * in, null counts as absent. *resolved: a new reference. */
 bool args_check(const json_t *operator_entry, const json_t *args, json_t **resolved,

@@ -12,11 +12,14 @@
 #include "lib/script/script.h"
 #include "nexus/error.h"
 
+#define TEMPLATE_VARIABLE_MAX (120 * 1024) /* bytes; Linux passes 128 KiB a variable */
+
 struct template_piece {
     bool is_expression;
     const char *text; /* ends with 0; an expression without its braces and outer blanks */
     size_t n;
-    size_t offset; /* of text in the whole */
+    size_t offset;     /* of text in the whole */
+    size_t start, end; /* of the piece in the whole, braces included */
 };
 
 struct template

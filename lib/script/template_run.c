@@ -1,0 +1,374 @@
+/* Expressions in a shell script become variables in quotes: this follows the shell's own quoting,
+ * so that the value is one word whatever it holds. Where it guesses wrong (a `case` pattern inside
+ * $( ), an alias) a value could be split into words, but is never read as code. */
+#include <string.h>
+
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/script/bind.h"
+
+#define DEPTH_MAX 64
+#define HEREDOCS_MAX 8
+#define DELIMITER_MAX 64
+
+enum place {
+    PLACE_WORDS,    /* the script itself, and ( ), $( ) */
+    PLACE_DOUBLE,   /* "..." */
+    PLACE_BACK,     /* `...` */
+    PLACE_BRACE,    /* ${...} */
+    PLACE_ARITH,    /* $((...)), ((...)) */
+    PLACE_ARITH_IN, /* ( ) inside that */
+    PLACE_HERE      /* the body of a here-document that expands */
+};
+
+struct here {
+    char delimiter[DELIMITER_MAX];
+    bool strip, quoted;
+};
+
+struct shell {
+    struct binder *b;
+    bool bash;
+    size_t i;
+    enum place places[DEPTH_MAX];
+    int depth; /* places[depth - 1] is where we are */
+    struct here pending[HEREDOCS_MAX];
+    int n_pending;
+    struct here open; /* of PLACE_HERE */
+};
+
+static enum place top(const struct shell *s)
+{
+    return s->places[s->depth - 1];
+}
+
+static bool enter(struct shell *s, enum place place)
+{
+    if (s->depth == DEPTH_MAX)
+        return binder_fail(s->b, s->i, "quotes and brackets nested too deep");
+    s->places[s->depth++] = place;
+    return true;
+}
+
+static void leave(struct shell *s, enum place place)
+{
+    if (s->depth > 1 && top(s) == place)
+        s->depth--;
+}
+
+static void copy(struct shell *s, size_t n)
+{
+    for (; n && s->b->text[s->i]; n--)
+        buf_char(&s->b->out, s->b->text[s->i++]);
+}
+
+/* ---- Expressions ---- */
+
+static bool put_expression(struct shell *s, const struct template_piece *piece)
+{
+    char before = s->i > 0 ? s->b->text[s->i - 1] : 0;
+    if (before == '\\' || before == '$')
+        return binder_fail(s->b, s->i,
+                           "a backslash or $ right before ${{ would change what it means: put a "
+                           "blank or quotes between them");
+    switch (top(s)) {
+    case PLACE_WORDS:
+        buf_printf(&s->b->out, "\"${NX_E%zu}\"", binder_add(s->b, piece));
+        break;
+    case PLACE_DOUBLE:
+    case PLACE_HERE:
+        buf_printf(&s->b->out, "${NX_E%zu}", binder_add(s->b, piece));
+        break;
+    case PLACE_BACK:
+        return binder_fail(s->b, s->i, "an expression inside backquotes: use $( ) instead");
+    case PLACE_BRACE:
+        return binder_fail(s->b, s->i,
+                           "an expression inside ${...}: put it into a variable first, or into "
+                           "'env'");
+    case PLACE_ARITH:
+    case PLACE_ARITH_IN:
+        return binder_fail(s->b, s->i,
+                           "an expression inside $((...)), where the shell would run its value: "
+                           "calculate inside the ${{ }}");
+    }
+    s->i = piece->end;
+    return true;
+}
+
+/* ---- Quotes ---- */
+
+static bool skip_single(struct shell *s, bool ansi)
+{
+    copy(s, 1);
+    while (s->b->text[s->i] && s->b->text[s->i] != '\'') {
+        if (binder_at(s->b, s->i))
+            return binder_fail(s->b, s->i,
+                               "an expression inside single quotes, where nothing is replaced: use "
+                               "double quotes, or end the quotes before it");
+        copy(s, ansi && s->b->text[s->i] == '\\' && !binder_at(s->b, s->i + 1) ? 2 : 1);
+    }
+    copy(s, 1);
+    return true;
+}
+
+static void skip_comment(struct shell *s)
+{
+    while (s->b->text[s->i] && s->b->text[s->i] != '\n') {
+        const struct template_piece *piece = binder_at(s->b, s->i);
+        if (piece)
+            s->i = piece->end;
+        else
+            copy(s, 1);
+    }
+}
+
+/* ---- Here-documents ---- */
+
+/* Reads "<<[-] delimiter" and remembers its body. */
+static bool on_here(struct shell *s)
+{
+    struct here here = {.strip = s->b->text[s->i + 2] == '-'};
+    size_t n = 0;
+    copy(s, here.strip ? 3 : 2);
+    while (s->b->text[s->i] == ' ' || s->b->text[s->i] == '\t')
+        copy(s, 1);
+    for (char quote = 0;; copy(s, 1)) {
+        char c = s->b->text[s->i];
+        if (!c || (!quote && strchr(" \t\n;&|<>()", c)))
+            break;
+        if (binder_at(s->b, s->i))
+            return binder_fail(s->b, s->i, "an expression as the end word of a here-document");
+        if (c == quote || (!quote && strchr("'\"\\", c))) {
+            here.quoted = true;
+            quote = c == '\\' || quote ? 0 : c;
+        } else if (n + 1 < sizeof here.delimiter) {
+            here.delimiter[n++] = c;
+        }
+    }
+    if (s->n_pending == HEREDOCS_MAX)
+        return binder_fail(s->b, s->i, "too many here-documents in one line");
+    if (n)
+        s->pending[s->n_pending++] = here;
+    return true;
+}
+
+/* At the start of a line: is it the end of the document? */
+static bool at_delimiter(const struct shell *s, const struct here *here)
+{
+    const char *line = s->b->text + s->i;
+    size_t n = strlen(here->delimiter);
+    if (here->strip)
+        line += strspn(line, "\t");
+    return strncmp(line, here->delimiter, n) == 0 && (line[n] == '\n' || line[n] == 0);
+}
+
+static void copy_line(struct shell *s)
+{
+    copy(s, strcspn(s->b->text + s->i, "\n") + 1);
+}
+
+/* Bodies of quoted documents are copied here; one that expands is entered. */
+static bool start_bodies(struct shell *s)
+{
+    while (s->n_pending) {
+        struct here here = s->pending[0];
+        memmove(s->pending, s->pending + 1, sizeof *s->pending * (size_t)--s->n_pending);
+        if (!here.quoted) {
+            s->open = here;
+            if (!enter(s, PLACE_HERE))
+                return false;
+            if (!at_delimiter(s, &here))
+                return true;
+            s->depth--;
+            copy_line(s);
+            continue;
+        }
+        while (s->b->text[s->i] && !at_delimiter(s, &here)) {
+            size_t end = s->i + strcspn(s->b->text + s->i, "\n");
+            for (size_t i = s->i; i < end; i++) {
+                if (binder_at(s->b, i))
+                    return binder_fail(s->b, i,
+                                       "an expression in a here-document with a quoted end word, "
+                                       "where nothing is replaced: take the quotes from the word");
+            }
+            copy_line(s);
+        }
+        copy_line(s);
+    }
+    return true;
+}
+
+static bool on_newline(struct shell *s)
+{
+    copy(s, 1);
+    if (top(s) == PLACE_HERE && at_delimiter(s, &s->open)) {
+        s->depth--;
+        copy_line(s);
+        return start_bodies(s);
+    }
+    return top(s) == PLACE_WORDS ? start_bodies(s) : true;
+}
+
+/* ---- The script ---- */
+
+static bool on_dollar(struct shell *s)
+{
+    const char *at = s->b->text + s->i;
+    enum place place;
+    if (strncmp(at, "$((", 3) == 0)
+        place = PLACE_ARITH;
+    else if (at[1] == '(')
+        place = PLACE_WORDS;
+    else if (at[1] == '{')
+        place = PLACE_BRACE;
+    else if (at[1] == '\'' && s->bash && top(s) == PLACE_WORDS) {
+        copy(s, 1);
+        return skip_single(s, true);
+    } else {
+        copy(s, 1);
+        return true;
+    }
+    copy(s, place == PLACE_ARITH ? 3 : 2);
+    return enter(s, place);
+}
+
+static bool on_bracket(struct shell *s)
+{
+    const char *at = s->b->text + s->i;
+    bool arith = top(s) == PLACE_ARITH || top(s) == PLACE_ARITH_IN;
+    if (*at == '(' && at[1] == '(' && s->bash && top(s) == PLACE_WORDS) {
+        copy(s, 2);
+        return enter(s, PLACE_ARITH);
+    }
+    if (*at == '(') {
+        copy(s, 1);
+        return enter(s, arith ? PLACE_ARITH_IN : PLACE_WORDS);
+    }
+    bool closes_two = top(s) == PLACE_ARITH && at[1] == ')';
+    copy(s, closes_two ? 2 : 1);
+    leave(s, top(s) == PLACE_ARITH && !closes_two ? PLACE_WORDS : top(s));
+    return true;
+}
+
+static bool starts_comment(const struct shell *s)
+{
+    return s->i == 0 || strchr(" \t\n;&|()`", s->b->text[s->i - 1]);
+}
+
+/* Inside a here-document and double quotes only \, $, ` and the end mean something. */
+static bool on_expanding(struct shell *s)
+{
+    char c = s->b->text[s->i];
+    if (c == '"' && top(s) == PLACE_DOUBLE) {
+        copy(s, 1);
+        leave(s, PLACE_DOUBLE);
+    } else if (c == '\n' && top(s) == PLACE_HERE) {
+        return on_newline(s);
+    } else {
+        copy(s, 1);
+    }
+    return true;
+}
+
+static bool on_word_character(struct shell *s)
+{
+    const char *at = s->b->text + s->i;
+    enum place place = top(s);
+    bool words = place == PLACE_WORDS || place == PLACE_BACK;
+    if (*at == '\'' && (words || place == PLACE_BRACE))
+        return skip_single(s, false);
+    if (*at == '"') {
+        copy(s, 1);
+        return enter(s, PLACE_DOUBLE);
+    }
+    if ((*at == '(' && (words || place == PLACE_ARITH || place == PLACE_ARITH_IN)) ||
+        (*at == ')' && place != PLACE_BRACE && place != PLACE_BACK))
+        return on_bracket(s);
+    if (*at == '}' && place == PLACE_BRACE) {
+        copy(s, 1);
+        leave(s, PLACE_BRACE);
+        return true;
+    }
+    if (*at == '#' && words && starts_comment(s)) {
+        skip_comment(s);
+        return true;
+    }
+    if (words && strncmp(at, "<<<", 3) == 0) {
+        copy(s, 3);
+        return true;
+    }
+    if (words && strncmp(at, "<<", 2) == 0)
+        return on_here(s);
+    if (*at == '\n')
+        return on_newline(s);
+    copy(s, 1);
+    return true;
+}
+
+static bool on_character(struct shell *s)
+{
+    const struct template_piece *piece = binder_at(s->b, s->i);
+    if (piece)
+        return put_expression(s, piece);
+    char c = s->b->text[s->i];
+    if (c == '\\') {
+        copy(s, binder_at(s->b, s->i + 1) ? 1 : 2);
+        return true;
+    }
+    if (c == '$')
+        return on_dollar(s);
+    if (c == '`') {
+        copy(s, 1);
+        if (top(s) != PLACE_BACK)
+            return enter(s, PLACE_BACK);
+        leave(s, PLACE_BACK);
+        return true;
+    }
+    if (top(s) == PLACE_DOUBLE || top(s) == PLACE_HERE)
+        return on_expanding(s);
+    return on_word_character(s);
+}
+
+static bool bind_shell(struct binder *b, bool bash)
+{
+    struct shell s = {.b = b, .bash = bash};
+    s.places[s.depth++] = PLACE_WORDS;
+    while (b->text[s.i]) {
+        if (!on_character(&s))
+            return false;
+    }
+    return true;
+}
+
+static bool is_shell(const char *name, bool *bash)
+{
+    *bash = str_eq(name, "bash") || str_eq(name, "zsh") || str_eq(name, "ksh");
+    return *bash || str_eq(name, "sh") || str_eq(name, "dash") || str_eq(name, "ash");
+}
+
+bool template_run(struct arena *arena, const char *text, const char *shell,
+                  struct template_bound *bound, size_t *offset, struct nx_err *err)
+{
+    struct binder b;
+    bool bash, ok;
+    const char *name = shell ? path_base(shell) : "sh";
+    if (!binder_init(&b, arena, text, offset, err))
+        return false;
+    if (b.template.n_expressions == 0) {
+        buf_str(&b.out, text);
+        ok = true;
+    } else if (is_shell(name, &bash)) {
+        ok = bind_shell(&b, bash);
+    } else if (str_starts(name, "python")) {
+        ok = bind_python(&b);
+    } else {
+        size_t i = 0;
+        while (!binder_at(&b, i))
+            i++;
+        ok =
+            binder_fail(&b, i,
+                        "an expression in a script of this 'shell' cannot be quoted safely: put it "
+                        "into 'env' and read the variable");
+    }
+    return binder_finish(&b, ok, bound);
+}
