@@ -18,6 +18,12 @@ void cancel_init(struct cancel *cancel, int fd)
     must(pthread_cond_init(&cancel->changed, NULL) == 0);
 }
 
+void cancel_fini(struct cancel *cancel)
+{
+    buf_fini(&cancel->pending);
+    close(cancel->wake_fd);
+}
+
 static void wake(struct cancel *cancel)
 {
     uint64_t one = 1;

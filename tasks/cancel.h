@@ -31,6 +31,8 @@ struct cancel {
 };
 
 void cancel_init(struct cancel *cancel, int fd);
+/* Between attempts, at the process's end: a watcher stays parked. */
+void cancel_fini(struct cancel *cancel);
 void cancel_begin(struct cancel *cancel, uint64_t ticket);
 /* Ends the attempt; bytes that were read and are the main loop's go to the end of inbox. */
 void cancel_end(struct cancel *cancel, struct buf *inbox);

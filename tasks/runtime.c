@@ -23,6 +23,7 @@ void runtime_init(struct runtime *runtime, int fd, struct sink sink)
 
 void runtime_fini(struct runtime *runtime)
 {
+    cancel_fini(&runtime->cancel);
     scratch_fini(&runtime->scratch);
     script_free(runtime->script);
     artifact_close(runtime->store);
