@@ -58,7 +58,7 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
     return outcome;
 }
 
-/* Whether the process has grown for good; *peak_kb: of this attempt. */
+/* What the attempt used; true when the process has grown for good. */
 static bool measure(struct nx_ctx *ctx, const struct rusage *before, struct child_done *done)
 {
     struct runtime *runtime = ctx->runtime;
@@ -130,7 +130,7 @@ void attempt_run(struct runtime *runtime, struct definition *definition, const s
         err = *why;
     fflush(stdout); /* what libraries printed belongs to this attempt */
     scratch_end(&runtime->scratch);
-    done.retire = measure(&ctx, &before, &done);
+    done.retire = measure(&ctx, &before, &done) || ctx.spoiled;
     fill_done(&ctx, outcome, &err, &done);
     cancel_end(&runtime->cancel, inbox);
     send_done(&ctx, &done);

@@ -1,6 +1,7 @@
 #include "tasks/runtime.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -180,8 +181,12 @@ void nx_log(struct nx_ctx *ctx, const char *format, ...)
     buf_char(&line, '\n');
     for (size_t at = 0; at < line.len;) {
         ssize_t n = write(STDOUT_FILENO, line.data + at, line.len - at);
-        if (n < 0 && errno != EINTR)
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+            poll(&out, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
             break; /* nobody reads: the attempt goes on */
+        }
         at += n > 0 ? (size_t)n : 0;
     }
     buf_fini(&line);

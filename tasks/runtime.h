@@ -57,6 +57,7 @@ struct nx_ctx {
     /* What a script's processes used, and how it ended. */
     int32_t exit_code, signal;
     int64_t script_cpu_us, script_rss_kb;
+    bool spoiled;       /* this process should not run another attempt */
     const char **masks; /* secret values, in the arena */
     size_t n_masks;
 };

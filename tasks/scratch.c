@@ -41,11 +41,39 @@ bool scratch_maybe_touched(const struct scratch *s, enum scratch_part part)
            memcmp(&now, &s->changed[part], sizeof now) != 0;
 }
 
+/* What an attempt may leave in its folder. Anything else there is somebody else's. */
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = {".",      "..",       "work",  "artifacts",
+                                       "output", "progress", "script"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(name, ours[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Before a folder that is there already is emptied. */
+static bool check_ours(const char *path, struct nx_err *err)
+{
+    DIR *dir = opendir(path);
+    if (!dir)
+        return errno == ENOENT ||
+               nx_fail(err, NX_E_IO, "cannot open %s: %s", path, strerror(errno));
+    bool ok = true;
+    for (struct dirent *entry; ok && (entry = readdir(dir));)
+        if (!is_ours(entry->d_name))
+            ok = nx_fail(err, NX_E_CONFLICT,
+                         "%s holds '%s': an attempt needs a folder that it may empty", path,
+                         entry->d_name);
+    closedir(dir);
+    return ok;
+}
+
 static bool make(struct scratch *s, const char *path, struct nx_err *err)
 {
     char part[PATH_MAX_BYTES];
     s->path[0] = 0;
-    if (!path_remove_tree(path, err) || !path_make_folders(path, err))
+    if (!check_ours(path, err) || !path_remove_tree(path, err) || !path_make_folders(path, err))
         return false;
     for (int i = 1; i < 3; i++) {
         if (!path_join(part, sizeof part, path, PARTS[i]))

@@ -25,7 +25,8 @@ struct scratch {
 };
 
 /* Makes (or takes again) the folder at `path`, with `files` (a folder; NULL or "": none) copied to
- * its work/. Again within one attempt: nothing. */
+ * its work/. Again within one attempt: nothing. What a former attempt left there goes;
+ * NX_E_CONFLICT when there is something else. */
 bool scratch_use(struct scratch *scratch, const char *path, const char *files, struct nx_err *err);
 enum scratch_part { SCRATCH_TOP, SCRATCH_WORK, SCRATCH_ARTIFACTS };
 

@@ -238,6 +238,7 @@ static void sweep(struct nx_ctx *ctx)
         nx_log(ctx, "nexus: killed what the script left behind: %s", buf_text(&left.names));
     if (left.left)
         nx_log(ctx, "nexus: some of its processes could not be killed");
+    ctx->spoiled = left.left;
     ctx->script_cpu_us += left.cpu_us;
     if (left.rss_kb > ctx->script_rss_kb)
         ctx->script_rss_kb = left.rss_kb;
