@@ -126,8 +126,10 @@ static bool text_value(const struct model_input *input, const struct column *col
     return true;
 }
 
-static double number_value(const struct column *column, size_t row)
+double model_number(const struct column *column, size_t row)
 {
+    if (!column_is_valid(column, row))
+        return NAN;
     switch (column->type) {
     case TABLE_BOOL:
         return column->as.b[row];
@@ -139,7 +141,7 @@ static double number_value(const struct column *column, size_t row)
     case TABLE_DOUBLE:
         return column->as.f[row];
     default:
-        return NAN; /* text that is missing in every row */
+        return NAN; /* text is no number */
     }
 }
 
@@ -149,13 +151,10 @@ static bool read_input(const struct model_input *input, const struct column *col
     for (size_t i = 0; i < n; i++) {
         size_t row = from + i;
         must(row < column->n_rows);
-        to[i] = NAN;
-        if (column_is_valid(column, row)) {
-            if (!map)
-                to[i] = is_text(column->type) ? NAN : number_value(column, row);
-            else if (!text_value(input, column, map, row, &to[i], err))
-                return false;
-        }
+        to[i] = map ? NAN : model_number(column, row);
+        if (map && column_is_valid(column, row) &&
+            !text_value(input, column, map, row, &to[i], err))
+            return false;
         if (isnan(to[i]) && input->missing == MODEL_MISSING_ERROR)
             return nx_fail(err, NX_E_DATA,
                            "row %zu: column '%s' is missing, and the model does not allow that",

@@ -97,7 +97,7 @@ struct model {
     struct model_step *steps;
     size_t n_steps;
     const char **slots; /* names */
-    size_t n_slots;
+    size_t n_slots, slots_cap, steps_cap;
     struct model_feature *features;
     size_t n_features;
 
@@ -149,6 +149,10 @@ bool model_check(const struct model *model, const struct column *columns, size_t
                  struct model_binding *binding, struct nx_err *err);
 void model_binding_fini(const struct model *model, struct model_binding *binding);
 
+/* A value of a bool, int64, double, date (days) or timestamp (seconds) column; NaN when missing or
+ * text. */
+double model_number(const struct column *column, size_t row);
+
 /* Rows [from, from + n) to features, row-major, n x n_features. Fails on a missing or unknown value
  * where the input forbids it, and names row and column. */
 bool model_transform(const struct model *model, const struct model_binding *binding, size_t from,
@@ -177,12 +181,19 @@ void model_output_fini(struct model_output *output);
 
 /* ---- Making one ---- */
 
+/* Inputs (copied; what they point to must live in the model's arena), which become the first slots.
+ */
+void model_set_inputs(struct model *model, const struct model_input *inputs, size_t n);
 /* Adds a step at the end with n_out slots of those names; returns its first output slot. */
 uint32_t model_add_step(struct model *model, struct model_step step, const char *const *names);
 /* Keeps the inputs' first rows at `rows` (at most MODEL_GOLDEN_ROWS) with what comes out of them.
  */
 bool model_keep_golden(struct model *model, const struct model_binding *binding, const size_t *rows,
                        size_t n, struct nx_err *err);
+/* What the inputs of golden rows give now; and whether that is, to the bit, what they gave. */
+bool model_golden_run(const struct model *model, const struct model_golden *golden,
+                      double *features, double *values, struct nx_err *err);
+bool model_golden_replay(const struct model *model, struct nx_err *err);
 /* Writes manifest, payload, MLmodel, requirements, example and card into a folder that exists.
  * Other files of the model (model.ubj, reference.json) are the caller's. The same model gives the
  * same bytes. */
