@@ -1,0 +1,442 @@
+/* The link's two ends, against each other. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/net/link.h"
+#include "nexus/limits.h"
+#include "tests/unit/test.h"
+
+enum { CONTEXTS = 8, SLOTS = 4 };
+
+/* What both ends' callbacks note, as an owner's inbox would. */
+struct world {
+    char folder[64], url[100];
+    struct link_server *server;
+    struct link_client *client;
+    bool answer_at_once, ask_again;
+    int asked_again;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct {
+        unsigned context;
+        size_t n;
+        char text[64];
+    } requests[64];
+    size_t n_requests;
+    struct {
+        unsigned slot;
+        enum nx_code code;
+        size_t n;
+        char text[64];
+    } replies[64];
+    size_t n_replies;
+};
+
+static void on_request(void *arg, unsigned context, const void *bytes, size_t n)
+{
+    struct world *world = arg;
+    if (world->answer_at_once)
+        link_reply(world->server, context, bytes, n);
+    pthread_mutex_lock(&world->lock);
+    size_t i = world->n_requests++ % 64;
+    world->requests[i].context = context;
+    world->requests[i].n = n;
+    memcpy(world->requests[i].text, bytes, n < 63 ? n : 63);
+    world->requests[i].text[n < 63 ? n : 63] = 0;
+    pthread_cond_broadcast(&world->changed);
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void on_reply(void *arg, unsigned slot, enum nx_code code, const void *bytes, size_t n)
+{
+    struct world *world = arg;
+    pthread_mutex_lock(&world->lock);
+    size_t i = world->n_replies++ % 64;
+    world->replies[i].slot = slot;
+    world->replies[i].code = code;
+    world->replies[i].n = n;
+    if (n)
+        memcpy(world->replies[i].text, bytes, n < 63 ? n : 63);
+    world->replies[i].text[n < 63 ? n : 63] = 0;
+    bool again = world->ask_again && code == NX_OK && ++world->asked_again < 500;
+    pthread_cond_broadcast(&world->changed);
+    pthread_mutex_unlock(&world->lock);
+    if (again)
+        link_request(world->client, slot, "again", 5);
+}
+
+static void listen_now(struct world *world)
+{
+    struct nx_err err = {0};
+    if (!link_listen(world->url, CONTEXTS, on_request, world, &world->server, &err))
+        fail_msg("%s", err.text);
+}
+
+static void dial_now(struct world *world)
+{
+    struct nx_err err = {0};
+    if (!link_dial(world->url, SLOTS, on_reply, world, &world->client, &err))
+        fail_msg("%s", err.text);
+}
+
+static int open_world(void **state)
+{
+    struct world *world = mem_alloc(sizeof *world);
+    str_copy(world->folder, sizeof world->folder, "/tmp/nexus-link-XXXXXX");
+    assert_non_null(mkdtemp(world->folder));
+    snprintf(world->url, sizeof world->url, "ipc://%s/socket", world->folder);
+    pthread_mutex_init(&world->lock, NULL);
+    pthread_cond_init(&world->changed, NULL);
+    *state = world;
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    struct world *world = *state;
+    link_client_close(world->client);
+    link_server_close(world->server);
+    path_remove_tree(world->folder, NULL);
+    pthread_mutex_destroy(&world->lock);
+    pthread_cond_destroy(&world->changed);
+    mem_free(world);
+    return 0;
+}
+
+/* Waits until so many requests and replies have come; fails after 10 s. */
+static void wait_for(struct world *world, size_t n_requests, size_t n_replies)
+{
+    int64_t until = clock_mono_ms() + 10000;
+    for (;;) {
+        pthread_mutex_lock(&world->lock);
+        bool done = world->n_requests >= n_requests && world->n_replies >= n_replies;
+        pthread_mutex_unlock(&world->lock);
+        if (done)
+            return;
+        if (clock_mono_ms() > until)
+            fail_msg("waited for %zu requests and %zu replies in vain: %zu and %zu came",
+                     n_requests, n_replies, world->n_requests, world->n_replies);
+        clock_sleep_ms(1);
+    }
+}
+
+static void a_request_is_answered(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 2, "hello", 5);
+    wait_for(world, 1, 0);
+    assert_string_equal(world->requests[0].text, "hello");
+    link_reply(world->server, world->requests[0].context, "you", 3);
+    wait_for(world, 1, 1);
+    assert_int_equal(world->replies[0].slot, 2);
+    assert_int_equal(world->replies[0].code, NX_OK);
+    assert_string_equal(world->replies[0].text, "you");
+    assert_true(link_connected(world->client));
+}
+
+static void a_request_may_be_answered_at_once_and_the_slot_used_inside(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = world->ask_again = true;
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:0");
+    listen_now(world);
+    assert_true(link_port(world->server) > 0);
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:%u", link_port(world->server));
+    dial_now(world);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        link_request(world->client, slot, "", 0);
+    wait_for(world, 500, 500);
+}
+
+static void parked_requests_are_answered_in_any_order(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        link_request(world->client, slot, (char[]){(char)('a' + slot)}, 1);
+    wait_for(world, SLOTS, 0);
+    clock_sleep_ms(50);
+    for (size_t i = SLOTS; i-- > 0;) {
+        link_reply(world->server, world->requests[i].context, world->requests[i].text, 1);
+        wait_for(world, SLOTS, SLOTS - i);
+        size_t last = world->n_replies - 1;
+        assert_int_equal(world->replies[last].text[0], 'a' + (int)world->replies[last].slot);
+        assert_string_equal(world->replies[last].text, world->requests[i].text);
+    }
+}
+
+static void a_released_request_gets_an_empty_reply(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, "listen", 6);
+    wait_for(world, 1, 0);
+    link_release(world->server, world->requests[0].context);
+    wait_for(world, 1, 1);
+    assert_int_equal(world->replies[0].code, NX_OK);
+    assert_int_equal(world->replies[0].n, 0);
+}
+
+static void a_request_waits_for_a_server_that_is_not_there_yet(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = true;
+    dial_now(world);
+    link_request(world->client, 0, "early", 5);
+    clock_sleep_ms(100);
+    assert_false(link_connected(world->client));
+    listen_now(world);
+    wait_for(world, 1, 1);
+    assert_string_equal(world->replies[0].text, "early");
+}
+
+static void a_parked_request_is_sent_again_to_a_server_that_starts_again(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, "parked", 6);
+    link_request(world->client, 1, "report", 6);
+    wait_for(world, 2, 0);
+    link_server_close(world->server);
+    world->server = NULL;
+    clock_sleep_ms(30);
+    assert_int_equal(world->n_replies, 0);
+    listen_now(world);
+    wait_for(world, 4, 0);
+    for (size_t i = 2; i < 4; i++)
+        link_reply(world->server, world->requests[i].context, world->requests[i].text, 6);
+    wait_for(world, 4, 2);
+    assert_string_not_equal(world->replies[0].text, world->replies[1].text);
+}
+
+static void a_socket_left_by_a_killed_server_is_replaced(void **state)
+{
+    struct world *world = *state;
+    char path[100];
+    struct stat st;
+    path_join(path, sizeof path, world->folder, "socket");
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    str_copy(at.sun_path, sizeof at.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)(void *)&at, sizeof at), 0);
+    close(fd);
+    assert_true(path_exists(path));
+    listen_now(world);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    struct link_server *second = NULL;
+    struct nx_err err;
+    assert_false(link_listen(world->url, 1, on_request, world, &second, &err));
+    assert_int_equal(err.code, NX_E_BUSY);
+    assert_non_null(strstr(err.text, path));
+    assert_null(second);
+}
+
+static void a_cancelled_request_ends_and_the_slot_can_ask_again(void **state)
+{
+    struct world *world = *state;
+    dial_now(world);
+    link_request(world->client, 0, "to nobody", 9);
+    link_cancel(world->client, 0);
+    wait_for(world, 0, 1);
+    assert_int_equal(world->replies[0].code, NX_E_CANCELLED);
+    listen_now(world);
+    link_request(world->client, 0, "parked", 6);
+    wait_for(world, 1, 1);
+    link_cancel(world->client, 0);
+    wait_for(world, 1, 2);
+    assert_int_equal(world->replies[1].code, NX_E_CANCELLED);
+    link_request(world->client, 0, "second", 6);
+    wait_for(world, 2, 2);
+    /* The late answer to the first is nobody's. */
+    link_reply(world->server, world->requests[0].context, "late", 4);
+    link_reply(world->server, world->requests[1].context, "right", 5);
+    wait_for(world, 2, 3);
+    assert_string_equal(world->replies[2].text, "right");
+}
+
+static void cancelling_at_any_moment_ends_every_request_once(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = true;
+    listen_now(world);
+    dial_now(world);
+    for (size_t i = 0; i < 300; i++) {
+        link_request(world->client, 0, "x", 1);
+        if (i % 3)
+            link_cancel(world->client, 0);
+        wait_for(world, 0, i + 1);
+    }
+    clock_sleep_ms(20);
+    assert_int_equal(world->n_replies, 300);
+}
+
+static void an_answer_to_a_client_that_has_gone_frees_the_context(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    for (size_t round = 0; round < 2 * CONTEXTS; round++) {
+        dial_now(world);
+        link_request(world->client, 0, "hello", 5);
+        wait_for(world, round + 1, 0);
+        link_client_close(world->client);
+        world->client = NULL;
+        link_reply(world->server, world->requests[round].context, "nobody", 6);
+    }
+    assert_int_equal(world->n_replies, 0);
+}
+
+static void the_largest_message_goes_both_ways(void **state)
+{
+    struct world *world = *state;
+    char *bytes = mem_alloc(NX_MESSAGE_MAX);
+    memset(bytes, 'm', NX_MESSAGE_MAX);
+    world->answer_at_once = true;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, bytes, NX_MESSAGE_MAX);
+    wait_for(world, 1, 1);
+    assert_int_equal(world->requests[0].n, NX_MESSAGE_MAX);
+    assert_int_equal(world->replies[0].n, NX_MESSAGE_MAX);
+    mem_free(bytes);
+}
+
+static void a_message_that_is_too_large_ends_the_sender(void **state)
+{
+    struct world *world = *state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fclose(stderr);
+        char *bytes = mem_alloc(NX_MESSAGE_MAX + 1);
+        listen_now(world);
+        dial_now(world);
+        link_request(world->client, 0, bytes, NX_MESSAGE_MAX + 1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* Speaks the protocol by hand: a header that says how long a message will be. */
+static bool server_hangs_up(struct world *world, uint64_t n)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)link_port(world->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    uint8_t hello[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0}, theirs[8], length[8], byte;
+    struct timeval wait = {.tv_usec = 300000};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    assert_int_equal(connect(fd, (struct sockaddr *)(void *)&to, sizeof to), 0);
+    assert_int_equal(write(fd, hello, 8), 8);
+    assert_int_equal(recv(fd, theirs, 8, MSG_WAITALL), 8);
+    assert_int_equal(theirs[5], 0x31);
+    for (int i = 0; i < 8; i++)
+        length[i] = (uint8_t)(n >> (56 - 8 * i));
+    assert_int_equal(write(fd, length, 8), 8);
+    ssize_t got = recv(fd, &byte, 1, 0);
+    close(fd);
+    return got == 0;
+}
+
+static void a_peer_that_announces_too_much_loses_its_connection(void **state)
+{
+    struct world *world = *state;
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:0");
+    listen_now(world);
+    assert_false(server_hangs_up(world, NX_RECEIVE_MAX));
+    assert_true(server_hangs_up(world, NX_RECEIVE_MAX + 1));
+    assert_true(server_hangs_up(world, UINT64_MAX));
+}
+
+static void closing_while_requests_are_parked_calls_nobody(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        link_request(world->client, slot, "parked", 6);
+    wait_for(world, SLOTS, 0);
+    link_client_close(world->client);
+    link_server_close(world->server);
+    world->client = NULL;
+    world->server = NULL;
+    assert_int_equal(world->n_replies, 0);
+}
+
+static void an_address_that_cannot_be_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct nx_err err;
+    struct link_server *server = NULL;
+    char far[300];
+    memset(far, 'x', sizeof far - 1);
+    far[sizeof far - 1] = 0;
+    memcpy(far, "ipc:///tmp/", 11);
+    static const struct {
+        const char *url;
+        enum nx_code code;
+    } bad[] = {
+        {"tcp://0.0.0.0:5000", NX_E_UNSUPPORTED},
+        {"tls+tcp://127.0.0.1:5000", NX_E_UNSUPPORTED},
+        {"tcp://127.0.0.1.evil:1", NX_E_UNSUPPORTED},
+        {"nonsense", NX_E_INVALID},
+        {"ipc://relative", NX_E_INVALID},
+        {"ipc:///no/such/folder/socket", NX_E_IO},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(link_listen(bad[i].url, 1, on_request, world, &server, &err));
+        if (i < 5)
+            assert_int_equal(err.code, bad[i].code);
+        assert_non_null(strstr(err.text, bad[i].url));
+    }
+    assert_false(link_listen(far, 1, on_request, world, &server, &err));
+    assert_int_equal(err.code, NX_E_LIMIT);
+    assert_false(link_dial(far, 1, on_reply, world, &world->client, &err));
+    assert_int_equal(err.code, NX_E_LIMIT);
+    assert_null(server);
+    assert_null(world->client);
+}
+
+#define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        /* First: it forks, and NNG has no threads yet. */
+        WITH_WORLD(a_message_that_is_too_large_ends_the_sender),
+        WITH_WORLD(a_request_is_answered),
+        WITH_WORLD(a_request_may_be_answered_at_once_and_the_slot_used_inside),
+        WITH_WORLD(parked_requests_are_answered_in_any_order),
+        WITH_WORLD(a_released_request_gets_an_empty_reply),
+        WITH_WORLD(a_request_waits_for_a_server_that_is_not_there_yet),
+        WITH_WORLD(a_parked_request_is_sent_again_to_a_server_that_starts_again),
+        WITH_WORLD(a_socket_left_by_a_killed_server_is_replaced),
+        WITH_WORLD(a_cancelled_request_ends_and_the_slot_can_ask_again),
+        WITH_WORLD(cancelling_at_any_moment_ends_every_request_once),
+        WITH_WORLD(an_answer_to_a_client_that_has_gone_frees_the_context),
+        WITH_WORLD(the_largest_message_goes_both_ways),
+        WITH_WORLD(a_peer_that_announces_too_much_loses_its_connection),
+        WITH_WORLD(closing_while_requests_are_parked_calls_nobody),
+        WITH_WORLD(an_address_that_cannot_be_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
