@@ -30,6 +30,7 @@ struct cli_option {
 };
 
 struct cli;
+struct fetch;
 
 /* cli_command flags. */
 enum cli_command_flag {
@@ -38,11 +39,11 @@ enum cli_command_flag {
 };
 
 struct cli_command {
-    const char *name;      /* "dag list" */
-    const char *arguments; /* "RUN [TASK]", "FILE..."; "" none */
-    const char *group;     /* heading in `nexus help` */
-    const char *summary;   /* one line, lower case, no full stop */
-    const char *help;      /* paragraphs and two examples; NULL: none */
+    const char *name;                 /* "dag list" */
+    const char *arguments;            /* "RUN [TASK]", "FILE..."; "" none */
+    const char *group;                /* heading in `nexus help` */
+    const char *summary;              /* one line, lower case, no full stop */
+    const char *help;                 /* paragraphs and two examples; NULL: none */
     const struct cli_option *options; /* ends with a NULL name; NULL: none */
     unsigned flags;
     int (*run)(struct cli *cli);
@@ -62,12 +63,13 @@ struct cli {
     size_t n_args;
     VEC(struct cli_value) values;
     enum cli_format format;
-    bool color;    /* colours on stdout */
-    bool tty_out;  /* stdout is a terminal that can redraw */
-    int width;     /* columns of the terminal; 0: not one */
+    bool color;          /* colours on stdout */
+    bool tty_out;        /* stdout is a terminal that can redraw */
+    int width;           /* columns of the terminal; 0: not one */
     const char *program; /* argv[0] */
     struct arena arena;  /* everything that lives as long as the invocation */
-    char url[512];       /* of the server; found by cli_url */
+    struct fetch *fetch; /* made at the first request */
+    const char *url;     /* of the server; found at the first request */
 };
 
 /* The table: n commands. */

@@ -134,12 +134,13 @@ static void markdown_text(const char *text)
 
 void cli_print_markdown(void)
 {
-    puts("# The command line\n\n"
-         "Made by `nexus help --markdown` from the table of commands (`cli/table.c`).\n\n"
-         "Results go to stdout, everything else to stderr. `-o json` prints the shapes of the API,\n"
-         "a list as the bare array; `-o id` prints ids for pipes. Exit status: 0 done and\n"
-         "successful, 1 the thing asked about failed, 2 wrong usage (or not in this version yet),\n"
-         "3 the server cannot be reached.\n\n## Options of every command\n");
+    puts(
+        "# The command line\n\n"
+        "Made by `nexus help --markdown` from the table of commands (`cli/table.c`).\n\n"
+        "Results go to stdout, everything else to stderr. `-o json` prints the shapes of the API,\n"
+        "a list as the bare array; `-o id` prints ids for pipes. Exit status: 0 done and\n"
+        "successful, 1 the thing asked about failed, 2 wrong usage (or not in this version yet),\n"
+        "3 the server cannot be reached.\n\n## Options of every command\n");
     markdown_options(cli_common);
     const char *group = "";
     for (size_t i = 0; i < cli_n_commands; i++) {

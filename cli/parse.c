@@ -158,8 +158,8 @@ static bool is_later(const char *word)
 }
 
 /* Finds the command of the words; sets *used to the words it took. NULL after it has answered. */
-static const struct cli_command *find_command(struct cli *cli, char **words, size_t n,
-                                              size_t *used, int *status)
+static const struct cli_command *find_command(struct cli *cli, char **words, size_t n, size_t *used,
+                                              int *status)
 {
     for (size_t i = 0; i < cli_n_commands; i++) {
         *used = name_words(cli_commands[i], words, n);
