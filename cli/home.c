@@ -32,7 +32,7 @@ int home_find(const struct cli *cli, struct home *home)
     if (!getcwd(home->project, sizeof home->project))
         return cli_fail(CLI_FAILED, "the current folder cannot be read: %s", strerror(errno));
     settings_init(&home->settings);
-    if (!settings_load(&home->settings, home->project, &err)) {
+    if (!settings_load(&home->settings, "", &err)) {
         settings_fini(&home->settings);
         return cli_fail(CLI_USAGE, "%s", err.text);
     }

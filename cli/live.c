@@ -1,0 +1,406 @@
+#include "cli/live.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/api.h"
+#include "cli/out.h"
+#include "cli/tail.h"
+#include "lib/base/clock.h"
+#include "lib/base/map.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+#include "nexus/states.h"
+
+#define POLL_FIRST_MS 50
+#define POLL_LAST_MS 1000
+#define UNREACHABLE_MS 60000 /* a server that starts again is waited for */
+#define TASKS_SHOWN_MAX 10   /* lines of the redrawn block */
+#define TASKS_READ_MAX 2000  /* of a larger run, only what is running and failed is read */
+
+struct live {
+    struct cli *cli;
+    const char *run_id;
+    const struct live_options *options;
+    bool redraw;
+    size_t n_drawn; /* lines of the block on the screen */
+    json_t *run, *tasks;
+    struct map seen;    /* task name -> its last state and attempt as text */
+    struct map offsets; /* "task/attempt" -> struct tail of its log */
+    int64_t poll_ms, lost_since_ms;
+};
+
+static void signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+void live_block(void)
+{
+    sigset_t set;
+    signals(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+bool live_sleep(int64_t ms)
+{
+    sigset_t set;
+    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    signals(&set);
+    return sigtimedwait(&set, NULL, &wait) > 0;
+}
+
+bool live_interrupted(void)
+{
+    sigset_t set;
+    sigpending(&set);
+    return sigismember(&set, SIGINT) || sigismember(&set, SIGTERM) || sigismember(&set, SIGHUP);
+}
+
+const char *live_task_name(struct arena *arena, const json_t *instance)
+{
+    const char *task = js_get_text(instance, "task", "?");
+    int64_t map = js_get_int(instance, "map_index", -1);
+    return map < 0 ? task : arena_printf(arena, "%s[%lld]", task, (long long)map);
+}
+
+static bool is_final(const char *state)
+{
+    int found = nx_task_state_find(state);
+    return found >= 0 && nx_task_state_final((enum nx_task_state)found);
+}
+
+static bool run_is_final(const json_t *run)
+{
+    int found = nx_run_state_find(js_get_text(run, "state", ""));
+    return found >= 0 && nx_run_state_final((enum nx_run_state)found);
+}
+
+static int64_t count_of(const json_t *run, const char *state)
+{
+    return js_get_int(json_object_get(run, "counts"), state, 0);
+}
+
+static int64_t total_of(const json_t *run, int64_t *ended)
+{
+    int64_t total = 0;
+    const char *state;
+    json_t *n;
+    *ended = 0;
+    json_object_foreach(json_object_get(run, "counts"), state, n)
+    {
+        total += json_integer_value(n);
+        *ended += is_final(state) ? json_integer_value(n) : 0;
+    }
+    return total;
+}
+
+/* ---- The redrawn block ---- */
+
+static void erase_block(struct live *live)
+{
+    if (live->n_drawn)
+        fprintf(stderr, "\033[%zuA\033[J", live->n_drawn);
+    live->n_drawn = 0;
+}
+
+/* One line, cut to the terminal: what is beyond would wrap and break the redrawing. */
+static void draw_line(struct live *live, const char *text, enum out_color color)
+{
+    struct buf line = {0};
+    size_t room = live->cli->width > 1 ? (size_t)live->cli->width - 1 : 79, n = strlen(text);
+    while (n && out_width(text) > room) {
+        char *cut = arena_strndup(&live->cli->arena, text, --n);
+        while (n && ((unsigned char)cut[n - 1] & 0xc0) == 0x80)
+            cut[--n] = 0;
+        text = cut;
+    }
+    out_add(&line, live->cli->color, color, text);
+    fprintf(stderr, "%s\n", buf_text(&line));
+    buf_fini(&line);
+    live->n_drawn++;
+}
+
+static void bar(struct buf *to, int64_t done, int64_t total)
+{
+    int64_t filled = total > 0 ? done * 10 / total : 0;
+    for (int64_t i = 0; i < 10; i++)
+        buf_str(to, i < filled ? "▮" : "▯");
+}
+
+static void draw_head(struct live *live)
+{
+    struct buf line = {0};
+    char span[40];
+    int64_t ended, total = total_of(live->run, &ended), failed = count_of(live->run, "failed");
+    const char *state = js_get_text(live->run, "state", "?");
+    int64_t ms = out_span_ms(js_get_text(live->run, "started_at", NULL), NULL, clock_wall_ms());
+    buf_printf(&line, "%s %s  %s %s %s  ", js_get_text(live->run, "dag", "?"), live->run_id,
+               out_state_glyph(state), state, out_duration(span, sizeof span, ms));
+    bar(&line, ended, total);
+    buf_printf(&line, " %lld/%lld", (long long)ended, (long long)total);
+    if (failed)
+        buf_printf(&line, "  %lld failed", (long long)failed);
+    draw_line(live, buf_text(&line), out_state_color(state));
+    buf_fini(&line);
+}
+
+static void draw_task(struct live *live, const json_t *task)
+{
+    struct buf line = {0};
+    char span[40];
+    const char *state = js_get_text(task, "state", "?");
+    const json_t *progress = json_object_get(task, "progress");
+    double fraction = js_get_float(progress, "fraction", -1);
+    buf_printf(&line, "  %s %-20s ", out_state_glyph(state),
+               live_task_name(&live->cli->arena, task));
+    if (str_eq(state, "running")) {
+        int64_t ms = out_span_ms(js_get_text(task, "started_at", NULL), NULL, clock_wall_ms());
+        buf_str(&line, out_duration(span, sizeof span, ms));
+        if (fraction >= 0)
+            buf_printf(&line, "  %d%%", (int)(fraction * 100));
+        const char *text = js_get_text(progress, "text", "");
+        buf_str(&line, "  ");
+        out_safe(&line, text, strlen(text));
+    } else {
+        const char *why = js_get_text(task, "error", NULL);
+        why = why ? why : js_get_text(json_object_get(task, "reason"), "text", "");
+        buf_printf(&line, "%s  ", state);
+        out_safe(&line, why, strcspn(why, "\n"));
+    }
+    draw_line(live, buf_text(&line), out_state_color(state));
+    buf_fini(&line);
+}
+
+static bool is_shown(const json_t *task, int pass)
+{
+    const char *state = js_get_text(task, "state", "");
+    if (pass == 0)
+        return str_eq(state, "failed");
+    if (pass == 1)
+        return str_eq(state, "running") || str_eq(state, "stopping");
+    return str_eq(state, "retrying") || str_eq(state, "queued") || str_eq(state, "leased") ||
+           str_eq(state, "deferred");
+}
+
+static void draw(struct live *live)
+{
+    size_t i;
+    json_t *task;
+    erase_block(live);
+    draw_head(live);
+    for (int pass = 0; pass < 3; pass++) {
+        json_array_foreach(live->tasks, i, task)
+        {
+            if (is_shown(task, pass) && live->n_drawn <= TASKS_SHOWN_MAX)
+                draw_task(live, task);
+        }
+    }
+    fflush(stderr);
+}
+
+/* ---- Changes and logs ---- */
+
+static void say_change(struct live *live, const json_t *task, const char *name)
+{
+    char span[40];
+    struct buf line = {0};
+    const char *state = js_get_text(task, "state", "?");
+    int64_t attempt = js_get_int(task, "attempt", 0);
+    buf_printf(&line, "%s: %s", name, state);
+    if (str_eq(state, "running") && attempt > 1)
+        buf_printf(&line, " (attempt %lld)", (long long)attempt);
+    const char *started = js_get_text(task, "started_at", NULL);
+    if (is_final(state) && started)
+        buf_printf(&line, " in %s",
+                   out_duration(span, sizeof span,
+                                out_span_ms(started, js_get_text(task, "finished_at", NULL),
+                                            clock_wall_ms())));
+    const char *error = js_get_text(task, "error", NULL);
+    if (error && (str_eq(state, "failed") || str_eq(state, "retrying"))) {
+        buf_str(&line, ": ");
+        out_safe(&line, error, strcspn(error, "\n"));
+    }
+    fprintf(stderr, "%s\n", buf_text(&line));
+    buf_fini(&line);
+}
+
+/* States too short-lived to be worth a line of their own. */
+static bool is_quiet(const char *state)
+{
+    return str_eq(state, "waiting") || str_eq(state, "deciding") || str_eq(state, "queued") ||
+           str_eq(state, "leased");
+}
+
+static void show_log(struct live *live, const json_t *task, const char *name)
+{
+    int64_t attempt = js_get_int(task, "attempt", 0);
+    if (attempt < 1)
+        return;
+    const char *key = arena_printf(&live->cli->arena, "%s/%lld", name, (long long)attempt);
+    struct tail *tail = map_get(&live->offsets, key);
+    if (!tail) {
+        tail = mem_alloc(sizeof *tail);
+        tail_init(tail, name);
+        map_set(&live->offsets, key, tail);
+    }
+    bool ended = is_final(js_get_text(task, "state", ""));
+    if (tail->ended)
+        return;
+    struct buf lines = {0};
+    tail_read(live->cli, tail, live->run_id, name, attempt, &lines);
+    if (ended) {
+        tail_finish(tail, &lines);
+        tail->ended = true;
+    }
+    if (lines.len) {
+        erase_block(live);
+        fwrite(lines.data, 1, lines.len, live->cli->format == CLI_TABLE ? stdout : stderr);
+        fflush(stdout);
+    }
+    buf_fini(&lines);
+}
+
+static void look_at_task(struct live *live, const json_t *task)
+{
+    const char *name = live_task_name(&live->cli->arena, task);
+    const char *state = js_get_text(task, "state", "?");
+    int64_t attempt = js_get_int(task, "attempt", 0);
+    char *now = arena_printf(&live->cli->arena, "%s %lld", state, (long long)attempt);
+    const char *before = map_get(&live->seen, name);
+    bool changed = !str_eq(before, now);
+    if (live->options->logs && !is_quiet(state))
+        show_log(live, task, name);
+    if (!changed)
+        return;
+    map_set(&live->seen, name, now);
+    live->poll_ms = POLL_FIRST_MS;
+    if (!live->redraw && !is_quiet(state))
+        say_change(live, task, name);
+}
+
+/* ---- The watch ---- */
+
+static bool read_now(struct live *live, struct nx_err *err)
+{
+    struct arena *arena = &live->cli->arena;
+    json_t *run = NULL, *tasks = NULL;
+    int64_t ended;
+    if (!api_try(live->cli, "GET", api_path(arena, "/runs/%s", live->run_id), NULL, &run, err))
+        return false;
+    bool all = total_of(run, &ended) <= TASKS_READ_MAX;
+    const char *path =
+        api_path(arena, all ? "/runs/%s/tasks" : "/runs/%s/tasks?state=running", live->run_id);
+    if (!api_try_list(live->cli, &tasks, path, all ? 0 : 50, err)) {
+        json_decref(run);
+        return false;
+    }
+    json_decref(live->run);
+    json_decref(live->tasks);
+    live->run = run;
+    live->tasks = tasks;
+    return true;
+}
+
+/* True when the watch is over; *status then holds its exit status. */
+static bool look(struct live *live, int *status)
+{
+    struct nx_err err;
+    if (!read_now(live, &err)) {
+        int64_t now = clock_mono_ms();
+        bool away =
+            err.code == NX_E_UNREACHABLE || err.code == NX_E_TIMEOUT || err.code == NX_E_BUSY;
+        if (away && live->run && !live->lost_since_ms) {
+            live->lost_since_ms = now;
+            erase_block(live);
+            fputs("nexus: the server does not answer; trying again for a minute\n", stderr);
+        }
+        if (away && live->run && now - live->lost_since_ms < UNREACHABLE_MS)
+            return false;
+        *status = api_fail(live->cli, &err);
+        return true;
+    }
+    live->lost_since_ms = 0;
+    size_t i;
+    json_t *task;
+    json_array_foreach(live->tasks, i, task) look_at_task(live, task);
+    if (run_is_final(live->run)) {
+        erase_block(live);
+        *status = str_eq(js_get_text(live->run, "state", ""), "success") ? CLI_DONE : CLI_FAILED;
+        return true;
+    }
+    if (live->redraw)
+        draw(live);
+    return false;
+}
+
+static int detach(struct live *live)
+{
+    erase_block(live);
+    if (live->options->private_home)
+        return cli_fail(CLI_FAILED, "interrupted; the run ends with this program");
+    return cli_fail(CLI_FAILED,
+                    "run %s goes on; `nexus runs watch %s` returns to it, "
+                    "`nexus runs cancel %s` ends it",
+                    live->run_id, live->run_id, live->run_id);
+}
+
+static void finish(struct live *live)
+{
+    struct nx_err err;
+    int64_t ended;
+    if (live->cli->format == CLI_TABLE) {
+        json_t *failed = NULL;
+        bool cut = total_of(live->run, &ended) > TASKS_READ_MAX;
+        const char *path = api_path(&live->cli->arena, "/runs/%s/tasks?state=failed", live->run_id);
+        if (cut && api_try_list(live->cli, &failed, path, 20, &err)) {
+            json_decref(live->tasks);
+            live->tasks = failed;
+        }
+        live_print_result(live->cli, live->run, live->tasks, !live->options->private_home);
+        return;
+    }
+    json_object_set(live->run, "tasks", live->tasks);
+    out_value(live->cli, live->run, "id");
+}
+
+int live_watch(struct cli *cli, const char *run, const struct live_options *options)
+{
+    struct live live = {.cli = cli, .run_id = run, .options = options, .poll_ms = POLL_FIRST_MS};
+    int status = CLI_DONE;
+    bool interrupted = false;
+    live.redraw = cli->tty_out && isatty(STDERR_FILENO);
+    live_block();
+    while (!look(&live, &status)) {
+        if (options->broken && options->broken(options->arg)) {
+            status = CLI_FAILED;
+            interrupted = true;
+            break;
+        }
+        if (live_sleep(live.poll_ms)) {
+            status = detach(&live);
+            interrupted = true;
+            break;
+        }
+        live.poll_ms = live.poll_ms * 5 / 4;
+        if (live.poll_ms > POLL_LAST_MS)
+            live.poll_ms = POLL_LAST_MS;
+    }
+    if (!interrupted && live.run && run_is_final(live.run))
+        finish(&live);
+    json_decref(live.run);
+    json_decref(live.tasks);
+    for (size_t i = 0; i < live.offsets.n; i++) {
+        tail_fini(live.offsets.at[i].value);
+        mem_free(live.offsets.at[i].value);
+    }
+    map_fini(&live.offsets);
+    map_fini(&live.seen);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* Watching a run to its end: progress while it goes on, then its result. */
+#ifndef CLI_LIVE_H
+#define CLI_LIVE_H
+
+#include <jansson.h>
+
+#include "cli/command.h"
+
+struct live_options {
+    bool logs;         /* the tasks' output too, each line after its task's name */
+    bool private_home; /* `nexus run`: no hints that need the server afterwards */
+    /* Asked between two looks; true ends the watch with the text on stderr. NULL: no. */
+    bool (*broken)(void *arg);
+    void *arg;
+};
+
+/* Progress goes to stderr: a block redrawn on a terminal, else a line for each change. The result
+ * goes to stdout, in the format asked for. Returns CLI_DONE when the run succeeded, CLI_FAILED when
+ * it did not or when the watch was interrupted (Ctrl-C leaves the run alone). */
+int live_watch(struct cli *cli, const char *run, const struct live_options *options);
+
+/* Sleeps; true when SIGINT, SIGTERM or SIGHUP came, which must be blocked: live_block. */
+void live_block(void);
+bool live_sleep(int64_t ms);
+bool live_interrupted(void); /* one of them is pending */
+
+/* The result of a run that has ended, for people: tasks, what failed and why, what to do next. */
+void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, bool hints);
+
+/* "load", or "load[3]" for a mapped instance; in the arena. */
+const char *live_task_name(struct arena *arena, const json_t *instance);
+
+#endif

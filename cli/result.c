@@ -1,0 +1,118 @@
+/* The end of a run, for people. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "cli/live.h"
+#include "cli/out.h"
+#include "cli/tail.h"
+#include "lib/base/clock.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+
+#define TASKS_MAX 60   /* rows; of a larger run only what failed */
+#define FAILURES_MAX 5 /* whose log is shown */
+#define LOG_LINES 10
+
+static void print_tasks(struct cli *cli, const json_t *tasks)
+{
+    static const char *const titles[] = {"task", "state", ">attempt", ">time", "outputs"};
+    struct out_table table;
+    size_t i, n = json_array_size(tasks);
+    json_t *task;
+    out_table_init(&table, 5, titles);
+    json_array_foreach(tasks, i, task)
+    {
+        char span[40];
+        const char *state = js_get_text(task, "state", "?"), *error;
+        if (n > TASKS_MAX && !str_eq(state, "failed"))
+            continue;
+        const char *started = js_get_text(task, "started_at", NULL);
+        int64_t ms = out_span_ms(started, js_get_text(task, "finished_at", NULL), clock_wall_ms());
+        out_cell(&table, live_task_name(&cli->arena, task));
+        out_cell(&table, state);
+        out_cellf(&table, "%lld", (long long)js_get_int(task, "attempt", 0));
+        out_cell(&table, out_duration(span, sizeof span, ms));
+        error = js_get_text(task, "error", NULL);
+        if (error)
+            out_cellf(&table, "%.*s", (int)strcspn(error, "\n"), error);
+        else if (json_object_size(json_object_get(task, "outputs")))
+            out_cell(&table, out_scalar(&cli->arena, json_object_get(task, "outputs")));
+        else
+            out_cell(&table, str_eq(state, "success")
+                                 ? ""
+                                 : js_get_text(json_object_get(task, "reason"), "text", ""));
+    }
+    if (table.n_rows)
+        out_table_print(&table, cli);
+    out_table_fini(&table);
+}
+
+static void print_failure(struct cli *cli, const char *run, const json_t *task)
+{
+    struct buf text = {0};
+    const char *name = live_task_name(&cli->arena, task);
+    const char *error = js_get_text(task, "error", "it failed without a message");
+    int64_t attempt = js_get_int(task, "attempt", 0), most = js_get_int(task, "max_attempts", 0);
+    buf_printf(&text, "\n%s failed", name);
+    if (most > 1)
+        buf_printf(&text, " on attempt %lld of %lld", (long long)attempt, (long long)most);
+    buf_str(&text, ": ");
+    out_safe(&text, error, strlen(error));
+    buf_char(&text, '\n');
+    if (attempt > 0)
+        tail_last(cli, run, name, attempt, LOG_LINES, "  | ", &text);
+    fputs(buf_text(&text), stdout);
+    buf_fini(&text);
+}
+
+static void print_hints(struct cli *cli, const char *run, const char *task)
+{
+    int status;
+    const char *url = api_url(cli, &status);
+    printf("\n  nexus logs %s %s\n  nexus runs retry %s --from %s\n", run, task, run, task);
+    if (url)
+        printf("  %s/ui/runs/%s\n", url, run);
+}
+
+static void print_line(struct cli *cli, const json_t *run)
+{
+    struct buf line = {0}, state_text = {0};
+    char span[40];
+    const char *state = js_get_text(run, "state", "?");
+    int64_t failed = js_get_int(json_object_get(run, "counts"), "failed", 0);
+    int64_t ms = out_span_ms(js_get_text(run, "started_at", NULL),
+                             js_get_text(run, "finished_at", NULL), clock_wall_ms());
+    buf_printf(&state_text, "%s %s", out_state_glyph(state), state);
+    buf_printf(&line, "%s %s: ", js_get_text(run, "dag", "?"), js_get_text(run, "id", "?"));
+    out_add(&line, cli->color, out_state_color(state), buf_text(&state_text));
+    if (failed && str_eq(state, "success"))
+        buf_printf(&line, ", %lld task%s failed", (long long)failed, failed == 1 ? "" : "s");
+    if (ms >= 0)
+        buf_printf(&line, " in %s", out_duration(span, sizeof span, ms));
+    puts(buf_text(&line));
+    buf_fini(&line);
+    buf_fini(&state_text);
+}
+
+void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, bool hints)
+{
+    const char *id = js_get_text(run, "id", "?"), *first = NULL;
+    size_t i, shown = 0;
+    json_t *task;
+    print_tasks(cli, tasks);
+    json_array_foreach(tasks, i, task)
+    {
+        if (!str_eq(js_get_text(task, "state", ""), "failed") || shown++ >= FAILURES_MAX)
+            continue;
+        print_failure(cli, id, task);
+        first = first ? first : live_task_name(&cli->arena, task);
+    }
+    if (shown > FAILURES_MAX)
+        printf("\n... and %zu more failed tasks\n", shown - FAILURES_MAX);
+    if (shown)
+        putchar('\n');
+    print_line(cli, run);
+    if (first && hints)
+        print_hints(cli, id, first);
+}
