@@ -31,6 +31,7 @@ struct live {
     struct map seen;    /* task name -> its last state and attempt as text */
     struct map offsets; /* "task/attempt" -> struct tail of its log */
     int64_t poll_ms, lost_since_ms;
+    struct arena scratch; /* of one look */
 };
 
 static void signals(sigset_t *set)
@@ -114,14 +115,15 @@ static void erase_block(struct live *live)
 static void draw_line(struct live *live, const char *text, enum out_color color)
 {
     struct buf line = {0};
-    size_t room = live->cli->width > 1 ? (size_t)live->cli->width - 1 : 79, n = strlen(text);
-    while (n && out_width(text) > room) {
-        char *cut = arena_strndup(&live->cli->arena, text, --n);
-        while (n && ((unsigned char)cut[n - 1] & 0xc0) == 0x80)
-            cut[--n] = 0;
-        text = cut;
+    size_t room = live->cli->width > 1 ? (size_t)live->cli->width - 1 : 79;
+    char *cut = arena_strdup(&live->scratch, text);
+    for (size_t n = strlen(cut); n && out_width(cut) > room;) {
+        do
+            n--;
+        while (n && ((unsigned char)cut[n] & 0xc0) == 0x80);
+        cut[n] = 0;
     }
-    out_add(&line, live->cli->color, color, text);
+    out_add(&line, live->cli->color, color, cut);
     fprintf(stderr, "%s\n", buf_text(&line));
     buf_fini(&line);
     live->n_drawn++;
@@ -158,8 +160,7 @@ static void draw_task(struct live *live, const json_t *task)
     const char *state = js_get_text(task, "state", "?");
     const json_t *progress = json_object_get(task, "progress");
     double fraction = js_get_float(progress, "fraction", -1);
-    buf_printf(&line, "  %s %-20s ", out_state_glyph(state),
-               live_task_name(&live->cli->arena, task));
+    buf_printf(&line, "  %s %-20s ", out_state_glyph(state), live_task_name(&live->scratch, task));
     if (str_eq(state, "running")) {
         int64_t ms = out_span_ms(js_get_text(task, "started_at", NULL), NULL, clock_wall_ms());
         buf_str(&line, out_duration(span, sizeof span, ms));
@@ -207,7 +208,7 @@ static void draw(struct live *live)
 
 /* ---- Changes and logs ---- */
 
-static void say_change(struct live *live, const json_t *task, const char *name)
+static void say_change(const json_t *task, const char *name)
 {
     char span[40];
     struct buf line = {0};
@@ -243,7 +244,7 @@ static void show_log(struct live *live, const json_t *task, const char *name)
     int64_t attempt = js_get_int(task, "attempt", 0);
     if (attempt < 1)
         return;
-    const char *key = arena_printf(&live->cli->arena, "%s/%lld", name, (long long)attempt);
+    const char *key = arena_printf(&live->scratch, "%s/%lld", name, (long long)attempt);
     struct tail *tail = map_get(&live->offsets, key);
     if (!tail) {
         tail = mem_alloc(sizeof *tail);
@@ -269,27 +270,27 @@ static void show_log(struct live *live, const json_t *task, const char *name)
 
 static void look_at_task(struct live *live, const json_t *task)
 {
-    const char *name = live_task_name(&live->cli->arena, task);
+    const char *name = live_task_name(&live->scratch, task);
     const char *state = js_get_text(task, "state", "?");
     int64_t attempt = js_get_int(task, "attempt", 0);
-    char *now = arena_printf(&live->cli->arena, "%s %lld", state, (long long)attempt);
+    char *now = arena_printf(&live->scratch, "%s %lld", state, (long long)attempt);
     const char *before = map_get(&live->seen, name);
     bool changed = !str_eq(before, now);
     if (live->options->logs && !is_quiet(state))
         show_log(live, task, name);
     if (!changed)
         return;
-    map_set(&live->seen, name, now);
+    map_set(&live->seen, name, arena_strdup(&live->cli->arena, now));
     live->poll_ms = POLL_FIRST_MS;
     if (!live->redraw && !is_quiet(state))
-        say_change(live, task, name);
+        say_change(task, name);
 }
 
 /* ---- The watch ---- */
 
 static bool read_now(struct live *live, struct nx_err *err)
 {
-    struct arena *arena = &live->cli->arena;
+    struct arena *arena = &live->scratch;
     json_t *run = NULL, *tasks = NULL;
     int64_t ended;
     if (!api_try(live->cli, "GET", api_path(arena, "/runs/%s", live->run_id), NULL, &run, err))
@@ -312,6 +313,7 @@ static bool read_now(struct live *live, struct nx_err *err)
 static bool look(struct live *live, int *status)
 {
     struct nx_err err;
+    arena_reset(&live->scratch);
     if (!read_now(live, &err)) {
         int64_t now = clock_mono_ms();
         bool away =
@@ -358,7 +360,7 @@ static void finish(struct live *live)
     if (live->cli->format == CLI_TABLE) {
         json_t *failed = NULL;
         bool cut = total_of(live->run, &ended) > TASKS_READ_MAX;
-        const char *path = api_path(&live->cli->arena, "/runs/%s/tasks?state=failed", live->run_id);
+        const char *path = api_path(&live->scratch, "/runs/%s/tasks?state=failed", live->run_id);
         if (cut && api_try_list(live->cli, &failed, path, 20, &err)) {
             json_decref(live->tasks);
             live->tasks = failed;
@@ -375,6 +377,7 @@ int live_watch(struct cli *cli, const char *run, const struct live_options *opti
     struct live live = {.cli = cli, .run_id = run, .options = options, .poll_ms = POLL_FIRST_MS};
     int status = CLI_DONE;
     bool interrupted = false;
+    arena_init(&live.scratch);
     live.redraw = cli->tty_out && isatty(STDERR_FILENO);
     live_block();
     while (!look(&live, &status)) {
@@ -396,6 +399,7 @@ int live_watch(struct cli *cli, const char *run, const struct live_options *opti
         finish(&live);
     json_decref(live.run);
     json_decref(live.tasks);
+    arena_fini(&live.scratch);
     for (size_t i = 0; i < live.offsets.n; i++) {
         tail_fini(live.offsets.at[i].value);
         mem_free(live.offsets.at[i].value);

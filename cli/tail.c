@@ -65,10 +65,13 @@ void tail_read(struct cli *cli, struct tail *tail, const char *run, const char *
 {
     struct nx_err err;
     struct reading r = {tail, lines};
-    const char *path = api_path(&cli->arena, "/runs/%s/tasks/%s/attempts/%lld/log?offset=%lld", run,
+    struct arena arena;
+    arena_init(&arena);
+    const char *path = api_path(&arena, "/runs/%s/tasks/%s/attempts/%lld/log?offset=%lld", run,
                                 task, (long long)attempt, (long long)tail->offset);
-    if (!api_stream(cli, path, on_piece, NULL, &r, &err))
-        return; /* the next look tries again; what was read is counted */
+    /* after a failure the next look tries again: what was read is counted */
+    (void)api_stream(cli, path, on_piece, NULL, &r, &err);
+    arena_fini(&arena);
 }
 
 static bool on_end(void *arg, const char *p, size_t n)

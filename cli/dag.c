@@ -1,0 +1,201 @@
+/* nexus dag list | show | pause | unpause */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/api.h"
+#include "cli/out.h"
+#include "cli/table.h"
+#include "lib/base/clock.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+
+static const char *dag_state(const json_t *dag)
+{
+    if (!js_get_bool(dag, "valid", true))
+        return "invalid";
+    return js_get_bool(dag, "paused", false) ? "paused" : "active";
+}
+
+/* The first error of a broken file stands in place of its description. */
+static const char *dag_words(struct cli *cli, const json_t *dag)
+{
+    const json_t *first = json_array_get(json_object_get(dag, "errors"), 0);
+    if (first)
+        return arena_printf(&cli->arena, "%s:%lld:%lld: %s", js_get_text(first, "file", "?"),
+                            (long long)js_get_int(first, "line", 0),
+                            (long long)js_get_int(first, "column", 0),
+                            js_get_text(first, "message", "?"));
+    return js_get_text(dag, "description", NULL);
+}
+
+static int run_list(struct cli *cli)
+{
+    static const char *const titles[] = {"id",       "state", ">tasks",
+                                         "schedule", "next",  "description"};
+    struct out_table table;
+    json_t *dags = NULL, *dag;
+    size_t i;
+    int status = api_list(cli, &dags, "/dags", 0);
+    if (status)
+        return status;
+    if (!out_value(cli, dags, "id")) {
+        out_table_init(&table, 6, titles);
+        json_array_foreach(dags, i, dag)
+        {
+            char next[40];
+            const char *at = js_get_text(dag, "next_fire_at", NULL);
+            out_cell(&table, js_get_text(dag, "id", "?"));
+            out_cell(&table, dag_state(dag));
+            out_cellf(&table, "%zu", json_array_size(json_object_get(dag, "tasks")));
+            out_cell(&table, out_scalar(&cli->arena, json_object_get(dag, "schedule")));
+            out_cell(&table, at ? out_ago(next, sizeof next, at, clock_wall_ms()) : NULL);
+            out_cell(&table, dag_words(cli, dag));
+        }
+        if (table.n_rows)
+            out_table_print(&table, cli);
+        else
+            puts("No DAG yet. Put a file in dags/, or run `nexus init`.");
+        out_table_fini(&table);
+    }
+    json_decref(dags);
+    return CLI_DONE;
+}
+
+static void print_pair(const char *name, const char *value)
+{
+    if (value && *value)
+        printf("%-12s %s\n", name, value);
+}
+
+static void print_dag_tasks(struct cli *cli, const json_t *dag)
+{
+    static const char *const titles[] = {"task", "uses", "needs", "rule", "pool"};
+    struct out_table table;
+    json_t *task;
+    size_t i;
+    out_table_init(&table, 5, titles);
+    json_array_foreach(json_object_get(dag, "tasks"), i, task)
+    {
+        const char *rule = js_get_text(task, "trigger_rule", "");
+        out_cell(&table, js_get_text(task, "id", "?"));
+        out_cell(&table, js_get_text(task, "uses", "run"));
+        out_cell(&table, out_scalar(&cli->arena, json_object_get(task, "needs")));
+        out_cell(&table, str_eq(rule, "all_success") ? "" : rule);
+        out_cell(&table, js_get_text(task, "pool", NULL));
+    }
+    if (table.n_rows) {
+        putchar('\n');
+        out_table_print(&table, cli);
+    }
+    out_table_fini(&table);
+}
+
+static void print_params(struct cli *cli, const json_t *dag)
+{
+    static const char *const titles[] = {"param", "type", "default", "help"};
+    struct out_table table;
+    json_t *param;
+    size_t i;
+    out_table_init(&table, 4, titles);
+    json_array_foreach(json_object_get(dag, "params"), i, param)
+    {
+        out_cell(&table, js_get_text(param, "name", "?"));
+        out_cell(&table, js_get_text(param, "type", NULL));
+        out_cell(&table, out_scalar(&cli->arena, json_object_get(param, "default")));
+        out_cell(&table, js_get_text(param, "help", NULL));
+    }
+    if (table.n_rows) {
+        putchar('\n');
+        out_table_print(&table, cli);
+    }
+    out_table_fini(&table);
+}
+
+static int run_show(struct cli *cli)
+{
+    json_t *dag = NULL, *error;
+    size_t i;
+    int status = api_get(cli, &dag, api_path(&cli->arena, "/dags/%s", cli_arg(cli, 0)));
+    if (status)
+        return status;
+    if (!out_value(cli, dag, "id")) {
+        print_pair("id", js_get_text(dag, "id", "?"));
+        print_pair("state", dag_state(dag));
+        print_pair("description", js_get_text(dag, "description", NULL));
+        print_pair("file", js_get_text(dag, "file", NULL));
+        print_pair("version", out_scalar(&cli->arena, json_object_get(dag, "version")));
+        print_pair("tags", out_scalar(&cli->arena, json_object_get(dag, "tags")));
+        print_pair("schedule", out_scalar(&cli->arena, json_object_get(dag, "schedule")));
+        print_pair("next", js_get_text(dag, "next_fire_at", NULL));
+        json_array_foreach(json_object_get(dag, "errors"), i, error)
+            printf("%s:%lld:%lld: %s\n", js_get_text(error, "file", "?"),
+                   (long long)js_get_int(error, "line", 0),
+                   (long long)js_get_int(error, "column", 0), js_get_text(error, "message", "?"));
+        print_params(cli, dag);
+        print_dag_tasks(cli, dag);
+    }
+    bool valid = js_get_bool(dag, "valid", true);
+    json_decref(dag);
+    return valid ? CLI_DONE : CLI_FAILED;
+}
+
+static int set_paused(struct cli *cli, bool paused)
+{
+    json_t *dag = NULL;
+    const char *id = cli_arg(cli, 0);
+    int status = api_send(cli, "PATCH", api_path(&cli->arena, "/dags/%s", id),
+                          json_pack("{s:b}", "paused", (int)paused), &dag);
+    if (!status && !out_value(cli, dag, "id"))
+        printf("%s is %s\n", id,
+               paused ? "paused: nothing starts it until `nexus dag unpause`" : "active");
+    json_decref(dag);
+    return status;
+}
+
+static int run_pause(struct cli *cli)
+{
+    return set_paused(cli, true);
+}
+
+static int run_unpause(struct cli *cli)
+{
+    return set_paused(cli, false);
+}
+
+const struct cli_command cmd_dag_list = {
+    .name = "dag list",
+    .arguments = "",
+    .group = "DAGs",
+    .summary = "the DAGs of the server, broken files included",
+    .help = "  nexus dag list\n  nexus dag list -o id",
+    .run = run_list,
+};
+
+const struct cli_command cmd_dag_show = {
+    .name = "dag show",
+    .arguments = "DAG",
+    .group = "DAGs",
+    .summary = "a DAG: params, tasks, errors of its file",
+    .help = "  nexus dag show hello\n  nexus dag show hello -o json\n\n"
+            "Exit status 1 when its file has errors.",
+    .run = run_show,
+};
+
+const struct cli_command cmd_dag_pause = {
+    .name = "dag pause",
+    .arguments = "DAG",
+    .group = "DAGs",
+    .summary = "start no scheduled runs of a DAG until it is unpaused",
+    .help = "Runs that have started go on, and `nexus trigger` still works.\n\n"
+            "  nexus dag pause hello\n  nexus dag pause hello -o json",
+    .run = run_pause,
+};
+
+const struct cli_command cmd_dag_unpause = {
+    .name = "dag unpause",
+    .arguments = "DAG",
+    .group = "DAGs",
+    .summary = "let the schedule of a paused DAG start runs again",
+    .help = "  nexus dag unpause hello\n  nexus dag unpause hello -o json",
+    .run = run_unpause,
+};

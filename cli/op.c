@@ -1,0 +1,151 @@
+/* nexus op list | show: what the operators say of themselves, from the embedded catalog. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/out.h"
+#include "cli/table.h"
+#include "cli/validate.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+
+static int run_list(struct cli *cli)
+{
+    static const char *const titles[] = {"operator", ">version", "summary"};
+    struct out_table table;
+    json_t *catalog = validate_catalog(), *op;
+    size_t i;
+    if (!out_value(cli, catalog, "name")) {
+        out_table_init(&table, 3, titles);
+        json_array_foreach(catalog, i, op)
+        {
+            out_cell(&table, js_get_text(op, "name", "?"));
+            out_cellf(&table, "%lld", (long long)js_get_int(op, "version", 1));
+            out_cell(&table, js_get_text(op, "summary", NULL));
+        }
+        out_table_print(&table, cli);
+        out_table_fini(&table);
+    }
+    json_decref(catalog);
+    return CLI_DONE;
+}
+
+/* "integer, 1..10 rows" */
+static const char *param_type(struct cli *cli, const json_t *param)
+{
+    struct buf text = {0};
+    const json_t *min = json_object_get(param, "min"), *max = json_object_get(param, "max");
+    const json_t *choices = json_object_get(param, "choices");
+    buf_str(&text, js_get_text(param, "type", "?"));
+    if (json_array_size(choices))
+        buf_printf(&text, ": %s", out_scalar(&cli->arena, choices));
+    if (json_is_number(min) || json_is_number(max))
+        buf_printf(&text, " %s..%s", json_is_number(min) ? out_scalar(&cli->arena, min) : "",
+                   json_is_number(max) ? out_scalar(&cli->arena, max) : "");
+    const char *unit = js_get_text(param, "unit", NULL);
+    if (unit)
+        buf_printf(&text, " %s", unit);
+    const char *copy = arena_strdup(&cli->arena, buf_text(&text));
+    buf_fini(&text);
+    return copy;
+}
+
+static void print_params(struct cli *cli, const json_t *op)
+{
+    static const char *const titles[] = {"parameter", "type", "default", "help"};
+    struct out_table table;
+    json_t *param;
+    size_t i;
+    out_table_init(&table, 4, titles);
+    json_array_foreach(json_object_get(op, "params"), i, param)
+    {
+        bool required = js_get_bool(param, "required", false);
+        const json_t *fallback = json_object_get(param, "default");
+        out_cell(&table, js_get_text(param, "name", "?"));
+        out_cell(&table, param_type(cli, param));
+        out_cell(&table, required ? "(required)" : out_scalar(&cli->arena, fallback));
+        out_cell(&table, js_get_text(param, "help", NULL));
+    }
+    if (table.n_rows) {
+        putchar('\n');
+        out_table_print(&table, cli);
+    }
+    out_table_fini(&table);
+}
+
+static void print_outputs(struct cli *cli, const json_t *op)
+{
+    static const char *const titles[] = {"output", "type", "help"};
+    struct out_table table;
+    json_t *port;
+    size_t i;
+    out_table_init(&table, 3, titles);
+    json_array_foreach(json_object_get(op, "outputs"), i, port)
+    {
+        out_cell(&table, js_get_text(port, "name", "?"));
+        out_cell(&table, js_get_text(port, "type", NULL));
+        out_cell(&table, js_get_text(port, "help", NULL));
+    }
+    if (table.n_rows) {
+        putchar('\n');
+        out_table_print(&table, cli);
+    }
+    out_table_fini(&table);
+}
+
+static int no_such_operator(const json_t *catalog, const char *name)
+{
+    VEC(const char *) names = {0};
+    json_t *op;
+    size_t i;
+    json_array_foreach(catalog, i, op) vec_push(&names, js_get_text(op, "name", ""));
+    int status = cli_no_such("operator", name, names.at, names.n, "nexus op list");
+    vec_fini(&names);
+    return status;
+}
+
+static int run_show(struct cli *cli)
+{
+    json_t *catalog = validate_catalog(), *op;
+    const json_t *found = NULL;
+    size_t i;
+    int status = CLI_DONE;
+    json_array_foreach(catalog, i, op)
+    {
+        if (str_eq(js_get_text(op, "name", ""), cli_arg(cli, 0)))
+            found = op;
+    }
+    if (!found) {
+        status = no_such_operator(catalog, cli_arg(cli, 0));
+    } else if (!out_value(cli, found, "name")) {
+        printf("%s (version %lld): %s\n", js_get_text(found, "name", "?"),
+               (long long)js_get_int(found, "version", 1), js_get_text(found, "summary", ""));
+        const char *doc = js_get_text(found, "doc", NULL);
+        if (doc)
+            printf("\n%s\n", doc);
+        print_params(cli, found);
+        print_outputs(cli, found);
+        const char *example = js_get_text(found, "example", NULL);
+        if (example)
+            printf("\nExample:\n%s%s", example, str_ends(example, "\n") ? "" : "\n");
+    }
+    json_decref(catalog);
+    return status;
+}
+
+const struct cli_command cmd_op_list = {
+    .name = "op list",
+    .arguments = "",
+    .group = "Tasks",
+    .summary = "the operators that a task can use; needs no server",
+    .help = "  nexus op list\n  nexus op list -o id",
+    .run = run_list,
+};
+
+const struct cli_command cmd_op_show = {
+    .name = "op show",
+    .arguments = "OPERATOR",
+    .group = "Tasks",
+    .summary = "an operator: parameters, outputs, an example; needs no server",
+    .help = "  nexus op show flow.sleep\n  nexus op show data.sql -o json",
+    .run = run_show,
+};
