@@ -1,0 +1,197 @@
+/* nexus logs RUN [TASK] */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/api.h"
+#include "cli/live.h"
+#include "cli/out.h"
+#include "cli/table.h"
+#include "cli/tail.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+#include "nexus/states.h"
+
+#define POLL_MS 300
+
+struct copy {
+    uint64_t offset;
+    bool broken; /* stdout is closed */
+};
+
+static bool on_piece(void *arg, const char *p, size_t n)
+{
+    struct copy *copy = arg;
+    copy->offset += n;
+    copy->broken = fwrite(p, 1, n, stdout) != n || fflush(stdout) != 0;
+    return !copy->broken;
+}
+
+static bool cancelled(void *arg)
+{
+    (void)arg;
+    return live_interrupted();
+}
+
+static bool has_ended(const json_t *instance, int64_t attempt)
+{
+    int state = nx_task_state_find(js_get_text(instance, "state", ""));
+    return state < 0 || nx_task_state_final((enum nx_task_state)state) ||
+           js_get_int(instance, "attempt", 0) > attempt || state == NX_TS_RETRYING;
+}
+
+/* Copies the attempt's log to stdout, as bytes; with follow until the attempt has ended. */
+static int copy_log(struct cli *cli, const char *run, const char *task, int64_t attempt,
+                    bool follow)
+{
+    struct copy copy = {0};
+    struct nx_err err;
+    bool ended = !follow;
+    for (;;) {
+        const char *path = api_path(&cli->arena, "/runs/%s/tasks/%s/attempts/%lld/log?offset=%lld",
+                                    run, task, (long long)attempt, (long long)copy.offset);
+        path = arena_printf(&cli->arena, "%s%s", path, follow ? "&follow=true" : "");
+        uint64_t before = copy.offset;
+        bool ok = api_stream(cli, path, on_piece, follow ? cancelled : NULL, &copy, &err);
+        if (copy.broken || (!ok && err.code == NX_E_CANCELLED))
+            return CLI_DONE;
+        if (!ok && err.code != NX_E_NOT_FOUND)
+            return api_fail(cli, &err);
+        if (ended && copy.offset == before)
+            return CLI_DONE;
+        if (!follow)
+            return CLI_DONE;
+        json_t *instance = NULL;
+        if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL,
+                     &instance, &err))
+            return api_fail(cli, &err);
+        ended = has_ended(instance, attempt);
+        json_decref(instance);
+        if (!ended && live_sleep(POLL_MS))
+            return CLI_DONE;
+    }
+}
+
+/* Why there is no log, instead of nothing. */
+static int no_log(const json_t *instance, const char *run, const char *task)
+{
+    const char *state = js_get_text(instance, "state", "?"), *error;
+    const char *why = js_get_text(json_object_get(instance, "reason"), "text", "");
+    error = js_get_text(instance, "error", NULL);
+    return cli_fail(CLI_DONE, "task %s of run %s has no log: it is %s%s%s", task, run, state,
+                    error || *why ? ": " : "", error ? error : why);
+}
+
+static int no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err)
+{
+    json_t *tasks = NULL, *item;
+    VEC(const char *) names = {0};
+    size_t i;
+    if (err->code != NX_E_NOT_FOUND ||
+        !api_try_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 10000, err))
+        return api_fail(cli, err);
+    json_array_foreach(tasks, i, item) vec_push(&names, live_task_name(&cli->arena, item));
+    char how[128];
+    snprintf(how, sizeof how, "nexus runs show %.80s", run);
+    int status = cli_no_such("task", task, names.at, names.n, how);
+    vec_fini(&names);
+    json_decref(tasks);
+    return status;
+}
+
+static int one_task(struct cli *cli, const char *run, const char *task, bool follow)
+{
+    struct nx_err err;
+    json_t *instance = NULL;
+    int status = CLI_DONE;
+    if (!api_url(cli, &status))
+        return status;
+    if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL, &instance,
+                 &err))
+        return no_such_task(cli, run, task, &err);
+    int64_t last = js_get_int(instance, "attempt", 0), attempt = cli_number(cli, "attempt", last);
+    if (attempt > last)
+        status = cli_fail(CLI_USAGE, "task %s of run %s has %lld attempt%s", task, run,
+                          (long long)last, last == 1 ? "" : "s");
+    else if (attempt < 1 && !follow)
+        status = no_log(instance, run, task);
+    json_decref(instance);
+    instance = NULL;
+    while (!status && attempt < 1 && follow) { /* it has not started */
+        if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL,
+                     &instance, &err))
+            return api_fail(cli, &err);
+        attempt = js_get_int(instance, "attempt", 0);
+        bool over = attempt < 1 && has_ended(instance, 0);
+        if (over)
+            status = no_log(instance, run, task);
+        json_decref(instance);
+        instance = NULL;
+        if (over || (attempt < 1 && live_sleep(POLL_MS)))
+            return status;
+    }
+    return status || attempt < 1 ? status : copy_log(cli, run, task, attempt, follow);
+}
+
+/* The logs of all tasks that have started, each line after its task's name. */
+static int all_tasks(struct cli *cli, const char *run)
+{
+    json_t *tasks = NULL, *item;
+    size_t i;
+    int status = api_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 0);
+    if (status)
+        return status;
+    json_array_foreach(tasks, i, item)
+    {
+        int64_t attempt = js_get_int(item, "attempt", 0);
+        const char *name = live_task_name(&cli->arena, item);
+        struct buf lines = {0};
+        struct tail tail;
+        if (attempt < 1)
+            continue;
+        tail_init(&tail, name);
+        tail_read(cli, &tail, run, name, attempt, &lines);
+        tail_finish(&tail, &lines);
+        fputs(buf_text(&lines), stdout);
+        tail_fini(&tail);
+        buf_fini(&lines);
+    }
+    json_decref(tasks);
+    return CLI_DONE;
+}
+
+static int run_logs(struct cli *cli)
+{
+    const char *run = cli_arg(cli, 0), *task = cli_arg(cli, 1);
+    bool follow = cli_given(cli, "follow");
+    if (follow)
+        live_block();
+    if (task)
+        return one_task(cli, run, task, follow);
+    if (cli_given(cli, "attempt"))
+        return cli_fail(CLI_USAGE, "--attempt needs a task: nexus logs %s TASK --attempt N", run);
+    if (!follow)
+        return all_tasks(cli, run);
+    struct live_options options = {.logs = true};
+    return live_watch(cli, run, &options);
+}
+
+/* clang-format off */
+static const struct cli_option options[] = {
+    {'a', "attempt", "N", "of this attempt (default: the last)", true, false},
+    {'f', "follow", NULL, "go on until the attempt, or the run, has ended", false, false},
+    {0},
+};
+/* clang-format on */
+
+const struct cli_command cmd_logs = {
+    .name = "logs",
+    .arguments = "RUN [TASK]",
+    .group = "Runs",
+    .summary = "the output of a task, or of all tasks of a run",
+    .help = "Of one task: its bytes as they are. Of a run: lines, each after its task's name.\n"
+            "\n"
+            "  nexus logs 12 train --follow\n  nexus logs 12 'load[3]' --attempt 1",
+    .options = options,
+    .run = run_logs,
+};
