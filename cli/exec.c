@@ -1,0 +1,61 @@
+/* nexus scheduler, nexus worker: become that part. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/home.h"
+#include "cli/table.h"
+#include "lib/base/str.h"
+
+/* The words after the name go to the part as they are; --home before it goes along. */
+static int become(struct cli *cli, const char *name)
+{
+    char program[PATH_MAX_BYTES];
+    struct nx_err err;
+    const char *home = cli_get(cli, "home");
+    const char **argv = arena_array(&cli->arena, cli->n_args + 4, sizeof *argv);
+    size_t n = 0;
+    if (!home_program(name, program, sizeof program, &err))
+        return cli_fail(CLI_FAILED, "%s", err.text);
+    argv[n++] = program;
+    if (home) {
+        argv[n++] = "--home";
+        argv[n++] = home;
+    }
+    for (size_t i = 0; i < cli->n_args; i++)
+        argv[n++] = cli->args[i];
+    execv(program, (char *const *)(uintptr_t)argv);
+    return cli_fail(CLI_FAILED, "cannot start %s: %s", program, strerror(errno));
+}
+
+static int run_scheduler(struct cli *cli)
+{
+    return become(cli, "nexus-scheduler");
+}
+
+static int run_worker(struct cli *cli)
+{
+    return become(cli, "nexus-worker");
+}
+
+const struct cli_command cmd_scheduler = {
+    .name = "scheduler",
+    .arguments = "[OPTION...]",
+    .group = "Start and stop",
+    .summary = "the scheduler alone",
+    .help = "Its options: --home DIR --dags DIR --listen HOST:PORT --project DIR.\n\n"
+            "  nexus scheduler --home .nexus --dags dags --listen 127.0.0.1:8000",
+    .flags = CLI_RAW,
+    .run = run_scheduler,
+};
+
+const struct cli_command cmd_worker = {
+    .name = "worker",
+    .arguments = "[OPTION...]",
+    .group = "Start and stop",
+    .summary = "a worker alone",
+    .help = "Its options: --home DIR --slots N --project DIR.\n\n"
+            "  nexus worker --home .nexus --slots 4",
+    .flags = CLI_RAW,
+    .run = run_worker,
+};
