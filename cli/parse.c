@@ -138,7 +138,6 @@ static int no_such_command(struct cli *cli, const char *first, const char *secon
     int status;
     if (second) {
         char what[80];
-        snprintf(what, sizeof what, "command '%.40s' of", first);
         snprintf(what, sizeof what, "`nexus %.40s` command", first);
         status = cli_no_such(what, second, names.at, names.n, "nexus help");
     } else {
@@ -161,11 +160,19 @@ static bool is_later(const char *word)
 static const struct cli_command *find_command(struct cli *cli, char **words, size_t n, size_t *used,
                                               int *status)
 {
+    const struct cli_command *found = NULL;
+    *used = 0;
     for (size_t i = 0; i < cli_n_commands; i++) {
-        *used = name_words(cli_commands[i], words, n);
-        if (*used)
-            return cli_commands[i];
+        size_t own = name_words(cli_commands[i], words, n);
+        if (own > *used) {
+            *used = own;
+            found = cli_commands[i];
+        }
     }
+    /* "worker" is a command and a group: `worker lst` is a mistyped `worker list` */
+    bool mistyped = found && *used == 1 && n > 1 && words[1][0] != '-' && is_group(words[0]);
+    if (found && !mistyped)
+        return found;
     *status = CLI_USAGE;
     if (is_group(words[0])) {
         if (n > 1 && words[1][0] != '-') {
