@@ -84,7 +84,7 @@ static int write_file(const char *dir, const struct template_file *file, json_t 
 static int write_all(const char *dir, const struct template *chosen, json_t *written)
 {
     const struct template_file *lists[] = {chosen->files, template_common};
-    bool exists;
+    bool exists = false;
     int status = CLI_DONE;
     for (const struct template_file *f = chosen->files; !status && f->path; f++) {
         status = look_for(dir, f, &exists);
