@@ -39,7 +39,7 @@ static const char *const reasons[NX_REASONS] = {
 #define M(state) (1u << NX_TS_##state)
 #define FINAL_BY_RULE (M(UPSTREAM_FAILED) | M(SKIPPED))
 
-/* Row: from; bits: to. A final state is left only by clear, which starts from waiting. */
+/* Row: from; bits: to. Only moves that happen: what comes with later features comes with them. */
 static const unsigned task_moves[NX_TASK_STATES] = {
     [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED),
     [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED),
@@ -47,15 +47,9 @@ static const unsigned task_moves[NX_TASK_STATES] = {
     [NX_TS_LEASED] = M(RUNNING) | M(QUEUED) | M(RETRYING) | M(STOPPING) | M(SUCCESS) | M(FAILED) |
                      M(SKIPPED),
     [NX_TS_RUNNING] = M(SUCCESS) | M(FAILED) | M(SKIPPED) | M(RETRYING) | M(QUEUED) | M(STOPPING),
-    [NX_TS_DEFERRED] = M(QUEUED) | M(SUCCESS) | M(FAILED) | M(SKIPPED) | M(CANCELLED),
-    [NX_TS_RETRYING] = M(QUEUED) | M(FAILED) | M(CANCELLED),
+    [NX_TS_DEFERRED] = 0,
+    [NX_TS_RETRYING] = M(QUEUED) | M(CANCELLED),
     [NX_TS_STOPPING] = M(SUCCESS) | M(CANCELLED),
-    [NX_TS_SUCCESS] = M(WAITING),
-    [NX_TS_FAILED] = M(WAITING),
-    [NX_TS_UPSTREAM_FAILED] = M(WAITING),
-    [NX_TS_SKIPPED] = M(WAITING),
-    [NX_TS_CANCELLED] = M(WAITING),
-    [NX_TS_REMOVED] = 0,
 };
 
 #define R(state) (1u << NX_RS_##state)
@@ -64,9 +58,6 @@ static const unsigned run_moves[NX_RUN_STATES] = {
     [NX_RS_QUEUED] = R(RUNNING) | R(CANCELLED),
     [NX_RS_RUNNING] = R(STOPPING) | R(SUCCESS) | R(FAILED),
     [NX_RS_STOPPING] = R(FAILED) | R(CANCELLED),
-    [NX_RS_SUCCESS] = R(RUNNING),
-    [NX_RS_FAILED] = R(RUNNING),
-    [NX_RS_CANCELLED] = R(RUNNING),
 };
 /* clang-format on */
 

@@ -40,7 +40,8 @@ static bool prefetchable(const struct worker *worker, const struct class *class,
 }
 
 /* How many more leases of this kind the worker may hold now. */
-static int64_t room(const struct worker *worker, const struct class *class, bool exclusive)
+static int64_t room(const struct core *core, const struct worker *worker, const struct class *class,
+                    bool exclusive)
 {
     const struct graph_class *needs = &class->needs;
     if (needs->gpus && worker->gpus_used + needs->gpus > worker->gpus)
@@ -49,7 +50,7 @@ static int64_t room(const struct worker *worker, const struct class *class, bool
         worker->memory_used + needs->memory_bytes > worker->memory_bytes)
         return 0;
     int64_t most = worker->slots;
-    if (prefetchable(worker, class, exclusive))
+    if (worker->reserved != core->turn && prefetchable(worker, class, exclusive))
         most += worker->depth;
     return most - (int64_t)worker->hands.n;
 }
@@ -69,7 +70,7 @@ static struct worker *pick_worker(struct core *core, struct class *class, bool e
         if (!assign_fits(worker, class))
             continue;
         *why = NX_WHY_NO_SLOT;
-        if (room(worker, class, exclusive) <= 0)
+        if (room(core, worker, class, exclusive) <= 0)
             continue;
         if (!best || worker->hands.n * best->slots < best->hands.n * worker->slots)
             best = worker;
@@ -87,10 +88,17 @@ static enum nx_reason pool_blocks(const struct class *class)
     return pool->used + class->needs.pool_slots > pool->slots ? NX_WHY_POOL : NX_WHY_NONE;
 }
 
+/* Workers that will take this class when a slot is free prefetch nothing less urgent until then:
+ * what was taken back to make way would come right back. */
 static void block(struct core *core, struct class *class, enum nx_reason why)
 {
     class->blocked = core->turn;
     class->why = (uint8_t)why;
+    for (size_t i = 0; why == NX_WHY_NO_SLOT && i < core->workers.n; i++) {
+        struct worker *worker = core->workers.at[i];
+        if (assign_available(worker) && assign_fits(worker, class))
+            worker->reserved = core->turn;
+    }
 }
 
 /* The class with the most urgent head among those that are not blocked in this turn. */

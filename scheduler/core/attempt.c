@@ -138,9 +138,10 @@ void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewh
                   const struct wire_result *result)
 {
     struct inst *inst = &run->insts[task];
-    note_end(core, run, task, NX_AO_LOST, result);
+    bool stopping = inst->state == NX_TS_STOPPING;
+    note_end(core, run, task, stopping ? NX_AO_CANCELLED : NX_AO_LOST, result);
     release(core, run, task);
-    if (inst->state == NX_TS_STOPPING) {
+    if (stopping) {
         inst_set(core, run, task, NX_TS_CANCELLED, inst->reason);
         return;
     }

@@ -224,6 +224,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     }
     for (size_t i = 0; i < update->workers.n; i++)
         fleet_find(core, update->workers.at[i])->dirty = false;
+    fleet_turn_done(core);
     for (size_t i = 0; i < core->ended.n; i++)
         run_free(core, core->runs.at[core->ended.at[i]]);
     core->ended.n = 0;

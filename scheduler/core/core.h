@@ -249,6 +249,8 @@ int core_progress(const struct core *core, struct nx_inst_id id);
 /* Bytes that the core allocated for one run of n instances: for the memory budget. */
 size_t core_run_bytes(const struct core *core, struct nx_run_id id);
 size_t core_active_runs(const struct core *core);
+/* How often an instance went from one state to the other since core_new. */
+uint64_t core_moves(const struct core *core, enum nx_task_state from, enum nx_task_state to);
 
 /* Checks every invariant that is cheap to state (pools and slots add up, no instance has two
  * leases, counts are right); NULL: all hold; else a constant text that names the broken one. */

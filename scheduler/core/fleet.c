@@ -94,8 +94,15 @@ void fleet_answer(struct core *core)
             worker->parked = 0;
             worker->answered = true;
         }
+    }
+}
+
+void fleet_turn_done(struct core *core)
+{
+    for (size_t i = 0; i < core->workers.n; i++) {
+        struct worker *worker = core->workers.at[i];
         if (worker->answered)
-            worker->sent = last;
+            worker->sent = worker->next_order - 1;
         worker->answered = false;
     }
 }

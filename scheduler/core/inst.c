@@ -44,6 +44,7 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
     must(run->counts[inst->state] > 0);
     run->counts[inst->state]--;
     run->counts[state]++;
+    core->moves[inst->state][state]++;
     inst->state = (uint8_t)state;
     inst->reason = (uint8_t)reason;
     inst->due_mono = 0;

@@ -151,3 +151,9 @@ size_t core_active_runs(const struct core *core)
 {
     return core->run_slots.n;
 }
+
+uint64_t core_moves(const struct core *core, enum nx_task_state from, enum nx_task_state to)
+{
+    must(from < NX_TASK_STATES && to < NX_TASK_STATES);
+    return core->moves[from][to];
+}

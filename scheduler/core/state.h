@@ -122,6 +122,7 @@ struct worker {
     uint64_t parked_seen;
     int64_t parked_until;
     uint64_t least_urgent; /* the largest ready key among the hands since they were empty */
+    uint64_t reserved;     /* turn in which a more urgent class waits for its slots */
     bool answered;         /* a report of it is answered in this turn */
     bool timer_set, listen_timer_set;
     bool dirty;
@@ -162,6 +163,7 @@ struct core {
     VEC(uint32_t) ended;         /* slots of runs to be freed after the commit */
     VEC(struct dag *) startable; /* DAGs that may have room for a run */
     struct core_update *update;  /* of the step that runs */
+    uint64_t moves[NX_TASK_STATES][NX_TASK_STATES];
 };
 
 static inline const struct graph_task *task_of(const struct run *run, uint32_t task)
@@ -235,6 +237,7 @@ uint64_t fleet_order(struct worker *worker, enum wire_order_kind kind, struct ru
                      uint32_t task);
 void fleet_drop(struct core *core, struct worker *worker, uint32_t hand);
 void fleet_answer(struct core *core); /* the parked listens that are due */
+void fleet_turn_done(struct core *core);
 void fleet_watch(struct core *core, struct worker *worker);
 void fleet_timer(struct core *core, uint32_t number);
 void fleet_listen_timer(struct core *core, uint32_t number);

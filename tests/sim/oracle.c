@@ -1,0 +1,384 @@
+/* What must hold after every step, commit and send: told from the rules, not from the core. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+void sim_fail(struct sim *sim, const char *what, const char *format, ...)
+{
+    va_list args;
+    if (sim->broken)
+        return;
+    sim->broken = what;
+    va_start(args, format);
+    vsnprintf(sim->detail, sizeof sim->detail, format, args);
+    va_end(args);
+}
+
+struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id)
+{
+    return id.v && id.v <= sim->store.runs.n ? sim->store.runs.at[id.v - 1] : NULL;
+}
+
+static const struct graph *graph_of(const struct sim *sim, const struct sim_run *run)
+{
+    return sim->graphs[run->dag];
+}
+
+static struct nx_inst_id id_of(const struct sim_run *run, uint32_t task)
+{
+    return (struct nx_inst_id){run->row.id, task, NX_MAP_NONE};
+}
+
+static bool held(enum nx_task_state state)
+{
+    return state == NX_TS_LEASED || state == NX_TS_RUNNING || state == NX_TS_STOPPING;
+}
+
+/* ---- Rules, as the semantics page has them ---- */
+
+struct may {
+    bool run, skip, fail;
+};
+
+static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int k)
+{
+    bool done = s + f + k == n;
+    if (n == 0)
+        return (struct may){.run = true};
+    switch (rule) {
+    case NX_TR_ALL_SUCCESS:
+        return (struct may){s == n, k > 0, f > 0};
+    case NX_TR_ALL_FAILED:
+        return (struct may){f == n, s + k > 0, false};
+    case NX_TR_ALL_DONE:
+        return (struct may){done, false, false};
+    case NX_TR_ALL_DONE_MIN_ONE_SUCCESS:
+        return (struct may){done && k == 0 && s > 0, k > 0, done && s == 0};
+    case NX_TR_ALL_SKIPPED:
+        return (struct may){k == n, s + f > 0, false};
+    case NX_TR_ONE_FAILED:
+        return (struct may){f > 0, done && f == 0, false};
+    case NX_TR_ONE_SUCCESS:
+        return (struct may){s > 0, k == n, done && s == 0 && k < n};
+    case NX_TR_ONE_DONE:
+        return (struct may){s + f > 0, k == n, false};
+    case NX_TR_NONE_FAILED:
+        return (struct may){s + k == n, false, f > 0};
+    case NX_TR_NONE_FAILED_MIN_ONE_SUCCESS:
+        return (struct may){s + k == n && s > 0, k == n, f > 0};
+    case NX_TR_NONE_SKIPPED:
+        return (struct may){done && k == 0, k > 0, false};
+    default:
+        return (struct may){true, false, false};
+    }
+}
+
+static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t task,
+                           const struct core_inst_row *row)
+{
+    const struct graph *graph = graph_of(sim, run);
+    const struct graph_task *spec = &graph->tasks[task];
+    int s = 0, f = 0, k = 0;
+    if (row->state == NX_TS_CANCELLED)
+        return;
+    for (uint32_t j = 0; j < spec->n_up; j++) {
+        struct core_inst_row up;
+        if (!core_get_inst(sim->core, id_of(run, graph_up(graph, task)[j]), &up))
+            return;
+        s += up.state == NX_TS_SUCCESS;
+        k += up.state == NX_TS_SKIPPED;
+        f += up.state == NX_TS_FAILED || up.state == NX_TS_UPSTREAM_FAILED ||
+             up.state == NX_TS_CANCELLED;
+    }
+    struct may may = rule_says((enum nx_trigger_rule)spec->rule, (int)spec->n_up, s, f, k);
+    bool by_rule = row->reason == NX_WHY_RULE;
+    bool right = row->state == NX_TS_UPSTREAM_FAILED      ? may.fail
+                 : row->state == NX_TS_SKIPPED && by_rule ? may.skip
+                                                          : may.run;
+    if (!right)
+        sim_fail(sim, "a decision follows from the trigger rule",
+                 "run %llu %s: %s with n=%u success=%d failed=%d skipped=%d became %s",
+                 (unsigned long long)run->row.id.v, spec->id, nx_rule_name(spec->rule), spec->n_up,
+                 s, f, k, nx_task_state_name(row->state));
+}
+
+/* ---- Steps ---- */
+
+static void look_at_run(struct sim *sim, struct sim_run *run)
+{
+    const struct graph *graph = graph_of(sim, run);
+    for (uint32_t task = 0; task < graph->n_tasks; task++) {
+        struct core_inst_row row;
+        struct core_why why;
+        if (!core_get_inst(sim->core, id_of(run, task), &row))
+            return;
+        if (run->shadow[task] == NX_TS_WAITING && row.state != NX_TS_WAITING)
+            check_decision(sim, run, task, &row);
+        if (run->shadow[task] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
+            sim_count(sim, SEEN_CANCEL_CROSSED_SUCCESS);
+        run->shadow[task] = (uint8_t)row.state;
+        bool told = core_explain(sim->core, id_of(run, task), &why, 1) == 1 && why.text[0];
+        if (!told)
+            sim_fail(sim, "every instance has an explanation", "run %llu task %u in %s",
+                     (unsigned long long)run->row.id.v, task, nx_task_state_name(row.state));
+    }
+}
+
+void oracle_step(struct sim *sim)
+{
+    const char *broken = core_check(sim->core);
+    if (broken)
+        sim_fail(sim, broken, "core_check");
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
+            look_at_run(sim, sim->store.runs.at[i]);
+    }
+}
+
+void oracle_loaded(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        struct sim_run *run = sim->store.runs.at[i];
+        for (uint32_t task = 0; task < graph_of(sim, run)->n_tasks; task++) {
+            struct core_inst_row row;
+            if (core_get_inst(sim->core, id_of(run, task), &row))
+                run->shadow[task] = (uint8_t)row.state;
+        }
+    }
+}
+
+void oracle_ask(struct sim *sim, struct nx_inst_id id)
+{
+    const struct sim_run *run = sim_run_find(sim, id.run);
+    if (run && run->insts[id.task].present && run->insts[id.task].row.answered)
+        sim_fail(sim, "a question is answered once", "run %llu task %u asked again",
+                 (unsigned long long)id.run.v, id.task);
+}
+
+/* ---- Commits ---- */
+
+static void check_end(struct sim *sim, const struct core_end *end)
+{
+    struct sim_run *run = sim_run_find(sim, end->inst.run);
+    struct sim_inst *inst = &run->insts[end->inst.task];
+    const struct graph_task *spec = &graph_of(sim, run)->tasks[end->inst.task];
+    sim->stats->outcomes[end->outcome]++;
+    if (!inst->present || !held(inst->row.state)) {
+        sim_fail(sim, "only a lease that was committed can end", "run %llu %s",
+                 (unsigned long long)run->row.id.v, spec->id);
+        return;
+    }
+    if (end->result && end->result->lease != inst->row.lease)
+        sim_fail(sim, "a result counts only with the instance's last lease",
+                 "run %llu %s: lease %u, last %u", (unsigned long long)run->row.id.v, spec->id,
+                 end->result->lease, inst->row.lease);
+    if (end->attempt <= inst->last_end_attempt)
+        sim_fail(sim, "an attempt ends once", "run %llu %s attempt %u",
+                 (unsigned long long)run->row.id.v, spec->id, end->attempt);
+    inst->last_end_attempt = end->attempt;
+    inst->n_ends++;
+    bool failure = end->outcome == NX_AO_FAILED || end->outcome == NX_AO_TIMEOUT ||
+                   end->outcome == NX_AO_MEMORY;
+    inst->n_failures += failure;
+    if (inst->n_failures > spec->retries + 1u)
+        sim_fail(sim, "an instance fails at most 1 + retries times", "run %llu %s",
+                 (unsigned long long)run->row.id.v, spec->id);
+    if (end->outcome == NX_AO_LOST) {
+        uint32_t w = 0;
+        while (w < sim->store.n_workers && sim->store.workers[w].row.number != end->worker)
+            w++;
+        const struct sim_worker *worker = &sim->workers[sim->store.workers[w].id[1] - '0'];
+        if (worker->faulted_at < inst->leased_at)
+            sim_fail(sim, "a lease is lost only with its worker or child",
+                     "run %llu %s lost on %s, whose last fault was before",
+                     (unsigned long long)run->row.id.v, spec->id, sim->store.workers[w].id);
+    }
+}
+
+static void check_row(struct sim *sim, struct nx_inst_id id)
+{
+    struct sim_run *run = sim_run_find(sim, id.run);
+    struct core_inst_row row;
+    if (!run || !core_get_inst(sim->core, id, &row))
+        return;
+    const struct sim_inst *inst = &run->insts[id.task];
+    const struct graph_task *spec = &graph_of(sim, run)->tasks[id.task];
+    if (inst->present && nx_task_state_final(inst->row.state) && row.state != inst->row.state)
+        sim_fail(sim, "an accepted result is never changed", "run %llu %s: %s became %s",
+                 (unsigned long long)id.run.v, spec->id, nx_task_state_name(inst->row.state),
+                 nx_task_state_name(row.state));
+    bool stopped = run->row.state == NX_RS_STOPPING && !(spec->flags & GRAPH_FINALLY);
+    if (stopped && row.state != NX_TS_STOPPING && !nx_task_state_final(row.state))
+        sim_fail(sim, "nothing but finally tasks goes on in a stopped run", "run %llu %s: %s",
+                 (unsigned long long)id.run.v, spec->id, nx_task_state_name(row.state));
+    if (row.lease < inst->row.lease)
+        sim_fail(sim, "lease numbers rise", "run %llu %s", (unsigned long long)id.run.v, spec->id);
+}
+
+/* What was leased to a process that the scheduler did not know to be gone is lost with it. */
+static void note_incarnations(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->update.workers.n; i++) {
+        struct core_worker_row row;
+        for (uint32_t w = 0; w < sim->store.n_workers; w++) {
+            if (core_get_worker(sim->core, sim->update.workers.at[i], &row) &&
+                sim->store.workers[w].row.number == row.number &&
+                sim->store.workers[w].row.incarnation != row.incarnation)
+                sim_faulted(&sim->workers[row.id[1] - '0'], sim->now);
+        }
+    }
+}
+
+void oracle_commit(struct sim *sim)
+{
+    note_incarnations(sim);
+    for (size_t i = 0; i < sim->update.ends.n; i++)
+        check_end(sim, &sim->update.ends.at[i]);
+    for (size_t i = 0; i < sim->update.insts.n; i++)
+        check_row(sim, sim->update.insts.at[i]);
+}
+
+/* From the rows alone: who holds pools and workers. */
+static void check_shares(struct sim *sim)
+{
+    static const char *const pools[SIM_POOLS] = {"pool0", "pool1"};
+    int64_t used[SIM_POOLS] = {0};
+    size_t on[SIM_WORKERS_MAX] = {0}, bounded[SIM_WORKERS_MAX] = {0};
+    uint32_t active[SIM_DAGS] = {0};
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        const struct sim_run *run = sim->store.runs.at[i];
+        const struct graph *graph = graph_of(sim, run);
+        active[run->dag] += run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING;
+        for (uint32_t task = 0; task < graph->n_tasks; task++) {
+            const struct core_inst_row *row = &run->insts[task].row;
+            const struct graph_class *needs = &graph->classes[graph->tasks[task].class_index];
+            if (!run->insts[task].present || !held(row->state))
+                continue;
+            for (int p = 0; needs->pool && p < SIM_POOLS; p++)
+                used[p] += strcmp(needs->pool, pools[p]) == 0;
+            for (uint32_t w = 0; w < sim->store.n_workers; w++)
+                on[w] += sim->store.workers[w].row.number == row->worker;
+        }
+    }
+    (void)bounded;
+    for (int p = 0; p < SIM_POOLS; p++) {
+        if (used[p] > sim->pool_slots[p])
+            sim_fail(sim, "a pool is never overfull", "%s holds %lld", pools[p],
+                     (long long)used[p]);
+    }
+    for (uint32_t d = 0; d < SIM_DAGS; d++) {
+        uint32_t most = sim->graphs[d]->max_active_runs;
+        if (most && active[d] > most)
+            sim_fail(sim, "max_active_runs holds", "%u runs of DAG %u", active[d], d);
+    }
+    for (uint32_t w = 0; w < sim->store.n_workers; w++) {
+        struct core_worker_view view = {0};
+        for (size_t i = 0; core_view_worker(sim->core, i, &view); i++) {
+            if (view.number == sim->store.workers[w].row.number)
+                break;
+        }
+        if (on[w] > sim->store.workers[w].held && on[w] > view.slots + view.prefetch)
+            sim_fail(sim, "a worker gets no more than slots and prefetch",
+                     "%s holds %zu of %u + %u", sim->store.workers[w].id, on[w], view.slots,
+                     view.prefetch);
+        sim->store.workers[w].held = on[w];
+    }
+}
+
+void oracle_run_end(struct sim *sim, struct sim_run *run)
+{
+    const struct graph *graph = graph_of(sim, run);
+    bool leaf_failed = false, finally_failed = false;
+    bool started = run->row.started_ms != 0;
+    for (uint32_t task = 0; task < graph->n_tasks; task++) {
+        const struct sim_inst *inst = &run->insts[task];
+        enum nx_task_state state = inst->present ? inst->row.state : NX_TS_CANCELLED;
+        bool last = (graph->tasks[task].flags & GRAPH_FINALLY) != 0;
+        bool bad = state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
+        leaf_failed = leaf_failed || (bad && (graph->tasks[task].flags & GRAPH_LEAF));
+        finally_failed = finally_failed || (last && state == NX_TS_FAILED);
+        if (!nx_task_state_final(state))
+            sim_fail(sim, "a run ends when all its instances have", "run %llu %s is %s",
+                     (unsigned long long)run->row.id.v, graph->tasks[task].id,
+                     nx_task_state_name(state));
+        if (last && started && state == NX_TS_CANCELLED)
+            sim_fail(sim, "finally tasks are decided even after a cancel", "run %llu %s",
+                     (unsigned long long)run->row.id.v, graph->tasks[task].id);
+    }
+    enum nx_run_state expected = run->row.reason == NX_WHY_CANCEL        ? NX_RS_CANCELLED
+                                 : run->row.reason == NX_WHY_RUN_TIMEOUT ? NX_RS_FAILED
+                                 : leaf_failed || finally_failed         ? NX_RS_FAILED
+                                                                         : NX_RS_SUCCESS;
+    if (run->row.state != expected)
+        sim_fail(sim, "a run's outcome follows from its leaves", "run %llu is %s, not %s",
+                 (unsigned long long)run->row.id.v, nx_run_state_name(run->row.state),
+                 nx_run_state_name(expected));
+    sim->stats->run_ends[run->row.state]++;
+}
+
+void oracle_committed(struct sim *sim)
+{
+    check_shares(sim);
+    for (size_t i = 0; i < sim->update.runs.n; i++) {
+        struct sim_run *run = sim_run_find(sim, sim->update.runs.at[i]);
+        if (run && nx_run_state_final(run->row.state))
+            oracle_run_end(sim, run);
+    }
+}
+
+/* ---- Sends ---- */
+
+void oracle_received(struct sim *sim, const struct wire_report *report)
+{
+    for (uint32_t i = 0; i < report->n_results; i++) {
+        const struct wire_result *result = &report->results[i];
+        struct core_inst_row row;
+        if (core_get_inst(sim->core, result->inst, &row) &&
+            (row.lease != result->lease || row.state == NX_TS_QUEUED))
+            sim_count(sim, SEEN_STALE_RESULT);
+    }
+}
+
+void oracle_sent(struct sim *sim, const struct wire_reply *reply)
+{
+    for (uint32_t i = 0; i < reply->n_orders; i++) {
+        const struct wire_order *order = &reply->orders[i];
+        if (order->kind != WIRE_LEASE)
+            continue;
+        struct sim_run *run = sim_run_find(sim, order->inst.run);
+        struct sim_inst *inst = run ? &run->insts[order->inst.task] : NULL;
+        if (inst && inst->sent_lease == order->lease && inst->sent_epoch != reply->epoch)
+            sim_count(sim, SEEN_ORDERED_AGAIN);
+        if (inst) {
+            inst->sent_lease = order->lease;
+            inst->sent_epoch = reply->epoch;
+        }
+        if (!inst || !inst->present || inst->row.lease < order->lease)
+            sim_fail(sim, "a lease is durable before it is sent", "run %llu task %u lease %u",
+                     (unsigned long long)order->inst.run.v, order->inst.task, order->lease);
+    }
+}
+
+/* ---- Executions: the real world's side ---- */
+
+void oracle_execution(struct sim *sim, struct nx_inst_id id)
+{
+    const struct sim_run *run = sim_run_find(sim, id.run);
+    if (!run) {
+        sim_fail(sim, "only committed runs are executed", "run %llu", (unsigned long long)id.run.v);
+        return;
+    }
+    if (!(graph_of(sim, run)->tasks[id.task].flags & GRAPH_EXCLUSIVE))
+        return;
+    int open = 0;
+    for (size_t i = 0; i < sim->executions.n; i++) {
+        const struct sim_execution *execution = &sim->executions.at[i];
+        open += execution->inst.run.v == id.run.v && execution->inst.task == id.task &&
+                execution->to == INT64_MAX;
+    }
+    if (open > 1)
+        sim_fail(sim, "attempts of an exclusive task do not overlap", "run %llu task %u",
+                 (unsigned long long)id.run.v, id.task);
+}

@@ -1,0 +1,413 @@
+/* The scheduler's process around the real core: inbox, turns, commits, restarts. */
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "scheduler/port/reply.h"
+#include "tests/sim/sim.h"
+
+static const char *const pool_names[SIM_POOLS] = {"pool0", "pool1"};
+
+static struct core_event event_now(const struct sim *sim, enum core_event_kind kind)
+{
+    return (struct core_event){
+        .kind = kind, .mono_ms = sim->now, .wall_ms = sim->now + sim->wall_offset};
+}
+
+static void step(struct sim *sim, const struct core_event *event)
+{
+    core_step(sim->core, event, &sim->update);
+    sim->n_events++;
+    oracle_step(sim);
+}
+
+/* ---- Start and crash ---- */
+
+static void load_rows(struct sim *sim, struct core *core)
+{
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        core_load_version(core, SIM_VERSION_BASE + i, sim->graphs[i], true);
+    for (uint32_t i = 0; i < sim->store.n_workers; i++) {
+        struct core_worker_row row = sim->store.workers[i].row;
+        row.id = sim->store.workers[i].id;
+        core_load_worker(core, &row);
+    }
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        const struct sim_run *run = sim->store.runs.at[i];
+        if (nx_run_state_final(run->row.state))
+            continue;
+        core_load_run(core, &run->row);
+        for (uint32_t t = 0; t < sim->graphs[run->dag]->n_tasks; t++) {
+            if (run->insts[t].present)
+                core_load_inst(core, &run->insts[t].row);
+        }
+    }
+}
+
+static struct core *load(struct sim *sim, uint64_t epoch)
+{
+    struct core_config config;
+    struct core_update update;
+    core_config_init(&config);
+    config.epoch = epoch;
+    config.next_run = sim->store.runs.n + 1;
+    struct core *core = core_new(&config);
+    load_rows(sim, core);
+    core_update_init(&update);
+    core_load_done(core, sim->now, sim->now + sim->wall_offset, &update);
+    if (core_update_has_rows(&update) && update.insts.n)
+        sim_fail(sim, "loading writes no instance", "%zu written", update.insts.n);
+    core_turn_done(core, &update);
+    core_update_fini(&update);
+    return core;
+}
+
+void sim_scheduler_start(struct sim *sim)
+{
+    must(!sim->core);
+    sim->store.epoch++;
+    sim->core = load(sim, sim->store.epoch);
+    core_update_init(&sim->update);
+    oracle_loaded(sim);
+    if (sim->digest && core_digest(sim->core) != sim->digest)
+        sim_fail(sim, "a restarted core is the one that was committed", "digest differs");
+    for (int i = 0; i < SIM_POOLS; i++) {
+        struct core_event event = event_now(sim, EV_POOL);
+        event.pool.name = pool_names[i];
+        event.pool.slots = sim->pool_slots[i];
+        step(sim, &event);
+    }
+    for (uint32_t i = 0; i < sim->n_workers; i++) {
+        for (uint64_t slot = 0; slot < 2; slot++) {
+            const struct sim_request *request = &sim->workers[i].requests[slot];
+            if (sim->workers[i].alive && request->open)
+                sim_post(sim, SIM_RESEND, sim_between(sim, 0, 100), i, request->id << 1 | slot, 0,
+                         NULL, 0);
+        }
+    }
+    sim->turn_at = INT64_MAX;
+    sim_post(sim, SIM_TURN, 0, 0, 0, 0, NULL, 0);
+}
+
+static void forget_inbox(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->inbox.n; i++)
+        mem_free(sim->inbox.at[i].bytes);
+    sim->inbox.n = 0;
+}
+
+void sim_scheduler_crash(struct sim *sim)
+{
+    must(sim->core);
+    for (size_t i = 0; i < sim->inbox.n; i++) { /* who was not answered asks again */
+        const struct sim_event *event = &sim->inbox.at[i];
+        if (event->kind == SIM_CREATE || event->kind == SIM_CANCEL)
+            sim_post(sim, event->kind, 500, event->a, event->b, 0, NULL, 0);
+    }
+    forget_inbox(sim);
+    core_free(sim->core);
+    sim->core = NULL;
+    core_update_fini(&sim->update);
+    core_update_init(&sim->update);
+    sim->slow.n = 0;
+    sim->contexts.n = 0;
+    sim_post(sim, SIM_RESTART, sim_between(sim, 1, 3000), 0, 0, 0, NULL, 0);
+}
+
+/* ---- Inbox ---- */
+
+void sim_scheduler_post(struct sim *sim, struct sim_event *event)
+{
+    must(sim->core);
+    vec_push(&sim->inbox, *event);
+    event->bytes = NULL;
+    int64_t at = sim->now + sim_between(sim, 0, 3);
+    if (at < sim->turn_at) {
+        sim->turn_at = at;
+        sim_post(sim, SIM_TURN, at - sim->now, 0, 0, 0, NULL, 0);
+    }
+}
+
+static void take_report(struct sim *sim, const struct sim_event *from)
+{
+    struct core_event event = event_now(sim, EV_REPORT);
+    struct wire_report report;
+    struct nx_err err;
+    if (!wire_decode_report(from->bytes, from->n, &sim->arena, &report, &err)) {
+        sim_fail(sim, "a report can be decoded", "%s", err.text);
+        return;
+    }
+    oracle_received(sim, &report);
+    vec_push(&sim->contexts, ((struct sim_context){from->a, from->b}));
+    event.report.report = &report;
+    event.report.context = sim->contexts.n;
+    step(sim, &event);
+}
+
+static void take_event(struct sim *sim, const struct sim_event *from)
+{
+    static const char *const ids[SIM_DAGS] = {"alpha", "beta", "gamma"};
+    struct core_event event;
+    if (from->kind == SIM_REQUEST) {
+        take_report(sim, from);
+    } else if (from->kind == SIM_CREATE) {
+        event = event_now(sim, EV_RUN_CREATE);
+        event.token = 1;
+        event.create.dag = ids[from->a];
+        event.create.cause = NX_RC_MANUAL;
+        event.create.backfill = from->b != 0;
+        step(sim, &event);
+    } else if (from->kind == SIM_CANCEL) {
+        event = event_now(sim, EV_RUN_CANCEL);
+        event.token = 1;
+        event.cancel.v = from->b;
+        step(sim, &event);
+    } else {
+        event = event_now(sim, EV_DRAIN);
+        event.drain.worker = from->a == 0 ? "w0" : "w1";
+        event.drain.on = from->b != 0;
+        step(sim, &event);
+    }
+}
+
+static void answer(struct sim *sim, const struct core_ask *ask)
+{
+    struct core_event event = event_now(sim, EV_ANSWER);
+    uint64_t dice = rng_below(&sim->rng, 10);
+    event.answer.inst = ask->inst;
+    event.answer.answer = dice < 6 ? CORE_TRUE : dice < 9 ? CORE_FALSE : CORE_ERROR;
+    oracle_ask(sim, ask->inst);
+    step(sim, &event);
+}
+
+static void answer_asks(struct sim *sim)
+{
+    struct core_event turn = event_now(sim, EV_TURN);
+    while (sim->update.asks.n) {
+        VEC(struct core_ask) asks = {0};
+        for (size_t i = 0; i < sim->update.asks.n; i++)
+            vec_push(&asks, sim->update.asks.at[i]);
+        sim->update.asks.n = 0;
+        for (size_t i = 0; i < asks.n; i++) {
+            if (sim_chance(sim, 1, 4))
+                vec_push(&sim->slow, asks.at[i]);
+            else
+                answer(sim, &asks.at[i]);
+        }
+        vec_fini(&asks);
+        step(sim, &turn);
+    }
+}
+
+/* ---- Commit ---- */
+
+static void commit_run(struct sim *sim, struct nx_run_id id)
+{
+    struct core_run_row row;
+    struct sim_run *run = sim_run_find(sim, id);
+    must(core_get_run(sim->core, id, &row));
+    if (!run) {
+        must(id.v == sim->store.runs.n + 1);
+        run = mem_alloc(sizeof *run);
+        run->dag = (uint32_t)(row.version - SIM_VERSION_BASE);
+        vec_push(&sim->store.runs, run);
+        sim->runs_created++;
+    }
+    run->row = row;
+    run->row.dag = NULL;
+}
+
+static void commit_inst(struct sim *sim, struct nx_inst_id id)
+{
+    struct sim_inst *inst = &sim_run_find(sim, id.run)->insts[id.task];
+    struct core_inst_row row;
+    must(core_get_inst(sim->core, id, &row));
+    if (row.lease != inst->row.lease)
+        inst->leased_at = sim->now;
+    inst->row = row;
+    inst->present = true;
+}
+
+static void commit_worker(struct sim *sim, uint32_t number)
+{
+    struct core_worker_row row;
+    uint32_t i = 0;
+    must(core_get_worker(sim->core, number, &row));
+    while (i < sim->store.n_workers && sim->store.workers[i].row.number != number)
+        i++;
+    if (i == sim->store.n_workers)
+        sim->store.n_workers++;
+    must(i < SIM_WORKERS_MAX);
+    sim->store.workers[i].row = row;
+    memcpy(sim->store.workers[i].id, row.id, strlen(row.id) + 1);
+}
+
+static void commit(struct sim *sim)
+{
+    const struct core_update *update = &sim->update;
+    oracle_commit(sim);
+    for (size_t i = 0; i < update->runs.n; i++)
+        commit_run(sim, update->runs.at[i]);
+    for (size_t i = 0; i < update->insts.n; i++)
+        commit_inst(sim, update->insts.at[i]);
+    for (size_t i = 0; i < update->workers.n; i++)
+        commit_worker(sim, update->workers.at[i]);
+    oracle_committed(sim);
+    sim->stats->commits++;
+}
+
+/* ---- Sends ---- */
+
+static struct wire_bytes no_text(void *arg, uint64_t version, uint32_t task)
+{
+    (void)arg;
+    (void)version;
+    (void)task;
+    return wire_text("{}", 2);
+}
+
+static struct wire_bytes no_run(void *arg, struct nx_run_id run)
+{
+    (void)arg;
+    (void)run;
+    return wire_text("{}", 2);
+}
+
+static struct wire_bytes no_outputs(void *arg, struct nx_inst_id inst)
+{
+    (void)arg;
+    (void)inst;
+    return wire_text("", 0);
+}
+
+static void post_reply(struct sim *sim, const struct sim_context *context, const struct buf *buf)
+{
+    bool faults = sim->config.faults && !sim_healed(sim) && !sim->config.only_crash;
+    int64_t delay = sim_between(sim, 0, 3);
+    if (faults && sim_chance(sim, 1, 25)) { /* its connection breaks: the request is sent again */
+        sim_count(sim, FAULT_REPLY_LOST);
+        sim_post(sim, SIM_RESEND, sim_between(sim, 50, 600), context->worker, context->packed, 0,
+                 NULL, 0);
+        return;
+    }
+    if (faults && sim_chance(sim, 1, 25)) {
+        sim_count(sim, FAULT_REPLY_LATE);
+        delay = sim_between(sim, 100, 1000);
+    }
+    sim_post(sim, SIM_REPLY, delay, context->worker, context->packed, 0, buf->data, buf->len);
+    if (faults && sim_chance(sim, 1, 25)) {
+        sim_count(sim, FAULT_REPLY_DOUBLED);
+        sim_post(sim, SIM_REPLY, sim_between(sim, 0, 1000), context->worker, context->packed, 0,
+                 buf->data, buf->len);
+    }
+}
+
+static void send_all(struct sim *sim)
+{
+    const struct reply_source source = {.definition = no_text,
+                                        .run = no_run,
+                                        .outputs = no_outputs,
+                                        .url = "",
+                                        .home = "sim",
+                                        .lease_ttl_ms = NX_LEASE_TTL_MS,
+                                        .grace_ms = NX_GRACE_MS};
+    for (size_t i = 0; i < sim->update.sends.n; i++) {
+        const struct core_send *send = &sim->update.sends.at[i];
+        const struct sim_context *context = &sim->contexts.at[send->context - 1];
+        struct wire_reply reply;
+        struct nx_err err;
+        struct buf buf;
+        buf_init(&buf);
+        reply_encode(sim->core, sim->store.epoch, send, &source, &buf);
+        if (send->refused)
+            sim_count(sim, SEEN_FORMER_REFUSED);
+        if (wire_decode_reply(buf.data, buf.len, &sim->arena, &reply, &err))
+            oracle_sent(sim, &reply);
+        else
+            sim_fail(sim, "a reply can be decoded", "%s", err.text);
+        post_reply(sim, context, &buf);
+        buf_fini(&buf);
+    }
+}
+
+/* ---- The turn ---- */
+
+/* -1: no crash at this commit. */
+static int crash_point(struct sim *sim)
+{
+    const struct sim_config *config = &sim->config;
+    if (config->crash_commit)
+        return config->crash_commit == sim->n_commits ? config->crash_point : -1;
+    if (!config->faults || sim_healed(sim) || !sim_chance(sim, 1, 60))
+        return -1;
+    return (int)rng_below(&sim->rng, 3);
+}
+
+static bool crash_if(struct sim *sim, int point, int here, enum sim_fault fault)
+{
+    if (point != here)
+        return false;
+    sim_count(sim, fault);
+    sim_scheduler_crash(sim);
+    return true;
+}
+
+static void plan_turn(struct sim *sim)
+{
+    int64_t at = core_deadline(sim->core);
+    if (sim->slow.n && at > sim->now + 20)
+        at = sim->now + 20;
+    if (at < sim->now + 1)
+        at = sim->now + 1;
+    sim->turn_at = at;
+    if (at != INT64_MAX)
+        sim_post(sim, SIM_TURN, at - sim->now, 0, 0, 0, NULL, 0);
+}
+
+static void drain_inbox(struct sim *sim)
+{
+    struct core_event turn = event_now(sim, EV_TURN);
+    for (size_t i = 0; i < sim->inbox.n; i++)
+        take_event(sim, &sim->inbox.at[i]);
+    if (sim->slow.n && sim_chance(sim, 1, 3)) {
+        struct core_ask ask = vec_pop(&sim->slow);
+        answer(sim, &ask);
+    }
+    step(sim, &turn);
+    answer_asks(sim);
+}
+
+void sim_scheduler_turn(struct sim *sim)
+{
+    if (!sim->core)
+        return;
+    arena_reset(&sim->arena);
+    drain_inbox(sim);
+    bool rows = core_update_has_rows(&sim->update);
+    sim->n_commits += rows;
+    int point = rows ? crash_point(sim) : -1;
+    if (crash_if(sim, point, 0, FAULT_CRASH_BEFORE_COMMIT))
+        return;
+    if (rows)
+        commit(sim);
+    forget_inbox(sim);
+    if (point == 1) { /* the digest to compare with is of the core as it was committed */
+        core_turn_done(sim->core, &sim->update);
+        sim->digest = core_digest(sim->core);
+        crash_if(sim, point, 1, FAULT_CRASH_AFTER_COMMIT);
+        return;
+    }
+    send_all(sim);
+    core_turn_done(sim->core, &sim->update);
+    sim->digest = core_digest(sim->core);
+    if (rows && sim_chance(sim, 1, 10)) {
+        struct core *again = load(sim, sim->store.epoch + 1);
+        sim->stats->reloads++;
+        if (core_digest(again) != sim->digest)
+            sim_fail(sim, "a loaded core is the one that was committed", "digest differs");
+        core_free(again);
+    }
+    if (crash_if(sim, point, 2, FAULT_CRASH_AFTER_SEND))
+        return;
+    plan_turn(sim);
+}

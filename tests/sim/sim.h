@@ -1,0 +1,235 @@
+/* The simulation: the real core, the real worker's ledger and the real messages, in a world whose
+ * time, network, processes and store are pretended, from a seed. After every step an oracle looks.
+ *
+ *   worker (ledger) --report, listen--> network --> scheduler (core) --commit--> store
+ *        ^                                 |               |
+ *        +------------- replies -----------+---------------+
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include "lib/base/arena.h"
+#include "lib/base/map.h"
+#include "lib/base/rng.h"
+#include "lib/base/vec.h"
+#include "scheduler/core/core.h"
+#include "worker/ledger.h"
+
+#define SIM_TASKS_MAX 24
+#define SIM_DAGS 3
+#define SIM_WORKERS_MAX 4
+#define SIM_POOLS 2
+#define SIM_VERSION_BASE 100
+
+enum sim_fault {
+    FAULT_REQUEST_LOST,
+    FAULT_REQUEST_DOUBLED,
+    FAULT_REQUEST_LATE,
+    FAULT_REPLY_LOST,
+    FAULT_REPLY_DOUBLED,
+    FAULT_REPLY_LATE,
+    FAULT_CRASH_BEFORE_COMMIT,
+    FAULT_CRASH_AFTER_COMMIT,
+    FAULT_CRASH_AFTER_SEND,
+    FAULT_WORKER_KILLED,
+    FAULT_WORKER_SILENT,
+    FAULT_WORKER_DRAINED,
+    FAULT_CHILD_KILLED,
+    FAULT_CLOCK_BACK,
+    FAULT_CLOCK_FORWARD,
+    SEEN_BACK_CROSSED_START,     /* a give_back came when it had started */
+    SEEN_CANCEL_CROSSED_SUCCESS, /* success kept while stopping */
+    SEEN_FORMER_REFUSED,         /* a late report of a former incarnation */
+    SEEN_STALE_RESULT,           /* a worker came back with a result nobody waits for */
+    SEEN_ORDERED_AGAIN,          /* same lease number after a restart */
+    SIM_FAULTS
+};
+
+struct sim_stats {
+    uint64_t faults[SIM_FAULTS], rules[NX_TRIGGER_RULES];
+    uint64_t moves[NX_TASK_STATES][NX_TASK_STATES];
+    uint64_t outcomes[NX_ATTEMPT_OUTCOMES], run_ends[NX_RUN_STATES];
+    uint64_t events, commits, tasks, reloads;
+};
+
+/* ---- The store: rows as they were committed ---- */
+
+struct sim_inst {
+    bool present;
+    struct core_inst_row row;
+    uint32_t n_ends, n_failures, n_starts;
+    uint32_t last_end_attempt;
+    uint32_t sent_lease;
+    uint64_t sent_epoch;
+    int64_t leased_at; /* virtual time at which its last lease was committed */
+};
+
+struct sim_run {
+    struct core_run_row row;
+    uint32_t dag;
+    struct sim_inst insts[SIM_TASKS_MAX];
+    uint8_t shadow[SIM_TASKS_MAX]; /* states after the last step of the core */
+};
+
+struct sim_store {
+    uint64_t epoch;
+    VEC(struct sim_run *) runs;
+    struct {
+        struct core_worker_row row;
+        char id[NX_ID_MAX + 1];
+        size_t held; /* leases at the last commit */
+    } workers[SIM_WORKERS_MAX];
+    uint32_t n_workers;
+};
+
+/* ---- The world ---- */
+
+struct sim_child {
+    struct nx_inst_id inst;
+    uint32_t lease, attempt;
+    uint64_t ends; /* event number of its planned end: an older one is stale */
+    int64_t started;
+    bool exclusive;
+};
+
+struct sim_request {
+    bool open;
+    uint64_t id; /* an answer to another one is dropped */
+    char *bytes;
+    size_t n;
+    int n_lost;
+};
+
+struct sim_worker {
+    uint32_t index;
+    bool alive;
+    bool leaving;
+    uint64_t generation; /* of its process */
+    struct ledger *ledger;
+    uint32_t slots;
+    bool ipc;
+    const char *queues;
+    int64_t silent_until;
+    int64_t faulted_at;             /* last time at which its leases may have got lost */
+    struct sim_request requests[2]; /* report, listen */
+    VEC(struct sim_child) children;
+};
+
+struct sim_execution {
+    struct nx_inst_id inst;
+    int64_t from, to; /* to: INT64_MAX while it runs */
+};
+
+struct sim_event {
+    int64_t at;
+    uint64_t number;
+    int kind;
+    uint32_t a;
+    uint64_t b, c;
+    char *bytes;
+    size_t n;
+};
+
+/* Where a reply goes. */
+struct sim_context {
+    uint32_t worker;
+    uint64_t packed; /* request id << 1 | slot */
+};
+
+struct sim_config {
+    uint64_t seed;
+    bool faults;
+    uint64_t crash_commit; /* crash at this commit; 0: by chance */
+    int crash_point;       /* 0 before the commit, 1 after it, 2 after the sends */
+    bool only_crash;       /* no other fault */
+    bool verbose;
+};
+
+struct sim {
+    struct sim_config config;
+    struct sim_stats *stats;
+    struct rng rng;
+    int64_t now, wall_offset, heal_at;
+    uint64_t next_number, next_request;
+    VEC(struct sim_event) events; /* heap */
+    struct graph *graphs[SIM_DAGS];
+    struct sim_worker workers[SIM_WORKERS_MAX];
+    uint32_t n_workers;
+    int64_t pool_slots[SIM_POOLS];
+    struct sim_store store;
+    VEC(struct sim_execution) executions;
+    /* the scheduler */
+    struct core *core;
+    struct core_update update;
+    struct arena arena;          /* decoded messages of the turn */
+    VEC(struct sim_event) inbox; /* requests, and answers that were slow */
+    VEC(struct core_ask) slow;
+    VEC(struct sim_context) contexts; /* context - 1 */
+    int64_t turn_at;                  /* of the next planned turn */
+    uint64_t digest;                  /* of the core at the last commit */
+    uint32_t runs_wanted, runs_created;
+    uint64_t n_commits, n_events;
+    const char *broken; /* the oracle's first complaint */
+    char detail[512];
+};
+
+enum sim_event_kind {
+    SIM_REQUEST, /* a: worker, b: request id << 1 | slot; arrives at the scheduler */
+    SIM_REPLY,   /* a: worker, b: likewise; arrives at the worker */
+    SIM_TURN,    /* the scheduler's loop */
+    SIM_RESTART, /* of the scheduler */
+    SIM_WORKER,  /* the worker's tick: a, b: generation */
+    SIM_CHILD,   /* a child ends: a, b: generation, c: number */
+    SIM_RESEND,  /* a: worker, b: request id << 1 | slot */
+    SIM_START,   /* a worker's process starts: a */
+    SIM_FAULT,   /* something happens */
+    SIM_CREATE,  /* a run is asked for */
+    SIM_CANCEL   /* a run is cancelled */
+};
+
+void sim_post(struct sim *sim, int kind, int64_t delay, uint32_t a, uint64_t b, uint64_t c,
+              const void *bytes, size_t n);
+void sim_fail(struct sim *sim, const char *what, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool sim_chance(struct sim *sim, uint64_t numerator, uint64_t denominator);
+int64_t sim_between(struct sim *sim, int64_t least, int64_t most);
+bool sim_healed(const struct sim *sim);
+void sim_faulted(struct sim_worker *worker, int64_t at);
+void sim_count(struct sim *sim, enum sim_fault fault);
+
+/* generate.c */
+struct graph *sim_random_graph(struct sim *sim, uint32_t dag);
+
+/* scheduler.c */
+void sim_scheduler_start(struct sim *sim);
+void sim_scheduler_crash(struct sim *sim);
+void sim_scheduler_receive(struct sim *sim, struct sim_event *event);
+void sim_scheduler_turn(struct sim *sim);
+void sim_scheduler_post(struct sim *sim, struct sim_event *event);
+
+/* worker.c */
+void sim_worker_start(struct sim *sim, uint32_t worker);
+void sim_worker_kill(struct sim *sim, uint32_t worker);
+void sim_worker_tick(struct sim *sim, uint32_t worker);
+void sim_worker_child(struct sim *sim, uint32_t worker, uint64_t number);
+void sim_worker_child_kill(struct sim *sim, uint32_t worker);
+void sim_worker_reply(struct sim *sim, const struct sim_event *event);
+void sim_worker_resend(struct sim *sim, uint32_t worker, uint64_t request);
+void sim_send_request(struct sim *sim, uint32_t worker, int slot);
+
+/* oracle.c */
+struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);
+void oracle_step(struct sim *sim);      /* after every step of the core */
+void oracle_loaded(struct sim *sim);    /* after a restart */
+void oracle_commit(struct sim *sim);    /* before the rows are copied */
+void oracle_committed(struct sim *sim); /* after that */
+void oracle_received(struct sim *sim, const struct wire_report *report);
+void oracle_sent(struct sim *sim, const struct wire_reply *reply);
+void oracle_ask(struct sim *sim, struct nx_inst_id id);
+void oracle_execution(struct sim *sim, struct nx_inst_id id);
+void oracle_run_end(struct sim *sim, struct sim_run *run);
+
+bool sim_run(const struct sim_config *config, struct sim_stats *stats, struct sim *result);
+void sim_free(struct sim *sim);
+
+#endif
