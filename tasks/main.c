@@ -39,8 +39,10 @@ static void prepare(struct runtime *runtime)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGTERM, &terminate, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
-    if (runtime->alone)
-        sigaction(SIGINT, &terminate, NULL);
+    /* A terminal's Ctrl-C reaches the worker too, and the worker decides. */
+    sigaction(SIGINT, runtime->alone ? &terminate : &ignore, NULL);
+    if (!runtime->alone)
+        sigaction(SIGHUP, &ignore, NULL);
     /* What a script leaves behind becomes our child, so that it can be found. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -168,7 +168,9 @@ static bool spawn(const char *const *argv, const char *const *env, const char *f
     sigset_t none, ignored;
     sigemptyset(&none);
     sigemptyset(&ignored);
-    sigaddset(&ignored, SIGPIPE); /* nexus-task ignores it; a script's pipelines need it */
+    sigaddset(&ignored, SIGPIPE); /* nexus-task ignores these; a script's pipelines need them */
+    sigaddset(&ignored, SIGINT);
+    sigaddset(&ignored, SIGHUP);
     posix_spawnattr_init(&attr);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &ignored);
