@@ -44,7 +44,7 @@ CFLAGS += -O0 --coverage
 LDFLAGS += --coverage
 else ifeq ($(MODE),fuzz)
 CC := clang-14
-CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -Wno-error
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -w
 LDFLAGS += -fsanitize=address,undefined
 else
 $(error MODE is one of release debug asan tsan cov fuzz, not '$(MODE)')
