@@ -149,8 +149,8 @@ static bool take_artifacts(struct nx_ctx *ctx, struct nx_err *err)
     if (!folder)
         return false;
     int n = scandir(folder, &entries, is_entry, by_bytes);
-    if (n < 0)
-        return nx_fail(err, NX_E_IO, "NEXUS_ARTIFACTS: %s", strerror(errno));
+    if (n < 0) /* a script may remove its own folder */
+        return errno == ENOENT || nx_fail(err, NX_E_IO, "NEXUS_ARTIFACTS: %s", strerror(errno));
     bool ok =
         n <= ARTIFACTS_MAX ||
         nx_fail(err, NX_E_LIMIT, "%d entries, at most %d: put them in a folder", n, ARTIFACTS_MAX);

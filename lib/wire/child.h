@@ -60,7 +60,9 @@ struct child_start {
     struct child_text context;    /* params, run, dag, task, outputs, vars, secrets, item, index */
     struct child_text key;        /* "run.task_id.map.attempt", for messages */
     struct child_text mark;       /* value of NEXUS_LEASE for every process of the attempt */
-    struct child_text work;       /* the attempt's folder; made by the child when first used */
+    struct child_text work;       /* the attempt's folder; made by the child when first used, empty
+                                     at each start, removed when the child ends; fastest when it is
+                                     the same for all attempts of a child */
     struct child_text artifacts;  /* root of the artifact store */
     struct child_text project;    /* the folder that `dags/` is in */
     struct child_text files;      /* the folder with the DAG version's `files:`; empty: none */

@@ -246,6 +246,21 @@ static void child_gives_scripts_a_clean_folder_each(void **state)
     buf_fini(&out);
 }
 
+static void child_survives_a_script_that_removes_its_folder(void **state)
+{
+    struct driven *d = *state;
+    struct buf frame = {0};
+    for (int i = 0; i < 3; i++) {
+        struct child_message done = run(
+            d, 20, "{\"run\":\"rm -rf \\\"$(dirname \\\"$NEXUS_OUTPUT\\\")\\\"\"}", NULL, &frame);
+        assert_int_equal(done.u.done.outcome, CHILD_SUCCESS);
+        done = run(d, 21, "{\"run\":\"pwd >/dev/null; echo a=1 >$NEXUS_OUTPUT\"}", NULL, &frame);
+        assert_int_equal(done.u.done.outcome, CHILD_SUCCESS);
+        assert_string_equal(done.u.done.outputs.at, "{\"a\":\"1\"}");
+    }
+    buf_fini(&frame);
+}
+
 static void child_ends_at_end_of_file(void **state)
 {
     struct driven *d = *state;
@@ -309,6 +324,7 @@ int main(void)
         CASE(child_ignores_a_cancel_of_an_attempt_that_is_over),
         CASE(child_keeps_a_start_that_came_during_an_attempt),
         CASE(child_gives_scripts_a_clean_folder_each),
+        CASE(child_survives_a_script_that_removes_its_folder),
         CASE(child_ends_at_end_of_file),
         CASE(child_ends_when_told),
         CASE(child_ends_on_a_signal_when_idle),
