@@ -3,12 +3,15 @@
  * to a pipe that is read), interleaved in blocks.
  *
  *   task_round_trip [PATH-OF-NEXUS-TASK]        NEXUS_BIN names the folder otherwise */
+#include <pthread.h>
+
 #include "lib/base/clock.h"
 #include "tests/child_driver.h"
 
 #define NOOPS 20000
-#define BLOCKS 100
-#define BLOCK 10
+#define LANES 2
+#define BLOCKS 20
+#define BLOCK 50
 
 static void round_trip(struct driven *d, uint64_t id, const char *definition, struct buf *frame)
 {
@@ -62,45 +65,93 @@ static void bench_noop(struct driven *d, struct buf *frame)
     printf("flow.noop round trip: %.1f us\n", (double)(clock_mono_us() - start) / NOOPS);
 }
 
-static void bench_scripts(struct driven *d, struct buf *frame)
+/* Scripts are measured two at a time: two children, beside two bare loops. */
+struct lane {
+    struct driven *d;
+    struct buf frame;
+    pthread_t thread;
+};
+
+static void *bare_block(void *arg)
 {
+    (void)arg;
+    for (int i = 0; i < BLOCK; i++)
+        bare_true();
+    return NULL;
+}
+
+static void *task_block(void *arg)
+{
+    struct lane *lane = arg;
+    for (int i = 0; i < BLOCK; i++)
+        round_trip(lane->d, 2, "{\"run\":\"true\"}", &lane->frame);
+    return NULL;
+}
+
+/* Microseconds until both lanes have done their block. */
+static int64_t both(struct lane *lanes, void *(*block)(void *arg))
+{
+    int64_t start = clock_mono_us();
+    for (int i = 0; i < LANES; i++)
+        must(pthread_create(&lanes[i].thread, NULL, block, &lanes[i]) == 0);
+    for (int i = 0; i < LANES; i++)
+        pthread_join(lanes[i].thread, NULL);
+    return clock_mono_us() - start;
+}
+
+static void bench_scripts(struct driven *children)
+{
+    struct lane lanes[LANES] = {0};
     int64_t bare_us = 0, task_us = 0;
+    for (int i = 0; i < LANES; i++)
+        lanes[i].d = &children[i];
     for (int block = 0; block < BLOCKS; block++) {
-        int64_t start = clock_mono_us();
-        for (int i = 0; i < BLOCK; i++)
-            bare_true();
-        int64_t middle = clock_mono_us();
-        for (int i = 0; i < BLOCK; i++)
-            round_trip(d, 2, "{\"run\":\"true\"}", frame);
-        bare_us += middle - start;
-        task_us += clock_mono_us() - middle;
+        bare_us += both(lanes, bare_block);
+        task_us += both(lanes, task_block);
     }
-    double n = BLOCKS * BLOCK;
-    printf("script `true`: %.0f/s, bare posix_spawn: %.0f/s: %.0f%%\n", n * 1e6 / (double)task_us,
-           n * 1e6 / (double)bare_us, 100.0 * (double)bare_us / (double)task_us);
+    double n = (double)BLOCKS * BLOCK * LANES;
+    printf("script `true`, %d at a time: %.0f/s, bare posix_spawn: %.0f/s: %.0f%%\n", LANES,
+           n * 1e6 / (double)task_us, n * 1e6 / (double)bare_us,
+           100.0 * (double)bare_us / (double)task_us);
+    for (int i = 0; i < LANES; i++)
+        buf_fini(&lanes[i].frame);
+}
+
+static void start_child(struct driven *d, const char *program, struct buf *frame)
+{
+    snprintf(d->folder, sizeof d->folder, "/tmp/nexus-bench-XXXXXX");
+    must(mkdtemp(d->folder) != NULL);
+    int64_t start = clock_mono_us();
+    driven_start(d, program);
+    must(driven_receive(d, frame).type == CHILD_READY);
+    printf("start to ready: %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
+}
+
+static void end_child(struct driven *d)
+{
+    close(d->fd);
+    close(d->out_fd);
+    must(waitpid(d->pid, NULL, 0) == d->pid);
+    path_remove_tree(d->folder, NULL);
+    buf_fini(&d->inbox);
 }
 
 int main(int argc, char **argv)
 {
     char program[PATH_MAX_BYTES];
-    struct driven d = {.folder = "/tmp/nexus-bench-XXXXXX"};
+    struct driven children[LANES] = {0};
     struct buf frame;
     buf_init(&frame);
     if (argc > 1)
         snprintf(program, sizeof program, "%s", argv[1]);
     else
         driven_program(program, sizeof program);
-    must(mkdtemp(d.folder) != NULL);
-    int64_t start = clock_mono_us();
-    driven_start(&d, program);
-    must(driven_receive(&d, &frame).type == CHILD_READY);
-    printf("start to ready: %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
-    bench_noop(&d, &frame);
-    bench_scripts(&d, &frame);
-    close(d.fd);
-    must(waitpid(d.pid, NULL, 0) == d.pid);
-    path_remove_tree(d.folder, NULL);
-    buf_fini(&d.inbox);
+    for (int i = 0; i < LANES; i++)
+        start_child(&children[i], program, &frame);
+    bench_noop(&children[0], &frame);
+    bench_scripts(children);
+    for (int i = 0; i < LANES; i++)
+        end_child(&children[i]);
     buf_fini(&frame);
     return 0;
 }
