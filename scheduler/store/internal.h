@@ -1,0 +1,33 @@
+/* The store's own structure; for the files of this folder. */
+#ifndef SCHEDULER_STORE_INTERNAL_H
+#define SCHEDULER_STORE_INTERNAL_H
+
+#include "lib/base/map.h"
+#include "lib/sql/sql.h"
+#include "scheduler/store/store.h"
+
+enum store_statement {
+    PUT_RUN,
+    SET_RUN,
+    PUT_KEY,
+    GET_KEY,
+    PUT_INST,
+    PUT_INST_ENDED,
+    SET_INST_ERROR,
+    PUT_ATTEMPT,
+    PUT_OUTPUT,
+    GET_OUTPUT,
+    GET_PARAMS,
+    PUT_WORKER,
+    STORE_STATEMENTS
+};
+
+struct store {
+    struct sql *sql;
+    struct sql_stmt *stmt[STORE_STATEMENTS];
+    uint64_t last_run; /* the highest id that was inserted */
+    struct map ended;  /* of the turn that is written: instance -> its last end */
+    struct store_counts counts;
+};
+
+#endif

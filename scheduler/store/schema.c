@@ -1,0 +1,92 @@
+#include "scheduler/store/schema.h"
+
+/* clang-format off */
+static const char version_1[] =
+    "create table meta (key text primary key, value integer not null) strict;"
+    "insert into meta values ('epoch', 0);"
+
+    /* What is known of a DAG; version is the one that new runs use. */
+    "create table dag ("
+    " id text primary key,"
+    " version integer not null,"
+    " present integer not null,"      /* its file is there */
+    " paused integer not null default 0"
+    ") strict;"
+
+    "create table dag_version ("
+    " version integer primary key,"
+    " dag text not null,"
+    " number integer not null,"       /* 1, 2, ... of this DAG, for people */
+    " file text not null,"
+    " hash text not null,"            /* of source and files */
+    " source_hash text not null,"
+    " catalog text not null,"         /* hash of the operators' catalog it was checked with */
+    " source text not null,"
+    " info text not null,"            /* JSON: what the API shows of it */
+    " created_at integer not null"
+    ") strict;"
+    "create index dag_version_of on dag_version (dag, version);"
+
+    "create table version_file ("
+    " version integer not null, path text not null, executable integer not null,"
+    " data blob not null, primary key (version, path)"
+    ") strict, without rowid;"
+
+    "create table file_problem (file text primary key, problems text not null) strict;"
+
+    "create table worker ("
+    " number integer primary key, id text not null unique, incarnation integer not null,"
+    " drain integer not null, ipc integer not null"
+    ") strict;"
+
+    "create table run ("
+    " run integer primary key,"
+    " dag text not null,"
+    " version integer not null,"
+    " state integer not null,"
+    " cause integer not null,"
+    " reason integer not null,"
+    " backfill integer not null,"
+    " interval_start integer, interval_finish integer,"
+    " params text not null,"
+    " note text,"
+    " created_at integer not null, started_at integer, finished_at integer,"
+    " counts text not null"           /* of instances, by state, in the order of nx_task_state */
+    ") strict;"
+    "create index run_of_dag on run (dag, run);"
+    "create index run_unfinished on run (run) where state < 3;"
+    "create index run_failed on run (run) where state = 4;"
+    "create table run_key (key text primary key, run integer not null) strict, without rowid;"
+
+    /* A row from the moment an instance leaves `waiting`; see core.h for what its absence means. */
+    "create table task_instance ("
+    " run integer not null, task integer not null, map_index integer not null,"
+    " state integer not null, reason integer not null, answered integer not null,"
+    " attempt integer not null, lease integer not null,"
+    " failures integer not null, losses integer not null, worker integer not null,"
+    " due_at integer, ready_at integer, started_at integer, finished_at integer,"
+    " outcome integer, exit_code integer, signal integer, max_rss integer, cpu_us integer,"
+    " code integer, error text,"      /* of the last attempt that ended */
+    " primary key (run, task, map_index)"
+    ") strict, without rowid;"
+
+    "create table output ("
+    " run integer not null, task integer not null, map_index integer not null,"
+    " json text not null, primary key (run, task, map_index)"
+    ") strict, without rowid;"
+
+    /* Attempts that were followed by another one. */
+    "create table attempt ("
+    " run integer not null, task integer not null, map_index integer not null,"
+    " attempt integer not null, outcome integer not null, worker integer not null,"
+    " started_at integer, finished_at integer,"
+    " exit_code integer, signal integer, max_rss integer, cpu_us integer,"
+    " code integer, error text,"
+    " primary key (run, task, map_index, attempt)"
+    ") strict, without rowid;";
+/* clang-format on */
+
+const struct sql_migration store_migrations[] = {
+    {1, version_1},
+};
+const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -1,0 +1,435 @@
+#include "scheduler/store/store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "scheduler/store/internal.h"
+#include "scheduler/store/schema.h"
+
+#define LOG_PAGES_IDLE 1000
+#define LOG_PAGES_MAX 16000
+
+/* clang-format off */
+static const char *const statements[STORE_STATEMENTS] = {
+    [PUT_RUN] =
+        "insert into run (run, dag, version, state, cause, reason, backfill, interval_start,"
+        " interval_finish, params, note, created_at, started_at, finished_at, counts)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    [SET_RUN] =
+        "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6"
+        " where run = ?1",
+    [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
+    [GET_KEY] = "select run from run_key where key = ?1",
+    [PUT_INST] =
+        "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
+        " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
+        " started_at = ?14, finished_at = ?15",
+    [PUT_INST_ENDED] =
+        "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at,"
+        " outcome, exit_code, signal, max_rss, cpu_us, code, error)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+        " ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+        " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
+        " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
+        " started_at = ?14, finished_at = ?15, outcome = ?16, exit_code = ?17, signal = ?18,"
+        " max_rss = ?19, cpu_us = ?20, code = ?21, error = ?22",
+    [SET_INST_ERROR] =
+        "update task_instance set code = ?4, error = ?5 where run = ?1 and task = ?2"
+        " and map_index = ?3",
+    [PUT_ATTEMPT] =
+        "insert or replace into attempt (run, task, map_index, attempt, outcome, worker,"
+        " started_at, finished_at, exit_code, signal, max_rss, cpu_us, code, error)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [PUT_OUTPUT] =
+        "insert or replace into output (run, task, map_index, json) values (?1, ?2, ?3, ?4)",
+    [GET_OUTPUT] = "select json from output where run = ?1 and task = ?2 and map_index = ?3",
+    [GET_PARAMS] =
+        "select params, interval_start, interval_finish, created_at from run where run = ?1",
+    [PUT_WORKER] =
+        "insert into worker (number, id, incarnation, drain, ipc) values (?1, ?2, ?3, ?4, ?5)"
+        " on conflict do update set incarnation = ?3, drain = ?4, ipc = ?5",
+};
+/* clang-format on */
+
+static bool prepare_all(struct store *store, struct nx_err *err)
+{
+    for (int i = 0; i < STORE_STATEMENTS; i++) {
+        if (!sql_prepare(store->sql, statements[i], &store->stmt[i], err))
+            return false;
+    }
+    return true;
+}
+
+bool store_open(const char *path, struct store **out, struct nx_err *err)
+{
+    struct store *store = mem_alloc(sizeof *store);
+    map_init(&store->ended);
+    if (!sql_open_writer(path, &store->sql, err) ||
+        !sql_migrate(store->sql, store_migrations, store_n_migrations, err) ||
+        !prepare_all(store, err)) {
+        store_close(store);
+        return nx_wrap(err, "the store %s", path);
+    }
+    *out = store;
+    return true;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    for (int i = 0; i < STORE_STATEMENTS; i++)
+        sql_stmt_free(store->stmt[i]);
+    sql_close(store->sql);
+    map_fini(&store->ended);
+    mem_free(store);
+}
+
+bool store_begin(struct store *store, struct nx_err *err)
+{
+    return sql_in_transaction(store->sql) || sql_begin(store->sql, err);
+}
+
+/* ---- Rows ---- */
+
+static void bind_time(struct sql_stmt *stmt, int i, int64_t ms)
+{
+    if (ms)
+        sql_bind_int(stmt, i, ms);
+    else
+        sql_bind_null(stmt, i);
+}
+
+static void bind_inst(struct sql_stmt *stmt, struct nx_inst_id id)
+{
+    sql_bind_int(stmt, 1, (int64_t)id.run.v);
+    sql_bind_int(stmt, 2, id.task);
+    sql_bind_int(stmt, 3, id.map);
+}
+
+/* "3,0,1": by state, zeros at the end left out. */
+static const char *counts_text(const uint32_t *counts, char *text, size_t size)
+{
+    size_t n = 0;
+    int last = NX_TASK_STATES - 1;
+    while (last > 0 && !counts[last])
+        last--;
+    for (int i = 0; i <= last; i++)
+        n += (size_t)snprintf(text + n, size - n, "%s%u", i ? "," : "", counts[i]);
+    return text;
+}
+
+static const struct store_run_extra *find_extra(const struct store_turn *turn, struct nx_run_id run)
+{
+    for (size_t i = 0; i < turn->n_extras; i++) {
+        if (turn->extras[i].run.v == run.v)
+            return &turn->extras[i];
+    }
+    return NULL;
+}
+
+static bool insert_run(struct store *store, const struct core_run_row *row,
+                       const struct store_run_extra *extra, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_RUN];
+    char counts[NX_TASK_STATES * 11];
+    sql_bind_int(stmt, 1, (int64_t)row->id.v);
+    sql_bind_text(stmt, 2, row->dag);
+    sql_bind_int(stmt, 3, (int64_t)row->version);
+    sql_bind_int(stmt, 4, row->state);
+    sql_bind_int(stmt, 5, row->cause);
+    sql_bind_int(stmt, 6, row->reason);
+    sql_bind_int(stmt, 7, row->backfill);
+    bind_time(stmt, 8, extra->interval_start_ms);
+    bind_time(stmt, 9, extra->interval_finish_ms);
+    sql_bind_text(stmt, 10, extra->params);
+    sql_bind_text(stmt, 11, extra->note);
+    sql_bind_int(stmt, 12, row->created_ms);
+    bind_time(stmt, 13, row->started_ms);
+    bind_time(stmt, 14, row->finished_ms);
+    sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
+    if (!sql_run(stmt, err))
+        return false;
+    if (!extra->idempotency_key)
+        return true;
+    sql_bind_text(store->stmt[PUT_KEY], 1, extra->idempotency_key);
+    sql_bind_int(store->stmt[PUT_KEY], 2, (int64_t)row->id.v);
+    return sql_run(store->stmt[PUT_KEY], err);
+}
+
+static bool write_run(struct store *store, const struct store_turn *turn, struct nx_run_id id,
+                      struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[SET_RUN];
+    char counts[NX_TASK_STATES * 11];
+    struct core_run_row row;
+    must(core_get_run(turn->core, id, &row));
+    const struct store_run_extra *extra = find_extra(turn, id);
+    store->counts.rows++;
+    if (extra && id.v > store->last_run) {
+        store->last_run = id.v;
+        return insert_run(store, &row, extra, err);
+    }
+    sql_bind_int(stmt, 1, (int64_t)id.v);
+    sql_bind_int(stmt, 2, row.state);
+    sql_bind_int(stmt, 3, row.reason);
+    bind_time(stmt, 4, row.started_ms);
+    bind_time(stmt, 5, row.finished_ms);
+    sql_bind_text(stmt, 6, counts_text(row.counts, counts, sizeof counts));
+    return sql_run(stmt, err);
+}
+
+/* Columns first.. : exit code, signal, max rss, cpu, code, error. */
+static void bind_result(struct sql_stmt *stmt, int first, const struct wire_result *result)
+{
+    for (int i = 0; i < 6; i++)
+        sql_bind_null(stmt, first + i);
+    if (!result)
+        return;
+    if (result->exit_code >= 0)
+        sql_bind_int(stmt, first, result->exit_code);
+    if (result->signal)
+        sql_bind_int(stmt, first + 1, result->signal);
+    if (result->max_rss_bytes)
+        sql_bind_int(stmt, first + 2, result->max_rss_bytes);
+    if (result->cpu_us)
+        sql_bind_int(stmt, first + 3, result->cpu_us);
+    if (result->code)
+        sql_bind_int(stmt, first + 4, result->code);
+    if (result->error.n)
+        sql_bind_text_n(stmt, first + 5, result->error.p, result->error.n);
+}
+
+static uint64_t inst_key(struct nx_inst_id id)
+{
+    return hash_u64(id.run.v << 24 ^ id.task) ^ (uint64_t)(uint32_t)id.map << 1;
+}
+
+static bool same_inst(struct nx_inst_id a, struct nx_inst_id b)
+{
+    return a.run.v == b.run.v && a.task == b.task && a.map == b.map;
+}
+
+/* The last end of the instance in this turn, or NULL. */
+static const struct core_end *find_end(struct store *store, const struct core_update *update,
+                                       struct nx_inst_id id)
+{
+    const struct core_end *end = map_get_num(&store->ended, inst_key(id));
+    if (!end || same_inst(end->inst, id))
+        return end;
+    for (size_t i = update->ends.n; i-- > 0;) { /* two keys have met */
+        if (same_inst(update->ends.at[i].inst, id))
+            return &update->ends.at[i];
+    }
+    return NULL;
+}
+
+static bool write_inst(struct store *store, const struct store_turn *turn, struct nx_inst_id id,
+                       struct nx_err *err)
+{
+    struct core_inst_row row;
+    must(core_get_inst(turn->core, id, &row));
+    const struct core_end *end = find_end(store, turn->update, id);
+    bool started_anew = row.state == NX_TS_LEASED;
+    bool ended = end && end->attempt == row.attempt;
+    struct sql_stmt *stmt = store->stmt[ended || started_anew ? PUT_INST_ENDED : PUT_INST];
+    bind_inst(stmt, id);
+    sql_bind_int(stmt, 4, row.state);
+    sql_bind_int(stmt, 5, row.reason);
+    sql_bind_int(stmt, 6, row.answered);
+    sql_bind_int(stmt, 7, row.attempt);
+    sql_bind_int(stmt, 8, row.lease);
+    sql_bind_int(stmt, 9, row.failures);
+    sql_bind_int(stmt, 10, row.losses);
+    sql_bind_int(stmt, 11, row.worker);
+    bind_time(stmt, 12, row.due_ms);
+    bind_time(stmt, 13, row.ready_ms);
+    bind_time(stmt, 14, row.started_ms);
+    bind_time(stmt, 15, ended && !row.finished_ms ? end->finished_ms : row.finished_ms);
+    if (ended || started_anew) {
+        sql_bind_null(stmt, 16);
+        if (ended)
+            sql_bind_int(stmt, 16, end->outcome);
+        bind_result(stmt, 17, ended ? end->result : NULL);
+    }
+    store->counts.rows++;
+    return sql_run(stmt, err);
+}
+
+static bool write_attempt(struct store *store, const struct core_end *end, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_ATTEMPT];
+    bind_inst(stmt, end->inst);
+    sql_bind_int(stmt, 4, end->attempt);
+    sql_bind_int(stmt, 5, end->outcome);
+    sql_bind_int(stmt, 6, end->worker);
+    bind_time(stmt, 7, end->started_ms);
+    bind_time(stmt, 8, end->finished_ms);
+    bind_result(stmt, 9, end->result);
+    store->counts.rows++;
+    return sql_run(stmt, err);
+}
+
+static bool write_output(struct store *store, const struct core_end *end, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_OUTPUT];
+    bind_inst(stmt, end->inst);
+    sql_bind_text_n(stmt, 4, end->result->outputs.p, end->result->outputs.n);
+    store->counts.rows++;
+    return sql_run(stmt, err);
+}
+
+/* An end that is followed by another attempt keeps a row of its own. */
+static bool write_ends(struct store *store, const struct store_turn *turn, struct nx_err *err)
+{
+    const struct core_update *update = turn->update;
+    for (size_t i = 0; i < update->ends.n; i++) {
+        struct core_end *end = &update->ends.at[i];
+        struct core_inst_row row;
+        must(core_get_inst(turn->core, end->inst, &row));
+        map_set_num(&store->ended, inst_key(end->inst), end);
+        bool last = nx_task_state_final(row.state) && row.attempt == end->attempt;
+        if (!last && !write_attempt(store, end, err))
+            return false;
+        bool kept = end->result && end->result->outputs.n && end->outcome == NX_AO_SUCCESS;
+        if (kept && !write_output(store, end, err))
+            return false;
+    }
+    return true;
+}
+
+static bool write_worker(struct store *store, const struct store_turn *turn, uint32_t number,
+                         struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_WORKER];
+    struct core_worker_row row;
+    must(core_get_worker(turn->core, number, &row));
+    sql_bind_int(stmt, 1, row.number);
+    sql_bind_text(stmt, 2, row.id);
+    sql_bind_int(stmt, 3, (int64_t)row.incarnation);
+    sql_bind_int(stmt, 4, row.drain);
+    sql_bind_int(stmt, 5, row.ipc);
+    return sql_run(stmt, err);
+}
+
+static bool write_rows(struct store *store, const struct store_turn *turn, struct nx_err *err)
+{
+    const struct core_update *update = turn->update;
+    for (size_t i = 0; i < update->workers.n; i++) {
+        if (!write_worker(store, turn, update->workers.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->runs.n; i++) {
+        if (!write_run(store, turn, update->runs.at[i], err))
+            return false;
+    }
+    if (!write_ends(store, turn, err))
+        return false;
+    for (size_t i = 0; i < update->insts.n; i++) {
+        if (!write_inst(store, turn, update->insts.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < turn->n_ask_errors; i++) {
+        struct sql_stmt *stmt = store->stmt[SET_INST_ERROR];
+        bind_inst(stmt, turn->ask_errors[i].inst);
+        sql_bind_int(stmt, 4, NX_E_INVALID);
+        sql_bind_text(stmt, 5, turn->ask_errors[i].text);
+        if (!sql_run(stmt, err))
+            return false;
+    }
+    return true;
+}
+
+bool store_write(struct store *store, const struct store_turn *turn, struct nx_err *err)
+{
+    must(sql_in_transaction(store->sql));
+    bool ok = write_rows(store, turn, err);
+    if (store->ended.n) {
+        map_fini(&store->ended);
+        map_init(&store->ended);
+    }
+    return ok;
+}
+
+bool store_commit(struct store *store, struct nx_err *err)
+{
+    int64_t start = clock_mono_us();
+    bool ok = sql_commit(store->sql, err);
+    store->counts.commits++;
+    store->counts.commit_us += clock_mono_us() - start;
+    return ok;
+}
+
+bool store_checkpoint(struct store *store, bool idle, struct nx_err *err)
+{
+    int n_log, n_done, pages = sql_log_pages(store->sql);
+    if (pages < (idle ? LOG_PAGES_IDLE : LOG_PAGES_MAX))
+        return true;
+    return sql_checkpoint(store->sql, &n_log, &n_done, err);
+}
+
+struct store_counts store_counted(const struct store *store)
+{
+    return store->counts;
+}
+
+/* ---- Reading back ---- */
+
+static void append_text(struct sql_stmt *stmt, int column, struct buf *to)
+{
+    const char *text = sql_text(stmt, column);
+    if (text)
+        buf_add(to, text, sql_n_bytes(stmt, column));
+}
+
+bool store_params(struct store *store, struct nx_run_id run, struct buf *params,
+                  int64_t *interval_start_ms, int64_t *interval_finish_ms, int64_t *created_ms,
+                  struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_PARAMS];
+    bool row;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (!row)
+        return nx_fail(err, NX_E_NOT_FOUND, "there is no run %llu", (unsigned long long)run.v);
+    append_text(stmt, 0, params);
+    *interval_start_ms = sql_int(stmt, 1);
+    *interval_finish_ms = sql_int(stmt, 2);
+    *created_ms = sql_int(stmt, 3);
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
+                   struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_OUTPUT];
+    bool row;
+    bind_inst(stmt, inst);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        append_text(stmt, 0, outputs);
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_find_key(struct store *store, const char *key, struct nx_run_id *run, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_KEY];
+    bool row;
+    sql_bind_text(stmt, 1, key);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
+    sql_reset(stmt);
+    return true;
+}

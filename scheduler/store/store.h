@@ -1,0 +1,136 @@
+/* The store: nexus.db. One writer, on the scheduler's loop; everything that decides something is in
+ * its transactions, one a turn. Readers have connections of their own: see query.h.
+ *
+ * A failed commit leaves the file as it was; the scheduler ends then (exit 75) and is started
+ * again: memory and file would differ otherwise. */
+#ifndef SCHEDULER_STORE_STORE_H
+#define SCHEDULER_STORE_STORE_H
+
+#include "lib/base/buf.h"
+#include "nexus/error.h"
+#include "scheduler/core/core.h"
+
+struct store;
+
+/* Opens or creates the file and brings its schema to this version. */
+bool store_open(const char *path, struct store **store, struct nx_err *err);
+void store_close(struct store *store); /* NULL is fine */
+
+/* ---- Start ---- */
+
+/* Raises the durable epoch by one and returns it; and the first free run id. */
+bool store_begin_epoch(struct store *store, uint64_t *epoch, uint64_t *next_run,
+                       struct nx_err *err);
+
+/* What load hands over; texts live until the function returns. A false ends the load. */
+struct store_version {
+    uint64_t version;
+    const char *dag, *file, *hash, *source_hash, *source, *catalog;
+    bool current;   /* new runs use it */
+    bool in_use;    /* unfinished runs use it */
+    bool has_files; /* it has rows in version_file */
+};
+
+struct store_loader {
+    void *arg;
+    bool (*version)(void *arg, const struct store_version *version, struct nx_err *err);
+    void (*worker)(void *arg, const struct core_worker_row *row);
+    void (*run)(void *arg, const struct core_run_row *row);
+    void (*inst)(void *arg, const struct core_inst_row *row);
+};
+
+/* Every current version and those in use; then workers, unfinished runs in the order of their ids,
+ * and their instances. Functions that are NULL are left out. */
+bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
+
+/* ---- Versions ---- */
+
+struct store_file {
+    const char *path;
+    const void *data;
+    size_t n_bytes;
+    bool executable;
+};
+
+/* A new version becomes the current one of its DAG. `info` is what the API shows of it (JSON). */
+struct store_new_version {
+    const char *dag, *file, *hash, *source_hash, *catalog, *source, *info;
+    const struct store_file *files;
+    size_t n_files;
+    int64_t created_ms;
+};
+
+bool store_put_version(struct store *store, const struct store_new_version *from, uint64_t *version,
+                       struct nx_err *err);
+/* The DAG's file is gone (or back, with the same version). */
+bool store_set_present(struct store *store, const char *dag, bool present, struct nx_err *err);
+bool store_set_paused(struct store *store, const char *dag, bool paused, struct nx_err *err);
+/* Problems of a file as a JSON list; NULL: it has none any more. */
+bool store_set_problems(struct store *store, const char *file, const char *problems,
+                        struct nx_err *err);
+/* Source of a version, appended. */
+bool store_source(struct store *store, uint64_t version, struct buf *source, struct nx_err *err);
+/* The files of a version, one after the other. */
+bool store_files(struct store *store, uint64_t version, void *arg,
+                 bool (*file)(void *arg, const struct store_file *file, struct nx_err *err),
+                 struct nx_err *err);
+
+/* ---- A turn's transaction ---- */
+
+/* What a new run's row has beside what the core knows. */
+struct store_run_extra {
+    struct nx_run_id run;
+    const char *params;          /* JSON object */
+    const char *note;            /* or NULL */
+    const char *idempotency_key; /* or NULL */
+    int64_t interval_start_ms, interval_finish_ms;
+};
+
+/* The text of a failed question, which becomes the instance's error. */
+struct store_ask_error {
+    struct nx_inst_id inst;
+    const char *text;
+};
+
+struct store_turn {
+    const struct core *core;
+    const struct core_update *update;
+    const struct store_run_extra *extras;
+    size_t n_extras;
+    const struct store_ask_error *ask_errors;
+    size_t n_ask_errors;
+    int64_t wall_ms;
+};
+
+/* Opens the transaction if it is not open: what is put, set or written from now on is one with the
+ * turn's commit. */
+bool store_begin(struct store *store, struct nx_err *err);
+/* Writes the rows of the turn so far, so that questions see them. May be called again: a row is
+ * written as it is then. */
+bool store_write(struct store *store, const struct store_turn *turn, struct nx_err *err);
+/* Ends the transaction: durable when it returns. */
+bool store_commit(struct store *store, struct nx_err *err);
+/* After the sends: a PASSIVE checkpoint when the log is long (and idle, or very long). */
+bool store_checkpoint(struct store *store, bool idle, struct nx_err *err);
+
+/* ---- For leases and questions, read in the writer's own view ---- */
+
+/* Params of a run (JSON object) and its interval. NX_E_NOT_FOUND. */
+bool store_params(struct store *store, struct nx_run_id run, struct buf *params,
+                  int64_t *interval_start_ms, int64_t *interval_finish_ms, int64_t *created_ms,
+                  struct nx_err *err);
+/* Outputs of a task instance, appended; nothing when there are none. */
+bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
+                   struct nx_err *err);
+/* The run that was created with that key, or 0. */
+bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
+                    struct nx_err *err);
+
+/* Counted since the open: for /metrics and the benchmarks. */
+struct store_counts {
+    uint64_t commits, rows;
+    int64_t commit_us; /* spent in commits */
+};
+struct store_counts store_counted(const struct store *store);
+
+#endif
