@@ -1,6 +1,5 @@
 /* Databases: opening with a worker's settings, closing, the lock. */
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "lib/data/internal.h"
 
 #define MEMORY_SHARE 70 /* per cent of the attempt's limit */
+#define LINE_SHOWN 240  /* bytes of a line in a message */
 #define TEMP_MAX_BYTES (100ll << 30)
 
 /* Which error a message of DuckDB is, by how it begins. */
@@ -31,6 +31,20 @@ static const struct {
     {"Mismatch Type Error", NX_E_INVALID}, {"Missing Extension Error", NX_E_UNSUPPORTED},
 };
 
+/* The lines of a message, each cut where it shows more of a file than anybody reads. */
+static void put_lines(struct buf *to, const char *text)
+{
+    for (size_t n; *text; text += n + (text[n] == '\n')) {
+        n = strcspn(text, "\n");
+        buf_str(to, to->len ? "\n" : "");
+        buf_add(to, text, n <= LINE_SHOWN ? n : LINE_SHOWN);
+        buf_str(to, n <= LINE_SHOWN ? "" : "...");
+    }
+    while (to->len > 0 && strchr("\n ", to->data[to->len - 1])) {
+        to->data[--to->len] = 0;
+    }
+}
+
 bool data_error(const char *text, struct nx_err *err)
 {
     if (!text) {
@@ -43,11 +57,12 @@ bool data_error(const char *text, struct nx_err *err)
             break;
         }
     }
-    size_t n = strlen(text);
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' ')) {
-        n--;
-    }
-    return nx_fail(err, code, "%.*s", (int)(n < INT_MAX ? n : INT_MAX), text);
+    struct buf lines;
+    buf_init(&lines);
+    put_lines(&lines, text);
+    nx_fail(err, code, "%s", buf_text(&lines));
+    buf_fini(&lines);
+    return false;
 }
 
 static void quote(struct buf *sql, const char *text, char mark)

@@ -1,11 +1,15 @@
 /* Functions that our SQL calls: the hash of rows, made by DuckDB's threads as the rows pass, and
  * the buckets of splits. */
 #include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/data/internal.h"
+
+#define DOUBLE_EXACT 9007199254740992.0 /* 2^53 */
 
 typedef void *(*extra_info_get)(duckdb_info info);
 
@@ -88,6 +92,62 @@ static void run_bucket(duckdb_info info, duckdb_chunk input, duckdb_vector outpu
     }
 }
 
+static void fail_int(const struct duckdb_api *api, duckdb_info info, duckdb_chunk input, double v)
+{
+    const duckdb_text *name = api->vector_get_data(api->data_chunk_get_vector(input, 1));
+    bool inside = name->inlined.n <= sizeof name->inlined.at;
+    char text[256];
+    snprintf(text, sizeof text, "column '%.*s' is int64, but has %.17g", (int)name->inlined.n,
+             inside ? name->inlined.at : name->pointer.at, v);
+    api->scalar_function_set_error(info, text);
+}
+
+/* nexus_int(double, name) -> BIGINT: an error for what is not an integer that a double holds
+ * exactly. */
+static void run_int(duckdb_info info, duckdb_chunk input, duckdb_vector output)
+{
+    struct data_db *db = db_of(info, __builtin_return_address(0));
+    const struct duckdb_api *api = &db->api;
+    size_t n = api->data_chunk_get_size(input);
+    duckdb_vector from = api->data_chunk_get_vector(input, 0);
+    const double *v = api->vector_get_data(from);
+    const uint64_t *valid = api->vector_get_validity(from);
+    int64_t *to = api->vector_get_data(output);
+    uint64_t *there = NULL;
+    if (valid) {
+        api->vector_ensure_validity_writable(output);
+        there = api->vector_get_validity(output);
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool missing = valid && !(valid[i / 64] >> (i % 64) & 1);
+        if (missing) {
+            there[i / 64] &= ~(1ull << (i % 64));
+        } else if (v[i] >= -DOUBLE_EXACT && v[i] <= DOUBLE_EXACT && v[i] == floor(v[i])) {
+            to[i] = (int64_t)v[i];
+        } else {
+            fail_int(api, info, input, v[i]);
+            return;
+        }
+    }
+}
+
+/* A local time without its zone as an instant: the first of two where the clock is set back, the
+ * first instant after where it is set forward over it. `l` and the result are TIMESTAMPs; a day
+ * before and after tell the offsets on either side of a change. */
+static const char macros[] =
+    "CREATE MACRO nexus_offset(i, z) AS timezone(z, timezone('UTC', i)) - i;"
+    "CREATE MACRO nexus_local(i, z) AS timezone(z, timezone('UTC', i));"
+    "CREATE MACRO nexus_utc(l, z) AS CASE "
+    "WHEN nexus_local(l - nexus_offset(l - INTERVAL 1 DAY, z), z) = l "
+    "THEN l - nexus_offset(l - INTERVAL 1 DAY, z) "
+    "WHEN nexus_local(l - nexus_offset(l + INTERVAL 1 DAY, z), z) = l "
+    "THEN l - nexus_offset(l + INTERVAL 1 DAY, z) "
+    "WHEN l IS NULL THEN NULL "
+    "ELSE list_filter(generate_series(date_trunc('minute', l - nexus_offset(l + INTERVAL 1 DAY, "
+    "z)), "
+    "l - nexus_offset(l - INTERVAL 1 DAY, z), INTERVAL 1 MINUTE), lambda i: nexus_offset(i, z) = "
+    "nexus_offset(l + INTERVAL 1 DAY, z))[1] END;";
+
 static bool add_function(struct data_db *db, const char *name, duckdb_scalar_run run, int gives,
                          bool counts)
 {
@@ -114,8 +174,9 @@ static bool add_function(struct data_db *db, const char *name, duckdb_scalar_run
 bool functions_register(struct data_db *db, struct nx_err *err)
 {
     if (!add_function(db, "nexus_rowhash", run_rowhash, DUCKDB_T_BOOLEAN, true) ||
-        !add_function(db, "nexus_bucket", run_bucket, DUCKDB_T_BIGINT, false)) {
+        !add_function(db, "nexus_bucket", run_bucket, DUCKDB_T_BIGINT, false) ||
+        !add_function(db, "nexus_int", run_int, DUCKDB_T_BIGINT, false)) {
         return nx_fail(err, NX_E_INTERNAL, "DuckDB does not take our functions");
     }
-    return true;
+    return data_exec(db, macros, err);
 }

@@ -87,4 +87,12 @@ struct column_want;
 bool columns_open(struct data_db *db, const char *table, const struct column_want *want, size_t n,
                   struct data_result **result, size_t *n_rows, struct nx_err *err);
 
+struct source;
+/* read_json(...) or read_parquet(...) over all files of a source. */
+void source_files(const struct source *source, struct buf *sql);
+/* A SELECT of all CSV columns as text. */
+void source_texts(const struct source *source, struct buf *sql);
+/* Our type for the name of an SQL type ("BIGINT"), where it fits. */
+bool type_find_sql(const char *name, enum table_type *type);
+
 #endif

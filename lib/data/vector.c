@@ -5,6 +5,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "lib/data/internal.h"
 
 struct fit_row {
@@ -64,6 +65,29 @@ static const struct fit_row *fit_find(int sql_type)
         }
     }
     return &fits[last];
+}
+
+bool type_find_sql(const char *name, enum table_type *type)
+{
+    if (str_eq(name, "DOUBLE[]") || str_eq(name, "FLOAT[]") || str_eq(name, "INTEGER[]")) {
+        *type = TABLE_DOUBLES;
+        return true;
+    }
+    if (str_eq(name, "TIMESTAMP WITH TIME ZONE")) {
+        *type = TABLE_TIMESTAMP;
+        return true;
+    }
+    if (str_starts(name, "ENUM(")) {
+        *type = TABLE_CATEGORY;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
+        if (fits[i].fit != FIT_NOT && str_eq(fits[i].shown, name)) {
+            *type = fits[i].type;
+            return true;
+        }
+    }
+    return false;
 }
 
 static int child_type_of(const struct duckdb_api *api, duckdb_logical logical)

@@ -1,0 +1,185 @@
+/* What is to be known of a CSV file before DuckDB reads it: its delimiter and names. And where it
+ * is not UTF-8. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/must.h"
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/base/vec.h"
+#include "lib/data/source.h"
+
+#define RECORD_MAX (64 * 1024 * 1024)
+#define BLOCK (1 << 20)
+
+/* The bytes of the first record, without its line's end and a byte-order mark. */
+static bool read_record(FILE *file, const char *path, char quote, struct buf *record,
+                        struct nx_err *err)
+{
+    bool quoted = false;
+    int c;
+    while ((c = getc_unlocked(file)) != EOF && (quoted || (c != '\n' && c != '\r'))) {
+        if (record->len >= RECORD_MAX) {
+            return nx_fail(err, NX_E_DATA, "%s: the first line has no end in its first 64 MiB",
+                           path);
+        }
+        quoted ^= (char)c == quote;
+        buf_char(record, (char)c);
+        if (record->len == 3 && memcmp(record->data, "\xef\xbb\xbf", 3) == 0) {
+            buf_clear(record);
+        }
+    }
+    if (ferror(file)) {
+        return nx_fail(err, NX_E_IO, "%s: %s", path, strerror(errno));
+    }
+    if (record->len == 0) {
+        return nx_fail(err, NX_E_DATA, c == EOF ? "%s is empty" : "%s: the first line is empty",
+                       path);
+    }
+    return true;
+}
+
+/* The one of , ; tab | that the record has most of, outside quotes. */
+static const char *find_delimiter(const struct buf *record, char quote)
+{
+    static const char *const candidates[] = {",", ";", "\t", "|"};
+    size_t best = 0, most = 0;
+    for (size_t k = 0; k < sizeof candidates / sizeof *candidates; k++) {
+        size_t n = 0;
+        bool quoted = false;
+        for (size_t i = 0; i < record->len; i++) {
+            quoted ^= record->data[i] == quote;
+            n += !quoted && record->data[i] == *candidates[k];
+        }
+        if (n > most) {
+            most = n;
+            best = k;
+        }
+    }
+    return candidates[best];
+}
+
+typedef VEC(const char *) text_list;
+
+static void split(const struct buf *record, char delimiter, char quote, struct arena *arena,
+                  text_list *fields)
+{
+    struct buf field;
+    bool quoted = false;
+    buf_init(&field);
+    for (size_t i = 0; i <= record->len; i++) {
+        char c = i < record->len ? record->data[i] : delimiter;
+        if (c == delimiter && (!quoted || i == record->len)) {
+            vec_push(fields, arena_strndup(arena, buf_text(&field), field.len));
+            buf_clear(&field);
+        } else if (c != quote) {
+            buf_char(&field, c);
+        } else {
+            if (!quoted && i > 0 && record->data[i - 1] == quote) {
+                buf_char(&field, quote); /* a doubled one */
+            }
+            quoted = !quoted;
+        }
+    }
+    buf_fini(&field);
+}
+
+static bool check_names(const char *path, const text_list *names, struct nx_err *err)
+{
+    if (names->n > TABLE_COLUMNS_MAX) {
+        return nx_fail(err, NX_E_LIMIT, "%s has %zu columns; at most %d are read", path, names->n,
+                       TABLE_COLUMNS_MAX);
+    }
+    for (size_t i = 0; i < names->n; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcasecmp(names->at[i], names->at[k]) == 0) {
+                return nx_fail(err, NX_E_DATA,
+                               "%s: two columns are called '%s': rename one, or read it with "
+                               "`header: false`",
+                               path, names->at[i]);
+            }
+        }
+    }
+    return true;
+}
+
+static bool header_of(FILE *in, const char *path, struct schema_file *file, struct arena *arena,
+                      struct source_header *header, struct nx_err *err)
+{
+    struct buf record;
+    text_list names = {0};
+    char quote = file->quote[0];
+    buf_init(&record);
+    bool ok = read_record(in, path, quote, &record, err);
+    if (ok) {
+        if (str_eq(file->delimiter, "auto")) {
+            file->delimiter = str_ends(path, ".tsv") ? "\t" : find_delimiter(&record, quote);
+        }
+        split(&record, file->delimiter[0], quote, arena, &names);
+        for (size_t i = 0; i < names.n; i++) {
+            if (!file->header || !*names.at[i]) {
+                names.at[i] = arena_printf(arena, "column%zu", i);
+            }
+        }
+        ok = check_names(path, &names, err);
+    }
+    if (ok) {
+        header->n = names.n;
+        header->names = arena_dup(arena, names.at, names.n * sizeof *names.at);
+    }
+    vec_fini(&names);
+    buf_fini(&record);
+    return ok;
+}
+
+bool csv_read_header(const char *path, struct schema_file *file, struct arena *arena,
+                     struct source_header *header, struct nx_err *err)
+{
+    must(file->quote && file->quote[0] && file->delimiter && file->delimiter[0]);
+    FILE *in = fopen(path, "rb");
+    if (!in) {
+        return nx_fail(err, errno == ENOENT ? NX_E_NOT_FOUND : NX_E_IO, "%s: %s", path,
+                       strerror(errno));
+    }
+    bool ok = header_of(in, path, file, arena, header, err);
+    fclose(in);
+    return ok;
+}
+
+bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line)
+{
+    FILE *in = fopen(path, "rb");
+    struct buf block;
+    uint64_t before = 0, lines = 1;
+    size_t bad = 0, n = 1;
+    bool found = false;
+    if (!in) {
+        return false;
+    }
+    buf_init(&block);
+    while (n > 0 && !found) {
+        n = fread(buf_reserve(&block, BLOCK), 1, BLOCK, in);
+        block.len += n;
+        /* Up to three bytes at the end may be the beginning of a character that goes on. */
+        bool whole = block.len == 0 || str_is_utf8(block.data, block.len, &bad);
+        size_t good = whole ? block.len : bad;
+        found = !whole && (n == 0 || block.len - bad > 3);
+        for (size_t i = 0; i < good; i++) {
+            lines += block.data[i] == '\n';
+        }
+        before += good;
+        if (block.len > good) {
+            memmove(block.data, block.data + good, block.len - good);
+        }
+        block.len -= good;
+    }
+    if (found) {
+        *offset = before;
+        *line = lines;
+    }
+    buf_fini(&block);
+    fclose(in);
+    return found;
+}

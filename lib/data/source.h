@@ -1,0 +1,83 @@
+/* Files that are loaded into tables: CSV, JSON, JSON lines, Parquet. What columns they have, of
+ * which types, and the SELECT that reads them, strictly: nothing is rounded, cut or guessed.
+ *
+ * Types of CSV columns that nobody named are found from the values: of the first SOURCE_SAMPLE
+ * rows, and of all rows for columns without a value there, or when a later row does not fit (the
+ * caller then asks for source_infer_all and loads again). In this order: int64 (no leading zeros),
+ * double, bool (true, false), date (YYYY-MM-DD), timestamp (ISO 8601), string. */
+#ifndef LIB_DATA_SOURCE_H
+#define LIB_DATA_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/data/data.h"
+#include "lib/data/schema.h"
+#include "nexus/error.h"
+
+#define SOURCE_SAMPLE 20480
+
+/* The names in the first record of a CSV file. */
+struct source_header {
+    const char **names;
+    size_t n;
+};
+
+struct source {
+    struct data_db *db;
+    struct arena *arena;
+    const char *const *paths; /* of one format */
+    size_t n_paths;
+    struct schema schema;          /* what is loaded; its `file` says how it is read */
+    struct source_header *headers; /* CSV: one a path */
+    const char **raw;              /* JSON, Parquet: the SQL type in the file, one a column; NULL
+                                      where the files do not have the column */
+    bool exact;                    /* CSV: the types were found from all rows */
+    bool long_lines;               /* CSV: lines above 2 MB are there */
+};
+
+/* The format of a file by its name, else by its first bytes. */
+bool source_detect(const char *path, enum file_format *format, struct nx_err *err);
+
+/* Finds the columns of the files, and their types but for CSV. `source` has db, arena, paths and
+ * schema.file set; schema.columns may name types of some. All files must have the same columns. */
+bool source_inspect(struct source *source, struct nx_err *err);
+
+/* Finds the types of CSV columns that nobody named: from a sample, or from all rows. */
+bool source_infer(struct source *source, struct nx_err *err);
+bool source_infer_all(struct source *source, bool *changed, struct nx_err *err);
+
+/* Appends the SELECT that reads the files as schema.columns says. */
+void source_select(const struct source *source, struct buf *sql);
+
+/* Which rows and columns of the files are wanted. All zero: all. */
+struct source_pick {
+    const char *where;               /* an SQL condition; NULL: none */
+    const struct data_value *values; /* of its $1 .. */
+    size_t n_values;
+    const char *const *columns; /* in this order; n_columns 0: all */
+    size_t n_columns;
+    int64_t limit; /* the first rows; 0: all */
+};
+
+/* Reads the files and writes them as one table, in the order of files and rows, with wider types
+ * where the sample was wrong. The database must be open to the files and the path's folder. */
+bool source_write(struct source *source, const struct source_pick *pick, const char *path,
+                  struct table_info *info, struct nx_err *err);
+
+/* What to do about a failed load: true when something was changed (wider types, longer lines) and
+ * it should be tried again; false: *err says why it failed, with place and remedy. */
+bool source_recover(struct source *source, struct nx_err *err);
+
+/* The offset (from 0) and line (from 1) of the first byte of a file that is not UTF-8; false when
+ * all is. */
+bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line);
+
+/* Reads the first record of a CSV file: the names, or column0 ... where there is no header. Fills
+ * in file->delimiter where it is "auto". */
+bool csv_read_header(const char *path, struct schema_file *file, struct arena *arena,
+                     struct source_header *header, struct nx_err *err);
+
+#endif
