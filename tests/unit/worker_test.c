@@ -1,0 +1,376 @@
+/* The real nexus-worker and nexus-task against a scheduler of one page. */
+#include <ctype.h>
+#include <dirent.h>
+
+#include "lib/base/str.h"
+#include "tests/fake_scheduler.h"
+#include "tests/unit/test.h"
+
+static int set_up(void **state)
+{
+    struct fake *f = malloc(sizeof *f);
+    fake_open(f);
+    fake_start_worker(f, "2");
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fake *f = *state;
+    fake_close(f);
+    free(f);
+    return 0;
+}
+
+/* {"run": script} */
+static const char *script(char *to, size_t size, const char *text)
+{
+    snprintf(to, size, "{\"id\": \"t\", \"run\": \"%s\", \"shell\": \"sh\", \"env\": {}}", text);
+    return to;
+}
+
+static void run_script(struct fake *f, uint32_t task, const char *text,
+                       void (*tune)(struct wire_order *order))
+{
+    char definition[1024];
+    fake_lease(f, task, script(definition, sizeof definition, text), tune);
+}
+
+static char *read_log(struct fake *f, const char *name)
+{
+    static struct buf text;
+    char path[256];
+    snprintf(path, sizeof path, "%s/logs/1/%s", f->home, name);
+    buf_clear(&text);
+    if (!path_read(path, 1 << 30, &text, NULL))
+        return NULL;
+    return (char *)buf_text(&text);
+}
+
+/* How many processes have that text in their command line. */
+static unsigned count_processes(const char *text)
+{
+    unsigned n = 0;
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        char path[300], line[4096];
+        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        int fd = isdigit((unsigned char)entry->d_name[0]) ? open(path, O_RDONLY) : -1;
+        if (fd < 0)
+            continue;
+        ssize_t k = read(fd, line, sizeof line - 1);
+        close(fd);
+        for (ssize_t i = 0; i < k; i++)
+            line[i] = line[i] ? line[i] : ' ';
+        line[k > 0 ? k : 0] = 0;
+        n += strstr(line, text) != NULL;
+    }
+    closedir(dir);
+    return n;
+}
+
+/* Waits for a file that a script makes, so that the test knows that it runs. */
+static bool wait_file(const char *path, int seconds)
+{
+    int64_t until = clock_mono_ms() + seconds * 1000;
+    while (!path_exists(path) && clock_mono_ms() < until)
+        clock_sleep_ms(10);
+    return path_exists(path);
+}
+
+static pid_t read_pid(const char *path)
+{
+    struct buf text = {0};
+    must(path_read(path, 100, &text, NULL));
+    pid_t pid = (pid_t)strtol(buf_text(&text), NULL, 10);
+    buf_fini(&text);
+    return pid;
+}
+
+static void a_thousand_scripts_end_with_their_outputs(void **state)
+{
+    struct fake *f = *state;
+    char definition[256];
+    enum { N = 1000 };
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(definition, sizeof definition,
+                 "{\"run\": \"echo n=%u >> $NEXUS_OUTPUT\", \"shell\": \"sh\"}", i);
+        fake_lease(f, i, definition, NULL);
+    }
+    assert_true(fake_wait(f, N, 120));
+    for (uint32_t i = 0; i < N; i++) {
+        struct fake_result got = fake_result(f, i);
+        char expected[32];
+        snprintf(expected, sizeof expected, "%u", i);
+        assert_int_equal(got.r.outcome, NX_AO_SUCCESS);
+        assert_int_equal(got.r.exit_code, 0);
+        assert_non_null(strstr(got.outputs, expected));
+        assert_true(got.r.started_ms > 0 && got.r.finished_ms >= got.r.started_ms);
+    }
+    assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
+}
+
+static void a_script_that_fails_is_failed_and_99_is_skipped(void **state)
+{
+    struct fake *f = *state;
+    run_script(f, 0, "echo out; echo err >&2; exit 3", NULL);
+    run_script(f, 1, "exit 99", NULL);
+    fake_lease(f, 2, "{\"uses\": \"no.such\", \"with\": {}}", NULL);
+    assert_true(fake_wait(f, 3, 30));
+    struct fake_result a = fake_result(f, 0), b = fake_result(f, 1), c = fake_result(f, 2);
+    assert_int_equal(a.r.outcome, NX_AO_FAILED);
+    assert_int_equal(a.r.exit_code, 3);
+    assert_int_equal(b.r.outcome, NX_AO_SKIPPED);
+    assert_int_equal(c.r.outcome, NX_AO_FAILED);
+    assert_int_equal(c.r.flags & WIRE_RESULT_PERMANENT, WIRE_RESULT_PERMANENT);
+    const char *log = read_log(f, "t0/1.log");
+    assert_non_null(log);
+    assert_non_null(strstr(log, "out\n"));
+    assert_non_null(strstr(log, "err\n"));
+}
+
+static void a_child_that_is_killed_loses_one_attempt_with_the_reason(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/pid", f->home);
+    snprintf(text, sizeof text, "echo $PPID > %s.new; mv %s.new %s; sleep 4711", path, path, path);
+    run_script(f, 0, text, NULL);
+    assert_true(wait_file(path, 20));
+    kill(read_pid(path), SIGKILL);
+    assert_true(fake_wait(f, 1, 20));
+    struct fake_result got = fake_result(f, 0);
+    assert_int_equal(got.r.outcome, NX_AO_LOST);
+    assert_non_null(strstr(got.error, "SIGKILL"));
+    assert_int_equal(count_processes("sleep 4711"), 0);
+    run_script(f, 1, "true", NULL);
+    assert_true(fake_wait(f, 2, 20));
+    assert_int_equal(fake_result(f, 1).r.outcome, NX_AO_SUCCESS);
+}
+
+static void short_timeout(struct wire_order *order)
+{
+    order->timeout_ms = 500;
+    order->grace_ms = 500;
+}
+
+static void a_script_that_ignores_sigterm_is_killed_after_its_grace(void **state)
+{
+    struct fake *f = *state;
+    int64_t before = clock_mono_ms();
+    run_script(f, 0, "trap '' TERM; echo begun; while :; do sleep 0.05 4712; done; true",
+               short_timeout);
+    assert_true(fake_wait(f, 1, 30));
+    struct fake_result got = fake_result(f, 0);
+    int64_t took = clock_mono_ms() - before;
+    assert_int_equal(got.r.outcome, NX_AO_TIMEOUT);
+    assert_non_null(strstr(got.error, "500ms"));
+    assert_true(took >= 1000 && took < 5000);
+    assert_int_equal(count_processes("4712"), 0);
+    const char *log = read_log(f, "t0/1.log");
+    assert_non_null(strstr(log, "begun\n"));
+    assert_non_null(strstr(log, "nexus: stopping: it ran longer than its timeout of 500ms"));
+    assert_non_null(strstr(log, "nexus: killed"));
+}
+
+static void a_script_that_heeds_sigterm_ends_at_its_timeout(void **state)
+{
+    struct fake *f = *state;
+    run_script(f, 0, "sleep 4713", short_timeout);
+    assert_true(fake_wait(f, 1, 30));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_TIMEOUT);
+    assert_int_equal(count_processes("sleep 4713"), 0);
+}
+
+static void cancel_ends_what_runs_and_what_waits(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 4714", path);
+    run_script(f, 0, text, NULL);
+    run_script(f, 1, "sleep 4714", NULL);
+    run_script(f, 2, "sleep 4714", NULL);
+    assert_true(wait_file(path, 20));
+    fake_order(f, WIRE_CANCEL, 2);
+    fake_order(f, WIRE_CANCEL, 1);
+    fake_order(f, WIRE_CANCEL, 0);
+    assert_true(fake_wait(f, 3, 20));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(fake_result(f, i).r.outcome, NX_AO_CANCELLED);
+    assert_int_equal(fake_result(f, 2).r.started_ms, 0);
+    assert_int_equal(count_processes("sleep 4714"), 0);
+}
+
+static void a_daemon_left_behind_is_killed_before_the_end_is_reported(void **state)
+{
+    struct fake *f = *state;
+    run_script(f, 0, "setsid sh -c 'exec sleep 4715' & setsid -f sleep 4715; echo left", NULL);
+    assert_true(fake_wait(f, 1, 20));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
+    assert_int_equal(count_processes("sleep 4715"), 0);
+    assert_non_null(strstr(read_log(f, "t0/1.log"), "nexus: "));
+}
+
+static void small_memory(struct wire_order *order)
+{
+    order->memory_bytes = 200ll * 1024 * 1024;
+}
+
+static void an_attempt_above_its_memory_limit_is_killed(void **state)
+{
+    struct fake *f = *state;
+    run_script(f, 0, "tail /dev/zero", small_memory);
+    run_script(f, 1, "sleep 1", small_memory);
+    assert_true(fake_wait(f, 2, 60));
+    struct fake_result got = fake_result(f, 0);
+    assert_int_equal(got.r.outcome, NX_AO_MEMORY);
+    assert_non_null(strstr(got.error, "200.0 MiB"));
+    assert_true(got.r.max_rss_bytes > 200ll * 1024 * 1024);
+    assert_int_equal(fake_result(f, 1).r.outcome, NX_AO_SUCCESS);
+}
+
+/* Peak of the worker's resident memory, in KiB. */
+static long peak_kb(pid_t pid)
+{
+    char path[64];
+    struct buf text = {0};
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    must(path_read(path, 1 << 20, &text, NULL));
+    const char *line = strstr(buf_text(&text), "VmHWM:");
+    long kb = line ? strtol(line + 6, NULL, 10) : -1;
+    buf_fini(&text);
+    return kb;
+}
+
+static void a_gigabyte_of_output_is_capped_and_costs_no_memory(void **state)
+{
+    struct fake *f = *state;
+    char path[256];
+    struct stat st;
+    run_script(f, 0, "true", NULL);
+    assert_true(fake_wait(f, 1, 20));
+    long before = peak_kb(f->worker);
+    run_script(f, 1, "head -c 1000000000 /dev/zero; echo the end", NULL);
+    assert_true(fake_wait(f, 2, 120));
+    assert_int_equal(fake_result(f, 1).r.outcome, NX_AO_SUCCESS);
+    assert_true(peak_kb(f->worker) - before < 20 * 1024);
+    snprintf(path, sizeof path, "%s/logs/1/t1/1.log", f->home);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_size > NX_LOG_MAX && st.st_size < NX_LOG_MAX + 2 * NX_LOG_TAIL);
+    FILE *file = fopen(path, "r");
+    char end[9] = "";
+    fseek(file, -8, SEEK_END);
+    assert_int_equal(fread(end, 1, 8, file), 8);
+    fclose(file);
+    assert_string_equal(end, "the end\n");
+}
+
+static void a_killed_worker_leaves_orphans_and_the_next_one_ends_them_first(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 4716", path);
+    run_script(f, 0, text, NULL);
+    assert_true(wait_file(path, 20));
+    assert_int_equal(fake_stop_worker(f, SIGKILL), -SIGKILL);
+    fake_start_worker(f, "2");
+    int64_t until = clock_mono_ms() + 10000;
+    while (f->n_incarnations < 2 && clock_mono_ms() < until)
+        clock_sleep_ms(10);
+    assert_int_equal(f->n_incarnations, 2);
+    assert_int_equal(count_processes("sleep 4716"), 0); /* before it asked for work */
+    run_script(f, 1, "true", NULL);
+    assert_true(fake_wait(f, 1, 20));
+}
+
+static void a_second_worker_of_the_same_name_is_refused(void **state)
+{
+    struct fake *f = *state;
+    int status;
+    run_script(f, 0, "true", NULL);
+    assert_true(fake_wait(f, 1, 20));
+    pid_t first = f->worker;
+    fake_start_worker(f, "2");
+    assert_int_equal(waitpid(f->worker, &status, 0), f->worker);
+    assert_int_equal(WEXITSTATUS(status), 75);
+    f->worker = first;
+}
+
+static void draining_finishes_what_runs_and_gives_the_rest_back(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 1", path);
+    for (uint32_t i = 0; i < 5; i++)
+        run_script(f, i, text, NULL);
+    assert_true(wait_file(path, 20));
+    clock_sleep_ms(200); /* both slots are in use */
+    assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
+    assert_int_equal(f->n_results, 2);
+    assert_true(f->n_backs >= 3);
+    assert_int_equal(f->last.draining, 1);
+}
+
+static void a_second_sigterm_stops_what_runs(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 4717", path);
+    run_script(f, 0, text, NULL);
+    assert_true(wait_file(path, 20));
+    kill(f->worker, SIGTERM);
+    clock_sleep_ms(200);
+    assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_LOST);
+    assert_int_equal(count_processes("sleep 4717"), 0);
+}
+
+static void results_wait_for_a_scheduler_that_is_away(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128], done[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(done, sizeof done, "%s/done", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 0.5; touch %s", path, done);
+    run_script(f, 0, text, NULL);
+    assert_true(wait_file(path, 20));
+    link_server_close(f->server);
+    assert_true(wait_file(done, 20));
+    f->epoch = 2;
+    f->orders.n = 0; /* the new one has given nothing out yet */
+    fake_listen(f);
+    assert_true(fake_wait(f, 1, 20));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
+    run_script(f, 1, "true", NULL);
+    assert_true(fake_wait(f, 2, 20));
+}
+
+int main(int argc, char **argv)
+{
+#define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        WITH_WORKER(a_thousand_scripts_end_with_their_outputs),
+        WITH_WORKER(a_script_that_fails_is_failed_and_99_is_skipped),
+        WITH_WORKER(a_child_that_is_killed_loses_one_attempt_with_the_reason),
+        WITH_WORKER(a_script_that_ignores_sigterm_is_killed_after_its_grace),
+        WITH_WORKER(a_script_that_heeds_sigterm_ends_at_its_timeout),
+        WITH_WORKER(cancel_ends_what_runs_and_what_waits),
+        WITH_WORKER(a_daemon_left_behind_is_killed_before_the_end_is_reported),
+        WITH_WORKER(an_attempt_above_its_memory_limit_is_killed),
+        WITH_WORKER(a_gigabyte_of_output_is_capped_and_costs_no_memory),
+        WITH_WORKER(a_killed_worker_leaves_orphans_and_the_next_one_ends_them_first),
+        WITH_WORKER(a_second_worker_of_the_same_name_is_refused),
+        WITH_WORKER(draining_finishes_what_runs_and_gives_the_rest_back),
+        WITH_WORKER(a_second_sigterm_stops_what_runs),
+        WITH_WORKER(results_wait_for_a_scheduler_that_is_away),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+/* A nexus-task process with its two pipes: messages (lib/wire/child.h) and output. On the agent's
+ * loop; everything here is called on its thread. */
+#ifndef WORKER_CHILD_H
+#define WORKER_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <uv.h>
+
+#include "lib/base/buf.h"
+#include "lib/wire/child.h"
+#include "nexus/error.h"
+
+struct child;
+
+struct child_ops {
+    /* A message; its texts live until the function returns. */
+    void (*message)(struct child *child, const struct child_message *message);
+    /* Bytes of stdout and stderr. */
+    void (*output)(struct child *child, const char *p, size_t n);
+    /* No message will come any more: it has ended, is about to, or sent what is none. `why` is ""
+     * or the reason. Once. */
+    void (*gone)(struct child *child, const char *why);
+};
+
+struct child {
+    const struct child_ops *ops;
+    void *owner;
+    pid_t pid;
+    bool reaped;
+    int status; /* as of waitpid, once reaped */
+    bool ready; /* it said so */
+    bool is_gone;
+    struct child_known known; /* definitions that it has */
+    uint64_t last_ticket;
+    unsigned n_attempts;
+    char work[512]; /* its working folder, for attempts one after the other */
+    /* The rest is child.c's. */
+    int fd, out_fd;
+    bool closing, writing;
+    uv_poll_t messages, output;
+    unsigned n_handles; /* that are open */
+    struct buf in, out;
+};
+
+/* Starts `program --child` with that environment (NULL-ended), in a process group of its own. */
+bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
+                 const struct child_ops *ops, void *owner, struct child **child,
+                 struct nx_err *err);
+/* Never blocks: what the socket does not take now is written when it does. */
+bool child_send(struct child *child, const struct child_message *message, struct nx_err *err);
+/* Hands on the output that is in the pipe now (at most some MiB: somebody may still write). */
+void child_drain(struct child *child);
+/* Whether the process has ended; takes its status then. */
+bool child_reap(struct child *child);
+/* Closes the descriptors and frees the child when the loop has let go of them. The process, which
+ * is not waited for, must have been reaped. No function of ops is called any more. */
+void child_close(struct child *child);
+
+#endif

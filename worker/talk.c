@@ -1,0 +1,242 @@
+#include "worker/talk.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/net/link.h"
+#include "nexus/limits.h"
+
+enum { REPORT, LISTEN, REQUESTS };
+
+#define REFUSED_PAUSE_MS 1000
+#define AWAY_MS 5000 /* without an answer: said once */
+
+/* What a thread of the link has received. */
+struct answer {
+    struct answer *next;
+    unsigned slot;
+    enum nx_code code;
+    size_t n;
+    char bytes[];
+};
+
+struct talk {
+    struct talk_config config;
+    struct ledger *ledger;
+    struct link_client *client;
+    void (*on_url)(void *arg, const char *url, size_t n);
+    void *arg;
+    bool out[REQUESTS]; /* on its way */
+    int64_t sent_ms[REQUESTS];
+    int64_t not_before_ms; /* after a refusal */
+    int64_t answered_ms;
+    bool away, closing;
+    uint64_t epoch;
+    char refusal[256];
+    struct arena arena;
+    struct buf buf;
+    uv_async_t wake;
+    pthread_mutex_t lock;
+    struct answer *first, **last; /* under the lock */
+};
+
+/* ---- Answers ---- */
+
+static void on_reply(void *arg, unsigned slot, enum nx_code code, const void *bytes, size_t n)
+{
+    struct talk *talk = arg;
+    struct answer *answer = mem_alloc(sizeof *answer + n + 1);
+    answer->slot = slot;
+    answer->code = code;
+    answer->n = n;
+    if (n)
+        memcpy(answer->bytes, bytes, n);
+    pthread_mutex_lock(&talk->lock);
+    *talk->last = answer;
+    talk->last = &answer->next;
+    pthread_mutex_unlock(&talk->lock);
+    uv_async_send(&talk->wake);
+}
+
+static void refused(struct talk *talk, const char *text, size_t n)
+{
+    char copy[sizeof talk->refusal];
+    if (n >= sizeof copy)
+        n = sizeof copy - 1;
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    talk->not_before_ms = clock_mono_ms() + REFUSED_PAUSE_MS;
+    if (strcmp(copy, talk->refusal) != 0)
+        log_error("the scheduler refuses this worker: %s", copy);
+    memcpy(talk->refusal, copy, n + 1);
+}
+
+static void take_reply(struct talk *talk, const struct wire_reply *reply)
+{
+    if (reply->refused) {
+        refused(talk, reply->text.p, reply->text.n);
+        return;
+    }
+    talk->refusal[0] = 0;
+    talk->answered_ms = clock_mono_ms();
+    ledger_reply(talk->ledger, reply, talk->answered_ms);
+    if (ledger_epoch(talk->ledger) != talk->epoch || talk->away)
+        log_info("the scheduler answers (epoch %llu)",
+                 (unsigned long long)ledger_epoch(talk->ledger));
+    talk->epoch = ledger_epoch(talk->ledger);
+    talk->away = false;
+    if (reply->url.n)
+        talk->on_url(talk->arg, reply->url.p, reply->url.n);
+}
+
+static void take_answer(struct talk *talk, const struct answer *answer)
+{
+    struct wire_reply reply;
+    struct nx_err err;
+    talk->out[answer->slot] = false;
+    if (answer->code != NX_OK) {
+        talk->not_before_ms = clock_mono_ms() + REFUSED_PAUSE_MS;
+        log_warn("a request to the scheduler failed (%s)", nx_code_info(answer->code)->name);
+        return;
+    }
+    if (answer->n == 0) {
+        /* A listen is released so. A report never is, but by one that cannot read it. */
+        if (answer->slot == REPORT)
+            talk->not_before_ms = clock_mono_ms() + REFUSED_PAUSE_MS;
+        return;
+    }
+    arena_reset(&talk->arena);
+    if (wire_decode_reply(answer->bytes, answer->n, &talk->arena, &reply, &err))
+        take_reply(talk, &reply);
+    else
+        refused(talk, err.text, strlen(err.text));
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct talk *talk = handle->data;
+    pthread_mutex_lock(&talk->lock);
+    struct answer *answer = talk->first, *next;
+    talk->first = NULL;
+    talk->last = &talk->first;
+    pthread_mutex_unlock(&talk->lock);
+    for (; answer; answer = next) {
+        next = answer->next;
+        if (!talk->closing)
+            take_answer(talk, answer);
+        mem_free(answer);
+    }
+}
+
+/* ---- Requests ---- */
+
+static struct wire_bytes text(const char *s)
+{
+    return wire_text(s, strlen(s));
+}
+
+static void send_request(struct talk *talk, unsigned slot, struct wire_report *report)
+{
+    report->worker = text(talk->config.worker);
+    buf_clear(&talk->buf);
+    wire_encode_report(&talk->buf, report);
+    talk->out[slot] = true;
+    talk->sent_ms[slot] = clock_mono_ms();
+    link_request(talk->client, slot, talk->buf.data, talk->buf.len);
+}
+
+static void send_report(struct talk *talk, int64_t now_ms)
+{
+    struct wire_report report;
+    const struct talk_config *config = &talk->config;
+    arena_reset(&talk->arena);
+    ledger_report(talk->ledger, now_ms, &talk->arena, &report);
+    report.host = text(config->host);
+    report.version = text(config->version);
+    report.catalog = text(config->catalog);
+    report.queues = text(config->queues);
+    report.pid = config->pid;
+    report.gpus = config->gpus;
+    report.memory_bytes = config->memory_bytes;
+    report.ipc = config->ipc;
+    send_request(talk, REPORT, &report);
+}
+
+void talk_pump(struct talk *talk)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct wire_report listen;
+    if (!talk->away && talk->out[REPORT] && now_ms - talk->sent_ms[REPORT] > AWAY_MS) {
+        talk->away = true;
+        log_warn("no answer from the scheduler at %s for %d s; what runs goes on", talk->config.url,
+                 AWAY_MS / 1000);
+    }
+    if (now_ms < talk->not_before_ms)
+        return;
+    if (!talk->out[REPORT] &&
+        (ledger_changed(talk->ledger) || now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS))
+        send_report(talk, now_ms);
+    if (!talk->out[LISTEN]) {
+        ledger_listen(talk->ledger, &listen);
+        send_request(talk, LISTEN, &listen);
+    }
+}
+
+bool talk_settled(const struct talk *talk)
+{
+    return !talk->out[REPORT] && !ledger_changed(talk->ledger) &&
+           ledger_unacknowledged(talk->ledger) == 0;
+}
+
+/* ---- Life ---- */
+
+bool talk_open(uv_loop_t *loop, const struct talk_config *config, struct ledger *ledger,
+               void (*on_url)(void *arg, const char *url, size_t n), void *arg, struct talk **out,
+               struct nx_err *err)
+{
+    struct talk *talk = mem_alloc(sizeof *talk);
+    talk->config = *config;
+    talk->ledger = ledger;
+    talk->on_url = on_url;
+    talk->arg = arg;
+    talk->last = &talk->first;
+    talk->answered_ms = clock_mono_ms();
+    arena_init(&talk->arena);
+    buf_init(&talk->buf);
+    pthread_mutex_init(&talk->lock, NULL);
+    must(uv_async_init(loop, &talk->wake, on_wake) == 0);
+    talk->wake.data = talk;
+    if (!link_dial(config->url, REQUESTS, on_reply, talk, &talk->client, err)) {
+        talk_close(talk);
+        return false;
+    }
+    *out = talk;
+    return true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct talk *talk = handle->data;
+    struct answer *next;
+    for (struct answer *answer = talk->first; answer; answer = next) {
+        next = answer->next;
+        mem_free(answer);
+    }
+    arena_fini(&talk->arena);
+    buf_fini(&talk->buf);
+    pthread_mutex_destroy(&talk->lock);
+    mem_free(talk);
+}
+
+void talk_close(struct talk *talk)
+{
+    if (!talk)
+        return;
+    talk->closing = true;
+    link_client_close(talk->client);
+    uv_close((uv_handle_t *)&talk->wake, on_closed);
+}
