@@ -43,6 +43,7 @@ struct spec_task {
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */
     const char *queue;
+    const char *group; /* of the picture; NULL: none */
     int64_t pool_slots, priority, retries;
     int64_t retry_delay_ms, max_retry_delay_ms; /* max 0: no bound */
     int64_t timeout_ms, queue_timeout_ms;       /* 0: none */

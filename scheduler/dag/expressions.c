@@ -1,0 +1,132 @@
+/* Expressions: their syntax, and what they name. */
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/script/template.h"
+#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/dag/reader.h"
+
+bool has_expression(const struct yaml_node *node)
+{
+    if (node->kind == YAML_KIND_SCALAR)
+        return template_has_expression(node->text);
+    for (size_t i = 0; i < node->n; i++) {
+        if (has_expression(node->kind == YAML_KIND_LIST ? node->items[i] : node->pairs[i].value))
+            return true;
+    }
+    return false;
+}
+
+static void check_param_name(struct reader *r, const struct yaml_node *node, size_t offset,
+                             const char *name)
+{
+    const char *names[NX_DAG_PARAMS_MAX];
+    size_t n = json_array_size(r->spec->params);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = js_get_text(json_array_get(r->spec->params, i), "name", "");
+        if (str_eq(names[i], name))
+            return;
+    }
+    struct problem *problem =
+        yaml_problem_at(r->problems, node, offset, "the DAG has no param '%.80s'", name);
+    const char *nearest = str_nearest(name, names, n);
+    if (nearest)
+        problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
+    else
+        problem_hint(r->problems, problem, "add it to 'params'");
+}
+
+static void keep_output(struct reader *r, const struct yaml_node *node, size_t offset,
+                        const struct script_name *name, bool in_condition, uint32_t task)
+{
+    struct output_use use = {.task = task,
+                             .node = node,
+                             .offset = offset + name->member_offset,
+                             .sub_offset = offset + name->submember_offset,
+                             .upstream = name->member,
+                             .name = name->submember,
+                             .in_condition = in_condition};
+    vec_push(&r->uses, use);
+}
+
+static void check_name(struct reader *r, const struct yaml_node *node, size_t offset,
+                       const struct script_name *name, enum expression_place place, uint32_t task)
+{
+    struct problem *problem = NULL;
+    switch (name->root) {
+    case SCRIPT_PARAMS:
+        if (name->member)
+            check_param_name(r, node, offset + name->member_offset, name->member);
+        break;
+    case SCRIPT_OUTPUTS:
+        if (place != PLACE_SHARED_ENV) {
+            keep_output(r, node, offset, name, place == PLACE_CONDITION, task);
+            break;
+        }
+        problem = yaml_problem_at(r->problems, node, offset + name->offset,
+                                  "outputs cannot be named in the 'env' of all tasks");
+        problem_hint(r->problems, problem, "put the variable into the 'env' of a task");
+        break;
+    case SCRIPT_SECRETS:
+        if (place != PLACE_CONDITION)
+            break;
+        problem = yaml_problem_at(r->problems, node, offset + name->offset,
+                                  "'if' must not name secrets: the scheduler does not know them");
+        problem_hint(r->problems, problem, "decide in the task itself, and exit with 99 to skip");
+        break;
+    case SCRIPT_ITEM:
+    case SCRIPT_INDEX:
+        yaml_problem_at(r->problems, node, offset + name->offset,
+                        "'%s' is known only in a task with 'for_each', which is not supported yet",
+                        script_root_name(name->root));
+        break;
+    default:
+        break;
+    }
+}
+
+void check_expression(struct reader *r, const struct yaml_node *node, size_t offset,
+                      const char *text, size_t n, enum expression_place place, uint32_t task)
+{
+    struct script_names names;
+    struct nx_err err;
+    size_t at = 0;
+    if (!script_check(r->script, &r->spec->arena, text, n, &names, &at, &err)) {
+        yaml_problem_at(r->problems, node, offset + at, "expression: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < names.n; i++)
+        check_name(r, node, offset, &names.at[i], place, task);
+    bool vars = names.roots & SCRIPT_VARS, secrets = names.roots & SCRIPT_SECRETS;
+    uint32_t first = place == PLACE_SHARED_ENV ? 0 : task;
+    uint32_t last = place == PLACE_SHARED_ENV ? r->spec->n_tasks : task + 1;
+    for (uint32_t i = first; i < last && (vars || secrets); i++) {
+        struct draft *draft = &r->drafts[i];
+        if (place == PLACE_CONDITION) {
+            draft->condition_reads_vars = draft->condition_reads_vars || vars;
+            continue;
+        }
+        draft->reads_vars = draft->reads_vars || vars;
+        draft->reads_secrets = draft->reads_secrets || secrets;
+    }
+}
+
+void check_template(struct reader *r, const struct yaml_node *node, enum expression_place place,
+                    uint32_t task)
+{
+    struct template template;
+    struct nx_err err;
+    size_t offset = 0;
+    if (!template_has_expression(node->text))
+        return;
+    if (!template_parse(&r->spec->arena, node->text, &template, &offset, &err)) {
+        yaml_problem_at(r->problems, node, offset, "%s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < template.n; i++) {
+        const struct template_piece *piece = &template.at[i];
+        if (piece->is_expression)
+            check_expression(r, node, piece->offset, piece->text, piece->n, place, task);
+    }
+}

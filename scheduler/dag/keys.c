@@ -1,0 +1,180 @@
+#include "scheduler/dag/keys.h"
+
+#include <string.h>
+
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "nexus/limits.h"
+#include "scheduler/dag/spec.h"
+
+#define DAG(field) offsetof(struct spec, field)
+#define TASK(field) offsetof(struct spec_task, field)
+#define BOTH (KEY_TASK | KEY_DEFAULTS)
+#define YEAR_S (366.0 * 86400)
+#define RULES \
+    "all_success|all_failed|all_done|all_done_min_one_success|all_skipped|one_failed|one_success|" \
+    "one_done|none_failed|none_failed_min_one_success|none_skipped|always"
+#define NOT_YET(name, scopes) \
+    { \
+        name, scopes, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL, NULL \
+    }
+
+/* clang-format off */
+const struct key key_table[] = {
+    {"id", KEY_DAG, KEY_NAME, KEY_BY_HAND, 0, 0, NULL, "the file's name",
+     "Its name everywhere: lower case letters, digits, _ and -, at most 64."},
+    {"description", KEY_DAG, KEY_TEXT, DAG(description), 0, 0, NULL, NULL, "What it is for."},
+    {"tags", KEY_DAG, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL, "Words to find it by."},
+    {"params", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Values that a run can be given, by name: see the keys of a param."},
+    {"defaults", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Keys of a task, for every task that does not have them itself."},
+    {"env", KEY_DAG | BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Environment variables of scripts and operators; ${{ }} is allowed. A task's own are added to "
+     "those of defaults and DAG."},
+    {"files", KEY_DAG, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Files and folders beside the DAG file that belong to its version; they are laid out in the "
+     "working folder of every attempt."},
+    {"timeout", KEY_DAG, KEY_DURATION, DAG(timeout_ms), 0, YEAR_S, NULL, "none",
+     "How long a run may take; what is not final then is stopped, and the run fails."},
+    {"max_active_runs", KEY_DAG, KEY_INT, DAG(max_active_runs), 1, NX_RUNS_ACTIVE_MAX, NULL, "16",
+     "Runs at the same time; others wait."},
+    {"tasks", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, "required", "The tasks, by id."},
+
+    {"uses", KEY_TASK, KEY_TEXT, TASK(uses), 0, 0, NULL, NULL,
+     "The operator that does the work. A task has either uses or run."},
+    {"with", KEY_TASK, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "The operator's parameters; ${{ }} is allowed."},
+    {"run", KEY_TASK, KEY_TEXT, TASK(run), 0, 0, NULL, NULL,
+     "A script; ${{ }} becomes a quoted environment variable."},
+    {"shell", BOTH, KEY_TEXT, TASK(shell), 0, 0, NULL, "sh",
+     "The program that runs the script: sh, bash, python3, or another."},
+    {"needs", KEY_TASK, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "The tasks that come before it: one, or a list."},
+    {"if", KEY_TASK, KEY_EXPRESSION, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "An expression; when it is false the task is skipped."},
+    {"trigger_rule", BOTH, KEY_ENUM, TASK(rule), 0, 0, RULES, "all_success",
+     "What must have become of the tasks that it needs."},
+    {"finally", KEY_TASK, KEY_BOOL, TASK(finally), 0, 0, NULL, "false",
+     "Runs when everything else of the run is final, also after a cancel."},
+    {"exclusive", BOTH, KEY_BOOL, TASK(exclusive), 0, 0, NULL, "false",
+     "Two attempts never overlap, also when a worker is lost."},
+    {"retries", BOTH, KEY_INT, TASK(retries), 0, NX_RETRIES_MAX, NULL, "0",
+     "How often it is tried again after a failure."},
+    {"retry_delay", BOTH, KEY_DURATION, TASK(retry_delay_ms), 0, YEAR_S, NULL, "5s",
+     "How long after a failure."},
+    {"backoff", BOTH, KEY_ENUM, KEY_BY_HAND, 0, 0, "fixed|exponential", "fixed",
+     "exponential: the delay doubles with every retry."},
+    {"max_retry_delay", BOTH, KEY_DURATION, TASK(max_retry_delay_ms), 0, YEAR_S, NULL, "1h",
+     "The longest delay of an exponential backoff."},
+    {"retry_jitter", BOTH, KEY_FLOAT, TASK(retry_jitter), 0, 1, NULL, "0",
+     "The share of a delay that is left to chance, 0 to 1."},
+    {"retry_on", BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Which failures are retried; all that are not permanent unless said."},
+    {"timeout", BOTH, KEY_DURATION, TASK(timeout_ms), 0, YEAR_S, NULL, "none",
+     "How long an attempt may take."},
+    {"queue_timeout", BOTH, KEY_DURATION, TASK(queue_timeout_ms), 0, YEAR_S, NULL, "none",
+     "How long it may wait for a worker before it fails."},
+    {"pool", BOTH, KEY_NAME, TASK(pool), 0, 0, NULL, NULL, "The pool that it counts against."},
+    {"pool_slots", BOTH, KEY_INT, TASK(pool_slots), 1, 1000000, NULL, "1",
+     "How many of the pool's slots it takes."},
+    {"priority", BOTH, KEY_INT, TASK(priority), -NX_PRIORITY_MAX, NX_PRIORITY_MAX, NULL, "0",
+     "Higher goes first."},
+    {"queue", BOTH, KEY_NAME, TASK(queue), 0, 0, NULL, "default",
+     "Only workers that serve this queue run it."},
+    {"resources", BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL, "What it takes of a worker."},
+    {"group", KEY_TASK, KEY_TEXT, TASK(group), 0, 0, NULL, NULL,
+     "Tasks of one group are drawn together."},
+
+    {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
+     "Processors; operators use as many threads."},
+    {"memory", KEY_RESOURCES, KEY_SIZE, TASK(memory_bytes), 1048576, 1e15, NULL, "no limit",
+     "Memory; an attempt that takes more is stopped."},
+    {"gpus", KEY_RESOURCES, KEY_INT, TASK(gpus), 0, 64, NULL, "0", "Graphics processors."},
+
+    {"exit_codes", KEY_RETRY_ON, KEY_INTS, KEY_BY_HAND, 1, 255, NULL, NULL,
+     "Exit statuses of a script."},
+    {"errors", KEY_RETRY_ON, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Error codes of an operator: io, timeout, unreachable, ..."},
+
+    {"type", KEY_PARAM, KEY_ENUM, KEY_BY_HAND, 0, 0,
+     "string|integer|number|boolean|date|time|duration|list|object", "that of the default",
+     "What its value is."},
+    {"default", KEY_PARAM, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL, "Its value unless one is given."},
+    {"min", KEY_PARAM, KEY_FLOAT, KEY_BY_HAND, 0, 0, NULL, NULL, "The least value of a number."},
+    {"max", KEY_PARAM, KEY_FLOAT, KEY_BY_HAND, 0, 0, NULL, NULL, "The greatest."},
+    {"choices", KEY_PARAM, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL, "A list of all allowed values."},
+    {"required", KEY_PARAM, KEY_BOOL, KEY_BY_HAND, 0, 0, NULL, "false",
+     "Every run must be given a value."},
+    {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
+
+    NOT_YET("schedule", KEY_DAG), NOT_YET("timezone", KEY_DAG), NOT_YET("start", KEY_DAG),
+    NOT_YET("end", KEY_DAG), NOT_YET("catchup", KEY_DAG), NOT_YET("overlap", KEY_DAG),
+    NOT_YET("deadline", KEY_DAG), NOT_YET("retention", KEY_DAG),
+    NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
+    NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),
+    NOT_YET("for_each", KEY_TASK), NOT_YET("max_parallel", BOTH), NOT_YET("tune", KEY_TASK),
+    NOT_YET("concurrency", BOTH), NOT_YET("depends_on_past", BOTH), NOT_YET("cache", BOTH),
+    NOT_YET("heartbeat_timeout", BOTH),
+};
+/* clang-format on */
+
+size_t key_count(void)
+{
+    return sizeof key_table / sizeof *key_table;
+}
+
+const struct key *key_find(enum key_scope scope, const char *name)
+{
+    for (size_t i = 0; i < key_count(); i++) {
+        if ((key_table[i].scopes & scope) && str_eq(key_table[i].name, name))
+            return &key_table[i];
+    }
+    return NULL;
+}
+
+const char *key_nearest(enum key_scope scope, const char *name)
+{
+    const char *names[sizeof key_table / sizeof *key_table];
+    size_t n = 0;
+    for (size_t i = 0; i < key_count(); i++) {
+        if (key_table[i].scopes & scope)
+            names[n++] = key_table[i].name;
+    }
+    return str_nearest(name, names, n);
+}
+
+const char *key_scope_name(enum key_scope scope)
+{
+    switch (scope) {
+    case KEY_DAG:
+        return "a DAG";
+    case KEY_TASK:
+        return "a task";
+    case KEY_DEFAULTS:
+        return "defaults";
+    case KEY_PARAM:
+        return "a param";
+    case KEY_RESOURCES:
+        return "resources";
+    case KEY_RETRY_ON:
+        return "retry_on";
+    }
+    must(!"a scope");
+    return NULL;
+}
+
+bool key_choice(const char *choices, size_t i, char *to, size_t size)
+{
+    for (; i && choices; i--) {
+        choices = strchr(choices, '|');
+        choices += choices != NULL;
+    }
+    if (!choices)
+        return false;
+    size_t n = strcspn(choices, "|");
+    must(n < size);
+    memcpy(to, choices, n);
+    to[n] = 0;
+    return true;
+}

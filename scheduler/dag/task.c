@@ -1,0 +1,436 @@
+/* The tasks of a DAG. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/script/args.h"
+#include "lib/script/lex.h"
+#include "lib/script/template.h"
+#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/dag/reader.h"
+
+#define WHAT_MAX (NX_ID_MAX + 16)
+
+/* ---- Ids ---- */
+
+static bool check_id(struct reader *r, const struct yaml_node *name)
+{
+    bool keyword = lex_is_keyword(name->text, name->n);
+    if (str_is_id(name->text, false) && !keyword)
+        return true;
+    problem_hint(r->problems,
+                 yaml_problem(r->problems, name, "'%.80s' cannot be the id of a task", name->text),
+                 keyword ? "it is a word of Lua"
+                         : "lower case letters, digits and _, a letter first, at most 64");
+    return false;
+}
+
+/* Registers the ids, so that tasks can name later ones. A task with a wrong id is left out. */
+static void collect_tasks(struct reader *r, const struct yaml_node *tasks)
+{
+    struct spec *spec = r->spec;
+    uint32_t n = 0;
+    spec->tasks = arena_array(&spec->arena, tasks->n, sizeof *spec->tasks);
+    r->drafts = arena_array(&spec->arena, tasks->n, sizeof *r->drafts);
+    for (size_t i = 0; i < tasks->n; i++) {
+        struct yaml_node *name = tasks->pairs[i].key, *body = tasks->pairs[i].value;
+        if (!check_id(r, name))
+            continue;
+        if (map_get(&spec->task_index, name->text))
+            continue; /* a doubled key: said by the parser */
+        if (body->kind != YAML_KIND_MAP) {
+            problem_hint(r->problems,
+                         yaml_problem(r->problems, name, "task '%s' must be a mapping, not %s",
+                                      name->text, yaml_type_name(body)),
+                         "it needs 'uses' or 'run'");
+            /* It is known all the same: others may need it. */
+        }
+        spec->tasks[n].id = keep(r, name->text);
+        spec->tasks[n].line = name->line;
+        spec->tasks[n].column = name->column;
+        r->drafts[n].key = name;
+        r->drafts[n].body = body;
+        map_set(&spec->task_index, name->text, (void *)(uintptr_t)(n + 1));
+        n++;
+    }
+    spec->n_tasks = n;
+}
+
+/* ---- Keys read by hand ---- */
+
+static void read_backoff(struct reader *r, const struct yaml_node *node, bool *exponential)
+{
+    if (node->kind == YAML_KIND_SCALAR && str_eq(node->text, "exponential"))
+        *exponential = true;
+    else if (node->kind == YAML_KIND_SCALAR && str_eq(node->text, "fixed"))
+        *exponential = false;
+    else
+        read_problem(r, node, "backoff", "must be 'fixed' or 'exponential'");
+}
+
+static void read_exit_codes(struct reader *r, const struct yaml_node *node, struct spec_task *task)
+{
+    size_t n = node->kind == YAML_KIND_LIST ? node->n : 1;
+    task->retry_exit_codes = arena_array(&r->spec->arena, n, sizeof *task->retry_exit_codes);
+    for (size_t i = 0; i < n; i++) {
+        const struct yaml_node *item = node->kind == YAML_KIND_LIST ? node->items[i] : node;
+        int64_t v;
+        if (!yaml_int(item, &v) || v < 1 || v > 255)
+            read_problem(r, item, "exit_codes", "must be integers of 1 to 255");
+        else
+            task->retry_exit_codes[task->n_retry_exit_codes++] = (int)v;
+    }
+}
+
+static void on_error_code(struct reader *r, struct yaml_node *node, void *arg)
+{
+    struct spec_task *task = arg;
+    const char *names[NX_CODES];
+    size_t n = 0;
+    for (int code = NX_E_INVALID; code < NX_CODES; code++) {
+        names[n++] = nx_code_info((enum nx_code)code)->name;
+        if (str_eq(names[n - 1], node->text)) {
+            if (task->n_retry_errors < NX_CODES)
+                task->retry_errors[task->n_retry_errors++] = (enum nx_code)code;
+            return;
+        }
+    }
+    struct problem *problem =
+        read_problem(r, node, "errors", "must be error codes, not '%.80s'", node->text);
+    const char *nearest = str_nearest(node->text, names, n);
+    if (nearest)
+        problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
+}
+
+static void read_retry_on(struct reader *r, const struct yaml_node *map, struct spec_task *task)
+{
+    const struct yaml_node *node;
+    if (map->kind != YAML_KIND_MAP)
+        return;
+    read_keys(r, map, KEY_RETRY_ON, NULL, "retry_on");
+    if ((node = yaml_get(map, "exit_codes")) && !yaml_is_null(node))
+        read_exit_codes(r, node, task);
+    if ((node = yaml_get(map, "errors"))) {
+        task->retry_errors = arena_array(&r->spec->arena, NX_CODES, sizeof *task->retry_errors);
+        read_texts(r, node, "errors", on_error_code, task);
+    }
+}
+
+/* What tasks and defaults have in common. */
+static void read_common(struct reader *r, const struct yaml_node *body, struct spec_task *task)
+{
+    const struct yaml_node *node;
+    if ((node = yaml_get(body, "backoff")))
+        read_backoff(r, node, &task->backoff_exponential);
+    if ((node = yaml_get(body, "retry_on")))
+        read_retry_on(r, node, task);
+    if ((node = yaml_get(body, "resources")) && node->kind == YAML_KIND_MAP)
+        read_keys(r, node, KEY_RESOURCES, task, "resources");
+    if (task->shell && strpbrk(task->shell, " \t\n") && (node = yaml_get(body, "shell")))
+        read_problem(r, node, "shell", "must be the name of a program, without options");
+}
+
+/* ---- needs ---- */
+
+struct needs {
+    struct spec_task *task;
+    struct draft *draft;
+    uint32_t room;
+};
+
+static void on_need(struct reader *r, struct yaml_node *node, void *arg)
+{
+    struct needs *needs = arg;
+    struct spec_task *task = needs->task;
+    int64_t index = spec_find(r->spec, node->text);
+    if (index < 0) {
+        struct problem *problem =
+            yaml_problem(r->problems, node, "task '%s' needs '%.80s', which does not exist",
+                         task->id, node->text);
+        const char **ids = mem_alloc_array(r->spec->n_tasks, sizeof *ids);
+        for (uint32_t i = 0; i < r->spec->n_tasks; i++)
+            ids[i] = r->spec->tasks[i].id;
+        const char *nearest = str_nearest(node->text, ids, r->spec->n_tasks);
+        if (nearest)
+            problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
+        mem_free(ids);
+        return;
+    }
+    for (uint32_t i = 0; i < task->n_needs; i++) {
+        if (task->needs[i] == (uint32_t)index) {
+            yaml_problem(r->problems, node, "task '%s' needs '%s' twice", task->id, node->text);
+            return;
+        }
+    }
+    must(task->n_needs < needs->room);
+    needs->draft->need_nodes[task->n_needs] = node;
+    task->needs[task->n_needs++] = (uint32_t)index;
+}
+
+static void read_needs(struct reader *r, const struct yaml_node *node, struct spec_task *task,
+                       struct draft *draft)
+{
+    struct needs needs = {task, draft, node->kind == YAML_KIND_LIST ? (uint32_t)node->n : 1};
+    task->needs = arena_array(&r->spec->arena, needs.room, sizeof *task->needs);
+    draft->need_nodes = arena_array(&r->spec->arena, needs.room, sizeof(struct yaml_node *));
+    read_texts(r, node, "needs", on_need, &needs);
+}
+
+/* ---- if ---- */
+
+static void read_condition(struct reader *r, const struct yaml_node *node, uint32_t index)
+{
+    struct spec_task *task = &r->spec->tasks[index];
+    struct template template;
+    struct nx_err err;
+    size_t offset = 0, n = node->n;
+    const char *text = node->text;
+    if (node->kind != YAML_KIND_SCALAR || yaml_is_null(node)) {
+        read_problem(r, node, "if", "must be an expression");
+        return;
+    }
+    if (template_has_expression(text)) {
+        if (!template_parse(&r->spec->arena, text, &template, &offset, &err)) {
+            yaml_problem_at(r->problems, node, offset, "'if': %s", err.text);
+            return;
+        }
+        const struct template_piece *single = template_single(&template);
+        if (!single) {
+            problem_hint(r->problems, read_problem(r, node, "if", "must be one expression"),
+                         "write it without ${{ }}");
+            return;
+        }
+        text = single->text;
+        offset = single->offset;
+        n = single->n;
+    }
+    task->condition = keep(r, text);
+    check_expression(r, node, offset, text, n, PLACE_CONDITION, index);
+}
+
+/* ---- env ---- */
+
+static void check_env_name(struct reader *r, const struct yaml_node *name)
+{
+    const char *s = name->text;
+    bool ok = isalpha((unsigned char)*s) || *s == '_';
+    for (; *s; s++)
+        ok = ok && (isalnum((unsigned char)*s) || *s == '_');
+    if (!ok)
+        yaml_problem(r->problems, name, "'%.80s' cannot be the name of a variable", name->text);
+    else if (str_starts(name->text, "NEXUS_") || str_starts(name->text, "NX_E"))
+        yaml_problem(r->problems, name, "variables that begin with %s are kept for Nexus",
+                     name->text[1] == 'E' ? "NEXUS_" : "NX_E");
+}
+
+static void check_env(struct reader *r, const struct yaml_node *env, enum expression_place place,
+                      uint32_t task)
+{
+    if (!env || env->kind != YAML_KIND_MAP)
+        return;
+    for (size_t i = 0; i < env->n; i++) {
+        const struct yaml_node *name = env->pairs[i].key, *value = env->pairs[i].value;
+        check_env_name(r, name);
+        if (value->kind != YAML_KIND_SCALAR)
+            read_problem(r, value, name->text, "must be a text, not %s", yaml_type_name(value));
+        else
+            check_template(r, value, place, task);
+    }
+}
+
+/* ---- uses and with ---- */
+
+/* What does not is reported by check_template, once. */
+static bool parses(struct reader *r, const struct yaml_node *node)
+{
+    struct template template;
+    return template_parse(&r->spec->arena, node->text, &template, NULL, NULL);
+}
+
+static void check_sql(struct reader *r, const struct yaml_node *node)
+{
+    struct template_bound bound;
+    struct nx_err err;
+    size_t offset = 0;
+    if (parses(r, node) && !template_sql(&r->spec->arena, node->text, &bound, &offset, &err))
+        yaml_problem_at(r->problems, node, offset, "%s", err.text);
+}
+
+/* Expressions everywhere in a value. Not deeper than the tree, which the parser bounds. */
+static void check_templates(struct reader *r, const struct yaml_node *node, uint32_t task)
+{
+    if (node->kind == YAML_KIND_SCALAR)
+        check_template(r, node, PLACE_WITH, task);
+    for (size_t i = 0; node->kind == YAML_KIND_LIST && i < node->n; i++)
+        check_templates(r, node->items[i], task);
+    for (size_t i = 0; node->kind == YAML_KIND_MAP && i < node->n; i++)
+        check_templates(r, node->pairs[i].value, task);
+}
+
+static void check_argument(struct reader *r, const json_t *entry, const struct yaml_node *name,
+                           const struct yaml_node *value)
+{
+    const char *nearest = NULL;
+    const json_t *param = catalog_param(entry, name->text, &nearest);
+    struct nx_err err;
+    if (!param) {
+        struct problem *problem = yaml_problem(r->problems, name, "%s has no parameter '%.80s'",
+                                               js_get_text(entry, "name", ""), name->text);
+        if (nearest)
+            problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
+        return;
+    }
+    bool sql = str_eq(js_get_text(param, "type", ""), "sql");
+    if (sql && yaml_type(value) == YAML_TYPE_STRING && template_has_expression(value->text))
+        check_sql(r, value);
+    if (yaml_is_null(value) || has_expression(value))
+        return; /* its value is checked when the attempt starts */
+    json_t *constant = yaml_json(value);
+    if (!arg_check(param, constant, NULL, &err))
+        read_problem(r, value, name->text, "%s", err.text);
+    json_decref(constant);
+}
+
+static void check_required(struct reader *r, const json_t *entry, const struct yaml_node *with,
+                           const struct yaml_node *uses)
+{
+    const json_t *params = json_object_get(entry, "params");
+    for (size_t i = 0; i < json_array_size(params); i++) {
+        const json_t *param = json_array_get(params, i);
+        const char *name = js_get_text(param, "name", "");
+        const struct yaml_node *value = with ? yaml_get(with, name) : NULL;
+        if (js_get_bool(param, "required", false) && (!value || yaml_is_null(value)))
+            problem_hint(r->problems,
+                         yaml_problem(r->problems, value ? value : uses,
+                                      "%s requires the parameter '%s'",
+                                      js_get_text(entry, "name", ""), name),
+                         "%s", js_get_text(param, "help", "add it to 'with'"));
+    }
+}
+
+static void check_uses(struct reader *r, uint32_t index, const struct yaml_node *uses,
+                       const struct yaml_node *with)
+{
+    struct spec_task *task = &r->spec->tasks[index];
+    const char *nearest = NULL;
+    bool map = with && with->kind == YAML_KIND_MAP;
+    if (map)
+        check_templates(r, with, index);
+    if (!task->uses || !r->catalog)
+        return;
+    const json_t *entry = catalog_find(r->catalog, task->uses, &nearest);
+    if (!entry) {
+        struct problem *problem =
+            yaml_problem(r->problems, uses, "unknown operator '%.80s'", task->uses);
+        problem_hint(r->problems, problem, nearest ? "did you mean '%s'?" : "see 'nexus op list'%s",
+                     nearest ? nearest : "");
+        return;
+    }
+    r->drafts[index].operator_entry = entry;
+    for (size_t i = 0; map && i < with->n; i++)
+        check_argument(r, entry, with->pairs[i].key, with->pairs[i].value);
+    check_required(r, entry, map ? with : NULL, uses);
+}
+
+static void check_run(struct reader *r, uint32_t index, const struct yaml_node *run)
+{
+    struct spec_task *task = &r->spec->tasks[index];
+    struct template_bound bound;
+    struct nx_err err;
+    size_t offset = 0;
+    if (!task->run)
+        return;
+    if (parses(r, run) &&
+        !template_run(&r->spec->arena, run->text, task->shell, &bound, &offset, &err))
+        yaml_problem_at(r->problems, run, offset, "%s", err.text);
+    check_template(r, run, PLACE_RUN, index);
+}
+
+static void check_work(struct reader *r, uint32_t index, const struct yaml_node *body)
+{
+    const struct yaml_node *uses = yaml_get(body, "uses"), *run = yaml_get(body, "run");
+    const struct yaml_node *with = yaml_get(body, "with"), *shell = yaml_get(body, "shell");
+    struct spec_task *task = &r->spec->tasks[index];
+    const struct yaml_node *key = r->drafts[index].key;
+    if (uses && run)
+        problem_hint(
+            r->problems,
+            yaml_problem(r->problems, key, "task '%s' has both 'uses' and 'run'", task->id),
+            "make two tasks of it");
+    else if (!uses && !run)
+        problem_hint(r->problems,
+                     yaml_problem(r->problems, key, "task '%s' has nothing to do", task->id),
+                     "it needs 'uses' (an operator) or 'run' (a script)");
+    if (run && !uses && with)
+        problem_hint(r->problems,
+                     read_problem(r, with, "with", "belongs to 'uses', and this task has 'run'"),
+                     "a script gets its values from ${{ }} or 'env'");
+    if (uses && !run && shell)
+        read_problem(r, shell, "shell", "belongs to 'run', and this task has 'uses'");
+    if (uses)
+        check_uses(r, index, uses, with);
+    if (run)
+        check_run(r, index, run);
+}
+
+/* ---- All of them ---- */
+
+static const struct spec_task ordinary = {
+    .queue = "default", .pool_slots = 1, .retry_delay_ms = 5000, .max_retry_delay_ms = 3600000};
+
+static void read_task(struct reader *r, const struct spec_task *defaults, uint32_t index)
+{
+    struct spec_task *task = &r->spec->tasks[index];
+    const struct yaml_node *body = r->drafts[index].body, *node;
+    struct spec_task own = *task;
+    char what[WHAT_MAX];
+    if (body->kind != YAML_KIND_MAP)
+        return;
+    *task = *defaults;
+    task->id = own.id;
+    task->line = own.line;
+    task->column = own.column;
+    snprintf(what, sizeof what, "task '%s'", task->id);
+    if (yaml_get(body, "retry_on")) { /* replaces the default as a whole */
+        task->n_retry_exit_codes = 0;
+        task->n_retry_errors = 0;
+    }
+    read_keys(r, body, KEY_TASK, task, what);
+    read_common(r, body, task);
+    if ((node = yaml_get(body, "needs")))
+        read_needs(r, node, task, &r->drafts[index]);
+    check_work(r, index, body);
+    check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
+    if ((node = yaml_get(body, "if")))
+        read_condition(r, node, index);
+}
+
+void read_tasks(struct reader *r)
+{
+    const struct yaml_node *tasks = yaml_get(r->root, "tasks");
+    struct spec_task defaults = ordinary;
+    if (!tasks || tasks->kind != YAML_KIND_MAP || tasks->n == 0) {
+        if (!tasks || tasks->kind == YAML_KIND_MAP)
+            problem_hint(r->problems,
+                         yaml_problem(r->problems, tasks ? tasks : r->root, "the DAG has no tasks"),
+                         "tasks: {hello: {run: echo hello}}");
+        return;
+    }
+    if (tasks->n > NX_DAG_TASKS_MAX) {
+        yaml_problem(r->problems, tasks, "%zu tasks; at most %d are allowed", tasks->n,
+                     NX_DAG_TASKS_MAX);
+        return;
+    }
+    collect_tasks(r, tasks);
+    check_env(r, r->env, PLACE_SHARED_ENV, 0);
+    if (r->defaults && r->defaults->kind == YAML_KIND_MAP) {
+        read_keys(r, r->defaults, KEY_DEFAULTS, &defaults, "defaults");
+        read_common(r, r->defaults, &defaults);
+        check_env(r, r->defaults_env, PLACE_SHARED_ENV, 0);
+    }
+    for (uint32_t i = 0; i < r->spec->n_tasks; i++)
+        read_task(r, &defaults, i);
+}

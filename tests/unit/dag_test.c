@@ -1,0 +1,476 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/text/json.h"
+#include "scheduler/dag/spec.h"
+#include "tests/unit/test.h"
+
+static const char catalog_text[] =
+    "[{\"name\": \"flow.noop\", \"params\": [], \"outputs\": []},"
+    "{\"name\": \"data.sql\", \"params\": [{\"name\": \"query\", \"type\": \"sql\", \"required\": "
+    "true, "
+    "\"help\": \"The statement.\"}], \"outputs\": [{\"name\": \"table\", \"type\": \"table\"}]},"
+    "{\"name\": \"ml.train\", \"params\": [{\"name\": \"table\", \"type\": \"table\", "
+    "\"required\": "
+    "true}, {\"name\": \"rounds\", \"type\": \"int\", \"min\": 1, \"max\": 1000}, {\"name\": "
+    "\"algorithm\", \"type\": \"enum\", \"choices\": [\"boosting\", \"linear\"]}], \"outputs\": "
+    "[{\"name\": \"model\", \"type\": \"model\"}, {\"name\": \"roc_auc\", \"type\": \"float\"}]}]";
+
+struct loaded {
+    struct spec **specs;
+    size_t n;
+    struct problems problems;
+    bool ok;
+};
+
+static struct loaded load_as(const char *file, const char *text, const char *folder)
+{
+    struct loaded l = {0};
+    json_t *catalog = json_loads(catalog_text, 0, NULL);
+    assert_non_null(catalog);
+    problems_init(&l.problems);
+    l.ok = spec_read(file, text, strlen(text), catalog, folder, &l.specs, &l.n, &l.problems);
+    json_decref(catalog);
+    return l;
+}
+
+static struct loaded load(const char *text)
+{
+    return load_as("dags/a.yaml", text, NULL);
+}
+
+static void done(struct loaded *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        spec_free(l->specs[i]);
+    mem_free(l->specs);
+    problems_fini(&l->problems);
+}
+
+static char *all_problems(const struct loaded *l)
+{
+    struct buf buf;
+    buf_init(&buf);
+    for (size_t i = 0; i < l->problems.n; i++) {
+        problem_text(&l->problems.at[i], &buf);
+        buf_char(&buf, '\n');
+    }
+    return buf_take(&buf, NULL);
+}
+
+static void expect_ok(const struct loaded *l)
+{
+    char *text = all_problems(l);
+    if (!l->ok)
+        fail_msg("%s", text);
+    mem_free(text);
+}
+
+/* The file's problems are exactly these lines. */
+static void expect(const char *yaml, const char *expected)
+{
+    struct loaded l = load(yaml);
+    char *text = all_problems(&l);
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s\ngives\n%snot\n%s", yaml, text, expected);
+    assert_true(l.ok == (expected[0] == 0));
+    mem_free(text);
+    done(&l);
+}
+
+/* One task "t", with these lines as its body: the one problem holds this text. */
+static void expect_in_task(const char *body, const char *part)
+{
+    struct buf yaml;
+    buf_init(&yaml);
+    buf_printf(&yaml, "tasks:\n  a: {run: echo}\n  t: {%s}\n", body);
+    struct loaded l = load(buf_text(&yaml));
+    char *text = all_problems(&l);
+    if (l.problems.n != 1 || !strstr(text, part))
+        fail_msg("%s\ngives %s\nnot %s", body, text, part);
+    assert_int_equal(l.problems.at[0].line, 3);
+    mem_free(text);
+    done(&l);
+    buf_fini(&yaml);
+}
+
+static const char flights[] =
+    "id: flights_train\n"
+    "description: Train the delay model\n"
+    "tags: [flights, nightly]\n"
+    "max_active_runs: 1\n"
+    "timeout: 2h\n"
+    "env: {LANG: C.UTF-8, DAYS: '${{ params.days }}'}\n"
+    "params:\n"
+    "  days: {type: integer, default: 60, min: 1, help: Days of history}\n"
+    "defaults:\n"
+    "  retries: 2\n"
+    "  retry_delay: 10s\n"
+    "  backoff: exponential\n"
+    "  timeout: 30m\n"
+    "tasks:\n"
+    "  history:\n"
+    "    uses: data.sql\n"
+    "    with:\n"
+    "      query: >\n"
+    "        select * from t\n"
+    "        where date >= ${{ run.interval.finish - days(params.days) }}\n"
+    "  train:\n"
+    "    uses: ml.train\n"
+    "    needs: history\n"
+    "    pool: cpu\n"
+    "    resources: {cpus: 1.5, memory: 2G}\n"
+    "    retries: 0\n"
+    "    with:\n"
+    "      table: ${{ outputs.history.table }}\n"
+    "      rounds: 200\n"
+    "  report:\n"
+    "    run: ./report.sh \"${{ outputs.train.roc_auc }}\" ${{ secrets.key }}\n"
+    "    needs: [train]\n"
+    "    if: outputs.train.roc_auc > 0.70 and outputs.history.table\n"
+    "    trigger_rule: all_done\n"
+    "    env: {LANG: C}\n"
+    "    shell: bash\n"
+    "    retry_on: {exit_codes: [75, 111], errors: io}\n"
+    "    retry_jitter: 0.25\n"
+    "  cleanup: {run: 'rm -f x', finally: true}\n";
+
+static void a_good_file_becomes_a_spec(void **state)
+{
+    (void)state;
+    struct loaded l = load(flights);
+    expect_ok(&l);
+    assert_int_equal(l.n, 1);
+    const struct spec *spec = l.specs[0];
+    assert_string_equal(spec->id, "flights_train");
+    assert_int_equal(spec->n_tasks, 4);
+    assert_int_equal(spec->n_tags, 2);
+    assert_int_equal(spec->timeout_ms, 7200000);
+    assert_int_equal(spec->max_active_runs, 1);
+    const struct spec_task *train = &spec->tasks[1], *report = &spec->tasks[2];
+    assert_int_equal(spec_find(spec, "train"), 1);
+    assert_int_equal(train->retries, 0);
+    assert_int_equal(train->timeout_ms, 1800000);
+    assert_true(train->backoff_exponential);
+    assert_string_equal(train->pool, "cpu");
+    assert_string_equal(train->queue, "default");
+    assert_int_equal(train->memory_bytes, 2ll << 30);
+    assert_int_equal(train->n_refs, 1);
+    assert_int_equal(report->retries, 2);
+    assert_int_equal(report->rule, NX_TR_ALL_DONE);
+    assert_int_equal(report->n_condition_refs, 2);
+    assert_int_equal(report->n_refs, 1);
+    assert_int_equal(report->refs[0], 1);
+    assert_true(report->names_secrets);
+    assert_false(report->names_vars);
+    assert_int_equal(report->n_retry_exit_codes, 2);
+    assert_int_equal(report->retry_errors[0], NX_E_IO);
+    assert_true(spec->tasks[3].finally);
+    assert_string_equal(
+        report->definition,
+        "{\"id\":\"report\",\"uses\":null,\"run\":\"./report.sh \\\"${{ outputs.train.roc_auc "
+        "}}\\\" "
+        "${{ secrets.key "
+        "}}\",\"shell\":\"bash\",\"with\":{},\"env\":{\"LANG\":\"C\",\"DAYS\":\"${{ "
+        "params.days "
+        "}}\"},\"timeout_ms\":1800000,\"exclusive\":false,\"cpus\":null,\"memory_bytes\":"
+        "0,\"gpus\":0,\"files\":[],\"refs\":[\"train\"],\"vars\":false,\"secrets\":true}");
+    json_t *value = spec_json(spec);
+    assert_string_equal(
+        js_get_text(json_array_get(json_object_get(value, "tasks"), 2), "trigger_rule", ""),
+        "all_done");
+    json_decref(value);
+    done(&l);
+}
+
+static void a_spec_becomes_a_graph(void **state)
+{
+    (void)state;
+    struct loaded l = load(flights);
+    struct graph *graph;
+    struct nx_err err;
+    if (!spec_graph(l.specs[0], &graph, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(graph->n_tasks, 4);
+    assert_int_equal(graph->n_edges, 2);
+    assert_int_equal(graph->n_finally, 1);
+    const struct graph_task *report = &graph->tasks[2];
+    assert_int_equal(report->flags & (GRAPH_IF | GRAPH_SCRIPT | GRAPH_REFS | GRAPH_BACKOFF),
+                     GRAPH_IF | GRAPH_SCRIPT | GRAPH_REFS | GRAPH_BACKOFF);
+    assert_int_equal(report->jitter_percent, 25);
+    assert_int_equal(report->retry_on->n_exit_codes, 2);
+    assert_int_equal(graph_up(graph, 2)[0], 1);
+    assert_int_equal(graph->classes[graph->tasks[1].class_index].cpus_milli, 1500);
+    graph_release(graph);
+    done(&l);
+}
+
+static void ten_mistakes_give_ten_precise_messages(void **state)
+{
+    (void)state;
+    expect(
+        "id: flights\n"
+        "retires: 2\n"
+        "schedule: '@daily'\n"
+        "params:\n"
+        "  days: {type: integer, default: sixty}\n"
+        "tasks:\n"
+        "  split:\n"
+        "    uses: data.slq\n"
+        "  train:\n"
+        "    uses: ml.train\n"
+        "    needs: splitt\n"
+        "    retries: '3'\n"
+        "    with: {tabel: x, rounds: 0, table: \"${{ outputs.report.x }}\"}\n"
+        "  report:\n"
+        "    run: echo '${{ params.day }}'\n"
+        "    needs: [train, report]\n"
+        "  end:\n"
+        "    run: echo\n"
+        "  report:\n"
+        "    uses: flow.noop\n",
+        "dags/a.yaml:2:1: error: unknown key 'retires' in the DAG (did you mean 'retries'? It is a "
+        "key of a task)\n"
+        "dags/a.yaml:3:1: error: 'schedule' is not supported yet (leave it out)\n"
+        "dags/a.yaml:5:34: error: 'default' must be an integer, not a string 'sixty'\n"
+        "dags/a.yaml:8:11: error: unknown operator 'data.slq' (did you mean 'data.sql'?)\n"
+        "dags/a.yaml:11:12: error: task 'train' needs 'splitt', which does not exist (did you mean "
+        "'split'?)\n"
+        "dags/a.yaml:12:14: error: 'retries' must be an integer, not a string '3' (take the quotes "
+        "away)\n"
+        "dags/a.yaml:13:12: error: ml.train has no parameter 'tabel' (did you mean 'table'?)\n"
+        "dags/a.yaml:13:30: error: 'rounds' must be at least 1, not 0\n"
+        "dags/a.yaml:13:53: error: task 'train' names the outputs of 'report', which does not come "
+        "before it (add it to 'needs')\n"
+        "dags/a.yaml:15:16: error: an expression inside single quotes, where nothing is replaced: "
+        "use double quotes, or end the quotes before it\n"
+        "dags/a.yaml:15:27: error: the DAG has no param 'day' (did you mean 'days'?)\n"
+        "dags/a.yaml:16:20: error: a cycle of needs: report -> report (take one of these needs "
+        "away)\n"
+        "dags/a.yaml:17:3: error: 'end' cannot be the id of a task (it is a word of Lua)\n"
+        "dags/a.yaml:19:3: error: the key 'report' is here twice (the first is at "
+        "dags/a.yaml:14:3)\n");
+}
+
+static void every_kind_of_mistake_has_its_message(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"run: echo, retires: 1", "unknown key 'retires' in task 't' (did you mean 'retries'?)"},
+        {"run: echo, params: {}", "unknown key 'params' in task 't' (it is a key of a DAG)"},
+        {"run: echo, memory: 1G", "(it is a key of resources)"},
+        {"run: echo, for_each: x", "'for_each' is not supported yet"},
+        {"run: echo, tune: {}", "'tune' is not supported yet"},
+        {"needs: a", "task 't' has nothing to do (it needs 'uses' (an operator) or 'run'"},
+        {"run: echo, uses: flow.noop", "has both 'uses' and 'run'"},
+        {"run: echo, with: {a: 1}", "'with' belongs to 'uses'"},
+        {"uses: flow.noop, shell: bash", "'shell' belongs to 'run'"},
+        {"run: echo, needs: [a, a]", "needs 'a' twice"},
+        {"run: echo, needs: [[a]]", "'needs' must be a string or a list of strings, not a list"},
+        {"run: 3", "'run' must be a string, not an integer '3' (put it in quotes)"},
+        {"run: echo, retries: 5000", "'retries' must be at most 1000, not 5000"},
+        {"run: echo, retries: '${{ params.x }}'", "must be a constant (${{ }} is allowed in with,"},
+        {"run: echo, timeout: soon", "'timeout' must be a duration such as 10s, 5m or 1h30m"},
+        {"run: echo, timeout: ~",
+         "'timeout' must be a duration such as 10s, 5m or 1h30m, not nothing"},
+        {"run: echo, exclusive: yes", "must be true or false, not a string 'yes' (write true)"},
+        {"run: echo, trigger_rule: all_sucess", "(did you mean 'all_success'?)"},
+        {"run: echo, backoff: linear", "'backoff' must be 'fixed' or 'exponential'"},
+        {"run: echo, retry_on: {exit_codes: 0}", "'exit_codes' must be integers of 1 to 255"},
+        {"run: echo, retry_on: {errors: timout}", "(did you mean 'timeout'?)"},
+        {"run: echo, retry_jitter: 2", "'retry_jitter' must be at most 1, not 2"},
+        {"run: echo, resources: {memroy: 1G}", "(did you mean 'memory'?)"},
+        {"run: echo, resources: {memory: 12}", "must be at least 1048576 bytes, not 12"},
+        {"run: echo, resources: 3", "'resources' must be a mapping, not an integer '3'"},
+        {"run: echo, pool: Big Pool", "'pool' must be a name, not 'Big Pool'"},
+        {"run: echo, env: {2X: a}", "'2X' cannot be the name of a variable"},
+        {"run: echo, env: {NEXUS_URL: a}", "variables that begin with NEXUS_ are kept for Nexus"},
+        {"run: echo, env: {A: [1]}", "'A' must be a text, not a list"},
+        {"run: echo, shell: bash -x", "without options"},
+        {"run: echo, if: secrets.x", "'if' must not name secrets"},
+        {"run: echo, if: item > 1", "'item' is known only in a task with 'for_each'"},
+        {"run: echo, if: 'outputs.a.x = 1'", "(equality is ==)"},
+        {"run: echo, if: 'a ${{ params.x }} b'", "'if' must be one expression"},
+        {"run: echo, if: outputs.a.x",
+         "names the outputs of 'a', which does not come before it (add"},
+        {"run: echo, needs: a, if: outputs.b.x", "there is no task 'b'"},
+        {"run: 'echo ${{ outputs.t.x }}'", "a task cannot read its own outputs"},
+        {"run: 'echo ${{ x'", "'${{' without its '}}'"},
+        {"run: 'echo ${{ outputs[params] }}'", "outputs.<task>.<name>"},
+        {"uses: data.sql", "data.sql requires the parameter 'query' (The statement.)"},
+        {"uses: data.sql, with: {query: 5}", "'query' must be SQL text, not an integer 5"},
+        {"uses: data.sql, with: {query: \"select '${{ run.id }}'\"}", "inside quotes"},
+        {"uses: data.sql, with: {query: 'select ${{ run.id'}", "without its '}}'"},
+        {"uses: ml.train, with: {table: t, algorithm: bosting}", "did you mean 'boosting'?"},
+        {"uses: ml.train, with: [1]", "'with' must be a mapping, not a list"},
+        {"uses: nothing.like_it", "unknown operator 'nothing.like_it' (see 'nexus op list')"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (strncmp(cases[i][0], "uses: ml.train, with: [1]", 25) == 0)
+            continue; /* two problems: see below */
+        expect_in_task(cases[i][0], cases[i][1]);
+    }
+    expect("tasks:\n  t: {uses: ml.train, with: [1]}\n",
+           "dags/a.yaml:2:13: error: ml.train requires the parameter 'table' (add it to 'with')\n"
+           "dags/a.yaml:2:29: error: 'with' must be a mapping, not a list\n");
+}
+
+static void mistakes_of_the_dag_itself_are_found(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "dags/a.yaml:1:1: error: the file has no DAG in it (it has at least 'tasks:')\n"},
+        {"- a\n", "dags/a.yaml:1:1: error: a DAG must be a mapping, not a list (it has at least "
+                  "'tasks:')\n"},
+        {"id: a\n", "dags/a.yaml:1:1: error: the DAG has no tasks (tasks: {hello: {run: echo "
+                    "hello}})\n"},
+        {"id: A b\ntasks: {t: {run: x}}\n", "dags/a.yaml:1:5: error: 'id' must be a name, not 'A "
+                                            "b' (lower case letters, digits, _ and -, "
+                                            "a letter first, at most 64)\n"},
+        {"tasks: [a]\n", "dags/a.yaml:1:8: error: 'tasks' must be a mapping, not a list\n"},
+        {"tasks:\n  t: echo\n",
+         "dags/a.yaml:2:3: error: task 't' must be a mapping, not a string (it "
+         "needs 'uses' or 'run')\n"},
+        {"tasks:\n  T: {run: x}\n",
+         "dags/a.yaml:2:3: error: 'T' cannot be the id of a task (lower case "
+         "letters, digits and _, a letter first, at most 64)\n"},
+        {"params: {days: 3}\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:16: error: the param 'days' must be a mapping (write days: {default: "
+         "3})\n"},
+        {"params: {d: {type: int}}\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:20: error: 'type' must be one of "
+         "string|integer|number|boolean|date|time|duration|list|object\n"},
+        {"params: {d: {default: 5, max: 3}}\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:23: error: 'default' must be at most 3, not 5\n"},
+        {"params: {d: {default: c, choices: [a, b]}}\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:23: error: 'default' must be one of 'a', 'b', not 'c'; did you mean "
+         "'a'?\n"},
+        {"env: {A: '${{ outputs.t.x }}'}\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:15: error: outputs cannot be named in the 'env' of all tasks (put the "
+         "variable "
+         "into the 'env' of a task)\n"},
+        {"tasks:\n  a: {run: x, finally: true}\n  b: {run: x, needs: a}\n",
+         "dags/a.yaml:3:22: error: task 'b' needs 'a', which runs when everything else is final "
+         "(only a "
+         "task with 'finally: true' can need another)\n"},
+        {"tasks:\n  a: {run: x, needs: c}\n  b: {run: x, needs: a}\n  c: {run: x, needs: b}\n",
+         "dags/a.yaml:3:22: error: a cycle of needs: a -> c -> b -> a (take one of these needs "
+         "away)\n"},
+        {"id: x\ntasks: {t: {run: x}}\n---\nid: x\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:4:1: error: the DAG 'x' is here twice (the first is at dags/a.yaml:1:1)\n"},
+        {"tasks: {t: {run: x}\n",
+         "dags/a.yaml:2:1: error: not YAML: did not find expected ',' or '}' "
+         "while parsing a flow mapping at line 1\n"},
+        {"files: [/etc/passwd, ../x, a/../../b]\ntasks: {t: {run: x}}\n",
+         "dags/a.yaml:1:9: error: 'files' must name files beside the DAG file, not '/etc/passwd'\n"
+         "dags/a.yaml:1:22: error: 'files' must name files beside the DAG file, not '../x'\n"
+         "dags/a.yaml:1:28: error: 'files' must name files beside the DAG file, not 'a/../../b'\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect(cases[i][0], cases[i][1]);
+}
+
+static void an_unlisted_output_is_a_warning(void **state)
+{
+    (void)state;
+    struct loaded l = load("tasks:\n  a: {uses: ml.train, with: {table: t}}\n"
+                           "  b: {run: 'echo ${{ outputs.a.rocauc }}', needs: a}\n");
+    expect_ok(&l);
+    assert_int_equal(l.problems.n, 1);
+    assert_int_equal(l.problems.at[0].severity, PROBLEM_WARNING);
+    assert_int_equal(l.problems.at[0].column, 32);
+    assert_string_equal(l.problems.at[0].hint, "did you mean 'roc_auc'?");
+    done(&l);
+}
+
+static void a_file_gives_its_name_and_several_documents(void **state)
+{
+    (void)state;
+    struct loaded l = load("tasks: {t: {run: x}}\n---\nid: b\ntasks: {t: {run: x}}\n---\n");
+    expect_ok(&l);
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.specs[0]->id, "a");
+    assert_string_equal(l.specs[1]->id, "b");
+    done(&l);
+    l = load("id: ok\ntasks: {t: {run: x}}\n---\nid: bad\ntasks: {t: {rum: x}}\n");
+    assert_false(l.ok);
+    assert_int_equal(l.n, 1); /* the good one is there all the same */
+    done(&l);
+    l = load_as("My File.yaml", "tasks: {t: {run: x}}\n", NULL);
+    assert_false(l.ok);
+    assert_non_null(strstr(l.problems.at[0].message, "'My File' cannot be the DAG's id"));
+    done(&l);
+}
+
+static void files_are_found_beside_the_dag(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/dag_test.XXXXXX", path[256];
+    struct nx_err err;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/sql/deep", folder);
+    assert_true(path_make_folders(path, &err));
+    snprintf(path, sizeof path, "%s/sql/deep/b.sql", folder);
+    assert_true(path_write(path, "select", 6, &err));
+    snprintf(path, sizeof path, "%s/report.sh", folder);
+    assert_true(path_write(path, "echo", 4, &err));
+    assert_int_equal(chmod(path, 0755), 0);
+    struct loaded l =
+        load_as("a.yaml", "files: [report.sh, sql/, ./report.sh]\ntasks: {t: {run: x}}\n", folder);
+    expect_ok(&l);
+    assert_int_equal(l.specs[0]->n_files, 2);
+    assert_string_equal(l.specs[0]->files[0].path, "report.sh");
+    assert_true(l.specs[0]->files[0].executable);
+    assert_string_equal(l.specs[0]->files[1].path, "sql/deep/b.sql");
+    assert_int_equal(l.specs[0]->files[1].n_bytes, 6);
+    done(&l);
+    l = load_as("a.yaml", "files: report.hs\ntasks: {t: {run: x}}\n", folder);
+    assert_false(l.ok);
+    assert_non_null(strstr(l.problems.at[0].message, "names 'report.hs', which cannot be read"));
+    done(&l);
+    assert_true(path_remove_tree(folder, &err));
+}
+
+static void a_chain_of_10000_tasks_loads_fast(void **state)
+{
+    (void)state;
+    struct buf yaml;
+    buf_init(&yaml);
+    buf_str(&yaml, "id: chain\ntasks:\n  t0: {run: echo}\n");
+    for (int i = 1; i < 10000; i++)
+        buf_printf(&yaml, "  t%d: {run: \"echo ${{ outputs.t%d.x }}\", needs: t%d}\n", i,
+                   i % 100 == 0 ? i - 100 : i - 1, i - 1);
+    int64_t start = clock_mono_ms();
+    struct loaded l = load(yaml.data);
+    int64_t took = clock_mono_ms() - start;
+    expect_ok(&l);
+    assert_int_equal(l.specs[0]->n_tasks, 10000);
+    struct graph *graph;
+    struct nx_err err;
+    assert_true(spec_graph(l.specs[0], &graph, &err));
+    assert_int_equal(graph->tasks[0].path_length, 10000);
+    graph_release(graph);
+    done(&l);
+    buf_fini(&yaml);
+    print_message("10000 tasks in %d ms\n", (int)took);
+    assert_true(took < 3000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_file_becomes_a_spec),
+        cmocka_unit_test(a_spec_becomes_a_graph),
+        cmocka_unit_test(ten_mistakes_give_ten_precise_messages),
+        cmocka_unit_test(every_kind_of_mistake_has_its_message),
+        cmocka_unit_test(mistakes_of_the_dag_itself_are_found),
+        cmocka_unit_test(an_unlisted_output_is_a_warning),
+        cmocka_unit_test(a_file_gives_its_name_and_several_documents),
+        cmocka_unit_test(files_are_found_beside_the_dag),
+        cmocka_unit_test(a_chain_of_10000_tasks_loads_fast),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
