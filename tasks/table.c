@@ -6,6 +6,7 @@
  * defines `const struct nx_operator variable`, called like the operator with _ for the dot. */
 /* clang-format off */
 #define OPERATORS(X) \
+    X(data_ingest) \
     X(data_sql) \
     X(flow_fail) \
     X(flow_noop) \

@@ -206,7 +206,52 @@ bool source_inspect(struct source *source, struct nx_err *err)
     source->schema.n_columns = 0;
     bool csv = source->schema.file.format == FILE_CSV;
     return (csv ? inspect_csv(source, &named, err) : inspect_typed(source, &named, err)) &&
-           check_named(source, &named, err);
+           (source->pinned || check_named(source, &named, err));
+}
+
+/* The files' own columns: in Parquet and JSON those that the schema types keep their own type. */
+enum schema_change source_compare(const struct source *source, const struct schema *pinned,
+                                  struct buf *sentences)
+{
+    struct schema found = source->schema;
+    found.columns = mem_dup(found.columns, (found.n_columns + 1) * sizeof *found.columns);
+    for (size_t i = 0; source->raw && i < found.n_columns; i++) {
+        enum table_type type;
+        if (source->raw[i] && type_find_sql(source->raw[i], &type)) {
+            found.columns[i].type = type;
+        }
+    }
+    enum schema_change change = schema_compare(pinned, &found, sentences);
+    mem_free(found.columns);
+    return change;
+}
+
+/* The place of a column among the source's, or its number of columns. */
+static size_t place_of(const struct source *source, const char *name)
+{
+    const struct schema_column *column = schema_find(&source->schema, name);
+    return column ? (size_t)(column - source->schema.columns) : source->schema.n_columns;
+}
+
+void source_pin(struct source *source, const struct schema *pinned, bool add_new)
+{
+    size_t most = pinned->n_columns + source->schema.n_columns, n = 0;
+    struct schema_column *columns = arena_array(source->arena, most + 1, sizeof *columns);
+    const char **raw = arena_array(source->arena, most + 1, sizeof *raw);
+    for (; n < pinned->n_columns; n++) {
+        size_t at = place_of(source, pinned->columns[n].name);
+        columns[n] = pinned->columns[n];
+        raw[n] = source->raw && at < source->schema.n_columns ? source->raw[at] : NULL;
+    }
+    for (size_t i = 0; add_new && i < source->schema.n_columns; i++) {
+        if (!schema_find(pinned, source->schema.columns[i].name)) {
+            columns[n] = source->schema.columns[i];
+            raw[n++] = source->raw ? source->raw[i] : NULL;
+        }
+    }
+    source->schema.columns = columns;
+    source->schema.n_columns = n;
+    source->raw = source->raw ? raw : NULL;
 }
 
 /* ---- What went wrong ---- */

@@ -34,6 +34,7 @@ struct source {
     struct source_header *headers; /* CSV: one a path */
     const char **raw;              /* JSON, Parquet: the SQL type in the file, one a column; NULL
                                       where the files do not have the column */
+    bool pinned;                   /* schema.columns may name columns that the files do not have */
     bool exact;                    /* CSV: the types were found from all rows */
     bool long_lines;               /* CSV: lines above 2 MB are there */
 };
@@ -44,6 +45,13 @@ bool source_detect(const char *path, enum file_format *format, struct nx_err *er
 /* Finds the columns of the files, and their types but for CSV. `source` has db, arena, paths and
  * schema.file set; schema.columns may name types of some. All files must have the same columns. */
 bool source_inspect(struct source *source, struct nx_err *err);
+
+/* After source_inspect, with `pinned` set: compares what the files have with a schema, and takes
+ * over its columns in its order. Columns that the files do not have become missing; new ones are
+ * left out, or added after the others with `add_new`. */
+enum schema_change source_compare(const struct source *source, const struct schema *pinned,
+                                  struct buf *sentences);
+void source_pin(struct source *source, const struct schema *pinned, bool add_new);
 
 /* Finds the types of CSV columns that nobody named: from a sample, or from all rows. */
 bool source_infer(struct source *source, struct nx_err *err);

@@ -229,16 +229,11 @@ static void put_columns(const struct source *source, struct buf *sql,
 {
     for (size_t i = 0; i < source->schema.n_columns; i++) {
         const struct schema_column *column = &source->schema.columns[i];
-        bool there = !header || !source->raw;
-        const char *raw = NULL;
-        if (header) {
-            for (size_t k = 0; k < header->n; k++) {
-                if (str_eq(header->names[k], column->name)) {
-                    raw = read_type(source, column);
-                }
+        const char *raw = header ? NULL : source->raw[i];
+        for (size_t k = 0; header && k < header->n; k++) {
+            if (str_eq(header->names[k], column->name)) {
+                raw = read_type(source, column);
             }
-        } else {
-            raw = there ? source->raw[i] : NULL;
         }
         buf_str(sql, i ? ", " : "");
         if (raw) {

@@ -88,3 +88,23 @@ bool files_find(struct nx_ctx *ctx, const char *pattern, struct arena *arena, fi
     qsort(found->at + before, found->n - before, sizeof *found->at, by_bytes);
     return true;
 }
+
+bool files_find_absolute(const char *pattern, struct arena *arena, files_list *found,
+                         struct nx_err *err)
+{
+    glob_t matches = {0};
+    size_t before = found->n;
+    int status = glob(pattern, GLOB_NOSORT, NULL, &matches);
+    for (size_t i = 0; status == 0 && i < matches.gl_pathc && i < FILES_MAX; i++) {
+        struct stat st;
+        if (stat(matches.gl_pathv[i], &st) == 0 && S_ISREG(st.st_mode)) {
+            vec_push(found, arena_strdup(arena, matches.gl_pathv[i]));
+        }
+    }
+    globfree(&matches);
+    if (found->n == before) {
+        return nx_fail(err, NX_E_NOT_FOUND, "no file matches '%s'", pattern);
+    }
+    qsort(found->at + before, found->n - before, sizeof *found->at, by_bytes);
+    return true;
+}

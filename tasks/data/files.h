@@ -21,4 +21,8 @@ typedef VEC(const char *) files_list;
 bool files_find(struct nx_ctx *ctx, const char *pattern, struct arena *arena, files_list *found,
                 struct nx_err *err);
 
+/* The same for an absolute path or pattern, anywhere: for sources that a DAG names, not for SQL. */
+bool files_find_absolute(const char *pattern, struct arena *arena, files_list *found,
+                         struct nx_err *err);
+
 #endif
