@@ -45,7 +45,7 @@ void cancel_signal(struct cancel *cancel)
 {
     if (atomic_load(&cancel->idle))
         _exit(0);
-    int saved = errno;
+    int saved = errno; /* of what was interrupted */
     atomic_store(&cancel->terminated, true);
     atomic_store(&cancel->cancelled, true);
     wake(cancel);
