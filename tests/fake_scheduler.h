@@ -238,10 +238,10 @@ static inline void fake_start_worker(struct fake *f, const char *slots)
     posix_spawn_file_actions_t actions;
     if (!bin) {
         must(path_of_program(folder, sizeof folder));
-        strcat(folder, "/../../bin");
         bin = folder;
     }
-    must(path_join(program, sizeof program, bin, "nexus-worker"));
+    must(path_join(program, sizeof program, bin,
+                   bin == folder ? "../../bin/nexus-worker" : "nexus-worker"));
     char *argv[] = {program,   "--home",      f->home,    "--name", "w1",
                     "--slots", (char *)slots, "--parent", NULL};
     posix_spawn_file_actions_init(&actions);

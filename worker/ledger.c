@@ -617,6 +617,11 @@ bool ledger_changed(const struct ledger *ledger)
     return ledger->dirty;
 }
 
+int64_t ledger_work_us(const struct ledger *ledger)
+{
+    return (int64_t)ledger->lists[QUEUED].n * ledger->mean_us / ledger->config.slots;
+}
+
 int64_t ledger_deadline(const struct ledger *ledger)
 {
     return ledger->n_exclusive ? ledger->answer_ms + ledger->config.lease_ttl_ms : INT64_MAX;

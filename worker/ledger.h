@@ -93,6 +93,10 @@ void ledger_listen(struct ledger *ledger, struct wire_report *listen);
 /* Whether there is something that the last report has not said: send one now. */
 bool ledger_changed(const struct ledger *ledger);
 
+/* Microseconds for which the slots have work without a word from the scheduler, as far as the mean
+ * of recent attempts tells: the report may wait a part of that for more results. 0: hurry. */
+int64_t ledger_work_us(const struct ledger *ledger);
+
 /* The time at which ledger_stop_next has something new to say without another call; INT64_MAX. */
 int64_t ledger_deadline(const struct ledger *ledger);
 /* Attempts that occupy a slot; leases that wait; results and given-back leases that are not

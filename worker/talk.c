@@ -15,6 +15,11 @@ enum { REPORT, LISTEN, REQUESTS };
 #define REFUSED_PAUSE_MS 1000
 #define AWAY_MS 5000 /* without an answer: said once */
 
+/* A report names all that is in hand: while there is enough to do, results are collected for so
+ * long, which makes reports few. With nothing queued each change is reported at once. */
+#define COLLECT_MS 2
+#define COLLECT_WORK_US 5000
+
 /* What a thread of the link has received. */
 struct answer {
     struct answer *next;
@@ -40,6 +45,8 @@ struct talk {
     struct arena arena;
     struct buf buf;
     uv_async_t wake;
+    uv_timer_t collect;
+    unsigned n_handles;
     pthread_mutex_t lock;
     struct answer *first, **last; /* under the lock */
 };
@@ -166,6 +173,32 @@ static void send_report(struct talk *talk, int64_t now_ms)
     send_request(talk, REPORT, &report);
 }
 
+/* The loop is awake: talk_pump follows. */
+static void on_collected(uv_timer_t *handle)
+{
+    (void)handle;
+}
+
+/* Whether what has changed may wait for more; then the loop wakes in time. */
+static bool collects(struct talk *talk, int64_t now_ms)
+{
+    int64_t waited_ms = now_ms - talk->sent_ms[REPORT];
+    if (waited_ms >= COLLECT_MS || ledger_work_us(talk->ledger) < COLLECT_WORK_US)
+        return false;
+    if (!uv_is_active((uv_handle_t *)&talk->collect))
+        uv_timer_start(&talk->collect, on_collected, COLLECT_MS, 0);
+    return true;
+}
+
+static bool report_is_due(struct talk *talk, int64_t now_ms)
+{
+    if (talk->out[REPORT])
+        return false;
+    if (ledger_changed(talk->ledger) && !collects(talk, now_ms))
+        return true;
+    return now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS;
+}
+
 void talk_pump(struct talk *talk)
 {
     int64_t now_ms = clock_mono_ms();
@@ -177,8 +210,7 @@ void talk_pump(struct talk *talk)
     }
     if (now_ms < talk->not_before_ms)
         return;
-    if (!talk->out[REPORT] &&
-        (ledger_changed(talk->ledger) || now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS))
+    if (report_is_due(talk, now_ms))
         send_report(talk, now_ms);
     if (!talk->out[LISTEN]) {
         ledger_listen(talk->ledger, &listen);
@@ -209,7 +241,9 @@ bool talk_open(uv_loop_t *loop, const struct talk_config *config, struct ledger 
     buf_init(&talk->buf);
     pthread_mutex_init(&talk->lock, NULL);
     must(uv_async_init(loop, &talk->wake, on_wake) == 0);
-    talk->wake.data = talk;
+    uv_timer_init(loop, &talk->collect);
+    talk->wake.data = talk->collect.data = talk;
+    talk->n_handles = 2;
     if (!link_dial(config->url, REQUESTS, on_reply, talk, &talk->client, err)) {
         talk_close(talk);
         return false;
@@ -222,6 +256,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct talk *talk = handle->data;
     struct answer *next;
+    if (--talk->n_handles)
+        return;
     for (struct answer *answer = talk->first; answer; answer = next) {
         next = answer->next;
         mem_free(answer);
@@ -239,4 +275,5 @@ void talk_close(struct talk *talk)
     talk->closing = true;
     link_client_close(talk->client);
     uv_close((uv_handle_t *)&talk->wake, on_closed);
+    uv_close((uv_handle_t *)&talk->collect, on_closed);
 }
