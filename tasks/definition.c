@@ -75,8 +75,8 @@ static bool read_all(struct definition *d, struct nx_err *err)
         return false;
     if (!uses == !d->run)
         return nx_fail(err, NX_E_INVALID, "a task has either `uses` or `run`");
-    d->has_expressions = (d->run && template_has_expression(d->run)) ||
-                         has_expression(d->with, 0) || has_expression(d->env, 0);
+    d->has_expressions = uses ? has_expression(d->with, 0)
+                              : template_has_expression(d->run) || has_expression(d->env, 0);
     return !uses || read_operator(d, uses, err);
 }
 

@@ -20,7 +20,7 @@ struct definition {
     size_t n_sql_params;
     const json_t *with, *env; /* or NULL */
     const char *run, *shell;  /* run: or NULL; shell: never NULL */
-    bool has_expressions;     /* somewhere in with, env or run */
+    bool has_expressions;     /* in with; of a script: in run or env */
     json_t *args;             /* op without expressions: its checked arguments, once made */
 };
 
