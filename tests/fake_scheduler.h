@@ -56,7 +56,8 @@ struct fake {
     struct wire_report last; /* scalars only */
     uint64_t incarnation;
     unsigned n_incarnations;
-    bool deaf; /* requests are kept waiting */
+    bool deaf;             /* requests are kept waiting */
+    uint32_t lease_ttl_ms; /* 0: 20 s */
     /* For a benchmark: leases made as results come in, at most `window` out. */
     uint32_t n_auto, n_given, window;
     const char *auto_definition;
@@ -88,8 +89,10 @@ static inline void fake_push(struct fake *f, enum wire_order_kind kind, uint32_t
 static inline void fake_answer(struct fake *f, unsigned context, uint64_t ack, uint64_t seen)
 {
     static const char run[] = "{\"params\": {\"p\": 5}, \"run\": {\"id\": \"1\"}, "
-                              "\"dag\": {\"id\": \"d\"}, \"vars\": {}}";
-    struct wire_reply head = {.ack = ack, .epoch = f->epoch, .lease_ttl_ms = 20000};
+                              "\"dag\": {\"id\": \"d\"}, \"vars\": {}, "
+                              "\"secrets\": {\"password\": \"hunter2\"}}";
+    struct wire_reply head = {
+        .ack = ack, .epoch = f->epoch, .lease_ttl_ms = f->lease_ttl_ms ? f->lease_ttl_ms : 20000};
     struct wire_reply_writer writer;
     struct wire_run shared = {{1}, wire_text(run, sizeof run - 1)};
     struct buf buf;

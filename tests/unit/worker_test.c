@@ -351,6 +351,104 @@ static void results_wait_for_a_scheduler_that_is_away(void **state)
     assert_true(fake_wait(f, 2, 20));
 }
 
+static void exclusive(struct wire_order *order)
+{
+    order->flags = WIRE_LEASE_EXCLUSIVE;
+    order->grace_ms = 300;
+}
+
+static void an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    snprintf(text, sizeof text, "touch %s; sleep 4718", path);
+    f->lease_ttl_ms = 1500;
+    run_script(f, 0, text, exclusive);
+    run_script(f, 1, "sleep 4719", NULL);
+    assert_true(wait_file(path, 20));
+    pthread_mutex_lock(&f->lock);
+    f->deaf = true;
+    pthread_mutex_unlock(&f->lock);
+    int64_t until = clock_mono_ms() + 10000;
+    while (count_processes("sleep 4718") > 0 && clock_mono_ms() < until)
+        clock_sleep_ms(50);
+    assert_int_equal(count_processes("sleep 4718"), 0);
+    assert_true(count_processes("sleep 4719") > 0); /* any other goes on */
+    /* A new scheduler hears of both. */
+    link_server_close(f->server);
+    f->deaf = false;
+    f->epoch = 2;
+    f->orders.n = 0;
+    fake_listen(f);
+    assert_true(fake_wait(f, 1, 20));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_LOST);
+    fake_order(f, WIRE_CANCEL, 1);
+    assert_true(fake_wait(f, 2, 20));
+    assert_int_equal(fake_result(f, 1).r.outcome, NX_AO_CANCELLED);
+}
+
+static void secrets_do_not_reach_the_log(void **state)
+{
+    struct fake *f = *state;
+    fake_lease(
+        f, 0,
+        "{\"run\": \"echo first $PW; printf hun; sleep 0.1; printf ter2; echo; echo $PW >&2\", "
+        "\"shell\": \"sh\", \"env\": {\"PW\": \"${{ secrets.password }}\"}}",
+        NULL);
+    assert_true(fake_wait(f, 1, 20));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
+    assert_string_equal(read_log(f, "t0/1.log"), "first ***\n***\n***\n");
+    const char *resolved = read_log(f, "t0/1.resolved.json");
+    assert_non_null(resolved);
+    assert_null(strstr(resolved, "hunter2"));
+}
+
+static void a_silent_no_op_leaves_nothing_in_the_home(void **state)
+{
+    struct fake *f = *state;
+    char path[128];
+    fake_lease(f, 0, "{\"uses\": \"flow.noop\", \"with\": {}}", NULL);
+    assert_true(fake_wait(f, 1, 20));
+    assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
+    snprintf(path, sizeof path, "%s/logs", f->home);
+    assert_false(path_exists(path));
+    assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
+    snprintf(path, sizeof path, "%s/work/w1", f->home);
+    assert_false(path_exists(path));
+}
+
+static void a_worker_ends_with_the_program_that_started_it(void **state)
+{
+    struct fake *f = *state;
+    char text[512], path[128];
+    snprintf(path, sizeof path, "%s/begun", f->home);
+    fake_stop_worker(f, SIGTERM);
+    pid_t parent = fork();
+    if (parent == 0) {
+        fake_start_worker(f, "2");
+        FILE *file = fopen(path, "w");
+        fprintf(file, "%d", (int)f->worker);
+        fclose(file);
+        for (;;)
+            pause();
+    }
+    assert_true(wait_file(path, 10));
+    clock_sleep_ms(100);
+    pid_t worker = read_pid(path);
+    unlink(path);
+    snprintf(text, sizeof text, "touch %s; sleep 4720", path);
+    run_script(f, 0, text, NULL);
+    assert_true(wait_file(path, 20));
+    kill(parent, SIGKILL);
+    assert_int_equal(waitpid(parent, NULL, 0), parent);
+    int64_t until = clock_mono_ms() + 10000;
+    while ((kill(worker, 0) == 0 || count_processes("sleep 4720")) && clock_mono_ms() < until)
+        clock_sleep_ms(20);
+    assert_int_not_equal(kill(worker, 0), 0);
+    assert_int_equal(count_processes("sleep 4720"), 0);
+}
+
 int main(int argc, char **argv)
 {
 #define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -369,6 +467,10 @@ int main(int argc, char **argv)
         WITH_WORKER(draining_finishes_what_runs_and_gives_the_rest_back),
         WITH_WORKER(a_second_sigterm_stops_what_runs),
         WITH_WORKER(results_wait_for_a_scheduler_that_is_away),
+        WITH_WORKER(an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent),
+        WITH_WORKER(secrets_do_not_reach_the_log),
+        WITH_WORKER(a_silent_no_op_leaves_nothing_in_the_home),
+        WITH_WORKER(a_worker_ends_with_the_program_that_started_it),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
