@@ -10,7 +10,10 @@
     X(data_sql) \
     X(flow_fail) \
     X(flow_noop) \
-    X(flow_sleep)
+    X(flow_sleep) \
+    X(ml_evaluate) \
+    X(ml_predict) \
+    X(ml_train)
 /* clang-format on */
 
 #define DECLARE(variable) extern const struct nx_operator variable;

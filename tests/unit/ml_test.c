@@ -7,6 +7,7 @@
 
 #include "lib/base/path.h"
 #include "lib/ml/fit.h"
+#include "lib/ml/measure.h"
 #include "lib/ml/ml.h"
 #include "lib/ml/xgboost.h"
 #include "lib/model/manifest.h"
@@ -660,6 +661,72 @@ static void tables_of_no_and_of_one_row_are_predicted(void **state)
     fixture_end(&f);
 }
 
+/* ---- Metrics and baselines ---- */
+
+static double metric(const json_t *metrics, const char *name)
+{
+    const json_t *v = json_object_get(metrics, name);
+    if (!json_is_real(v))
+        fail_msg("%s is no number", name);
+    return json_real_value(v);
+}
+
+static void metrics_are_those_of_the_predictions(void **state)
+{
+    (void)state;
+    struct model model = {.task = MODEL_BINARY, .n_classes = 2, .positive = 0, .threshold = 0.5};
+    const char *names[] = {"no", "yes"};
+    double values[] = {0.9, 0.1, 0.6, 0.4, 0.3, 0.7, 0.2, 0.8};
+    uint32_t labels[] = {0, 0, 1, 1};
+    double target[] = {1, 0, 1, 0}, v = 0;
+    uint8_t positive[] = {1, 0, 1, 0};
+    double score[] = {0.9, 0.6, 0.3, 0.2};
+    struct nx_err err;
+    model.classes = names;
+    struct model_output p = {4, 2, values, labels};
+    json_t *m = ml_measure(&model, &p, target);
+    assert_true(stat_roc_auc(positive, score, 4, &v) && metric(m, "roc_auc") == v);
+    assert_true(stat_log_loss(positive, score, 4, &v) && metric(m, "log_loss") == v);
+    assert_true(metric(m, "accuracy") == 0.5 && metric(m, "precision") == 0.5);
+    json_decref(m);
+    json_t *confusion = ml_confusion(&model, &p, target);
+    const json_t *counts = json_object_get(confusion, "counts");
+    assert_int_equal(json_integer_value(json_array_get(json_array_get(counts, 1), 0)), 1);
+    json_decref(confusion);
+    /* The baseline: shares of the classes; as predictions they separate nothing. */
+    double late[] = {1, 1, 1, 0};
+    struct ml_rows rows = {.n_rows = 4, .target = late};
+    json_t *baseline = ml_baseline(&model, &rows);
+    char *text = json_dumps(baseline, 0);
+    model.baseline = text;
+    assert_true(ml_baseline_predict(&model, "prior", 4, &p, &err));
+    assert_true(p.values[0] == 0.75 && p.values[1] == 0.25 && p.labels[0] == 0);
+    m = ml_measure(&model, &p, target);
+    assert_true(metric(m, "roc_auc") == 0.5);
+    json_decref(m);
+    model_output_fini(&p);
+    assert_true(ml_baseline_predict(&model, "majority", 2, &p, &err));
+    assert_true(p.values[0] == 1 && p.values[1] == 0);
+    model_output_fini(&p);
+    assert_false(ml_baseline_predict(&model, "mean", 2, &p, &err));
+    free(text);
+    json_decref(baseline);
+}
+
+static void metrics_of_numbers_are_those_of_the_predictions(void **state)
+{
+    (void)state;
+    struct model model = {.task = MODEL_REGRESSION};
+    double values[] = {1, 2, 4}, target[] = {1, 3, 2};
+    struct model_output p = {3, 1, values, NULL};
+    json_t *m = ml_measure(&model, &p, target);
+    assert_true(metric(m, "mae") == 1 && metric(m, "median_ae") == 1);
+    assert_true(fabs(metric(m, "rmse") - sqrt(5.0 / 3)) < 1e-15);
+    assert_true(fabs(metric(m, "r2") + 1.5) < 1e-15);
+    assert_int_equal(json_integer_value(json_object_get(m, "rows")), 3);
+    json_decref(m);
+}
+
 /* ---- What cannot be trained ---- */
 
 static void one_class_only_is_a_clear_error(void **state)
@@ -757,6 +824,8 @@ int main(void)
         cmocka_unit_test(wrong_columns_are_named_all_at_once),
         cmocka_unit_test(unseen_categories_follow_the_model),
         cmocka_unit_test(tables_of_no_and_of_one_row_are_predicted),
+        cmocka_unit_test(metrics_are_those_of_the_predictions),
+        cmocka_unit_test(metrics_of_numbers_are_those_of_the_predictions),
         cmocka_unit_test(one_class_only_is_a_clear_error),
         cmocka_unit_test(columns_without_values_are_left_out_and_ids_refused),
         cmocka_unit_test(wrong_parameters_are_named_with_the_right_ones),
