@@ -34,8 +34,9 @@ struct fetch;
 
 /* cli_command flags. */
 enum cli_command_flag {
-    CLI_RAW = 1,   /* what follows the name is passed on unread */
-    CLI_HIDDEN = 2 /* not in the help */
+    CLI_RAW = 1,    /* what follows the name is passed on unread */
+    CLI_HIDDEN = 2, /* not in the help */
+    CLI_MINOR = 4   /* not in the overview */
 };
 
 struct cli_command {

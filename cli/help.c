@@ -53,19 +53,14 @@ static void group_words(struct buf *to, const char *first, size_t len)
     }
 }
 
-/* One line a first word, below its group's heading: commands of two words share a line. */
-static void print_group_line(const char *name, const char *last_first, const char *summary)
+/* One line a first word: commands of two words share it. The group's name stands before its first
+ * line. */
+static void print_entry(const char *group, const char *name, const char *summary)
 {
     size_t len = strcspn(name, " ");
-    if (!name[len]) {
-        printf("  %-11s %s\n", name, summary);
-        return;
-    }
-    if (last_first && strncmp(last_first, name, len) == 0 && last_first[len] == ' ')
-        return;
     struct buf words = {0};
     group_words(&words, name, len);
-    printf("  %-11.*s %s\n", (int)len, name, buf_text(&words));
+    printf("%-15s %-11.*s %s\n", group, (int)len, name, name[len] ? buf_text(&words) : summary);
     buf_fini(&words);
 }
 
@@ -73,17 +68,19 @@ void cli_print_overview(const struct cli *cli)
 {
     (void)cli;
     puts("nexus: workflows and machine learning on one machine or many\n"
-         "  nexus run dags/hello.yaml              one run of one file, here and now\n"
-         "  nexus up                               scheduler and worker, until Ctrl-C\n"
-         "  nexus trigger hello -p name=you --wait a run on it, watched to its end");
-    const char *group = "", *last = NULL;
+         "  nexus run dags/hello.yaml               one run of one file, here and now\n"
+         "  nexus up                                scheduler and worker, until Ctrl-C\n"
+         "  nexus trigger hello -p name=you --wait  a run on it, watched to its end");
+    const char *group = "", *last = "";
     for (size_t i = 0; i < cli_n_commands; i++) {
         const struct cli_command *c = cli_commands[i];
-        if (c->flags & CLI_HIDDEN)
+        size_t len = strcspn(c->name, " ");
+        if (c->flags & (CLI_HIDDEN | CLI_MINOR))
             continue;
-        if (!str_eq(group, c->group))
-            printf("%s:\n", c->group);
-        print_group_line(c->name, str_eq(group, c->group) ? last : NULL, c->summary);
+        bool new_group = !str_eq(group, c->group);
+        if (!new_group && strcspn(last, " ") == len && strncmp(last, c->name, len) == 0)
+            continue;
+        print_entry(new_group ? c->group : "", c->name, c->summary);
         group = c->group;
         last = c->name;
     }

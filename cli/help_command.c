@@ -58,5 +58,6 @@ const struct cli_command cmd_help = {
     .summary = "what a command does and takes",
     .help = "  nexus help trigger\n  nexus help --markdown > docs/cli.md",
     .options = options,
+    .flags = CLI_MINOR,
     .run = run_help,
 };

@@ -150,5 +150,6 @@ const struct cli_command cmd_template_list = {
     .group = "Start and stop",
     .summary = "the templates of `nexus init`",
     .help = "  nexus template list\n  nexus template list -o json",
+    .flags = CLI_MINOR,
     .run = run_list,
 };

@@ -59,17 +59,30 @@ const char *out_state_glyph(const char *state)
     return " ";
 }
 
+/* Bytes of the well-formed character at text that may be shown as it is; 0: none is there. */
+static size_t safe_character(const char *text, size_t n)
+{
+    unsigned char c = (unsigned char)text[0];
+    if (c < 0x80)
+        return (c >= 32 && c != 127) || c == '\t';
+    if (n >= 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0) /* C1 control characters */
+        return 0;
+    for (size_t len = 2; len <= 4 && len <= n; len++) {
+        if (str_is_utf8(text, len, NULL))
+            return len;
+    }
+    return 0;
+}
+
 void out_safe(struct buf *to, const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        unsigned char next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
-        if ((c < 32 && c != '\t') || c == 127)
-            buf_printf(to, "\\x%02x", c);
-        else if (c == 0xc2 && next >= 0x80 && next < 0xa0) /* C1 control characters */
-            buf_printf(to, "\\x%02x", next), i++;
+    for (size_t i = 0; i < n;) {
+        size_t len = safe_character(text + i, n - i);
+        if (len)
+            buf_add(to, text + i, len);
         else
-            buf_char(to, (char)c);
+            buf_printf(to, "\\x%02x", (unsigned char)text[i]);
+        i += len ? len : 1;
     }
 }
 

@@ -52,7 +52,8 @@ void out_table_print(const struct out_table *table, const struct cli *cli);
 bool out_value(const struct cli *cli, const json_t *value, const char *id_key);
 void out_json(const json_t *value, struct buf *to); /* indented, ends with a newline */
 void out_yaml(const json_t *value, struct buf *to);
-/* Text from outside made safe for a terminal: control characters but tab become "\x1b". */
+/* Text from outside made safe for a terminal: control characters but tab, and bytes that are not
+ * UTF-8, become "\x1b". */
 void out_safe(struct buf *to, const char *text, size_t n);
 
 /* Columns that UTF-8 text takes: code points, combining marks and wide ones counted as they are

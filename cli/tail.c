@@ -88,12 +88,14 @@ static bool on_end(void *arg, const char *p, size_t n)
 void tail_lines(const char *text, size_t n_text, size_t n, const char *indent, struct buf *to)
 {
     size_t start = n_text, found = 0;
+    if (!n_text)
+        return;
     if (start && text[start - 1] == '\n')
         start--;
     n_text = start;
     while (start > 0 && !(text[start - 1] == '\n' && ++found == n))
         start--;
-    while (start < n_text) {
+    while (start <= n_text) {
         const char *end = memchr(text + start, '\n', n_text - start);
         size_t len = end ? (size_t)(end - text) - start : n_text - start;
         size_t shown = len && text[start + len - 1] == '\r' ? len - 1 : len;

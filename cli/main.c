@@ -1,0 +1,23 @@
+/* nexus: the command line. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "cli/api.h"
+#include "cli/command.h"
+
+int main(int argc, char **argv)
+{
+    struct cli cli;
+    cli_init(&cli);
+    signal(SIGPIPE, SIG_IGN);
+    int status = cli_parse(&cli, argc, argv);
+    if (status == CLI_OVER)
+        status = CLI_DONE;
+    else if (status == CLI_DONE)
+        status = cli.command->run(&cli);
+    api_fini(&cli);
+    cli_fini(&cli);
+    if (fflush(stdout) != 0 && status == CLI_DONE)
+        status = CLI_FAILED;
+    return status;
+}
