@@ -1,23 +1,10 @@
 /* nexus schema */
-#include <stdio.h>
-
-#include "cli/out.h"
 #include "cli/table.h"
-#include "cli/validate.h"
 
 static int run_schema(struct cli *cli)
 {
-    struct buf text = {0};
-    json_t *catalog = validate_catalog(), *schema = spec_schema(catalog);
-    if (cli->format == CLI_YAML)
-        out_yaml(schema, &text);
-    else
-        out_json(schema, &text);
-    fputs(buf_text(&text), stdout);
-    buf_fini(&text);
-    json_decref(schema);
-    json_decref(catalog);
-    return CLI_DONE;
+    (void)cli;
+    return cli_fail(CLI_USAGE, "`schema` is not in this version yet");
 }
 
 const struct cli_command cmd_schema = {
