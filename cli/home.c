@@ -1,7 +1,6 @@
 #include "cli/home.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -185,8 +184,9 @@ pid_t home_port_owner(uint16_t port)
     snprintf(wanted, sizeof wanted, "socket:[%lu]", inode);
     DIR *proc = opendir("/proc");
     for (struct dirent *e; proc && !owner && (e = readdir(proc));) {
-        if (isdigit((unsigned char)e->d_name[0]) && holds_socket(e->d_name, wanted))
-            owner = (pid_t)atoi(e->d_name);
+        int64_t pid;
+        if (str_parse_int(e->d_name, &pid) && holds_socket(e->d_name, wanted))
+            owner = (pid_t)pid;
     }
     if (proc)
         closedir(proc);

@@ -7,9 +7,10 @@
 
 int main(int argc, char **argv)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct cli cli;
     cli_init(&cli);
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &ignore, NULL);
     int status = cli_parse(&cli, argc, argv);
     if (status == CLI_OVER)
         status = CLI_DONE;

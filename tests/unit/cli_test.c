@@ -18,8 +18,13 @@ static int parse(struct cli *cli, const char *line)
     int argc = 0, kept = dup(STDERR_FILENO), kept_out = dup(STDOUT_FILENO);
     str_copy(text, sizeof text, line);
     argv[argc++] = (char *)(uintptr_t) "nexus";
-    for (char *at = strtok(text, " "); at; at = strtok(NULL, " "))
+    for (char *at = text; *at;) {
+        size_t n = strcspn(at, " ");
         argv[argc++] = at;
+        at += n;
+        if (*at)
+            *at++ = 0;
+    }
     cli_init(cli);
     fflush(NULL);
     assert_non_null(freopen("/dev/null", "w", stderr));
