@@ -97,6 +97,11 @@ bool store_begin(struct store *store, struct nx_err *err)
     return sql_in_transaction(store->sql) || sql_begin(store->sql, err);
 }
 
+bool store_in_transaction(const struct store *store)
+{
+    return sql_in_transaction(store->sql);
+}
+
 /* ---- Rows ---- */
 
 static void bind_time(struct sql_stmt *stmt, int i, int64_t ms)

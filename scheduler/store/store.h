@@ -105,6 +105,7 @@ struct store_turn {
 /* Opens the transaction if it is not open: what is put, set or written from now on is one with the
  * turn's commit. */
 bool store_begin(struct store *store, struct nx_err *err);
+bool store_in_transaction(const struct store *store);
 /* Writes the rows of the turn so far, so that questions see them. May be called again: a row is
  * written as it is then. */
 bool store_write(struct store *store, const struct store_turn *turn, struct nx_err *err);

@@ -1,0 +1,56 @@
+/* The engine: the scheduler's loop. Takes what the inbox has, steps the core, answers its
+ * questions, commits once, then sends and answers. Durable before visible. */
+#ifndef SCHEDULER_ENGINE_H
+#define SCHEDULER_ENGINE_H
+
+#include "scheduler/port/inbox.h"
+#include "scheduler/store/store.h"
+
+/* Where the process ends itself, for the crash tests: at the n-th commit. */
+enum crash_point { CRASH_NEVER, CRASH_BEFORE_COMMIT, CRASH_AFTER_COMMIT, CRASH_AFTER_SEND };
+
+struct engine_pool {
+    const char *name;
+    int64_t slots;
+};
+
+struct engine_config {
+    const char *home;    /* absolute */
+    const char *dags;    /* folder of DAG files, absolute */
+    const char *project; /* where relative paths of tasks start, absolute */
+    const struct engine_pool *pools;
+    size_t n_pools;
+    const char *vars;      /* JSON object */
+    const char *secrets;   /* JSON object */
+    int64_t lost_after_ms; /* of ipc workers; negative: the default */
+    enum crash_point crash_point;
+    uint64_t crash_commit;
+    /* Called on the loop after each commit (before the sends), with the number of the commit. */
+    void (*committed)(void *arg, const struct core *core, const struct core_update *update,
+                      uint64_t number);
+    /* Called on the loop once the first scan of the DAG folder is in. */
+    void (*ready)(void *arg);
+    void *arg;
+};
+
+struct engine;
+
+/* Opens the store, loads what is unfinished, listens for workers and starts the loader. The inbox
+ * is there from now on; the loop runs in engine_run. */
+bool engine_open(const struct engine_config *config, struct engine **engine, struct nx_err *err);
+struct inbox *engine_inbox(struct engine *engine);
+/* The address that scripts see; before engine_run. */
+void engine_set_url(struct engine *engine, const char *url);
+/* Until MSG_STOP. Ends the process with status 75 when a commit fails. */
+void engine_run(struct engine *engine);
+void engine_close(struct engine *engine); /* NULL is fine */
+
+/* Counted since the start, to be read on the loop. */
+struct engine_counts {
+    uint64_t turns, events, commits;
+    int64_t turn_us_max, busy_us;
+};
+struct engine_counts engine_counted(const struct engine *engine);
+struct store_counts engine_store_counted(const struct engine *engine);
+
+#endif

@@ -1,0 +1,33 @@
+/* The HTTP API: /api/v1, /health. Reads use connections of their own and never touch the loop;
+ * writes are messages that are answered after their commit; live values are queries of the core. */
+#ifndef SCHEDULER_PORT_API_H
+#define SCHEDULER_PORT_API_H
+
+#include <stdint.h>
+
+#include "scheduler/port/inbox.h"
+
+struct api;
+
+struct api_config {
+    const char *home;    /* absolute: nexus.db, logs/ */
+    const char *project; /* absolute */
+    const char *host;
+    uint16_t port; /* 0: any free one */
+    struct inbox *inbox;
+    int64_t started_ms; /* wall: of the scheduler */
+};
+
+/* Listens. NX_E_BUSY when the port is taken. */
+bool api_open(const struct api_config *config, struct api **api, struct nx_err *err);
+uint16_t api_port(const struct api *api);
+/* After each commit, on the loop: what changed goes to the event streams. */
+void api_committed(struct api *api, const struct core *core, const struct core_update *update,
+                   uint64_t number);
+/* The first scan of the DAG folder is in: /health/ready says so. */
+void api_set_ready(struct api *api);
+/* Answers what waits with 503 and ends streams. The inbox must not be used by it afterwards. */
+void api_stop(struct api *api);
+void api_close(struct api *api); /* NULL is fine */
+
+#endif

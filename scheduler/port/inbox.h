@@ -1,0 +1,75 @@
+/* The inbox: what callbacks on other threads hand to the scheduler's loop. Bounded; one turn takes
+ * everything that is in it. */
+#ifndef SCHEDULER_PORT_INBOX_H
+#define SCHEDULER_PORT_INBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/wire/wire.h"
+#include "nexus/error.h"
+#include "scheduler/core/core.h"
+#include "scheduler/dag/loader.h"
+
+enum message_kind {
+    MSG_REPORT, /* a worker's message */
+    MSG_LOADER, /* what the loader found */
+    MSG_WRITE,  /* somebody wants something changed */
+    MSG_QUERY,  /* somebody wants to look at the core */
+    MSG_STOP    /* end */
+};
+
+enum write_op {
+    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date_ms, cause */
+    WRITE_CANCEL, /* run */
+    WRITE_DRAIN,  /* worker, on */
+    WRITE_PAUSE   /* dag, on */
+};
+
+/* The answer to a write, after its commit. */
+struct write_result {
+    struct nx_err err;    /* code NX_OK: done */
+    struct nx_run_id run; /* WRITE_CREATE, WRITE_CANCEL */
+    bool existed;         /* the run was made by an earlier request with the same key */
+};
+
+struct message {
+    enum message_kind kind;
+    struct message *next;
+    struct arena arena; /* everything below that is not said to be otherwise */
+    /* MSG_REPORT */
+    struct wire_report report;
+    unsigned context; /* of the link */
+    /* MSG_LOADER; freed with the message unless taken (set NULL) */
+    struct loader_event *loaded;
+    /* MSG_WRITE */
+    enum write_op op;
+    const char *dag, *worker, *params, *note, *idempotency_key;
+    bool on;
+    struct nx_run_id run;
+    int64_t date_ms; /* start of the data interval; 0: not said */
+    /* Called once, on the loop, after the commit (or when it failed before): be quick. */
+    void (*done)(void *arg, const struct write_result *result);
+    /* MSG_QUERY: called on the loop, between steps: be quick. core is NULL when the scheduler
+     * stops. */
+    void (*look)(void *arg, const struct core *core);
+    void *arg;
+};
+
+struct inbox;
+
+/* `wake` is called, on any thread, when the inbox is not empty any more. */
+struct inbox *inbox_new(void (*wake)(void *arg), void *arg);
+void inbox_free(struct inbox *inbox);
+
+struct message *message_new(enum message_kind kind);
+void message_free(struct message *message);
+
+/* Takes the message; false (the message stays the caller's) when NX_INBOX_MAX are waiting: answer
+ * "busy". Reports and MSG_STOP are never refused: their number is bounded by the contexts. */
+bool inbox_post(struct inbox *inbox, struct message *message);
+/* Everything that is waiting, oldest first. */
+struct message *inbox_take(struct inbox *inbox);
+
+#endif

@@ -1,0 +1,188 @@
+#include "scheduler/question.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/time.h"
+
+struct run_text {
+    size_t n;
+    char bytes[];
+};
+
+static json_t *object_of(const char *text)
+{
+    json_t *value = text && *text ? json_loads(text, 0, NULL) : NULL;
+    return value ? value : json_object();
+}
+
+void question_init(struct question *question, struct store *store, struct registry *registry,
+                   const char *vars, const char *secrets)
+{
+    *question = (struct question){.store = store, .registry = registry};
+    question->vars = object_of(vars);
+    question->secrets = object_of(secrets);
+    question->script = script_new();
+    map_init(&question->runs);
+    buf_init(&question->buf);
+}
+
+void question_fini(struct question *question)
+{
+    for (size_t i = 0; i < question->runs.n; i++)
+        mem_free(question->runs.at[i].value);
+    map_fini(&question->runs);
+    script_free(question->script);
+    json_decref(question->vars);
+    json_decref(question->secrets);
+    buf_fini(&question->buf);
+}
+
+static void set_time(json_t *object, const char *key, int64_t ms)
+{
+    char text[TIME_TEXT_MAX];
+    json_object_set_new(object, key, ms ? json_string(time_format(text, ms)) : json_null());
+}
+
+/* {"id", "cause", "created_at", "interval": {"start", "finish"}} */
+static json_t *run_object(const struct core_run_row *row, int64_t start_ms, int64_t finish_ms)
+{
+    char id[24];
+    json_t *run = json_object(), *interval = json_object();
+    snprintf(id, sizeof id, "%llu", (unsigned long long)row->id.v);
+    json_object_set_new(run, "id", json_string(id));
+    json_object_set_new(run, "cause", json_string(nx_cause_name(row->cause)));
+    set_time(run, "created_at", row->created_ms);
+    set_time(interval, "start", start_ms);
+    set_time(interval, "finish", finish_ms);
+    json_object_set_new(run, "interval", interval);
+    return run;
+}
+
+static bool names_secrets(const struct registry_version *version)
+{
+    for (uint32_t i = 0; version && i < version->spec->n_tasks; i++) {
+        if (version->spec->tasks[i].names_secrets)
+            return true;
+    }
+    return false;
+}
+
+static json_t *context_of(struct question *question, struct nx_run_id id)
+{
+    struct core_run_row row;
+    struct buf params;
+    int64_t start = 0, finish = 0, created = 0;
+    struct nx_err err;
+    must(core_get_run(question->core, id, &row));
+    buf_init(&params);
+    json_t *context = json_object(), *dag = json_object();
+    if (!store_params(question->store, id, &params, &start, &finish, &created, &err))
+        buf_str(&params, "{}");
+    json_object_set_new(context, "params", object_of(buf_text(&params)));
+    json_object_set_new(context, "run", run_object(&row, start, finish));
+    json_object_set_new(dag, "id", json_string(row.dag));
+    json_object_set_new(dag, "version", json_integer((json_int_t)row.version));
+    json_object_set_new(context, "dag", dag);
+    json_object_set(context, "vars", question->vars);
+    if (names_secrets(registry_get(question->registry, row.version, &err)))
+        json_object_set(context, "secrets", question->secrets);
+    buf_fini(&params);
+    return context;
+}
+
+struct wire_bytes question_run_text(struct question *question, struct nx_run_id id)
+{
+    struct run_text *text = map_get_num(&question->runs, id.v);
+    if (!text) {
+        json_t *context = context_of(question, id);
+        char *dumped = json_dumps(context, JSON_COMPACT | JSON_ENSURE_ASCII);
+        must(dumped != NULL);
+        size_t n = strlen(dumped);
+        text = mem_alloc(sizeof *text + n);
+        text->n = n;
+        memcpy(text->bytes, dumped, n);
+        mem_free(dumped);
+        json_decref(context);
+        map_set_num(&question->runs, id.v, text);
+    }
+    return wire_text(text->bytes, text->n);
+}
+
+void question_forget_run(struct question *question, struct nx_run_id id)
+{
+    mem_free(map_remove_num(&question->runs, id.v));
+}
+
+static struct nx_inst_id upstream(struct nx_run_id run, uint32_t task)
+{
+    return (struct nx_inst_id){run, task, NX_MAP_NONE};
+}
+
+struct wire_bytes question_outputs(struct question *question, struct nx_inst_id inst)
+{
+    struct core_run_row row;
+    struct nx_err err;
+    struct buf *buf = &question->buf;
+    must(core_get_run(question->core, inst.run, &row));
+    const struct registry_version *version = registry_get(question->registry, row.version, &err);
+    buf_clear(buf);
+    if (!version || !version->spec->tasks[inst.task].n_refs)
+        return wire_text("", 0);
+    const struct spec_task *task = &version->spec->tasks[inst.task];
+    buf_char(buf, '{');
+    for (uint32_t i = 0; i < task->n_refs; i++) {
+        size_t before;
+        buf_printf(buf, "%s\"%s\":", i ? "," : "", version->spec->tasks[task->refs[i]].id);
+        before = buf->len;
+        if (!store_outputs(question->store, upstream(inst.run, task->refs[i]), buf, &err) ||
+            buf->len == before)
+            buf_str(buf, "{}");
+    }
+    buf_char(buf, '}');
+    return wire_text(buf->data, buf->len);
+}
+
+/* ---- `if` ---- */
+
+static json_t *outputs_for(struct question *question, const struct spec *spec,
+                           const struct spec_task *task, struct nx_run_id run)
+{
+    json_t *outputs = json_object();
+    for (uint32_t i = 0; i < task->n_condition_refs; i++) {
+        uint32_t ref = task->condition_refs[i];
+        struct nx_err err;
+        buf_clear(&question->buf);
+        if (!store_outputs(question->store, upstream(run, ref), &question->buf, &err))
+            buf_clear(&question->buf);
+        json_object_set_new(outputs, spec->tasks[ref].id, object_of(buf_text(&question->buf)));
+    }
+    return outputs;
+}
+
+enum core_answer question_answer(struct question *question, const struct core_ask *ask,
+                                 struct nx_err *err)
+{
+    const struct registry_version *version = registry_get(question->registry, ask->version, err);
+    if (!version)
+        return CORE_ERROR;
+    const struct spec_task *task = &version->spec->tasks[ask->inst.task];
+    json_t *context = context_of(question, ask->inst.run), *about = json_object();
+    bool truth = false;
+    json_object_set_new(about, "id", json_string(task->id));
+    json_object_set_new(context, "task", about);
+    json_object_set_new(context, "outputs",
+                        outputs_for(question, version->spec, task, ask->inst.run));
+    static const char *const roots[] = {"params", "run", "dag", "task", "vars", "outputs"};
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+        script_set(question->script, roots[i], json_object_get(context, roots[i]));
+    bool ok = script_eval_truth(question->script, task->condition, &truth, err);
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+        script_set(question->script, roots[i], NULL);
+    json_decref(context);
+    if (!ok)
+        nx_wrap(err, "the `if` of task '%s'", task->id);
+    return !ok ? CORE_ERROR : truth ? CORE_TRUE : CORE_FALSE;
+}

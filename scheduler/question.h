@@ -1,0 +1,33 @@
+/* Questions of the core, answered by evaluating a task's `if`; and the texts that leases carry. */
+#ifndef SCHEDULER_QUESTION_H
+#define SCHEDULER_QUESTION_H
+
+#include "lib/script/script.h"
+#include "scheduler/port/registry.h"
+#include "scheduler/store/store.h"
+
+struct question {
+    struct store *store;
+    struct registry *registry;
+    const struct core *core;
+    json_t *vars, *secrets;
+    struct script *script;
+    struct map runs; /* run id -> its text, until the run ends */
+    struct buf buf;  /* of the text handed out last */
+};
+
+void question_init(struct question *question, struct store *store, struct registry *registry,
+                   const char *vars, const char *secrets);
+void question_fini(struct question *question);
+
+/* Evaluates the `if`; on an error *err has what becomes the instance's error. */
+enum core_answer question_answer(struct question *question, const struct core_ask *ask,
+                                 struct nx_err *err);
+/* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets"}. Borrowed
+ * until the run is forgotten. */
+struct wire_bytes question_run_text(struct question *question, struct nx_run_id run);
+void question_forget_run(struct question *question, struct nx_run_id run);
+/* {task: outputs} of those that the task's expressions name; borrowed until the next call. */
+struct wire_bytes question_outputs(struct question *question, struct nx_inst_id inst);
+
+#endif
