@@ -1,0 +1,354 @@
+/* nexus-scheduler: the process that decides. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/text/settings.h"
+#include "scheduler/engine.h"
+#include "scheduler/port/api.h"
+
+#define EXIT_USAGE 2
+#define EXIT_HELD 73 /* another scheduler has this home, or the port is taken */
+
+extern char **environ;
+
+struct options {
+    const char *home, *dags, *listen, *project;
+    bool parent; /* ends with the process that started it */
+    enum crash_point crash_point;
+    uint64_t crash_commit;
+};
+
+struct scheduler {
+    struct options options;
+    struct settings settings;
+    char home[PATH_MAX_BYTES], dags[PATH_MAX_BYTES], project[PATH_MAX_BYTES];
+    char host[64];
+    uint16_t port;
+    int lock;
+    struct engine *engine;
+    struct api *api;
+    int64_t started_ms;
+};
+
+static void usage(FILE *to)
+{
+    fputs(
+        "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
+        "                       [--parent]\n"
+        "\n"
+        "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
+        "  --dags DIR      folder of DAG files (default dags)\n"
+        "  --listen ADDR   address of the API (default " SETTINGS_LISTEN ")\n"
+        "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
+        "                  folder is in)\n"
+        "  --parent        end when the process that started this one ends\n",
+        to);
+}
+
+static bool read_crash(struct options *options, const char *text)
+{
+    static const char *const points[] = {"never", "before", "after", "sent"};
+    const char *colon = strchr(text, ':');
+    for (int i = 1; colon && i <= 3; i++) {
+        if (strncmp(text, points[i], (size_t)(colon - text)) == 0) {
+            options->crash_point = (enum crash_point)i;
+            options->crash_commit = strtoull(colon + 1, NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_options(struct options *options, int argc, char **argv)
+{
+    static const struct option known[] = {{"home", required_argument, NULL, 'h'},
+                                          {"dags", required_argument, NULL, 'd'},
+                                          {"listen", required_argument, NULL, 'l'},
+                                          {"project", required_argument, NULL, 'p'},
+                                          {"parent", no_argument, NULL, 'P'},
+                                          {"crash-at", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, '?'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == 'h')
+            options->home = optarg;
+        else if (c == 'd')
+            options->dags = optarg;
+        else if (c == 'l')
+            options->listen = optarg;
+        else if (c == 'p')
+            options->project = optarg;
+        else if (c == 'P')
+            options->parent = true;
+        else if (c == 'c' && read_crash(options, optarg)) /* for the crash tests */
+            continue;
+        else if (c == 'v') {
+            puts("nexus-scheduler " NEXUS_VERSION);
+            exit(0);
+        } else {
+            bool asked = optind > 1 && strcmp(argv[optind - 1], "--help") == 0;
+            usage(asked ? stdout : stderr);
+            exit(asked ? 0 : EXIT_USAGE);
+        }
+    }
+    if (optind < argc)
+        die(EXIT_USAGE, "unexpected argument '%s'", argv[optind]);
+}
+
+/* ---- Places ---- */
+
+static void make_absolute(char *to, const char *path)
+{
+    struct nx_err err;
+    char resolved[PATH_MAX];
+    if (!path_make_folders(path, &err))
+        die(EXIT_USAGE, "%s", err.text);
+    if (!realpath(path, resolved))
+        die(EXIT_USAGE, "cannot use %s: %s", path, strerror(errno));
+    if (!str_copy(to, PATH_MAX_BYTES, resolved))
+        die(EXIT_USAGE, "the path %s is too long", path);
+}
+
+static void find_places(struct scheduler *scheduler)
+{
+    const struct options *options = &scheduler->options;
+    const struct settings *settings = &scheduler->settings;
+    char run[PATH_MAX_BYTES];
+    struct nx_err err;
+    make_absolute(scheduler->home, options->home    ? options->home
+                                   : settings->home ? settings->home
+                                                    : ".nexus");
+    make_absolute(scheduler->dags, options->dags    ? options->dags
+                                   : settings->dags ? settings->dags
+                                                    : "dags");
+    if (options->project) {
+        make_absolute(scheduler->project, options->project);
+    } else {
+        str_copy(scheduler->project, sizeof scheduler->project, scheduler->dags);
+        char *slash = strrchr(scheduler->project, '/');
+        slash[slash == scheduler->project] = 0;
+    }
+    if (!path_join(run, sizeof run, scheduler->home, "run") || !path_make_folders(run, &err))
+        die(EXIT_USAGE, "%s", err.text);
+    const char *listen = options->listen    ? options->listen
+                         : settings->listen ? settings->listen
+                                            : SETTINGS_LISTEN;
+    if (!settings_parse_listen(listen, scheduler->host, sizeof scheduler->host, &scheduler->port,
+                               &err))
+        die(EXIT_USAGE, "%s", err.text);
+}
+
+static void read_text(const char *path, char *text, size_t size)
+{
+    struct buf buf;
+    buf_init(&buf);
+    str_copy(text, size, path_read(path, size - 1, &buf, NULL) ? buf_text(&buf) : "unknown");
+    buf_fini(&buf);
+}
+
+/* One scheduler a home: held as long as the process lives. */
+static void take_lock(struct scheduler *scheduler)
+{
+    char path[PATH_MAX_BYTES + 16], holder[64];
+    snprintf(path, sizeof path, "%s/run/lock", scheduler->home);
+    scheduler->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (scheduler->lock < 0)
+        die(EXIT_USAGE, "cannot open %s: %s", path, strerror(errno));
+    if (flock(scheduler->lock, LOCK_EX | LOCK_NB) != 0) {
+        read_text(path, holder, sizeof holder);
+        die(EXIT_HELD, "the home %s is held by another scheduler: process %s", scheduler->home,
+            holder);
+    }
+    int n = snprintf(holder, sizeof holder, "%ld", (long)getpid());
+    if (ftruncate(scheduler->lock, 0) != 0 || pwrite(scheduler->lock, holder, (size_t)n, 0) != n)
+        die(EXIT_USAGE, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* ---- Vars and secrets ---- */
+
+static char *vars_json(const struct settings *settings)
+{
+    struct buf buf;
+    buf_init(&buf);
+    buf_char(&buf, '{');
+    for (size_t i = 0; i < settings->n_vars; i++)
+        buf_printf(&buf, "%s\"%s\":%s", i ? "," : "", settings->vars[i].name,
+                   settings->vars[i].json);
+    buf_char(&buf, '}');
+    return buf_take(&buf, NULL);
+}
+
+/* NEXUS_SECRET_NAME=value is secrets.name; no process that the scheduler starts inherits it. */
+static char *secrets_json(void)
+{
+    static const char prefix[] = "NEXUS_SECRET_";
+    json_t *secrets = json_object();
+    for (char **entry = environ; *entry; entry++) {
+        char name[NX_NAME_MAX];
+        const char *equals = strchr(*entry, '=');
+        size_t start = sizeof prefix - 1;
+        if (!str_starts(*entry, prefix) || !equals)
+            continue;
+        size_t n = (size_t)(equals - *entry) - start;
+        if (!n || n >= sizeof name)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            char c = (*entry)[start + i];
+            name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        }
+        name[n] = 0;
+        json_object_set_new(secrets, name, json_string(equals + 1));
+    }
+    char *text = json_dumps(secrets, JSON_COMPACT);
+    json_decref(secrets);
+    return text;
+}
+
+/* ---- Running ---- */
+
+static void committed(void *arg, const struct core *core, const struct core_update *update,
+                      uint64_t number)
+{
+    struct scheduler *scheduler = arg;
+    if (scheduler->api)
+        api_committed(scheduler->api, core, update, number);
+}
+
+static void ready(void *arg)
+{
+    struct scheduler *scheduler = arg;
+    api_set_ready(scheduler->api);
+}
+
+/* Who looks for the scheduler of this home finds it here. */
+static void announce(const struct scheduler *scheduler, const char *url)
+{
+    char path[PATH_MAX_BYTES + 32], text[512], since[TIME_TEXT_MAX];
+    struct nx_err err;
+    snprintf(path, sizeof path, "%s/run/scheduler.json", scheduler->home);
+    int n = snprintf(text, sizeof text, "{\"url\": \"%s\", \"pid\": %ld, \"started_at\": \"%s\"}\n",
+                     url, (long)getpid(), time_format(since, scheduler->started_ms));
+    if (!path_write(path, text, (size_t)n, &err))
+        die(EXIT_USAGE, "%s", err.text);
+}
+
+static void open_all(struct scheduler *scheduler)
+{
+    struct nx_err err;
+    const struct settings *settings = &scheduler->settings;
+    char *vars = vars_json(settings), *secrets = secrets_json();
+    struct engine_pool *pools = mem_alloc_array(settings->n_pools, sizeof *pools);
+    for (size_t i = 0; i < settings->n_pools; i++)
+        pools[i] = (struct engine_pool){settings->pools[i].name, settings->pools[i].slots};
+    const struct engine_config config = {
+        .home = scheduler->home,
+        .dags = scheduler->dags,
+        .project = scheduler->project,
+        .pools = pools,
+        .n_pools = settings->n_pools,
+        .vars = vars,
+        .secrets = secrets,
+        .lost_after_ms = settings->lost_after_ms,
+        .crash_point = scheduler->options.crash_point,
+        .crash_commit = scheduler->options.crash_commit,
+        .committed = committed,
+        .ready = ready,
+        .arg = scheduler,
+    };
+    if (!engine_open(&config, &scheduler->engine, &err))
+        die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
+    const struct api_config api = {
+        .home = scheduler->home,
+        .project = scheduler->project,
+        .host = scheduler->host,
+        .port = scheduler->port,
+        .inbox = engine_inbox(scheduler->engine),
+        .started_ms = scheduler->started_ms,
+    };
+    if (!api_open(&api, &scheduler->api, &err))
+        die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
+    mem_free(vars);
+    mem_free(secrets);
+    mem_free(pools);
+}
+
+/* Signals are taken by a thread of their own, which posts what they mean. */
+static void *watch_signals(void *arg)
+{
+    struct scheduler *scheduler = arg;
+    sigset_t set;
+    int signal;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigwait(&set, &signal);
+    struct message *message = message_new(MSG_STOP);
+    inbox_post(engine_inbox(scheduler->engine), message);
+    sigwait(&set, &signal); /* the second one does not wait for anything */
+    _exit(128 + signal);
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+    struct scheduler scheduler = {.started_ms = clock_wall_ms()};
+    struct nx_err err;
+    pthread_t watcher;
+    char url[128];
+    log_open("scheduler", LOG_INFO);
+    read_options(&scheduler.options, argc, argv);
+    if (scheduler.options.parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    block_signals();
+    settings_init(&scheduler.settings);
+    if (!settings_load(&scheduler.settings,
+                       scheduler.options.project ? scheduler.options.project : ".", &err))
+        die(EXIT_USAGE, "%s", err.text);
+    find_places(&scheduler);
+    take_lock(&scheduler);
+    open_all(&scheduler);
+    snprintf(url, sizeof url, strchr(scheduler.host, ':') ? "http://[%s]:%u" : "http://%s:%u",
+             scheduler.host, api_port(scheduler.api));
+    engine_set_url(scheduler.engine, url);
+    announce(&scheduler, url);
+    log_info("listening on %s, home %s, DAG files in %s", url, scheduler.home, scheduler.dags);
+    if (pthread_create(&watcher, NULL, watch_signals, &scheduler) != 0)
+        die(1, "cannot start a thread");
+    pthread_detach(watcher);
+    engine_run(scheduler.engine);
+    log_info("stopping");
+    api_stop(scheduler.api);
+    engine_close(scheduler.engine);
+    api_close(scheduler.api);
+    settings_fini(&scheduler.settings);
+    log_info("stopped");
+    return 0;
+}
