@@ -154,16 +154,21 @@ static inline void fake_top_up(struct fake *f)
         fake_push(f, WIRE_LEASE, f->n_given++, 1, f->auto_definition, NULL);
 }
 
+static inline void fake_drop_orders(struct fake *f)
+{
+    for (size_t i = 0; i < f->orders.n; i++)
+        mem_free(f->orders.at[i].definition);
+    f->orders.n = 0;
+}
+
 static inline void fake_report(struct fake *f, unsigned context, const struct wire_report *report)
 {
     f->n_reports++;
     f->last = *report;
     if (report->incarnation != f->incarnation) {
         /* Orders are numbered per incarnation: a new one gets none of the old. */
-        for (size_t i = 0; f->n_incarnations && i < f->orders.n; i++)
-            mem_free(f->orders.at[i].definition);
         if (f->n_incarnations++)
-            f->orders.n = 0;
+            fake_drop_orders(f);
         f->incarnation = report->incarnation;
     }
     for (uint32_t i = 0; i < report->n_results; i++)
@@ -233,6 +238,16 @@ static inline void fake_open(struct fake *f)
     fake_listen(f);
 }
 
+/* The scheduler ends and starts again, with nothing given out yet. */
+static inline void fake_restart(struct fake *f)
+{
+    link_server_close(f->server);
+    f->deaf = false;
+    f->epoch++;
+    fake_drop_orders(f);
+    fake_listen(f);
+}
+
 /* Starts nexus-worker of NEXUS_BIN (or of the build that this program is in). */
 static inline void fake_start_worker(struct fake *f, const char *slots)
 {
@@ -277,8 +292,7 @@ static inline void fake_close(struct fake *f)
         fake_stop_worker(f, SIGTERM);
     }
     link_server_close(f->server);
-    for (size_t i = 0; i < f->orders.n; i++)
-        mem_free(f->orders.at[i].definition);
+    fake_drop_orders(f);
     for (size_t i = 0; i < f->results.n; i++) {
         mem_free(f->results.at[i].outputs);
         mem_free(f->results.at[i].error);
@@ -322,6 +336,20 @@ static inline bool fake_wait(struct fake *f, unsigned n_results, int seconds)
     bool ok = f->n_results >= n_results;
     pthread_mutex_unlock(&f->lock);
     return ok;
+}
+
+struct fake_counts {
+    unsigned n_results, n_backs, n_incarnations, n_reports;
+    bool draining; /* in the last report */
+};
+
+static inline struct fake_counts fake_count(struct fake *f)
+{
+    pthread_mutex_lock(&f->lock);
+    struct fake_counts counts = {f->n_results, f->n_backs, f->n_incarnations, f->n_reports,
+                                 f->last.draining};
+    pthread_mutex_unlock(&f->lock);
+    return counts;
 }
 
 /* A copy; texts live until the next result of that task. */

@@ -13,7 +13,8 @@
 enum { REPORT, LISTEN, REQUESTS };
 
 #define REFUSED_PAUSE_MS 1000
-#define AWAY_MS 5000 /* without an answer: said once */
+#define AWAY_MS 5000       /* without an answer: said once */
+#define REPORT_SLACK_MS 50 /* the tick that wakes the loop comes every NX_REPORT_EVERY_MS too */
 
 /* A report names all that is in hand: while there is enough to do, results are collected for so
  * long, which makes reports few. With nothing queued each change is reported at once. */
@@ -196,7 +197,7 @@ static bool report_is_due(struct talk *talk, int64_t now_ms)
         return false;
     if (ledger_changed(talk->ledger) && !collects(talk, now_ms))
         return true;
-    return now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS;
+    return now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS - REPORT_SLACK_MS;
 }
 
 void talk_pump(struct talk *talk)

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
         return 1;
     getrusage(RUSAGE_SELF, &before);
     double worker_before = process_cpu_s(f.worker);
-    unsigned reports_before = f.n_reports;
+    unsigned reports_before = fake_count(&f).n_reports;
     int64_t start_us = clock_mono_us();
     pthread_mutex_lock(&f.lock);
     f.n_auto = 1000 + n;
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     bool ok = fake_wait(&f, 1000 + n, 120);
     double s = (double)(clock_mono_us() - start_us) / 1e6;
     double worker_s = process_cpu_s(f.worker) - worker_before;
-    unsigned n_reports = f.n_reports - reports_before;
+    unsigned n_reports = fake_count(&f).n_reports - reports_before;
     getrusage(RUSAGE_SELF, &after);
     fake_stop_worker(&f, SIGTERM);
     getrusage(RUSAGE_CHILDREN, &children);

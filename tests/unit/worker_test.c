@@ -279,9 +279,9 @@ static void a_killed_worker_leaves_orphans_and_the_next_one_ends_them_first(void
     assert_int_equal(fake_stop_worker(f, SIGKILL), -SIGKILL);
     fake_start_worker(f, "2");
     int64_t until = clock_mono_ms() + 10000;
-    while (f->n_incarnations < 2 && clock_mono_ms() < until)
+    while (fake_count(f).n_incarnations < 2 && clock_mono_ms() < until)
         clock_sleep_ms(10);
-    assert_int_equal(f->n_incarnations, 2);
+    assert_int_equal(fake_count(f).n_incarnations, 2);
     assert_int_equal(count_processes("sleep 4716"), 0); /* before it asked for work */
     run_script(f, 1, "true", NULL);
     assert_true(fake_wait(f, 1, 20));
@@ -311,9 +311,9 @@ static void draining_finishes_what_runs_and_gives_the_rest_back(void **state)
     assert_true(wait_file(path, 20));
     clock_sleep_ms(200); /* both slots are in use */
     assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
-    assert_int_equal(f->n_results, 2);
-    assert_true(f->n_backs >= 3);
-    assert_int_equal(f->last.draining, 1);
+    assert_int_equal(fake_count(f).n_results, 2);
+    assert_true(fake_count(f).n_backs >= 3);
+    assert_true(fake_count(f).draining);
 }
 
 static void a_second_sigterm_stops_what_runs(void **state)
@@ -340,11 +340,11 @@ static void results_wait_for_a_scheduler_that_is_away(void **state)
     snprintf(text, sizeof text, "touch %s; sleep 0.5; touch %s", path, done);
     run_script(f, 0, text, NULL);
     assert_true(wait_file(path, 20));
-    link_server_close(f->server);
+    pthread_mutex_lock(&f->lock);
+    f->deaf = true;
+    pthread_mutex_unlock(&f->lock);
     assert_true(wait_file(done, 20));
-    f->epoch = 2;
-    f->orders.n = 0; /* the new one has given nothing out yet */
-    fake_listen(f);
+    fake_restart(f);
     assert_true(fake_wait(f, 1, 20));
     assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
     run_script(f, 1, "true", NULL);
@@ -363,7 +363,9 @@ static void an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent(void **
     char text[512], path[128];
     snprintf(path, sizeof path, "%s/begun", f->home);
     snprintf(text, sizeof text, "touch %s; sleep 4718", path);
+    pthread_mutex_lock(&f->lock);
     f->lease_ttl_ms = 1500;
+    pthread_mutex_unlock(&f->lock);
     run_script(f, 0, text, exclusive);
     run_script(f, 1, "sleep 4719", NULL);
     assert_true(wait_file(path, 20));
@@ -376,11 +378,7 @@ static void an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent(void **
     assert_int_equal(count_processes("sleep 4718"), 0);
     assert_true(count_processes("sleep 4719") > 0); /* any other goes on */
     /* A new scheduler hears of both. */
-    link_server_close(f->server);
-    f->deaf = false;
-    f->epoch = 2;
-    f->orders.n = 0;
-    fake_listen(f);
+    fake_restart(f);
     assert_true(fake_wait(f, 1, 20));
     assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_LOST);
     fake_order(f, WIRE_CANCEL, 1);
