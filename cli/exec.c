@@ -7,20 +7,35 @@
 #include "cli/table.h"
 #include "lib/base/str.h"
 
-/* The words after the name go to the part as they are; --home before it goes along. */
+static bool has_option(const struct cli *cli, const char *option)
+{
+    for (size_t i = 0; i < cli->n_args; i++) {
+        if (str_starts(cli->args[i], option))
+            return true;
+    }
+    return false;
+}
+
+/* The words after the name go to the part as they are; the home goes along unless they say it. */
 static int become(struct cli *cli, const char *name)
 {
     char program[PATH_MAX_BYTES];
     struct nx_err err;
-    const char *home = cli_get(cli, "home");
+    struct home home;
     const char **argv = arena_array(&cli->arena, cli->n_args + 4, sizeof *argv);
     size_t n = 0;
     if (!home_program(name, program, sizeof program, &err))
         return cli_fail(CLI_FAILED, "%s", err.text);
     argv[n++] = program;
-    if (home) {
+    if (!has_option(cli, "--home") && !has_option(cli, "--help") && !has_option(cli, "--version")) {
+        int status = home_find(cli, &home);
+        if (status)
+            return status;
         argv[n++] = "--home";
-        argv[n++] = home;
+        argv[n++] = arena_strdup(&cli->arena, home.path);
+        home_fini(&home);
+        if (!path_make_folders(argv[n - 1], &err))
+            return cli_fail(CLI_FAILED, "%s", err.text);
     }
     for (size_t i = 0; i < cli->n_args; i++)
         argv[n++] = cli->args[i];

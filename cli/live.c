@@ -17,6 +17,7 @@
 
 #define POLL_FIRST_MS 50
 #define POLL_LAST_MS 1000
+#define REDRAW_MS 100
 #define UNREACHABLE_MS 60000 /* a server that starts again is waited for */
 #define TASKS_SHOWN_MAX 10   /* lines of the redrawn block */
 #define TASKS_READ_MAX 2000  /* of a larger run, only what is running and failed is read */
@@ -26,11 +27,12 @@ struct live {
     const char *run_id;
     const struct live_options *options;
     bool redraw;
-    size_t n_drawn; /* lines of the block on the screen */
+    size_t n_drawn;   /* lines of the block on the screen */
+    struct buf block; /* being drawn: written at once, so that nothing flickers */
     json_t *run, *tasks;
     struct map seen;    /* task name -> its last state and attempt as text */
     struct map offsets; /* "task/attempt" -> struct tail of its log */
-    int64_t poll_ms, lost_since_ms;
+    int64_t poll_ms, lost_since_ms, drawn_ms;
     struct arena scratch; /* of one look */
 };
 
@@ -107,8 +109,15 @@ static int64_t total_of(const json_t *run, int64_t *ended)
 static void erase_block(struct live *live)
 {
     if (live->n_drawn)
-        fprintf(stderr, "\033[%zuA\033[J", live->n_drawn);
+        buf_printf(&live->block, "\033[%zuA\033[J", live->n_drawn);
     live->n_drawn = 0;
+}
+
+static void flush_block(struct live *live)
+{
+    fflush(stdout);
+    fwrite(buf_text(&live->block), 1, live->block.len, stderr);
+    buf_clear(&live->block);
 }
 
 /* One line, cut to the terminal: what is beyond would wrap and break the redrawing. */
@@ -124,7 +133,7 @@ static void draw_line(struct live *live, const char *text, enum out_color color)
         cut[n] = 0;
     }
     out_add(&line, live->cli->color, color, cut);
-    fprintf(stderr, "%s\n", buf_text(&line));
+    buf_printf(&live->block, "%s\n", buf_text(&line));
     buf_fini(&line);
     live->n_drawn++;
 }
@@ -203,7 +212,7 @@ static void draw(struct live *live)
                 draw_task(live, task);
         }
     }
-    fflush(stderr);
+    flush_block(live);
 }
 
 /* ---- Changes and logs ---- */
@@ -262,6 +271,7 @@ static void show_log(struct live *live, const json_t *task, const char *name)
     }
     if (lines.len) {
         erase_block(live);
+        flush_block(live);
         fwrite(lines.data, 1, lines.len, live->cli->format == CLI_TABLE ? stdout : stderr);
         fflush(stdout);
     }
@@ -321,6 +331,7 @@ static bool look(struct live *live, int *status)
         if (away && live->run && !live->lost_since_ms) {
             live->lost_since_ms = now;
             erase_block(live);
+            flush_block(live);
             fputs("nexus: the server does not answer; trying again for a minute\n", stderr);
         }
         if (away && live->run && now - live->lost_since_ms < UNREACHABLE_MS)
@@ -334,17 +345,21 @@ static bool look(struct live *live, int *status)
     json_array_foreach(live->tasks, i, task) look_at_task(live, task);
     if (run_is_final(live->run)) {
         erase_block(live);
+        flush_block(live);
         *status = str_eq(js_get_text(live->run, "state", ""), "success") ? CLI_DONE : CLI_FAILED;
         return true;
     }
-    if (live->redraw)
+    if (live->redraw && clock_mono_ms() - live->drawn_ms >= REDRAW_MS) {
+        live->drawn_ms = clock_mono_ms();
         draw(live);
+    }
     return false;
 }
 
 static int detach(struct live *live)
 {
     erase_block(live);
+    flush_block(live);
     if (live->options->private_home)
         return cli_fail(CLI_FAILED, "interrupted; the run ends with this program");
     return cli_fail(CLI_FAILED,
@@ -400,6 +415,7 @@ int live_watch(struct cli *cli, const char *run, const struct live_options *opti
     json_decref(live.run);
     json_decref(live.tasks);
     arena_fini(&live.scratch);
+    buf_fini(&live.block);
     for (size_t i = 0; i < live.offsets.n; i++) {
         tail_fini(live.offsets.at[i].value);
         mem_free(live.offsets.at[i].value);

@@ -242,10 +242,31 @@ static void add_row(const struct out_table *table, const char *const *cells, boo
     buf_char(to, '\n');
 }
 
-void out_table_text(const struct out_table *table, int width, bool color, struct buf *to)
+/* The same table without the columns (but the first) in which no row has anything. */
+static struct out_table without_empty(const struct out_table *table)
+{
+    struct out_table kept = {.wrap_last = table->wrap_last, .n_rows = table->n_rows};
+    size_t from[16];
+    for (size_t i = 0; i < table->n_columns; i++) {
+        bool empty = i > 0 && table->n_rows > 0;
+        for (size_t row = 0; empty && row < table->n_rows; row++)
+            empty = str_eq(table->cells.at[row * table->n_columns + i], "-");
+        if (empty)
+            continue;
+        kept.titles[kept.n_columns] = table->titles[i];
+        kept.right[kept.n_columns] = table->right[i];
+        from[kept.n_columns++] = i;
+    }
+    for (size_t row = 0; row < table->n_rows; row++) {
+        for (size_t i = 0; i < kept.n_columns; i++)
+            vec_push(&kept.cells, table->cells.at[row * table->n_columns + from[i]]);
+    }
+    return kept;
+}
+
+static void add_table(const struct out_table *table, int width, bool color, struct buf *to)
 {
     size_t widths[16], last;
-    must(table->cells.n % table->n_columns == 0);
     for (size_t i = 0; i < table->n_columns; i++) {
         widths[i] = out_width(table->titles[i]);
         for (size_t row = 0; row < table->n_rows; row++) {
@@ -258,6 +279,14 @@ void out_table_text(const struct out_table *table, int width, bool color, struct
     add_row(table, table->titles, true, widths, n, last, color, to);
     for (size_t row = 0; row < table->n_rows; row++)
         add_row(table, table->cells.at + row * table->n_columns, false, widths, n, last, color, to);
+}
+
+void out_table_text(const struct out_table *table, int width, bool color, struct buf *to)
+{
+    must(table->cells.n % table->n_columns == 0);
+    struct out_table kept = without_empty(table);
+    add_table(&kept, width, color, to);
+    vec_fini(&kept.cells);
 }
 
 void out_table_print(const struct out_table *table, const struct cli *cli)

@@ -43,7 +43,8 @@ void out_table_fini(struct out_table *table);
 void out_cell(struct out_table *table, const char *text);
 void out_cellf(struct out_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Adds the table's text to `to`. A cell of the column "state" gets glyph and colour. */
+/* Adds the table's text to `to`. Columns in which no row has anything are left out. A cell of the
+ * column "state" gets glyph and colour. */
 void out_table_text(const struct out_table *table, int width, bool color, struct buf *to);
 void out_table_print(const struct out_table *table, const struct cli *cli);
 

@@ -89,13 +89,14 @@ bool part_wait(struct part *part, int64_t ms)
     return true;
 }
 
-const char *part_end_text(int status, char *to, size_t size)
+const char *part_end_text(const struct part *part, int status, char *to, size_t size)
 {
     if (WIFSIGNALED(status))
         snprintf(to, size, "by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     else
         snprintf(to, size, "with status %d%s", WEXITSTATUS(status),
-                 WEXITSTATUS(status) == 75    ? " (a commit failed: is the disk full?)"
+                 WEXITSTATUS(status) == 75 && str_eq(part->name, "nexus-scheduler")
+                     ? " (a commit failed: is the disk full?)"
                  : WEXITSTATUS(status) == 127 ? " (it could not be started)"
                                               : "");
     return to;

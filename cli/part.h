@@ -31,7 +31,7 @@ void part_signal(const struct part *part, int number);
 /* Waits at most so long for its end; true when it has ended (also when it never ran). */
 bool part_wait(struct part *part, int64_t ms);
 /* In words how a process ended: "with status 75 (a commit failed)", "by signal 9 (Killed)". */
-const char *part_end_text(int status, char *to, size_t size);
+const char *part_end_text(const struct part *part, int status, char *to, size_t size);
 
 /* Whether the scheduler with that pid answers /health/ready; url (512 bytes) gets its address. */
 bool part_ready(struct cli *cli, const char *home, pid_t pid, char *url);

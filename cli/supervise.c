@@ -21,7 +21,7 @@
 #define STEADY_MS 60000 /* up so long, the back-off starts anew */
 #define READY_POLL_MS 5
 #define SCHEDULER_END_MS 10000
-#define HURRY_MS 1500 /* from the second SIGTERM to SIGKILL */
+#define HURRY_MS 3000 /* from the second SIGTERM to SIGKILL */
 #define FIRST_STARTS_MAX 3
 
 static void block_set(sigset_t *set)
@@ -74,7 +74,7 @@ static void died(struct supervisor *s, struct part *part, int status)
     char why[128];
     int64_t now = clock_mono_ms();
     bool is_scheduler = part == &s->scheduler;
-    part_end_text(status, why, sizeof why);
+    part_end_text(part, status, why, sizeof why);
     if (is_scheduler && !s->is_ready &&
         (part->n_starts >= FIRST_STARTS_MAX || (WIFEXITED(status) && WEXITSTATUS(status) == 2) ||
          (WIFEXITED(status) && WEXITSTATUS(status) == 127))) {

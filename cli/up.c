@@ -1,5 +1,4 @@
 /* nexus up: scheduler and worker here, until it is told to end. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "cli/supervise.h"
 #include "cli/table.h"
 #include "cli/tail.h"
+#include "cli/validate.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -115,26 +115,40 @@ static void write_state(const struct up *up, const char *url)
         log_warn("%s", err.text);
 }
 
-static bool has_dag_files(const char *folder)
+#define CHECKED_MAX 200 /* files that are checked here, before their errors are asked for */
+
+/* How many DAG files there are, and which of them have errors. */
+static void announce_dags(const struct up *up)
 {
-    DIR *dir = opendir(folder);
-    bool found = false;
-    for (struct dirent *e; dir && !found && (e = readdir(dir));) {
-        if (e->d_name[0] == '.')
-            continue;
-        found = str_ends(e->d_name, ".yaml") || str_ends(e->d_name, ".yml") ||
-                e->d_type == DT_DIR || str_ends(e->d_name, ".lua");
+    struct validate_files files = {0};
+    validate_find(&up->cli->arena, up->home.dags, &files);
+    size_t n = files.found.n;
+    if (n == 0)
+        puts("  No DAG yet: `nexus init` writes an example, or put a file there.");
+    else
+        printf("  %zu DAG file%s\n", n, n == 1 ? "" : "s");
+    json_t *catalog = n && n <= CHECKED_MAX ? validate_catalog() : NULL;
+    for (size_t i = 0; catalog && i < n; i++) {
+        struct problems problems;
+        struct spec **specs;
+        size_t n_specs;
+        problems_init(&problems);
+        validate_file(files.found.at[i], catalog, &specs, &n_specs, &problems);
+        for (size_t k = 0; k < n_specs; k++)
+            spec_free(specs[k]);
+        mem_free(specs);
+        if (problems.n_errors)
+            printf("  with errors: %s (nexus dag validate says which)\n", files.found.at[i]);
+        problems_fini(&problems);
     }
-    if (dir)
-        closedir(dir);
-    return found;
+    json_decref(catalog);
+    vec_fini(&files.found);
 }
 
 static void announce(const struct up *up, const char *url)
 {
     printf("Nexus is up: %s\n  DAG files in %s, state in %s\n", url, up->home.dags, up->home.path);
-    if (!has_dag_files(up->home.dags))
-        puts("  No DAG yet: `nexus init` writes an example, or put a file there.");
+    announce_dags(up);
     if (up->ready_fd >= 0)
         puts("  `nexus down` stops it; its log is logs/up.log in the home.");
     else

@@ -107,34 +107,31 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-typedef VEC(const char *) files;
-
 static bool is_dag_file(const char *name)
 {
     return name[0] != '.' && (str_ends(name, ".yaml") || str_ends(name, ".yml"));
 }
 
-/* A folder stands for the DAG files in it and below it. */
-static void add_files(struct cli *cli, const char *path, files *found)
+void validate_find(struct arena *arena, const char *path, struct validate_files *files)
 {
-    files folders = {0};
+    VEC(const char *) folders = {0};
     vec_push(&folders, path);
     while (folders.n) {
         const char *folder = vec_pop(&folders);
         DIR *dir = opendir(folder);
         for (struct dirent *e; dir && (e = readdir(dir));) {
-            char *full = arena_printf(&cli->arena, "%s%s%s", folder,
-                                      str_ends(folder, "/") ? "" : "/", e->d_name);
+            char *full =
+                arena_printf(arena, "%s%s%s", folder, str_ends(folder, "/") ? "" : "/", e->d_name);
             if (e->d_name[0] != '.' && path_is_folder(full))
                 vec_push(&folders, (const char *)full);
             else if (is_dag_file(e->d_name))
-                vec_push(found, (const char *)full);
+                vec_push(&files->found, (const char *)full);
         }
         if (dir)
             closedir(dir);
     }
     vec_fini(&folders);
-    qsort(found->at, found->n, sizeof *found->at, by_name);
+    qsort(files->found.at, files->found.n, sizeof *files->found.at, by_name);
 }
 
 struct validation {
@@ -187,23 +184,23 @@ static void print_outcome(struct cli *cli, const struct validation *v, size_t n_
 static int run_validate(struct cli *cli)
 {
     struct validation v = {0};
-    files found = {0};
+    struct validate_files files = {0};
     json_t *catalog = validate_catalog();
     problems_init(&v.problems);
     for (size_t i = 0; i < cli->n_args; i++) {
         if (path_is_folder(cli->args[i]))
-            add_files(cli, cli->args[i], &found);
+            validate_find(&cli->arena, cli->args[i], &files);
         else
-            vec_push(&found, cli->args[i]);
+            vec_push(&files.found, cli->args[i]);
     }
-    for (size_t i = 0; i < found.n; i++)
-        check_file(cli, &v, found.at[i], catalog);
+    for (size_t i = 0; i < files.found.n; i++)
+        check_file(cli, &v, files.found.at[i], catalog);
     problems_sort(&v.problems);
     int status = v.problems.n_errors ? CLI_FAILED : CLI_DONE;
-    print_outcome(cli, &v, found.n);
+    print_outcome(cli, &v, files.found.n);
     problems_fini(&v.problems);
     map_fini(&v.ids);
-    vec_fini(&found);
+    vec_fini(&files.found);
     json_decref(catalog);
     return status;
 }

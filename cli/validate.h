@@ -11,6 +11,14 @@
 /* The operators' descriptors, as embedded; a new reference. */
 json_t *validate_catalog(void);
 
+/* Paths of DAG files; free found with vec_fini. */
+struct validate_files {
+    VEC(const char *) found;
+};
+
+/* Adds the DAG files of a folder and those below it, sorted. The paths live in the arena. */
+void validate_find(struct arena *arena, const char *path, struct validate_files *files);
+
 /* Checks one file: specs as spec_read gives them, problems added (an unreadable file is one). */
 bool validate_file(const char *file, const json_t *catalog, struct spec ***specs, size_t *n_specs,
                    struct problems *problems);
