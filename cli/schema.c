@@ -1,10 +1,19 @@
 /* nexus schema */
 #include "cli/table.h"
+#include "cli/validate.h"
+#include "lib/base/mem.h"
+#include "scheduler/dag/spec.h"
 
 static int run_schema(struct cli *cli)
 {
     (void)cli;
-    return cli_fail(CLI_USAGE, "`schema` is not in this version yet");
+    json_t *catalog = validate_catalog(), *schema = spec_schema(catalog);
+    char *text = json_dumps(schema, JSON_INDENT(2));
+    puts(text);
+    free(text);
+    json_decref(schema);
+    json_decref(catalog);
+    return CLI_DONE;
 }
 
 const struct cli_command cmd_schema = {
