@@ -309,7 +309,7 @@ static bool format_one(luaL_Buffer *to, char c, const struct parts *p)
         snprintf(text, sizeof text, "%02d:%02d:%02d", second / 3600, second / 60 % 60, second % 60);
         break;
     case '%':
-        strcpy(text, "%");
+        snprintf(text, sizeof text, "%%");
         break;
     default:
         return false;

@@ -237,7 +237,7 @@ static size_t escape_weight(const char *s, size_t *n)
     *n = *s == 'x' ? 3 : *s == 'u' ? 5 : *s == 'U' ? 9 : 1;
     if (*n == 1)
         return strchr("nrt \n\r\t", *s) ? 0 : strchr("N_", *s) ? 2 : strchr("LP", *s) ? 3 : 1;
-    strncpy(digits, s + 1, *n - 1);
+    memcpy(digits, s + 1, strnlen(s + 1, *n - 1));
     code = strtoul(digits, NULL, 16);
     return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 }

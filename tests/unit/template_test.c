@@ -298,9 +298,8 @@ static void arguments_are_checked_and_completed(void **state)
                 "with.wait: must be at least 1 s, not '100ms'");
     expect_args("{\"table\": \"t\", \"columns\": [1]}",
                 "with.columns: must be a list of strings, not a list");
-    expect_args(
-        "{\"table\": 3}",
-        "with.table: must be a table (an output of a task), not an integer 3");
+    expect_args("{\"table\": 3}",
+                "with.table: must be a table (an output of a task), not an integer 3");
 }
 
 static void params_are_read_from_text_and_all_mistakes_are_told(void **state)
