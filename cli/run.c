@@ -21,7 +21,8 @@
 #include "lib/text/json.h"
 #include "nexus/limits.h"
 
-#define START_MS 20000 /* until the scheduler answers and has read the file */
+#define START_MS 20000 /* until the scheduler is ready */
+#define LOAD_MS 3000   /* and, when it is, knows the DAG */
 #define LOAD_POLL_MS 5
 #define END_MS 3000
 
@@ -33,6 +34,7 @@ struct once {
     char dags[PATH_MAX_BYTES + 16];
     char url[512], slots[16];
     const char *dag;
+    VEC(struct spec_file) files; /* that belong to its DAGs; texts in the arena */
     struct part scheduler, worker;
 };
 
@@ -49,6 +51,16 @@ static void find_project(struct once *once)
     }
     if (!once->project[0])
         str_copy(once->project, sizeof once->project, "/");
+}
+
+static void keep_files(struct once *once, const struct spec *spec)
+{
+    for (size_t i = 0; i < spec->n_files; i++) {
+        struct spec_file file = spec->files[i];
+        file.path = arena_strdup(&once->cli->arena, file.path);
+        file.source = arena_strdup(&once->cli->arena, file.source);
+        vec_push(&once->files, file);
+    }
 }
 
 /* Checks the file before anything is started, and finds which of its DAGs is meant. */
@@ -70,6 +82,7 @@ static int check_file(struct once *once, const char *file)
         vec_push(&ids, (const char *)arena_strdup(&once->cli->arena, specs[i]->id));
         if (str_eq(wanted, specs[i]->id))
             once->dag = ids.at[i];
+        keep_files(once, specs[i]);
         spec_free(specs[i]);
     }
     mem_free(specs);
@@ -86,10 +99,24 @@ static int check_file(struct once *once, const char *file)
     return status;
 }
 
+/* `path` in the folder of DAG files, as a link to that file. */
+static int link_file(const struct once *once, const char *path, const char *source)
+{
+    char link[PATH_MAX_BYTES], folder[PATH_MAX_BYTES], target[PATH_MAX];
+    struct nx_err err;
+    if (!path_join(link, sizeof link, once->dags, path) || !realpath(source, target))
+        return cli_fail(CLI_FAILED, "cannot find %s: %s", source, strerror(errno));
+    str_copy(folder, sizeof folder, link);
+    *strrchr(folder, '/') = 0;
+    if (!path_make_folders(folder, &err))
+        return cli_fail(CLI_FAILED, "%s", err.text);
+    if (symlink(target, link) != 0 && errno != EEXIST)
+        return cli_fail(CLI_FAILED, "cannot make the link %s: %s", link, strerror(errno));
+    return CLI_DONE;
+}
+
 static int make_home(struct once *once)
 {
-    struct nx_err err;
-    char link[PATH_MAX_BYTES + 300];
     const char *root = getenv("TMPDIR");
     snprintf(once->home, sizeof once->home, "%s/nexus-run-XXXXXX", root && *root ? root : "/tmp");
     if (strlen(once->home) > 80)
@@ -97,12 +124,10 @@ static int make_home(struct once *once)
     if (!mkdtemp(once->home))
         return cli_fail(CLI_FAILED, "cannot make a temporary home: %s", strerror(errno));
     snprintf(once->dags, sizeof once->dags, "%s/dags", once->home);
-    snprintf(link, sizeof link, "%s/%s", once->dags, path_base(once->file));
-    if (!path_make_folders(once->dags, &err))
-        return cli_fail(CLI_FAILED, "%s", err.text);
-    if (symlink(once->file, link) != 0)
-        return cli_fail(CLI_FAILED, "cannot make the link %s: %s", link, strerror(errno));
-    return CLI_DONE;
+    int status = link_file(once, path_base(once->file), once->file);
+    for (size_t i = 0; !status && i < once->files.n; i++)
+        status = link_file(once, once->files.at[i].path, once->files.at[i].source);
+    return status;
 }
 
 static int start_part(struct once *once, struct part *part, const char *name, const char *log)
@@ -163,8 +188,10 @@ static int await_dag(struct once *once)
     while (clock_mono_ms() < until) {
         if (is_broken(once))
             return CLI_FAILED;
-        if (!once->cli->url && part_ready(once->cli, once->home, once->scheduler.pid, once->url))
+        if (!once->cli->url && part_ready(once->cli, once->home, once->scheduler.pid, once->url)) {
             once->cli->url = once->url;
+            until = clock_mono_ms() + LOAD_MS;
+        }
         if (once->cli->url) {
             const char *path = api_path(&once->cli->arena, "/dags/%s", once->dag);
             if (api_try(once->cli, "GET", path, NULL, &dag, &err)) {
@@ -175,8 +202,7 @@ static int await_dag(struct once *once)
         if (live_sleep(LOAD_POLL_MS))
             return cli_fail(CLI_FAILED, "interrupted");
     }
-    return cli_fail(CLI_FAILED, "the scheduler has not taken %s within %d s: %s", once->file,
-                    START_MS / 1000, err.text);
+    return cli_fail(CLI_FAILED, "the scheduler has not taken %s: %s", once->file, err.text);
 }
 
 static int trigger_and_watch(struct once *once)
@@ -248,13 +274,15 @@ static int run_run(struct cli *cli)
     json_decref(params);
     if (!status)
         status = check_file(&once, cli_arg(cli, 0));
-    if (status)
-        return status;
-    if (!realpath(cli_arg(cli, 0), absolute) || !str_copy(once.file, sizeof once.file, absolute))
-        return cli_fail(CLI_USAGE, "%s: %s", cli_arg(cli, 0), strerror(errno));
-    find_project(&once);
-    status = run_once(&once);
-    end_parts(&once);
+    if (!status &&
+        (!realpath(cli_arg(cli, 0), absolute) || !str_copy(once.file, sizeof once.file, absolute)))
+        status = cli_fail(CLI_USAGE, "%s: %s", cli_arg(cli, 0), strerror(errno));
+    if (!status) {
+        find_project(&once);
+        status = run_once(&once);
+        end_parts(&once);
+    }
+    vec_fini(&once.files);
     cli->url = NULL;
     return status;
 }

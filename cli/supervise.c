@@ -68,6 +68,13 @@ static void start(struct supervisor *s, struct part *part)
     (void)s;
 }
 
+/* Another start would end in the same way: wrong usage, home or port held, no program. */
+static bool is_hopeless(int status)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    return code == 2 || code == 73 || code == 127;
+}
+
 /* It has ended though nobody told it to: say why, start it again later. */
 static void died(struct supervisor *s, struct part *part, int status)
 {
@@ -76,8 +83,7 @@ static void died(struct supervisor *s, struct part *part, int status)
     bool is_scheduler = part == &s->scheduler;
     part_end_text(part, status, why, sizeof why);
     if (is_scheduler && !s->is_ready &&
-        (part->n_starts >= FIRST_STARTS_MAX || (WIFEXITED(status) && WEXITSTATUS(status) == 2) ||
-         (WIFEXITED(status) && WEXITSTATUS(status) == 127))) {
+        (part->n_starts >= FIRST_STARTS_MAX || is_hopeless(status))) {
         log_error("%s ended %s before it was ready", part->name, why);
         s->gave_up = true;
         return;
