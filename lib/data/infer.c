@@ -5,83 +5,55 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/data/internal.h"
+#include "lib/data/parse.h"
 #include "lib/data/source.h"
 
 #define COLUMNS_AT_ONCE 100
-#define N_TESTS 5
 
-/* What a text must be to be of a type; in the order of preference. */
+/* Types in the order of preference. */
 static const struct {
     enum table_type type;
-    const char *macro;
-} tests[N_TESTS] = {
-    {TABLE_INT64, "nexus_is_int"},           {TABLE_DOUBLE, "nexus_is_double"},
-    {TABLE_BOOL, "nexus_is_bool"},           {TABLE_DATE, "nexus_is_date"},
-    {TABLE_TIMESTAMP, "nexus_is_timestamp"},
+    enum parse_kind kind;
+} preferred[] = {
+    {TABLE_INT64, PARSE_INT}, {TABLE_DOUBLE, PARSE_DOUBLE},       {TABLE_BOOL, PARSE_BOOL},
+    {TABLE_DATE, PARSE_DATE}, {TABLE_TIMESTAMP, PARSE_TIMESTAMP},
 };
 
-static const char macros[] =
-    "CREATE OR REPLACE MACRO nexus_is_int(t) AS regexp_full_match(t, "
-    "'\\s*[+-]?(0|[1-9][0-9]*)\\s*') "
-    "AND try_cast(t AS BIGINT) IS NOT NULL;"
-    "CREATE OR REPLACE MACRO nexus_is_double(t) AS try_cast(t AS DOUBLE) IS NOT NULL AND NOT "
-    "regexp_matches(t, '^\\s*[+-]?0[0-9]') AND NOT contains(t, '_');"
-    "CREATE OR REPLACE MACRO nexus_is_bool(t) AS lower(t) = 'true' OR lower(t) = 'false';"
-    "CREATE OR REPLACE MACRO nexus_is_date(t) AS regexp_full_match(t, "
-    "'[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}') "
-    "AND try_cast(t AS DATE) IS NOT NULL;"
-    "CREATE OR REPLACE MACRO nexus_is_timestamp(t) AS regexp_full_match(t, "
-    "'[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?') AND try_cast(t AS TIMESTAMPTZ) IS NOT NULL;";
-
-/* SELECT count(a), count(*) FILTER (WHERE nexus_is_int(a)), ... FROM texts */
-static void put_counts(struct buf *sql, const char *name)
+/* What all texts of the column can be; missing when there is none. */
+static void put_kinds(struct buf *sql, const char *name)
 {
-    buf_str(sql, "count(");
+    buf_str(sql, "bit_and(nexus_kinds(");
     data_quote_name(sql, name);
-    buf_str(sql, ")");
-    for (size_t t = 0; t < N_TESTS; t++) {
-        buf_printf(sql, ", count(*) FILTER (WHERE %s(", tests[t].macro);
-        data_quote_name(sql, name);
-        buf_str(sql, "))");
-    }
+    buf_str(sql, "))");
 }
 
 /* The first type that all values are of; a column without values is text. */
-static enum table_type judge(const struct data_vector *counts)
+static enum table_type judge(const struct data_vector *kinds)
 {
-    int64_t n = counts[0].as.i[0];
-    for (size_t t = 0; n > 0 && t < N_TESTS; t++) {
-        if (counts[t + 1].as.i[0] == n) {
-            return tests[t].type;
+    for (size_t t = 0; data_is_valid(kinds, 0) && t < sizeof preferred / sizeof *preferred; t++) {
+        if (kinds->as.i[0] & (int64_t)preferred[t].kind) {
+            return preferred[t].type;
         }
     }
     return TABLE_STRING;
 }
 
-static bool run_counts(struct source *source, const char *sql, struct schema_column **columns,
-                       size_t n, int64_t *n_rows, bool *any_empty, struct nx_err *err)
+static bool run_kinds(struct source *source, const char *sql, struct schema_column **columns,
+                      size_t n, int64_t *n_rows, bool *any_empty, struct nx_err *err)
 {
     struct data_result *result = NULL;
     const struct data_batch *batch = NULL;
     bool ok = data_query(source->db, sql, NULL, 0, &result, err) && data_next(result, &batch, err);
     if (ok) {
-        must(batch && batch->n_columns == 1 + n * (N_TESTS + 1));
+        must(batch && batch->n_columns == 1 + n);
         *n_rows = batch->columns[0].as.i[0];
         for (size_t i = 0; i < n; i++) {
-            const struct data_vector *counts = &batch->columns[1 + i * (N_TESTS + 1)];
-            columns[i]->type = columns[i]->typed ? columns[i]->type : judge(counts);
-            columns[i]->proven = counts[1].as.i[0] == counts[0].as.i[0];
-            *any_empty = *any_empty || counts[0].as.i[0] == 0;
+            columns[i]->type = judge(&batch->columns[1 + i]);
+            *any_empty = *any_empty || !data_is_valid(&batch->columns[1 + i], 0);
         }
     }
     data_result_close(result);
     return ok;
-}
-
-/* Integers are proven also where the type was asked for. */
-static bool is_examined(const struct schema_column *column)
-{
-    return !column->typed || (column->type == TABLE_INT64 && !column->format);
 }
 
 /* Types for the next columns from `first` on that nobody named; *next is where to go on. */
@@ -95,9 +67,9 @@ static bool infer_some(struct source *source, size_t first, size_t *next, bool a
     buf_str(&sql, "SELECT count(*)");
     for (*next = first; *next < source->schema.n_columns && n < COLUMNS_AT_ONCE; ++*next) {
         struct schema_column *column = &source->schema.columns[*next];
-        if (is_examined(column)) {
+        if (!column->typed) {
             buf_str(&sql, ", ");
-            put_counts(&sql, column->name);
+            put_kinds(&sql, column->name);
             columns[n++] = column;
         }
     }
@@ -107,7 +79,7 @@ static bool infer_some(struct source *source, size_t first, size_t *next, bool a
         buf_printf(&sql, " LIMIT %d", SOURCE_SAMPLE);
     }
     buf_str(&sql, ")");
-    bool ok = n == 0 || run_counts(source, buf_text(&sql), columns, n, n_rows, any_empty, err);
+    bool ok = n == 0 || run_kinds(source, buf_text(&sql), columns, n, n_rows, any_empty, err);
     buf_fini(&sql);
     return ok;
 }
@@ -117,9 +89,6 @@ static bool infer(struct source *source, bool all, int64_t *n_rows, bool *any_em
 {
     *any_empty = false;
     *n_rows = 0;
-    if (!data_exec(source->db, macros, err)) {
-        return false;
-    }
     for (size_t i = 0; i < source->schema.n_columns;) {
         if (!infer_some(source, i, &i, all, n_rows, any_empty, err)) {
             return false;
@@ -139,9 +108,6 @@ bool source_infer(struct source *source, struct nx_err *err)
         return false;
     }
     source->exact = n_rows < SOURCE_SAMPLE;
-    for (size_t i = 0; !source->exact && i < source->schema.n_columns; i++) {
-        source->schema.columns[i].proven = false;
-    }
     /* A column without values in the sample may have some later. */
     return source->exact || !any_empty || source_infer_all(source, &changed, err);
 }
@@ -156,7 +122,7 @@ bool source_infer_all(struct source *source, bool *changed, struct nx_err *err)
         before[i] = source->schema.columns[i].type;
     }
     bool ok = infer(source, true, &n_rows, &any_empty, err);
-    *changed = !source->exact;
+    *changed = false;
     source->exact = source->exact || ok;
     for (size_t i = 0; ok && i < n; i++) {
         *changed = *changed || before[i] != source->schema.columns[i].type;

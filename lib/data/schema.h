@@ -39,7 +39,6 @@ struct schema_column {
     const char *name;
     enum table_type type;
     bool typed;         /* the type was asked for, not found */
-    bool proven;        /* int64: every text of the files is an integer */
     const char *format; /* or NULL */
     const char *const *categories;
     size_t n_categories;

@@ -27,24 +27,11 @@ static bool is_local(const struct source *source)
     return zone && !str_eq(zone, "UTC");
 }
 
-/* The type as which DuckDB's reader gets a CSV column. */
-static const char *read_type(const struct source *source, const struct schema_column *column)
+/* The type as which DuckDB's reader gets a CSV column: texts, which are parsed strictly, but
+ * doubles, where the reader itself is strict. */
+static const char *read_type(const struct schema_column *column)
 {
-    if (!column || column->format) {
-        return "VARCHAR";
-    }
-    switch (column->type) {
-    case TABLE_INT64: /* as a double where 1.5 may come: it shows then */
-        return column->proven ? "BIGINT" : "DOUBLE";
-    case TABLE_DOUBLE:
-        return "DOUBLE";
-    case TABLE_DATE:
-        return "TIMESTAMP";
-    case TABLE_TIMESTAMP:
-        return is_local(source) ? "VARCHAR" : "TIMESTAMPTZ";
-    default:
-        return "VARCHAR";
-    }
+    return column && column->type == TABLE_DOUBLE ? "DOUBLE" : "VARCHAR";
 }
 
 /* read_csv(['a', 'b'], ...) of the files from..to-1, which have one header. */
@@ -73,7 +60,7 @@ static void put_read_csv(const struct source *source, size_t from, size_t to, bo
         const struct schema_column *column = schema_find(&source->schema, header->names[i]);
         buf_str(sql, i ? ", " : "");
         data_quote_name(sql, header->names[i]);
-        buf_printf(sql, ": '%s'", texts ? "VARCHAR" : read_type(source, column));
+        buf_printf(sql, ": '%s'", texts ? "VARCHAR" : read_type(column));
     }
     buf_str(sql, "})");
 }
@@ -115,108 +102,74 @@ void source_files(const struct source *source, struct buf *sql)
     buf_str(sql, ")");
 }
 
-/* An expression that is an error for the rows it is reached for. */
-static void put_error(struct buf *sql, const char *name, const char *text, const char *type)
+/* nexus_int("n", 'n'): the column by one of our functions. */
+static void put_call(struct buf *sql, const char *function, const char *name)
 {
-    buf_str(sql, "CAST(error(");
-    char *message = NULL;
-    if (asprintf(&message, "column '%s': %s: ", name, text) < 0) {
-        must(!"memory");
-    }
-    data_quote_text(sql, message);
-    buf_str(sql, " || ");
+    buf_printf(sql, "%s(", function);
     data_quote_name(sql, name);
-    buf_printf(sql, "::VARCHAR) AS %s)", type);
-    free(message);
+    buf_str(sql, ", ");
+    data_quote_text(sql, name);
+    buf_str(sql, ")");
 }
 
-static void put_date(struct buf *sql, const struct schema_column *column)
+/* strptime("day", '%d.%m.%Y') */
+static void put_formatted(struct buf *sql, const struct schema_column *column, const char *type)
 {
-    struct buf name;
-    buf_init(&name);
-    data_quote_name(&name, column->name);
-    const char *c = buf_text(&name);
-    buf_printf(sql, "CASE WHEN %s IS NULL OR %s = CAST(%s AS DATE) THEN CAST(%s AS DATE) ELSE ", c,
-               c, c, c);
-    put_error(sql, column->name, "not a date alone", "DATE");
-    buf_str(sql, " END");
-    buf_fini(&name);
+    buf_str(sql, "CAST(strptime(");
+    data_quote_name(sql, column->name);
+    buf_str(sql, ", ");
+    data_quote_text(sql, column->format);
+    buf_printf(sql, ") AS %s)", type);
 }
 
-static void put_bool(struct buf *sql, const struct schema_column *column)
-{
-    struct buf name;
-    buf_init(&name);
-    data_quote_name(&name, column->name);
-    const char *c = buf_text(&name);
-    buf_printf(sql,
-               "CASE WHEN %s IS NULL THEN NULL WHEN lower(%s) = 'true' THEN true WHEN lower(%s) "
-               "= 'false' THEN false ELSE ",
-               c, c, c);
-    put_error(sql, column->name, "neither true nor false", "BOOLEAN");
-    buf_str(sql, " END");
-    buf_fini(&name);
-}
-
-/* A text, or a timestamp without a zone, as an instant. */
+/* A time that may be local: texts that say their offset are not. */
 static void put_timestamp(const struct source *source, struct buf *sql,
                           const struct schema_column *column, const char *raw)
 {
-    struct buf name;
-    buf_init(&name);
-    data_quote_name(&name, column->name);
-    const char *c = buf_text(&name), *zone = source->schema.file.timezone;
-    bool text = str_eq(raw, "VARCHAR");
-    bool local =
-        is_local(source) && (text || str_starts(raw, "TIMESTAMP_") || str_eq(raw, "TIMESTAMP"));
-    if (column->format && text) {
-        buf_str(sql, local ? "nexus_utc(" : "CAST(");
-        buf_printf(sql, "CAST(strptime(%s, ", c);
-        data_quote_text(sql, column->format);
-        buf_str(sql, ") AS TIMESTAMP)");
-    } else if (local && text) {
-        buf_printf(sql,
-                   "CASE WHEN regexp_matches(%s, '(Z|[+-][0-9]{2}(:?[0-9]{2})?)$') AND "
-                   "length(%s) > 10 THEN CAST(CAST(%s AS TIMESTAMPTZ) AS TIMESTAMP) ELSE "
-                   "nexus_utc(CAST(%s AS TIMESTAMP)",
-                   c, c, c, c);
-    } else if (local) {
-        buf_printf(sql, "nexus_utc(CAST(%s AS TIMESTAMP)", c);
+    bool text = str_eq(raw, "VARCHAR"), zoned = str_eq(raw, "TIMESTAMP WITH TIME ZONE");
+    bool local = is_local(source) && !zoned && !str_eq(raw, "DATE");
+    bool either = local && text && !column->format;
+    if (either) {
+        buf_str(sql, "CASE WHEN regexp_matches(");
+        data_quote_name(sql, column->name);
+        buf_str(sql, ", ':.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$') THEN ");
+        put_call(sql, "nexus_timestamp", column->name);
+        buf_str(sql, " ELSE ");
+    }
+    buf_str(sql, local ? "nexus_utc(" : "");
+    if (text && column->format) {
+        put_formatted(sql, column, "TIMESTAMP");
+    } else if (text) {
+        put_call(sql, "nexus_timestamp", column->name);
     } else {
-        buf_printf(sql, "CAST(%s%s%s", text ? "CAST(" : "", c, text ? " AS TIMESTAMPTZ)" : "");
+        buf_str(sql, "CAST(");
+        data_quote_name(sql, column->name);
+        buf_str(sql, " AS TIMESTAMP)");
     }
     if (local) {
         buf_str(sql, ", ");
-        data_quote_text(sql, zone);
-        buf_str(sql, text && !column->format ? ") END" : ")");
-    } else {
-        buf_str(sql, " AS TIMESTAMP)");
+        data_quote_text(sql, source->schema.file.timezone);
+        buf_str(sql, either ? ") END" : ")");
     }
-    buf_fini(&name);
 }
 
 /* One column as the type of the schema, from the type `raw` in which it is read. */
 static void put_column(const struct source *source, struct buf *sql,
                        const struct schema_column *column, const char *raw)
 {
-    if (column->type == TABLE_INT64 && (str_eq(raw, "DOUBLE") || str_eq(raw, "FLOAT"))) {
-        buf_str(sql, "nexus_int(");
-        data_quote_name(sql, column->name);
-        buf_str(sql, "::DOUBLE, ");
-        data_quote_text(sql, column->name);
-        buf_str(sql, ")");
-    } else if (column->type == TABLE_DATE && column->format && str_eq(raw, "VARCHAR")) {
-        buf_str(sql, "CAST(strptime(");
-        data_quote_name(sql, column->name);
-        buf_str(sql, ", ");
-        data_quote_text(sql, column->format);
-        buf_str(sql, ") AS DATE)");
-    } else if (column->type == TABLE_DATE && str_starts(raw, "TIMESTAMP")) {
-        put_date(sql, column);
-    } else if (column->type == TABLE_BOOL && str_eq(raw, "VARCHAR") && !column->typed) {
-        put_bool(sql, column);
-    } else if (column->type == TABLE_TIMESTAMP) {
+    bool text = str_eq(raw, "VARCHAR");
+    if (column->type == TABLE_TIMESTAMP) {
         put_timestamp(source, sql, column, raw);
+    } else if (column->type == TABLE_INT64 && (str_eq(raw, "DOUBLE") || str_eq(raw, "FLOAT"))) {
+        put_call(sql, "nexus_whole", column->name);
+    } else if (column->type == TABLE_INT64 && text) {
+        put_call(sql, "nexus_int", column->name);
+    } else if (column->type == TABLE_DATE && text && column->format) {
+        put_formatted(sql, column, "DATE");
+    } else if (column->type == TABLE_DATE && text) {
+        put_call(sql, "nexus_date", column->name);
+    } else if (column->type == TABLE_BOOL && text && !column->typed) {
+        put_call(sql, "nexus_bool", column->name);
     } else {
         buf_str(sql, "CAST(");
         data_quote_name(sql, column->name);
@@ -232,7 +185,7 @@ static void put_columns(const struct source *source, struct buf *sql,
         const char *raw = header ? NULL : source->raw[i];
         for (size_t k = 0; header && k < header->n; k++) {
             if (str_eq(header->names[k], column->name)) {
-                raw = read_type(source, column);
+                raw = read_type(column);
             }
         }
         buf_str(sql, i ? ", " : "");

@@ -256,7 +256,7 @@ static void named_types_are_kept_or_refused(void **state)
     f->source.schema.n_columns = 1;
     assert_false(run(f, NULL));
     assert_int_equal(f->err.code, NX_E_DATA);
-    assert_non_null(strstr(f->err.text, "column 'zip' is int64, but has 1.5"));
+    assert_non_null(strstr(f->err.text, "column 'zip' is int64, but has '1.5'"));
     const char *large[] = {put(f, "c.csv", "zip\n9007199254740993\n")};
     prepare(f, large, 1);
     f->source.schema.columns = wrong;

@@ -1,0 +1,234 @@
+/* Texts as values; see parse.h. */
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/time.h"
+#include "lib/data/parse.h"
+
+#define MICROS 1000000ll
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static void trim(const char **text, size_t *n)
+{
+    while (*n > 0 && (**text == ' ' || **text == '\t')) {
+        ++*text;
+        --*n;
+    }
+    while (*n > 0 && ((*text)[*n - 1] == ' ' || (*text)[*n - 1] == '\t')) {
+        --*n;
+    }
+}
+
+bool parse_int(const char *text, size_t n, int64_t *v)
+{
+    trim(&text, &n);
+    bool negative = n > 0 && *text == '-';
+    size_t i = n > 0 && (*text == '-' || *text == '+');
+    if (i == n || n - i > 19 || (text[i] == '0' && n - i > 1)) {
+        return false;
+    }
+    uint64_t value = 0; /* 19 digits always fit */
+    for (; i < n; i++) {
+        unsigned digit = (unsigned)(text[i] - '0');
+        if (digit > 9) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    if (value > (uint64_t)INT64_MAX + negative) {
+        return false;
+    }
+    *v = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
+bool parse_bool(const char *text, size_t n, bool *v)
+{
+    trim(&text, &n);
+    bool yes = n == 4 && strncasecmp(text, "true", 4) == 0;
+    if (!yes && !(n == 5 && strncasecmp(text, "false", 5) == 0)) {
+        return false;
+    }
+    *v = yes;
+    return true;
+}
+
+bool parse_is_double(const char *text, size_t n)
+{
+    trim(&text, &n);
+    size_t i = n > 0 && (*text == '-' || *text == '+'), whole, fraction = 0;
+    if ((n - i == 3 &&
+         (strncasecmp(text + i, "nan", 3) == 0 || strncasecmp(text + i, "inf", 3) == 0)) ||
+        (n - i == 8 && strncasecmp(text + i, "infinity", 8) == 0)) {
+        return true;
+    }
+    size_t start = i;
+    while (i < n && is_digit(text[i])) {
+        i++;
+    }
+    whole = i - start;
+    if (i < n && text[i] == '.') {
+        for (i++; i < n && is_digit(text[i]); i++) {
+            fraction++;
+        }
+    }
+    if (whole + fraction == 0 || (whole > 1 && text[start] == '0')) {
+        return false;
+    }
+    if (i < n && (text[i] == 'e' || text[i] == 'E')) {
+        i++;
+        i += i < n && (text[i] == '-' || text[i] == '+');
+        size_t exponent = i;
+        while (i < n && is_digit(text[i])) {
+            i++;
+        }
+        return i == n && i > exponent;
+    }
+    return i == n;
+}
+
+/* A place in a text that is read from left to right. */
+struct cursor {
+    const char *at, *end;
+};
+
+/* least..most digits. */
+static bool take_digits(struct cursor *c, int least, int most, unsigned *v)
+{
+    unsigned value = 0;
+    int n = 0;
+    for (; n < most && c->at < c->end && is_digit(*c->at); n++) {
+        value = value * 10 + (unsigned)(*c->at++ - '0');
+    }
+    *v = value;
+    return n >= least;
+}
+
+static bool take_char(struct cursor *c, char wanted)
+{
+    if (c->at < c->end && *c->at == wanted) {
+        c->at++;
+        return true;
+    }
+    return false;
+}
+
+static bool take_date(struct cursor *c, int64_t *days)
+{
+    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day;
+    if (!take_digits(c, 4, 4, &year) || !take_char(c, '-') || !take_digits(c, 1, 2, &month) ||
+        !take_char(c, '-') || !take_digits(c, 1, 2, &day)) {
+        return false;
+    }
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        day > lengths[month - 1] + (month == 2 && leap ? 1u : 0u)) {
+        return false;
+    }
+    *days = time_days_from_civil(year, month, day);
+    return true;
+}
+
+bool parse_date(const char *text, size_t n, int64_t *days)
+{
+    int64_t found;
+    struct cursor c = {text, text + n};
+    if (!take_date(&c, &found) || c.at != c.end) {
+        return false;
+    }
+    *days = found;
+    return true;
+}
+
+/* Digits behind the point: microseconds, the rest is dropped. */
+static bool take_fraction(struct cursor *c, int64_t *micros)
+{
+    int64_t unit = MICROS;
+    if (c->at == c->end || !is_digit(*c->at)) {
+        return false;
+    }
+    for (*micros = 0; c->at < c->end && is_digit(*c->at); c->at++) {
+        unit /= 10;
+        *micros += (*c->at - '0') * unit;
+    }
+    return true;
+}
+
+static bool take_time(struct cursor *c, int64_t *micros)
+{
+    unsigned hour, minute, second = 0;
+    int64_t fraction = 0;
+    if (!take_digits(c, 1, 2, &hour) || !take_char(c, ':') || !take_digits(c, 2, 2, &minute)) {
+        return false;
+    }
+    if (take_char(c, ':') &&
+        (!take_digits(c, 2, 2, &second) || (take_char(c, '.') && !take_fraction(c, &fraction)))) {
+        return false;
+    }
+    if (hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    *micros = ((int64_t)hour * 3600 + minute * 60 + second) * MICROS + fraction;
+    return true;
+}
+
+/* Nothing, Z, +HH, +HHMM or +HH:MM. */
+static bool take_offset(struct cursor *c, int64_t *micros)
+{
+    unsigned hours, minutes = 0;
+    *micros = 0;
+    if (c->at == c->end || (take_char(c, 'Z') && c->at == c->end)) {
+        return true;
+    }
+    take_char(c, ' ');
+    bool west = take_char(c, '-');
+    if ((!west && !take_char(c, '+')) || !take_digits(c, 2, 2, &hours)) {
+        return false;
+    }
+    if (c->at < c->end) {
+        take_char(c, ':');
+        if (!take_digits(c, 2, 2, &minutes)) {
+            return false;
+        }
+    }
+    if (c->at != c->end || hours > 15 || minutes > 59) {
+        return false;
+    }
+    *micros = ((int64_t)hours * 3600 + minutes * 60) * MICROS * (west ? -1 : 1);
+    return true;
+}
+
+bool parse_timestamp(const char *text, size_t n, int64_t *micros)
+{
+    int64_t days, time = 0, offset = 0;
+    struct cursor c = {text, text + n};
+    if (!take_date(&c, &days)) {
+        return false;
+    }
+    if (c.at < c.end && ((!take_char(&c, 'T') && !take_char(&c, ' ')) || !take_time(&c, &time) ||
+                         !take_offset(&c, &offset))) {
+        return false;
+    }
+    *micros = days * 86400 * MICROS + time - offset;
+    return true;
+}
+
+unsigned parse_kinds(const char *text, size_t n)
+{
+    int64_t v;
+    bool b;
+    unsigned kinds = 0;
+    if (parse_is_double(text, n)) {
+        kinds |= PARSE_DOUBLE | (parse_int(text, n, &v) ? PARSE_INT : 0);
+    } else if (parse_timestamp(text, n, &v)) {
+        kinds |= PARSE_TIMESTAMP | (parse_date(text, n, &v) ? PARSE_DATE : 0);
+    } else if (parse_bool(text, n, &b)) {
+        kinds |= PARSE_BOOL;
+    }
+    return kinds;
+}
