@@ -1,10 +1,11 @@
-/* The link between scheduler and workers: requests and replies over NNG (REQ/REP with contexts).
+/* The link between scheduler and workers: requests and replies over NNG's streams.
  *
  * The client asks, the server answers, possibly much later. A request whose connection is lost, or
  * whose server starts again, is sent again by itself; so the server may see one twice. Functions
  * given to this module run on NNG's threads: they copy or decode, post an event, and return.
  * Messages are at most NX_MESSAGE_MAX bytes (asserted when sending); a peer that sends more than
- * NX_RECEIVE_MAX loses its connection. */
+ * NX_RECEIVE_MAX, or does not read its replies, loses its connection. link_conn.h has the frames,
+ * and why these are not NNG's REQ and REP sockets. */
 #ifndef LIB_NET_LINK_H
 #define LIB_NET_LINK_H
 
@@ -40,8 +41,8 @@ void link_server_close(struct link_server *server);
 
 struct link_client;
 
-/* The reply to the slot's request, or why there is none: NX_OK, NX_E_CANCELLED (link_cancel),
- * NX_E_INTERNAL. The slot is free again: link_request may be called inside. `bytes` lives until
+/* The reply to the slot's request, or why there is none: NX_OK, or NX_E_CANCELLED (link_cancel).
+ * The slot is free again: link_request may be called inside. `bytes` lives until
  * the function returns. */
 typedef void link_on_reply(void *arg, unsigned slot, enum nx_code code, const void *bytes,
                            size_t n);

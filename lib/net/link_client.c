@@ -1,140 +1,181 @@
-/* The client's end of the link: one REQ socket, a context a slot. */
-#include <nng/nng.h> /* before the next, which needs it */
-
-#include <nng/protocol/reqrep0/req.h>
-#include <stdatomic.h>
-
+/* The client's end of the link: dials, sends what is open again on each new connection. */
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/net/link.h"
-#include "lib/net/link_common.h"
-#include "nexus/limits.h"
+#include "lib/net/link_conn.h"
 
 #define DIAL_AGAIN_MIN_MS 10
 #define DIAL_AGAIN_MAX_MS 500
-#define RESEND_MS 60000
 
-/* FREE -> SENDS -> WAITS -> FREE. The operation is in flight in the last two. */
-enum state { FREE, SENDS, WAITS };
+/* WAITS -> FREE by a reply; WAITS -> CANCELLED -> FREE by link_cancel. */
+enum slot_state { FREE, WAITS, CANCELLED };
 
 struct slot {
     struct link_client *client;
-    unsigned index;
-    nng_ctx ctx;
-    nng_aio *aio;
-    _Atomic enum state state;
-    atomic_bool cancelled;
+    nng_aio *teller; /* calls on_reply after link_cancel */
+    /* Under the lock. */
+    enum slot_state state;
+    uint64_t id;
+    struct buf request; /* to be sent again */
 };
 
 struct link_client {
-    nng_socket socket;
-    nng_dialer dialer;
-    struct slot *slots;
-    unsigned n_slots;
-    atomic_int n_pipes;
-    atomic_bool closing;
+    nng_stream_dialer *dialer;
+    nng_aio *caller; /* dials, and sleeps before it dials again */
+    bool sleeps;     /* the caller's */
     link_on_reply *on_reply;
     void *arg;
+    struct slot *slots;
+    unsigned n_slots;
+    pthread_mutex_t lock; /* what follows */
+    bool closing, connected;
+    int again_ms; /* to wait before the next dial */
+    uint64_t last_id;
+    struct link_conn conn;
 };
 
-static void finish(struct slot *slot, enum nx_code code, nng_msg *message)
-{
-    struct link_client *client = slot->client;
-    atomic_store(&slot->state, FREE);
-    if (!atomic_load(&client->closing))
-        client->on_reply(client->arg, slot->index, code, message ? nng_msg_body(message) : NULL,
-                         message ? nng_msg_len(message) : 0);
-    nng_msg_free(message);
-}
-
-/* The operation of a slot has ended. */
-static void on_end(void *arg)
-{
-    struct slot *slot = arg;
-    int rv = nng_aio_result(slot->aio);
-    bool sent = rv == 0 && atomic_load(&slot->state) == SENDS;
-    /* A reply, or a request that could not be sent; nothing after sending. */
-    nng_msg *message = sent ? NULL : nng_aio_get_msg(slot->aio);
-    nng_aio_set_msg(slot->aio, NULL);
-    if (sent && !atomic_load(&slot->cancelled)) {
-        atomic_store(&slot->state, WAITS);
-        nng_ctx_recv(slot->ctx, slot->aio);
-        /* link_cancel may have come when nothing was in flight. */
-        if (atomic_load(&slot->cancelled))
-            nng_aio_cancel(slot->aio);
-    } else if (sent || rv == NNG_ECANCELED || rv == NNG_ECLOSED) {
-        nng_msg_free(message);
-        finish(slot, NX_E_CANCELLED, NULL);
-    } else if (rv != 0) {
-        nng_msg_free(message);
-        finish(slot, NX_E_INTERNAL, NULL);
-    } else {
-        finish(slot, NX_OK, message);
-    }
-}
+/* ---- Requests and replies ---- */
 
 void link_request(struct link_client *client, unsigned slot, const void *bytes, size_t n)
 {
     must(slot < client->n_slots);
     struct slot *s = &client->slots[slot];
-    must(atomic_load(&s->state) == FREE);
-    atomic_store(&s->cancelled, false);
-    atomic_store(&s->state, SENDS);
-    nng_aio_set_msg(s->aio, link_make_message(bytes, n));
-    nng_ctx_send(s->ctx, s->aio);
+    pthread_mutex_lock(&client->lock);
+    must(s->state == FREE);
+    s->state = WAITS;
+    s->id = ++client->last_id;
+    buf_clear(&s->request);
+    if (n)
+        buf_add(&s->request, bytes, n);
+    bool idle = link_conn_queue(&client->conn, s->id, bytes, n);
+    pthread_mutex_unlock(&client->lock);
+    link_conn_flush(&client->conn, idle);
+}
+
+static bool on_frame(struct link_conn *conn, uint64_t id, const void *bytes, size_t n)
+{
+    struct link_client *client = conn->owner;
+    unsigned i = 0;
+    pthread_mutex_lock(&client->lock);
+    while (i < client->n_slots && (client->slots[i].state != WAITS || client->slots[i].id != id))
+        i++;
+    bool mine = i < client->n_slots && !client->closing;
+    if (mine)
+        client->slots[i].state = FREE;
+    pthread_mutex_unlock(&client->lock);
+    if (mine)
+        client->on_reply(client->arg, i, NX_OK, bytes, n);
+    return true;
 }
 
 void link_cancel(struct link_client *client, unsigned slot)
 {
     must(slot < client->n_slots);
-    atomic_store(&client->slots[slot].cancelled, true);
-    nng_aio_cancel(client->slots[slot].aio);
+    struct slot *s = &client->slots[slot];
+    pthread_mutex_lock(&client->lock);
+    bool waits = s->state == WAITS;
+    if (waits)
+        s->state = CANCELLED;
+    pthread_mutex_unlock(&client->lock);
+    if (waits)
+        nng_sleep_aio(0, s->teller);
+}
+
+static void on_tell(void *arg)
+{
+    struct slot *slot = arg;
+    struct link_client *client = slot->client;
+    pthread_mutex_lock(&client->lock);
+    bool closing = client->closing;
+    slot->state = FREE;
+    pthread_mutex_unlock(&client->lock);
+    if (!closing)
+        client->on_reply(client->arg, (unsigned)(slot - client->slots), NX_E_CANCELLED, NULL, 0);
+}
+
+/* ---- The connection ---- */
+
+static void dial_later(struct link_client *client)
+{
+    client->sleeps = true;
+    nng_sleep_aio(client->again_ms, client->caller);
+    client->again_ms *= 2;
+    if (client->again_ms > DIAL_AGAIN_MAX_MS)
+        client->again_ms = DIAL_AGAIN_MAX_MS;
+}
+
+static void on_gone(struct link_conn *conn)
+{
+    struct link_client *client = conn->owner;
+    client->connected = false;
+    if (!client->closing)
+        dial_later(client);
+}
+
+static void take_connection(struct link_client *client, nng_stream *stream)
+{
+    bool idle = false;
+    pthread_mutex_lock(&client->lock);
+    bool wanted = !client->closing;
+    if (wanted) {
+        client->connected = true;
+        client->again_ms = DIAL_AGAIN_MIN_MS;
+        link_conn_start(&client->conn, stream);
+        for (unsigned i = 0; i < client->n_slots; i++) {
+            struct slot *s = &client->slots[i];
+            if (s->state == WAITS)
+                idle |= link_conn_queue(&client->conn, s->id, s->request.data, s->request.len);
+        }
+    }
+    pthread_mutex_unlock(&client->lock);
+    if (!wanted) {
+        nng_stream_free(stream);
+        return;
+    }
+    /* In this order: the receiver keeps the connection from ending before it is started. */
+    link_conn_flush(&client->conn, idle);
+    link_conn_receive(&client->conn);
+}
+
+static void on_dial(void *arg)
+{
+    struct link_client *client = arg;
+    int rv = nng_aio_result(client->caller);
+    pthread_mutex_lock(&client->lock);
+    bool slept = client->sleeps, closing = client->closing;
+    client->sleeps = false;
+    if (rv != 0 && !closing)
+        dial_later(client);
+    pthread_mutex_unlock(&client->lock);
+    if (rv == 0 && !slept)
+        take_connection(client, nng_aio_get_output(client->caller, 0));
+    else if (rv == 0 && !closing)
+        nng_stream_dialer_dial(client->dialer, client->caller);
 }
 
 bool link_connected(const struct link_client *client)
 {
-    return atomic_load(&client->n_pipes) > 0;
+    pthread_mutex_t *lock = client->conn.lock;
+    pthread_mutex_lock(lock);
+    bool connected = client->connected;
+    pthread_mutex_unlock(lock);
+    return connected;
 }
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    struct link_client *client = arg;
-    (void)pipe;
-    atomic_fetch_add(&client->n_pipes, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
-}
+/* ---- Beginning and end ---- */
 
-static int open_slots(struct link_client *client)
+static bool prepare(struct link_client *client, const char *url, struct nx_err *err)
 {
     int rv = 0;
     for (unsigned i = 0; i < client->n_slots && rv == 0; i++) {
-        struct slot *slot = &client->slots[i];
-        slot->client = client;
-        slot->index = i;
-        rv = nng_aio_alloc(&slot->aio, on_end, slot);
-        if (rv == 0)
-            rv = nng_ctx_open(&slot->ctx, client->socket);
-        if (rv == 0)
-            rv = nng_ctx_set_ms(slot->ctx, NNG_OPT_REQ_RESENDTIME, RESEND_MS);
-        if (rv == 0)
-            nng_aio_set_timeout(slot->aio, NNG_DURATION_INFINITE);
+        client->slots[i].client = client;
+        rv = nng_aio_alloc(&client->slots[i].teller, on_tell, &client->slots[i]);
     }
-    return rv;
-}
-
-static int start_dialer(struct link_client *client, const char *url)
-{
-    int rv = nng_pipe_notify(client->socket, NNG_PIPE_EV_ADD_POST, on_pipe, client);
     if (rv == 0)
-        rv = nng_pipe_notify(client->socket, NNG_PIPE_EV_REM_POST, on_pipe, client);
+        rv = nng_aio_alloc(&client->caller, on_dial, client);
     if (rv == 0)
-        rv = nng_dialer_create(&client->dialer, client->socket, url);
-    if (rv == 0)
-        rv = nng_dialer_set_size(client->dialer, NNG_OPT_RECVMAXSZ, NX_RECEIVE_MAX);
-    if (rv == 0)
-        rv = nng_dialer_set_ms(client->dialer, NNG_OPT_RECONNMINT, DIAL_AGAIN_MIN_MS);
-    if (rv == 0)
-        rv = nng_dialer_set_ms(client->dialer, NNG_OPT_RECONNMAXT, DIAL_AGAIN_MAX_MS);
-    return rv == 0 ? nng_dialer_start(client->dialer, NNG_FLAG_NONBLOCK) : rv;
+        rv = nng_stream_dialer_alloc(&client->dialer, url);
+    return rv == 0 || link_fail(err, rv, "dial", url);
 }
 
 bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
@@ -148,16 +189,16 @@ bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void 
     made->n_slots = n_slots;
     made->on_reply = on_reply;
     made->arg = arg;
-    int rv = nng_req0_open(&made->socket);
-    if (rv == 0)
-        rv = open_slots(made);
-    if (rv == 0)
-        rv = start_dialer(made, url);
-    if (rv != 0) {
+    made->again_ms = DIAL_AGAIN_MIN_MS;
+    pthread_mutex_init(&made->lock, NULL);
+    made->conn.on_frame = on_frame;
+    made->conn.on_gone = on_gone;
+    if (!link_conn_init(&made->conn, &made->lock, made, err) || !prepare(made, url, err)) {
         link_client_close(made);
-        return link_fail(err, rv, "dial", url);
+        return false;
     }
     *client = made;
+    nng_stream_dialer_dial(made->dialer, made->caller);
     return true;
 }
 
@@ -165,17 +206,24 @@ void link_client_close(struct link_client *client)
 {
     if (!client)
         return;
-    atomic_store(&client->closing, true);
-    nng_close(client->socket);
+    pthread_mutex_lock(&client->lock);
+    client->closing = true;
+    pthread_mutex_unlock(&client->lock);
+    if (client->dialer)
+        nng_stream_dialer_close(client->dialer);
+    if (client->caller)
+        nng_aio_stop(client->caller);
+    link_conn_fini(&client->conn);
+    nng_aio_free(client->caller);
+    if (client->dialer)
+        nng_stream_dialer_free(client->dialer);
     for (unsigned i = 0; i < client->n_slots; i++) {
-        if (client->slots[i].aio)
-            nng_aio_stop(client->slots[i].aio);
+        if (client->slots[i].teller)
+            nng_aio_stop(client->slots[i].teller);
+        nng_aio_free(client->slots[i].teller);
+        buf_fini(&client->slots[i].request);
     }
-    for (unsigned i = 0; i < client->n_slots; i++) {
-        if (client->slots[i].aio) /* a request that never began */
-            nng_msg_free(nng_aio_get_msg(client->slots[i].aio));
-        nng_aio_free(client->slots[i].aio);
-    }
+    pthread_mutex_destroy(&client->lock);
     mem_free(client->slots);
     mem_free(client);
 }

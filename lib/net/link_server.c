@@ -1,88 +1,83 @@
-/* The server's end of the link: one REP socket, many contexts, one asynchronous operation each. */
-#include <nng/nng.h> /* before the next, which needs it */
-
-#include <nng/protocol/reqrep0/rep.h>
-#include <stdatomic.h>
-
+/* The server's end of the link. */
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
+#include "lib/base/vec.h"
 #include "lib/net/link.h"
-#include "lib/net/link_common.h"
-#include "nexus/limits.h"
+#include "lib/net/link_conn.h"
 
-/* RECEIVES -> ASKED (the owner has a request to answer) -> REPLIES -> RECEIVES. The operation is in
- * flight in the first and the last. */
-enum state { RECEIVES, ASKED, REPLIES };
+#define ACCEPT_AGAIN_MS 50
 
 struct context {
-    struct link_server *server;
-    unsigned index;
-    nng_ctx ctx;
-    nng_aio *aio;
-    _Atomic enum state state;
+    struct link_conn *conn; /* who asked; NULL: has gone */
+    uint64_t id;
+    bool asked; /* the owner has a request to answer */
 };
 
 struct link_server {
-    nng_socket socket;
-    nng_listener listener;
-    struct context *contexts;
-    unsigned n_contexts;
+    nng_stream_listener *listener;
+    nng_aio *acceptor;
     unsigned port;
-    atomic_bool closing;
     link_on_request *on_request;
     void *arg;
+    pthread_mutex_t lock; /* what follows */
+    bool closing, sleeps;
+    struct context *contexts;
+    unsigned n_contexts;
+    VEC(unsigned) idle;            /* contexts without a request */
+    VEC(struct link_conn *) conns; /* all, also the unused */
+    VEC(struct link_conn *) unused;
+    VEC(struct link_conn *) waiting; /* paused until a context is idle; the first came first */
 };
 
-static void receive(struct context *c)
+/* ---- Requests and replies ---- */
+
+static bool on_frame(struct link_conn *conn, uint64_t id, const void *bytes, size_t n)
 {
-    atomic_store(&c->state, RECEIVES);
-    nng_ctx_recv(c->ctx, c->aio);
+    struct link_server *server = conn->owner;
+    pthread_mutex_lock(&server->lock);
+    if (server->closing || conn->closed) {
+        pthread_mutex_unlock(&server->lock);
+        return true;
+    }
+    if (!server->idle.n) {
+        link_conn_pause(conn);
+        vec_push(&server->waiting, conn);
+        pthread_mutex_unlock(&server->lock);
+        return false;
+    }
+    unsigned i = vec_pop(&server->idle);
+    server->contexts[i] = (struct context){.conn = conn, .id = id, .asked = true};
+    pthread_mutex_unlock(&server->lock);
+    server->on_request(server->arg, i, bytes, n);
+    return true;
 }
 
-/* What an operation holds is ours again when it has failed or never began. */
-static void drop_message(nng_aio *aio)
+static void remove_waiting(struct link_server *server, size_t at)
 {
-    nng_msg_free(nng_aio_get_msg(aio));
-    nng_aio_set_msg(aio, NULL);
-}
-
-/* The operation of a context has ended. */
-static void on_end(void *arg)
-{
-    struct context *c = arg;
-    struct link_server *server = c->server;
-    int rv = nng_aio_result(c->aio);
-    if (atomic_load(&c->state) == REPLIES) {
-        if (rv != 0)
-            drop_message(c->aio); /* the peer has gone: it asks again */
-        if (!atomic_load(&server->closing))
-            receive(c);
-        return;
-    }
-    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED || atomic_load(&server->closing)) {
-        drop_message(c->aio);
-        return;
-    }
-    if (rv != 0) { /* a lack of memory: the peer asks again */
-        receive(c);
-        return;
-    }
-    nng_msg *message = nng_aio_get_msg(c->aio);
-    nng_aio_set_msg(c->aio, NULL);
-    atomic_store(&c->state, ASKED);
-    server->on_request(server->arg, c->index, nng_msg_body(message), nng_msg_len(message));
-    nng_msg_free(message);
+    for (size_t i = at + 1; i < server->waiting.n; i++)
+        server->waiting.at[i - 1] = server->waiting.at[i];
+    server->waiting.n--;
 }
 
 void link_reply(struct link_server *server, unsigned context, const void *bytes, size_t n)
 {
     must(context < server->n_contexts);
+    pthread_mutex_lock(&server->lock);
     struct context *c = &server->contexts[context];
-    must(atomic_load(&c->state) == ASKED);
-    atomic_store(&c->state, REPLIES);
-    nng_aio_set_msg(c->aio, link_make_message(bytes, n));
-    nng_ctx_send(c->ctx, c->aio);
+    struct link_conn *conn = c->conn;
+    must(c->asked);
+    bool idle = conn && link_conn_queue(conn, c->id, bytes, n);
+    *c = (struct context){0};
+    vec_push(&server->idle, context);
+    if (server->waiting.n && !server->closing) {
+        struct link_conn *first = server->waiting.at[0];
+        remove_waiting(server, 0);
+        link_conn_resume(first);
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (conn)
+        link_conn_flush(conn, idle);
 }
 
 void link_release(struct link_server *server, unsigned context)
@@ -90,44 +85,90 @@ void link_release(struct link_server *server, unsigned context)
     link_reply(server, context, NULL, 0);
 }
 
+/* ---- Connections ---- */
+
+static void on_gone(struct link_conn *conn)
+{
+    struct link_server *server = conn->owner;
+    for (unsigned i = 0; i < server->n_contexts; i++) {
+        if (server->contexts[i].conn == conn)
+            server->contexts[i].conn = NULL;
+    }
+    for (size_t i = server->waiting.n; i-- > 0;) {
+        if (server->waiting.at[i] == conn)
+            remove_waiting(server, i);
+    }
+    vec_push(&server->unused, conn);
+}
+
+/* A connection that is not in use, or NULL. With the lock held. */
+static struct link_conn *find_unused(struct link_server *server)
+{
+    if (server->unused.n)
+        return vec_pop(&server->unused);
+    if (server->conns.n >= server->n_contexts)
+        return NULL;
+    struct link_conn *conn = mem_alloc(sizeof *conn);
+    conn->on_frame = on_frame;
+    conn->on_gone = on_gone;
+    vec_push(&server->conns, conn);
+    if (link_conn_init(conn, &server->lock, server, NULL))
+        return conn;
+    return NULL; /* no memory; freed with the server */
+}
+
+static void take_connection(struct link_server *server, nng_stream *stream)
+{
+    pthread_mutex_lock(&server->lock);
+    struct link_conn *conn = server->closing ? NULL : find_unused(server);
+    if (conn)
+        link_conn_start(conn, stream);
+    pthread_mutex_unlock(&server->lock);
+    if (conn)
+        link_conn_receive(conn);
+    else
+        nng_stream_free(stream); /* it dials again */
+}
+
+static void on_accept(void *arg)
+{
+    struct link_server *server = arg;
+    int rv = nng_aio_result(server->acceptor);
+    if (rv == 0 && !server->sleeps)
+        take_connection(server, nng_aio_get_output(server->acceptor, 0));
+    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
+        return;
+    /* Too many open files, say: not again at once. */
+    server->sleeps = rv != 0;
+    if (rv != 0)
+        nng_sleep_aio(ACCEPT_AGAIN_MS, server->acceptor);
+    else
+        nng_stream_listener_accept(server->listener, server->acceptor);
+}
+
+/* ---- Beginning and end ---- */
+
 unsigned link_port(const struct link_server *server)
 {
     return server->port;
 }
 
-static bool open_contexts(struct link_server *server, const char *url, struct nx_err *err)
-{
-    for (unsigned i = 0; i < server->n_contexts; i++) {
-        struct context *c = &server->contexts[i];
-        c->server = server;
-        c->index = i;
-        int rv = nng_aio_alloc(&c->aio, on_end, c);
-        if (rv == 0)
-            rv = nng_ctx_open(&c->ctx, server->socket);
-        if (rv != 0)
-            return link_fail(err, rv, "make a context for", url);
-    }
-    return true;
-}
-
 static bool start_listener(struct link_server *server, const char *url, struct nx_err *err)
 {
-    nng_sockaddr address;
     bool is_ipc = str_starts(url, "ipc:");
-    int rv = nng_listener_create(&server->listener, server->socket, url);
-    if (rv == 0)
-        rv = nng_listener_set_size(server->listener, NNG_OPT_RECVMAXSZ, NX_RECEIVE_MAX);
+    int port = 0;
+    int rv = nng_stream_listener_alloc(&server->listener, url);
     if (rv == 0 && is_ipc)
-        rv = nng_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+        rv = nng_stream_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
     if (rv == 0)
-        rv = nng_listener_start(server->listener, 0);
+        rv = nng_stream_listener_listen(server->listener);
+    if (rv == 0 && !is_ipc)
+        rv = nng_stream_listener_get_int(server->listener, NNG_OPT_TCP_BOUND_PORT, &port);
+    if (rv == 0)
+        rv = nng_aio_alloc(&server->acceptor, on_accept, server);
     if (rv != 0)
         return link_fail(err, rv, "listen on", url);
-    if (!is_ipc && nng_listener_get_addr(server->listener, NNG_OPT_LOCADDR, &address) == 0) {
-        uint16_t port =
-            address.s_family == NNG_AF_INET6 ? address.s_in6.sa_port : address.s_in.sa_port;
-        server->port = (unsigned)(port >> 8 | port << 8) & 0xffff;
-    }
+    server->port = (unsigned)port;
     return true;
 }
 
@@ -142,16 +183,15 @@ bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_reque
     made->n_contexts = n_contexts;
     made->on_request = on_request;
     made->arg = arg;
-    int rv = nng_rep0_open(&made->socket);
-    bool ok = rv == 0 || link_fail(err, rv, "listen on", url);
-    ok = ok && open_contexts(made, url, err);
-    if (!ok || !start_listener(made, url, err)) {
+    pthread_mutex_init(&made->lock, NULL);
+    for (unsigned i = n_contexts; i-- > 0;)
+        vec_push(&made->idle, i);
+    if (!start_listener(made, url, err)) {
         link_server_close(made);
         return false;
     }
-    *server = made;
-    for (unsigned i = 0; i < n_contexts; i++)
-        receive(&made->contexts[i]);
+    *server = made; /* before the first request */
+    nng_stream_listener_accept(made->listener, made->acceptor);
     return true;
 }
 
@@ -159,17 +199,25 @@ void link_server_close(struct link_server *server)
 {
     if (!server)
         return;
-    atomic_store(&server->closing, true);
-    nng_close(server->socket);
-    for (unsigned i = 0; i < server->n_contexts; i++) {
-        if (server->contexts[i].aio)
-            nng_aio_stop(server->contexts[i].aio);
+    pthread_mutex_lock(&server->lock);
+    server->closing = true;
+    pthread_mutex_unlock(&server->lock);
+    if (server->listener)
+        nng_stream_listener_close(server->listener);
+    if (server->acceptor)
+        nng_aio_stop(server->acceptor);
+    nng_aio_free(server->acceptor);
+    for (size_t i = 0; i < server->conns.n; i++) {
+        link_conn_fini(server->conns.at[i]);
+        mem_free(server->conns.at[i]);
     }
-    for (unsigned i = 0; i < server->n_contexts; i++) {
-        if (server->contexts[i].aio)
-            drop_message(server->contexts[i].aio);
-        nng_aio_free(server->contexts[i].aio);
-    }
+    if (server->listener)
+        nng_stream_listener_free(server->listener);
+    vec_fini(&server->idle);
+    vec_fini(&server->conns);
+    vec_fini(&server->unused);
+    vec_fini(&server->waiting);
+    pthread_mutex_destroy(&server->lock);
     mem_free(server->contexts);
     mem_free(server);
 }

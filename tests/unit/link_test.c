@@ -335,36 +335,90 @@ static void a_message_that_is_too_large_ends_the_sender(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-/* Speaks the protocol by hand: a header that says how long a message will be. */
-static bool server_hangs_up(struct world *world, uint64_t n)
+/* Speaks the protocol by hand: the head of a frame that says how long a message will be. */
+static bool server_hangs_up(struct world *world, const char *magic, uint32_t n)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)link_port(world->server)),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    uint8_t hello[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0}, theirs[8], length[8], byte;
+    uint8_t head[16] = {0}, byte;
     struct timeval wait = {.tv_usec = 300000};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     assert_int_equal(connect(fd, (struct sockaddr *)(void *)&to, sizeof to), 0);
-    assert_int_equal(write(fd, hello, 8), 8);
-    assert_int_equal(recv(fd, theirs, 8, MSG_WAITALL), 8);
-    assert_int_equal(theirs[5], 0x31);
-    for (int i = 0; i < 8; i++)
-        length[i] = (uint8_t)(n >> (56 - 8 * i));
-    assert_int_equal(write(fd, length, 8), 8);
+    memcpy(head, magic, 4);
+    for (int i = 0; i < 4; i++)
+        head[4 + i] = (uint8_t)(n >> 8 * i);
+    assert_int_equal(write(fd, head, 16), 16);
     ssize_t got = recv(fd, &byte, 1, 0);
     close(fd);
     return got == 0;
 }
 
-static void a_peer_that_announces_too_much_loses_its_connection(void **state)
+static void a_peer_that_announces_too_much_or_talks_otherwise_loses_its_connection(void **state)
 {
     struct world *world = *state;
     snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:0");
     listen_now(world);
-    assert_false(server_hangs_up(world, NX_RECEIVE_MAX));
-    assert_true(server_hangs_up(world, NX_RECEIVE_MAX + 1));
-    assert_true(server_hangs_up(world, UINT64_MAX));
+    assert_false(server_hangs_up(world, "XLK1", NX_RECEIVE_MAX));
+    assert_true(server_hangs_up(world, "XLK1", NX_RECEIVE_MAX + 1));
+    assert_true(server_hangs_up(world, "XLK1", UINT32_MAX));
+    assert_true(server_hangs_up(world, "GET ", 5));
+}
+
+/* A peer of our own that sends n requests and reads nothing. */
+static int flood(struct world *world, size_t n, size_t n_bytes)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)link_port(world->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    uint8_t *frame = mem_alloc(16 + n_bytes);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)(void *)&to, sizeof to), 0);
+    memcpy(frame, "XLK1", 4);
+    for (int i = 0; i < 4; i++)
+        frame[4 + i] = (uint8_t)(n_bytes >> 8 * i);
+    for (size_t i = 0; i < n; i++) {
+        frame[8] = (uint8_t)i;
+        if (send(fd, frame, 16 + n_bytes, MSG_NOSIGNAL) < 0)
+            break;
+    }
+    mem_free(frame);
+    return fd;
+}
+
+static void requests_beyond_the_contexts_wait_and_are_not_lost(void **state)
+{
+    struct world *world = *state;
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:0");
+    listen_now(world);
+    int one = flood(world, 30, 5), two = flood(world, 30, 70000);
+    wait_for(world, CONTEXTS, 0);
+    clock_sleep_ms(50);
+    assert_int_equal(world->n_requests, CONTEXTS);
+    for (size_t i = 0; i < 60; i++) {
+        wait_for(world, i + 1, 0);
+        link_reply(world->server, world->requests[i].context, "ok", 2);
+    }
+    wait_for(world, 60, 0);
+    close(one), close(two);
+}
+
+static void a_peer_that_does_not_read_its_replies_loses_its_connection(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = true;
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:0");
+    listen_now(world);
+    int fd = flood(world, 400, 200000);
+    pthread_mutex_lock(&world->lock);
+    assert_true(world->n_requests < 400);
+    pthread_mutex_unlock(&world->lock);
+    close(fd);
+    snprintf(world->url, sizeof world->url, "tcp://127.0.0.1:%u", link_port(world->server));
+    dial_now(world);
+    link_request(world->client, 0, "still there", 11);
+    wait_for(world, 0, 1);
 }
 
 static void closing_while_requests_are_parked_calls_nobody(void **state)
@@ -380,6 +434,31 @@ static void closing_while_requests_are_parked_calls_nobody(void **state)
     world->client = NULL;
     world->server = NULL;
     assert_int_equal(world->n_replies, 0);
+}
+
+static void closing_in_the_middle_of_traffic_is_clean(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = world->ask_again = true;
+    for (int round = 0; round < 20; round++) {
+        pthread_mutex_lock(&world->lock);
+        world->asked_again = 0;
+        pthread_mutex_unlock(&world->lock);
+        listen_now(world);
+        dial_now(world);
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            link_request(world->client, slot, "x", 1);
+        clock_sleep_ms(round % 7);
+        if (round % 2) {
+            link_client_close(world->client);
+            link_server_close(world->server);
+        } else {
+            link_server_close(world->server);
+            link_client_close(world->client);
+        }
+        world->server = NULL;
+        world->client = NULL;
+    }
 }
 
 static void an_address_that_cannot_be_is_refused(void **state)
@@ -434,8 +513,11 @@ int main(void)
         WITH_WORLD(cancelling_at_any_moment_ends_every_request_once),
         WITH_WORLD(an_answer_to_a_client_that_has_gone_frees_the_context),
         WITH_WORLD(the_largest_message_goes_both_ways),
-        WITH_WORLD(a_peer_that_announces_too_much_loses_its_connection),
+        WITH_WORLD(a_peer_that_announces_too_much_or_talks_otherwise_loses_its_connection),
+        WITH_WORLD(requests_beyond_the_contexts_wait_and_are_not_lost),
+        WITH_WORLD(a_peer_that_does_not_read_its_replies_loses_its_connection),
         WITH_WORLD(closing_while_requests_are_parked_calls_nobody),
+        WITH_WORLD(closing_in_the_middle_of_traffic_is_clean),
         WITH_WORLD(an_address_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
