@@ -47,6 +47,7 @@ struct ledger {
     uint32_t n_exclusive; /* exclusive ones that are queued, or running and not to be stopped */
     uint32_t n_forgotten;
     bool dirty;    /* something that no report has said */
+    bool urgent;   /* ... and it is more than a start */
     bool left_out; /* the last report had no room for some result */
     bool draining, drain_ordered;
     int64_t made_ms;   /* when the last report was filled */
@@ -114,6 +115,12 @@ static void move(struct ledger *ledger, struct entry *entry, enum state state)
     if (counts_exclusive(entry))
         ledger->n_exclusive++;
     ledger->dirty = true;
+    ledger->urgent = ledger->urgent || state != RUNNING;
+}
+
+static void changed(struct ledger *ledger)
+{
+    ledger->dirty = ledger->urgent = true;
 }
 
 static void release_texts(struct ledger *ledger, struct entry *entry)
@@ -157,7 +164,7 @@ struct ledger *ledger_new(const struct ledger_config *config, int64_t now_ms)
     if (ledger->config.lease_ttl_ms == 0)
         ledger->config.lease_ttl_ms = NX_LEASE_TTL_MS;
     ledger->made_ms = ledger->answer_ms = now_ms;
-    ledger->dirty = true;
+    changed(ledger);
     shelf_init(&ledger->definitions);
     shelf_init(&ledger->runs);
     return ledger;
@@ -319,7 +326,7 @@ static void give_all_back(struct ledger *ledger)
 static void take_drain(struct ledger *ledger, bool drain)
 {
     if (ledger->drain_ordered != drain)
-        ledger->dirty = true;
+        changed(ledger);
     ledger->drain_ordered = drain;
     if (drain)
         give_all_back(ledger);
@@ -392,7 +399,8 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
     if (reply->refused || reply->epoch < ledger->epoch)
         return;
     if (reply->epoch > ledger->epoch) {
-        ledger->dirty = ledger->dirty || ledger->epoch != 0;
+        if (ledger->epoch != 0)
+            changed(ledger);
         ledger->epoch = reply->epoch;
         ledger->seen = 0;
     }
@@ -405,11 +413,13 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
             /* The scheduler heard of this worker after the report was made: its clock for
              * exclusive leases started later than ours. */
             ledger->answer_ms = ledger->made_ms;
-            ledger->dirty = ledger->dirty || ledger->left_out;
+            if (ledger->left_out)
+                changed(ledger);
         }
     }
     take_orders(ledger, reply);
-    ledger->dirty = ledger->dirty || reply->more;
+    if (reply->more)
+        changed(ledger);
 }
 
 /* ---- Starts and ends ---- */
@@ -474,7 +484,7 @@ void ledger_ended(struct ledger *ledger, const struct wire_result *result, int64
         ledger->starved++;
     if (entry->forgotten) {
         drop(ledger, entry);
-        ledger->dirty = true; /* a slot is free */
+        changed(ledger); /* a slot is free */
     } else {
         keep_result(ledger, entry, result);
     }
@@ -520,7 +530,8 @@ void ledger_stop_all(struct ledger *ledger)
 
 void ledger_drain(struct ledger *ledger)
 {
-    ledger->dirty = ledger->dirty || !ledger->draining;
+    if (!ledger->draining)
+        changed(ledger);
     ledger->draining = true;
     give_all_back(ledger);
 }
@@ -600,7 +611,7 @@ void ledger_report(struct ledger *ledger, int64_t now_ms, struct arena *arena,
                                    .mean_us = ledger->mean_us};
     ledger->made_ms = now_ms;
     add_lists(ledger, arena, report);
-    ledger->dirty = false;
+    ledger->dirty = ledger->urgent = false;
 }
 
 void ledger_listen(struct ledger *ledger, struct wire_report *listen)
@@ -615,6 +626,11 @@ void ledger_listen(struct ledger *ledger, struct wire_report *listen)
 bool ledger_changed(const struct ledger *ledger)
 {
     return ledger->dirty;
+}
+
+bool ledger_urgent(const struct ledger *ledger)
+{
+    return ledger->urgent;
 }
 
 int64_t ledger_work_us(const struct ledger *ledger)

@@ -93,6 +93,9 @@ void ledger_listen(struct ledger *ledger, struct wire_report *listen);
 /* Whether there is something that the last report has not said: send one now. */
 bool ledger_changed(const struct ledger *ledger);
 
+/* Whether that is more than starts. A start may wait a little: when the attempt is a short one its
+ * result is the news, and one report (and one commit) does for both. */
+bool ledger_urgent(const struct ledger *ledger);
 /* Microseconds for which the slots have work without a word from the scheduler, as far as the mean
  * of recent attempts tells: the report may wait a part of that for more results. 0: hurry. */
 int64_t ledger_work_us(const struct ledger *ledger);

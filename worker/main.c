@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,8 +197,22 @@ static void hash_catalog(const char *program, char hex[SHA256_HEX])
     sha256_end_hex(&sha, hex);
 }
 
+/* Two descriptors a child, and one while its log is open. */
+static void allow_files(int64_t slots)
+{
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)slots * 4 + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return;
+    limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < needed)
+        log_warn("%lld slots need %llu open files; the limit is %llu (ulimit -n)", (long long)slots,
+                 (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
+}
+
 static void prepare_process(const struct options *options)
 {
+    allow_files(options->slots);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     if (options->parent && prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
@@ -228,7 +243,6 @@ int main(int argc, char **argv)
     log_open("nexus-worker", LOG_INFO);
     read_options(argc, argv, &options);
     log_open("nexus-worker", options.level);
-    prepare_process(&options);
     absolute(home, "home", options.home);
     absolute(project, "project", options.project);
     default_name(name, sizeof name);
@@ -237,6 +251,7 @@ int main(int argc, char **argv)
         die(USAGE, "--name %s: a name such as worker-1 is needed", options.name);
     if (options.slots > NX_SLOTS_MAX)
         options.slots = NX_SLOTS_MAX;
+    prepare_process(&options);
     if (snprintf(url, sizeof url, "ipc://%s/run/dispatch.sock", home) >= (int)sizeof url)
         die(USAGE, "--home %s is too long", home);
     hold_name(home, name);

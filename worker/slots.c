@@ -1,5 +1,6 @@
 #include "worker/slots.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,19 @@ static void bury(struct slots *slots, struct child *child)
     child_close(child);
 }
 
+/* When the machine runs out of memory, tasks go before what runs them. */
+static void offer_to_the_kernel(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t n = write(fd, "500", 3);
+    (void)n; /* then it is as the kernel thinks */
+    close(fd);
+}
+
 static bool spawn(struct slot *slot, struct nx_err *err)
 {
     struct slots *slots = slot->all;
@@ -137,6 +151,7 @@ static bool spawn(struct slot *slot, struct nx_err *err)
     int n = snprintf(child->work, sizeof child->work, "%s/work/%s/%u", slots->config.home,
                      slots->config.worker, ++slots->n_spawned);
     must(n > 0 && (size_t)n < sizeof child->work);
+    offer_to_the_kernel(child->pid);
     slot->child = child;
     return true;
 }

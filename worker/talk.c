@@ -20,6 +20,8 @@ enum { REPORT, LISTEN, REQUESTS };
  * long, which makes reports few. With nothing queued each change is reported at once. */
 #define COLLECT_MS 2
 #define COLLECT_WORK_US 5000
+/* A start is reported when the attempt has not ended after this. */
+#define START_MS 25
 
 /* What a thread of the link has received. */
 struct answer {
@@ -40,6 +42,7 @@ struct talk {
     int64_t sent_ms[REQUESTS];
     int64_t not_before_ms; /* after a refusal */
     int64_t answered_ms;
+    int64_t changed_ms; /* since when there is something to report; 0: there is nothing */
     bool away, closing;
     uint64_t epoch;
     char refusal[256];
@@ -161,6 +164,7 @@ static void send_report(struct talk *talk, int64_t now_ms)
 {
     struct wire_report report;
     const struct talk_config *config = &talk->config;
+    talk->changed_ms = 0;
     arena_reset(&talk->arena);
     ledger_report(talk->ledger, now_ms, &talk->arena, &report);
     report.host = text(config->host);
@@ -180,24 +184,35 @@ static void on_collected(uv_timer_t *handle)
     (void)handle;
 }
 
-/* Whether what has changed may wait for more; then the loop wakes in time. */
-static bool collects(struct talk *talk, int64_t now_ms)
+/* How long what has changed may wait for more, in milliseconds. */
+static int64_t patience_ms(const struct talk *talk, int64_t now_ms)
 {
-    int64_t waited_ms = now_ms - talk->sent_ms[REPORT];
-    if (waited_ms >= COLLECT_MS || ledger_work_us(talk->ledger) < COLLECT_WORK_US)
-        return false;
-    if (!uv_is_active((uv_handle_t *)&talk->collect))
-        uv_timer_start(&talk->collect, on_collected, COLLECT_MS, 0);
-    return true;
+    if (!ledger_urgent(talk->ledger))
+        return talk->changed_ms + START_MS - now_ms;
+    if (ledger_work_us(talk->ledger) >= COLLECT_WORK_US)
+        return talk->sent_ms[REPORT] + COLLECT_MS - now_ms;
+    return 0;
 }
 
 static bool report_is_due(struct talk *talk, int64_t now_ms)
 {
     if (talk->out[REPORT])
         return false;
-    if (ledger_changed(talk->ledger) && !collects(talk, now_ms))
+    if (now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS - REPORT_SLACK_MS)
         return true;
-    return now_ms - talk->sent_ms[REPORT] >= NX_REPORT_EVERY_MS - REPORT_SLACK_MS;
+    if (!ledger_changed(talk->ledger)) {
+        talk->changed_ms = 0;
+        return false;
+    }
+    if (talk->changed_ms == 0)
+        talk->changed_ms = now_ms;
+    int64_t wait_ms = patience_ms(talk, now_ms);
+    if (wait_ms <= 0)
+        return true;
+    uv_timer_t *timer = &talk->collect;
+    if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > (uint64_t)wait_ms)
+        uv_timer_start(timer, on_collected, (uint64_t)wait_ms, 0);
+    return false;
 }
 
 void talk_pump(struct talk *talk)

@@ -115,7 +115,10 @@ static void a_lease_is_started_ended_reported_and_gone_when_acknowledged(void **
     peer_init(&peer, 2);
     order(&peer, WIRE_LEASE, 3, 1)->attempt = 4;
     talk(&peer);
+    assert_false(ledger_changed(peer.ledger));
     assert_true(start(&peer, &begun));
+    assert_true(ledger_changed(peer.ledger));
+    assert_false(ledger_urgent(peer.ledger));
     assert_int_equal(begun.order.inst.task, 3);
     assert_memory_equal(begun.definition.p, "{\"d\":1}", 7);
     assert_memory_equal(begun.run.p, "{\"run\":1}", 9);
@@ -127,6 +130,7 @@ static void a_lease_is_started_ended_reported_and_gone_when_acknowledged(void **
     assert_int_equal(peer.report.n_free, 1);
     end(&peer, 3, 1, NX_AO_SUCCESS);
     assert_true(ledger_changed(peer.ledger));
+    assert_true(ledger_urgent(peer.ledger));
     fill(&peer);
     assert_int_equal(peer.report.n_results, 1);
     assert_int_equal(peer.report.results[0].attempt, 4);

@@ -351,6 +351,52 @@ static void results_wait_for_a_scheduler_that_is_away(void **state)
     assert_true(fake_wait(f, 2, 20));
 }
 
+/* Pids of the worker's nexus-task children. */
+static size_t find_children(pid_t worker, pid_t *pids, size_t max)
+{
+    size_t n = 0;
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    while ((entry = readdir(dir)) && n < max) {
+        char path[300], name[64];
+        int parent = 0;
+        struct buf text = {0};
+        snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+        if (isdigit((unsigned char)entry->d_name[0]) && path_read(path, 65536, &text, NULL) &&
+            sscanf(buf_text(&text), "%*d (%60[^)]) %*c %d", name, &parent) == 2 &&
+            parent == worker && strcmp(name, "nexus-task") == 0)
+            pids[n++] = (pid_t)strtol(entry->d_name, NULL, 10);
+        buf_fini(&text);
+    }
+    closedir(dir);
+    return n;
+}
+
+static void children_killed_at_random_cost_their_own_attempts_and_nothing_else(void **state)
+{
+    struct fake *f = *state;
+    enum { N = 400, KILLS = 25 };
+    unsigned n_killed = 0, n_lost = 0;
+    for (uint32_t i = 0; i < N; i++)
+        run_script(f, i, i % 2 ? "sleep 0.004721" : "echo line", NULL);
+    for (unsigned i = 0; i < KILLS; i++) {
+        pid_t pids[8];
+        size_t n = find_children(f->worker, pids, 8);
+        clock_sleep_ms(7 + i % 13);
+        if (n && kill(pids[i % n], SIGKILL) == 0)
+            n_killed++;
+    }
+    assert_true(fake_wait(f, N, 60));
+    for (uint32_t i = 0; i < N; i++) {
+        struct fake_result got = fake_result(f, i);
+        n_lost += got.r.outcome == NX_AO_LOST;
+        assert_true(got.r.outcome == NX_AO_LOST || got.r.outcome == NX_AO_SUCCESS);
+    }
+    assert_true(n_killed > 0 && n_lost <= n_killed);
+    assert_int_equal(count_processes("sleep 0.004721"), 0);
+    assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
+}
+
 static void exclusive(struct wire_order *order)
 {
     order->flags = WIRE_LEASE_EXCLUSIVE;
@@ -465,6 +511,7 @@ int main(int argc, char **argv)
         WITH_WORKER(draining_finishes_what_runs_and_gives_the_rest_back),
         WITH_WORKER(a_second_sigterm_stops_what_runs),
         WITH_WORKER(results_wait_for_a_scheduler_that_is_away),
+        WITH_WORKER(children_killed_at_random_cost_their_own_attempts_and_nothing_else),
         WITH_WORKER(an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent),
         WITH_WORKER(secrets_do_not_reach_the_log),
         WITH_WORKER(a_silent_no_op_leaves_nothing_in_the_home),
