@@ -125,8 +125,10 @@ static void start_children(struct sim *sim, struct sim_worker *worker)
                                   .attempt = start.order.attempt,
                                   .started = sim->now,
                                   .exclusive = start.order.flags & WIRE_LEASE_EXCLUSIVE};
-        int64_t duration =
-            sim_chance(sim, 1, 4) ? sim_between(sim, 0, 4000) : sim_between(sim, 0, 40);
+        /* Most are short; some outlast a silent worker's lost_after and an exclusive lease. */
+        int64_t duration = sim_chance(sim, 1, 4)    ? sim_between(sim, 0, 4000)
+                           : sim_chance(sim, 1, 25) ? sim_between(sim, 5000, 45000)
+                                                    : sim_between(sim, 0, 40);
         child.ends = ++sim->next_number;
         sim_post(sim, SIM_CHILD, duration, worker->index, worker->generation, child.ends, NULL, 0);
         vec_push(&worker->children, child);
