@@ -669,9 +669,9 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     if (!store_open(path, &engine->store, err))
         return false;
     registry_init(&engine->registry, engine->store, engine->catalog);
-    question_init(&engine->question, engine->store, &engine->registry, engine->config.vars,
-                  engine->config.secrets);
-    if (!load(engine, loading, err))
+    if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
+                       engine->config.vars, engine->config.secrets, err) ||
+        !load(engine, loading, err))
         return false;
     snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
     if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/path.h"
 #include "lib/base/time.h"
+#include "nexus/limits.h"
 
 struct run_text {
     size_t n;
@@ -18,15 +21,19 @@ static json_t *object_of(const char *text)
     return value ? value : json_object();
 }
 
-void question_init(struct question *question, struct store *store, struct registry *registry,
-                   const char *vars, const char *secrets)
+bool question_init(struct question *question, struct store *store, struct registry *registry,
+                   const char *home, const char *vars, const char *secrets, struct nx_err *err)
 {
-    *question = (struct question){.store = store, .registry = registry};
+    char root[PATH_MAX_BYTES];
+    *question = (struct question){.store = store, .registry = registry, .home = home};
     question->vars = object_of(vars);
     question->secrets = object_of(secrets);
     question->script = script_new();
     map_init(&question->runs);
     buf_init(&question->buf);
+    if (!path_join(root, sizeof root, home, "artifacts"))
+        return nx_fail(err, NX_E_LIMIT, "the path %s is too long", home);
+    return artifact_open(root, &question->artifacts, err);
 }
 
 void question_fini(struct question *question)
@@ -35,6 +42,7 @@ void question_fini(struct question *question)
         mem_free(question->runs.at[i].value);
     map_fini(&question->runs);
     script_free(question->script);
+    artifact_close(question->artifacts);
     json_decref(question->vars);
     json_decref(question->secrets);
     buf_fini(&question->buf);
@@ -121,6 +129,22 @@ static struct nx_inst_id upstream(struct nx_run_id run, uint32_t task)
     return (struct nx_inst_id){run, task, NX_MAP_NONE};
 }
 
+/* Moves the text in the buffer to an artifact and leaves a reference to it. On failure the text is
+ * a reference to nothing, so that the attempt fails and says so. */
+static void keep_apart(struct question *question, struct nx_inst_id inst)
+{
+    char path[PATH_MAX_BYTES];
+    struct artifact_info info = {.address = "sha256:missing"};
+    struct nx_err err;
+    snprintf(path, sizeof path, "%s/run/outputs.%llu.%u.json", question->home,
+             (unsigned long long)inst.run.v, inst.task);
+    if (!path_write(path, question->buf.data, question->buf.len, &err) ||
+        !artifact_put(question->artifacts, path, ARTIFACT_MOVE, &info, &err))
+        log_error("outputs for run %llu: %s", (unsigned long long)inst.run.v, err.text);
+    buf_clear(&question->buf);
+    buf_printf(&question->buf, "{\"artifact\":\"%s\"}", info.address);
+}
+
 struct wire_bytes question_outputs(struct question *question, struct nx_inst_id inst)
 {
     struct core_run_row row;
@@ -142,6 +166,8 @@ struct wire_bytes question_outputs(struct question *question, struct nx_inst_id 
             buf_str(buf, "{}");
     }
     buf_char(buf, '}');
+    if (buf->len > NX_CONTEXT_INLINE_MAX)
+        keep_apart(question, inst);
     return wire_text(buf->data, buf->len);
 }
 

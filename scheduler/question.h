@@ -2,6 +2,7 @@
 #ifndef SCHEDULER_QUESTION_H
 #define SCHEDULER_QUESTION_H
 
+#include "lib/artifact/artifact.h"
 #include "lib/script/script.h"
 #include "scheduler/port/registry.h"
 #include "scheduler/store/store.h"
@@ -12,12 +13,15 @@ struct question {
     const struct core *core;
     json_t *vars, *secrets;
     struct script *script;
+    struct artifact_store *artifacts; /* for outputs that a lease cannot carry */
+    const char *home;
     struct map runs; /* run id -> its text, until the run ends */
     struct buf buf;  /* of the text handed out last */
 };
 
-void question_init(struct question *question, struct store *store, struct registry *registry,
-                   const char *vars, const char *secrets);
+/* `home` is borrowed. */
+bool question_init(struct question *question, struct store *store, struct registry *registry,
+                   const char *home, const char *vars, const char *secrets, struct nx_err *err);
 void question_fini(struct question *question);
 
 /* Evaluates the `if`; on an error *err has what becomes the instance's error. */
@@ -27,7 +31,8 @@ enum core_answer question_answer(struct question *question, const struct core_as
  * until the run is forgotten. */
 struct wire_bytes question_run_text(struct question *question, struct nx_run_id run);
 void question_forget_run(struct question *question, struct nx_run_id run);
-/* {task: outputs} of those that the task's expressions name; borrowed until the next call. */
+/* {task: outputs} of those that the task's expressions name, or, above NX_CONTEXT_INLINE_MAX,
+ * {"artifact": address} of a file with it; borrowed until the next call. */
 struct wire_bytes question_outputs(struct question *question, struct nx_inst_id inst);
 
 #endif
