@@ -341,7 +341,7 @@ static json_t *convert(struct conversion *c, int index, int depth)
     if (depth > VALUE_DEPTH_MAX || !lua_checkstack(c->L, 8))
         return fail(c, "a value nested too deep");
     if (++c->n_nodes > VALUE_NODES_MAX)
-        return fail(c, "a value of too many parts");
+        return fail(c, "a value of more than 250000 parts");
     return lua_type(c->L, index) == LUA_TTABLE ? convert_table(c, index, depth)
                                                : convert_scalar(c, index);
 }

@@ -11,7 +11,7 @@
 #include "lib/script/script.h"
 
 #define VALUE_DEPTH_MAX 64
-#define VALUE_NODES_MAX 2000000
+#define VALUE_NODES_MAX 250000
 
 /* The metatables; once a state. */
 void value_open(lua_State *L);

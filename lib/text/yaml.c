@@ -29,6 +29,7 @@ struct builder {
     struct frame frames[NX_YAML_DEPTH_MAX];
     int depth;
     struct map anchors;
+    uint64_t n_aliased;     /* nodes of the document that come from aliases */
     struct yaml_node *root; /* of the document, once complete */
 };
 
@@ -117,15 +118,11 @@ static bool attach(struct builder *b, struct yaml_node *node)
         !key_check(b, frame, node))
         return false;
     vec_push(&frame->children, node);
-    uint64_t total = (uint64_t)frame->node->n_nodes + node->n_nodes;
-    if (total > YAML_NODES_MAX || b->depth + node->height > NX_YAML_DEPTH_MAX) {
-        yaml_problem(b->problems, frame->node,
-                     total > YAML_NODES_MAX ? "aliases make more than %u nodes of this"
-                                            : "nested deeper than %u levels",
-                     total > YAML_NODES_MAX ? YAML_NODES_MAX : (unsigned)NX_YAML_DEPTH_MAX);
+    if (b->depth + node->height > NX_YAML_DEPTH_MAX) {
+        yaml_problem(b->problems, frame->node, "nested deeper than %d levels", NX_YAML_DEPTH_MAX);
         return false;
     }
-    frame->node->n_nodes = (uint32_t)total;
+    frame->node->n_nodes += node->n_nodes;
     if (frame->node->height < node->height + 1)
         frame->node->height = node->height + 1;
     return true;
@@ -226,6 +223,13 @@ static bool on_alias(struct builder *b, const yaml_event_t *event)
                     name, name);
         return false;
     }
+    b->n_aliased += node->n_nodes;
+    if (b->n_aliased > YAML_ALIASED_MAX) {
+        problem_add(b->problems, PROBLEM_ERROR, b->text->file, (int)mark->line + 1,
+                    (int)mark->column + 1, "aliases make more than %u nodes of this document",
+                    YAML_ALIASED_MAX);
+        return false;
+    }
     return attach(b, node);
 }
 
@@ -296,6 +300,7 @@ static void document_reset(struct builder *b)
     }
     b->depth = 0;
     b->root = NULL;
+    b->n_aliased = 0;
     map_fini(&b->anchors);
     map_init(&b->anchors);
 }
@@ -338,6 +343,7 @@ bool yaml_parse(struct arena *arena, const char *file, const char *text, size_t 
         text += 3;
         n -= 3;
     }
+    must(n < UINT32_MAX / 2); /* so many nodes at most: each takes a byte */
     struct yaml_text *source = arena_alloc(arena, sizeof *source);
     *source = (struct yaml_text){arena_strdup(arena, file), arena_strndup(arena, text, n), n};
     struct builder *b = mem_alloc(sizeof *b);

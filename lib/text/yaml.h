@@ -1,10 +1,10 @@
 /* YAML 1.2 text to a tree of nodes that know where they stand.
  *
  * Several documents a text. Anchors and aliases are allowed: an alias is the anchored node itself,
- * so a tree may share branches, but never has a cycle, and what it would be written out is bounded
- * (YAML_NODES_MAX). Refused, with their place: tags other than !!str, merge keys (<<), keys that
- * are no scalars, doubled keys, bytes that are not UTF-8, zero characters, nesting deeper than
- * NX_YAML_DEPTH_MAX. */
+ * so a tree may share branches, but never has a cycle, and what aliases would be written out is
+ * bounded (YAML_ALIASED_MAX). Refused, with their place: tags other than !!str, merge keys (<<),
+ * keys that are no scalars, doubled keys, bytes that are not UTF-8, zero characters, nesting deeper
+ * than NX_YAML_DEPTH_MAX. */
 #ifndef LIB_TEXT_YAML_H
 #define LIB_TEXT_YAML_H
 
@@ -17,7 +17,7 @@
 #include "lib/base/arena.h"
 #include "lib/text/problem.h"
 
-#define YAML_NODES_MAX 10000000u /* of one document, aliases written out */
+#define YAML_ALIASED_MAX 100000u /* nodes of one document that come from aliases */
 
 enum yaml_kind { YAML_KIND_SCALAR, YAML_KIND_LIST, YAML_KIND_MAP };
 
