@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/base/vec.h"
+
 /* Length of the line break at i, or 0. */
 static size_t line_break(const struct yaml_text *source, size_t i)
 {
@@ -20,30 +22,43 @@ static size_t line_break(const struct yaml_text *source, size_t i)
     return 0;
 }
 
+struct yaml_text *source_new(struct arena *arena, const char *file, const char *text, size_t n)
+{
+    must(n < UINT32_MAX / 4);
+    struct yaml_text *source = arena_alloc(arena, sizeof *source);
+    *source = (struct yaml_text){
+        .file = arena_strdup(arena, file), .text = arena_strndup(arena, text, n), .n = n};
+    VEC(uint32_t) lines = {0};
+    vec_push(&lines, 0);
+    for (size_t i = 0; i < n;) {
+        size_t end = line_break(source, i);
+        i += end ? end : 1;
+        if (end)
+            vec_push(&lines, (uint32_t)i);
+    }
+    source->lines = arena_dup(arena, lines.at, lines.n * sizeof *lines.at);
+    source->n_lines = lines.n;
+    vec_fini(&lines);
+    return source;
+}
+
 size_t source_line(const struct yaml_text *source, int line)
 {
-    size_t i = 0;
-    while (line > 1 && i < source->n) {
-        size_t n = line_break(source, i);
-        i += n ? n : 1;
-        if (n)
-            line--;
-    }
-    return i;
+    return (size_t)line <= source->n_lines ? source->lines[line - 1] : source->n;
 }
 
 void source_place(const struct yaml_text *source, size_t offset, int *line, int *column)
 {
-    *line = 1;
-    *column = 1;
-    for (size_t i = 0; i < offset && i < source->n;) {
-        size_t n = line_break(source, i);
-        if (n) {
-            (*line)++;
-            *column = 1;
-        } else if (((unsigned char)source->text[i] & 0xc0) != 0x80) {
-            (*column)++;
-        }
-        i += n ? n : 1;
+    size_t low = 0, high = source->n_lines; /* lines[low] <= offset < lines[high] */
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (source->lines[middle] <= offset)
+            low = middle;
+        else
+            high = middle;
     }
+    *line = (int)low + 1;
+    *column = 1;
+    for (size_t i = source->lines[low]; i < offset && i < source->n; i++)
+        *column += ((unsigned char)source->text[i] & 0xc0) != 0x80;
 }

@@ -3,13 +3,20 @@
 #define LIB_TEXT_SOURCE_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
 
 struct yaml_text {
     const char *file;
     const char *text; /* ends with 0 */
     size_t n;
+    const uint32_t *lines; /* where each begins; there is at least one */
+    size_t n_lines;
 };
 
+/* Copies file name and text (less than 1 GiB) into the arena. */
+struct yaml_text *source_new(struct arena *arena, const char *file, const char *text, size_t n);
 /* Where a line begins (from 1); n when there is none. Lines end as libyaml counts them: LF, CR, CR
  * LF, U+0085, U+2028, U+2029. */
 size_t source_line(const struct yaml_text *source, int line);

@@ -343,9 +343,7 @@ bool yaml_parse(struct arena *arena, const char *file, const char *text, size_t 
         text += 3;
         n -= 3;
     }
-    must(n < UINT32_MAX / 2); /* so many nodes at most: each takes a byte */
-    struct yaml_text *source = arena_alloc(arena, sizeof *source);
-    *source = (struct yaml_text){arena_strdup(arena, file), arena_strndup(arena, text, n), n};
+    struct yaml_text *source = source_new(arena, file, text, n);
     struct builder *b = mem_alloc(sizeof *b);
     b->arena = arena;
     b->problems = problems;
