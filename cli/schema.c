@@ -1,16 +1,20 @@
 /* nexus schema */
+#include <stdio.h>
+
+#include "cli/out.h"
 #include "cli/table.h"
 #include "cli/validate.h"
-#include "lib/base/mem.h"
-#include "scheduler/dag/spec.h"
 
 static int run_schema(struct cli *cli)
 {
-    (void)cli;
+    struct buf text = {0};
     json_t *catalog = validate_catalog(), *schema = spec_schema(catalog);
-    char *text = json_dumps(schema, JSON_INDENT(2));
-    puts(text);
-    free(text);
+    if (cli->format == CLI_YAML)
+        out_yaml(schema, &text);
+    else
+        out_json(schema, &text);
+    fputs(buf_text(&text), stdout);
+    buf_fini(&text);
     json_decref(schema);
     json_decref(catalog);
     return CLI_DONE;
