@@ -131,7 +131,8 @@ void validate_find(struct arena *arena, const char *path, struct validate_files 
             closedir(dir);
     }
     vec_fini(&folders);
-    qsort(files->found.at, files->found.n, sizeof *files->found.at, by_name);
+    if (files->found.n)
+        qsort(files->found.at, files->found.n, sizeof *files->found.at, by_name);
 }
 
 struct validation {
