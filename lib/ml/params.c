@@ -65,7 +65,7 @@ static const struct ml_param logistic_params[] = {
      "Bring numbers to mean 0 and deviation 1 first."},
     {"max_iter", ML_INT, 1000, 1, 1000000, false, NULL, "max_iterations|iterations|n_iter", NULL,
      "Most iterations."},
-    {"tol", ML_FLOAT, 1e-7, 0, 1, true, NULL, "tolerance|epsilon|eps", NULL,
+    {"tol", ML_FLOAT, 1e-8, 0, 1, true, NULL, "tolerance|epsilon|eps", NULL,
      "End when the gradient's length (of the mean loss) is below this, relative to the coefficients'."},
     {NULL}};
 

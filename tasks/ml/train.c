@@ -633,7 +633,7 @@ const struct nx_operator ml_train = {
         "`max_bins` 256, `max_delta_step` 0, `scale_pos_weight` 1, `max_cat_to_onehot` 4, `max_cat_threshold` 64, "
         "`base_score` (0.5; regression: the mean), `early_stopping_rounds` 0 (needs `validation`), "
         "`early_stopping_metric` auto, log_loss, roc_auc, rmse or mae.\n\n"
-        "**logistic_regression** (L-BFGS; OWL-QN with l1): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-7. "
+        "**logistic_regression** (L-BFGS; OWL-QN with l1): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-8. "
         "The intercept is not penalised.\n\n"
         "**linear_regression** (LAPACK; of equally good solutions the one with the least norm): `l2` 0 (above 0: ridge), `standardize` false.",
     .params = params,
