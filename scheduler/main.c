@@ -309,12 +309,13 @@ static void *watch_signals(void *arg)
 
 static void block_signals(void)
 {
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGPIPE, &ignore, NULL);
 }
 
 int main(int argc, char **argv)
