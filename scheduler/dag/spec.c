@@ -205,6 +205,10 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
     json_object_set_new(o, "needs", needs);
     json_object_set_new(o, "trigger_rule", js_string(nx_rule_name(task->rule)));
     json_object_set_new(o, "pool", js_string(task->pool));
+    json_object_set_new(o, "queue", js_string(task->queue));
+    json_object_set_new(o, "retries", json_integer(task->retries));
+    json_object_set_new(o, "if", js_string(task->condition));
+    json_object_set_new(o, "finally", json_boolean(task->finally));
     json_object_set_new(o, "group", js_string(task->group));
     json_object_set_new(o, "mapped", json_false());
     return o;

@@ -93,7 +93,8 @@ void spec_free(struct spec *spec);
 int64_t spec_find(const struct spec *spec, const char *id);
 
 /* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
- * tasks[{id uses needs[] trigger_rule pool group mapped}]}; a new reference. */
+ * tasks[{id uses needs[] trigger_rule pool queue retries if finally group mapped}]}; a new
+ * reference. */
 json_t *spec_json(const struct spec *spec);
 
 /* The graph that the core works on. Cannot fail for a checked spec. */

@@ -1,0 +1,386 @@
+#include "scheduler/store/query.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "scheduler/store/query_internal.h"
+
+struct query_pool {
+    pthread_mutex_t lock;
+    char *path;
+    int64_t query_ms;
+    struct query *free;
+    unsigned n_open; /* in use */
+    struct info_cache *cache;
+};
+
+/* ---- The pool ---- */
+
+struct query_pool *query_pool_new(const char *path, int64_t query_ms)
+{
+    struct query_pool *pool = mem_alloc(sizeof *pool);
+    pthread_mutex_init(&pool->lock, NULL);
+    pool->path = mem_strdup(path);
+    pool->query_ms = query_ms;
+    pool->cache = info_cache_new();
+    return pool;
+}
+
+static void close_query(struct query *query)
+{
+    for (size_t i = 0; i < query->statements.n; i++)
+        sql_stmt_free(query->statements.at[i].value);
+    map_fini(&query->statements);
+    vec_fini(&query->held);
+    sql_close(query->sql);
+    mem_free(query);
+}
+
+void query_pool_free(struct query_pool *pool)
+{
+    if (!pool)
+        return;
+    must(pool->n_open == 0);
+    while (pool->free) {
+        struct query *next = pool->free->next;
+        close_query(pool->free);
+        pool->free = next;
+    }
+    info_cache_free(pool->cache);
+    pthread_mutex_destroy(&pool->lock);
+    mem_free(pool->path);
+    mem_free(pool);
+}
+
+static struct query *take(struct query_pool *pool, struct nx_err *err)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct query *query = pool->free;
+    if (query)
+        pool->free = query->next;
+    pool->n_open++;
+    pthread_mutex_unlock(&pool->lock);
+    if (query)
+        return query;
+    query = mem_alloc(sizeof *query);
+    query->pool = pool;
+    map_init(&query->statements);
+    if (sql_open_reader(pool->path, pool->query_ms, &query->sql, err))
+        return query;
+    pthread_mutex_lock(&pool->lock);
+    pool->n_open--;
+    pthread_mutex_unlock(&pool->lock);
+    map_fini(&query->statements);
+    mem_free(query);
+    return NULL;
+}
+
+static void give_back(struct query *query)
+{
+    struct query_pool *pool = query->pool;
+    pthread_mutex_lock(&pool->lock);
+    query->next = pool->free;
+    pool->free = query;
+    pool->n_open--;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct query *query_begin(struct query_pool *pool, struct nx_err *err)
+{
+    struct query *query = take(pool, err);
+    if (query && !sql_exec(query->sql, "BEGIN", err)) {
+        give_back(query);
+        return NULL;
+    }
+    return query;
+}
+
+void query_end(struct query *query)
+{
+    if (!query)
+        return;
+    for (size_t i = 0; i < query->held.n; i++)
+        info_release(query->pool->cache, query->held.at[i]);
+    query->held.n = 0;
+    for (size_t i = 0; i < query->statements.n; i++)
+        sql_reset(query->statements.at[i].value);
+    sql_rollback(query->sql);
+    give_back(query);
+}
+
+struct sql_stmt *query_prepare(struct query *query, const char *text, struct nx_err *err)
+{
+    struct sql_stmt *stmt = map_get(&query->statements, text);
+    if (stmt) {
+        sql_reset(stmt);
+        return stmt;
+    }
+    if (!sql_prepare(query->sql, text, &stmt, err))
+        return NULL;
+    map_set(&query->statements, text, stmt);
+    return stmt;
+}
+
+/* ---- DAGs ---- */
+
+static const struct dag_info *read_version(struct query *query, uint64_t id, struct nx_err *err)
+{
+    bool row;
+    const struct dag_info *info = NULL;
+    struct sql_stmt *stmt = query_prepare(
+        query, "select number, dag, file, info, created_at from dag_version where version = ?1",
+        err);
+    if (!stmt)
+        return NULL;
+    sql_bind_int(stmt, 1, (int64_t)id);
+    if (!sql_step(stmt, &row, err))
+        return NULL;
+    if (row)
+        info = info_cache_add(query->pool->cache, id, sql_int(stmt, 0), sql_text(stmt, 1),
+                              sql_text(stmt, 2), sql_text(stmt, 3), sql_int(stmt, 4), err);
+    else
+        nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu", (unsigned long long)id);
+    sql_reset(stmt);
+    return info;
+}
+
+bool query_version(struct query *query, uint64_t id, const struct dag_info **info,
+                   struct nx_err *err)
+{
+    for (size_t i = 0; i < query->held.n; i++) {
+        if (query->held.at[i]->id == id) {
+            *info = query->held.at[i];
+            return true;
+        }
+    }
+    const struct dag_info *found = info_cache_find(query->pool->cache, id);
+    if (!found)
+        found = read_version(query, id, err);
+    if (!found)
+        return false;
+    vec_push(&query->held, found);
+    *info = found;
+    return true;
+}
+
+static bool each_dag(struct sql_stmt *stmt, query_dag_fn *fn, void *arg, struct nx_err *err)
+{
+    bool row, ok;
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct query_dag dag = {.id = sql_text(stmt, 0),
+                                      .version = (uint64_t)sql_int(stmt, 1),
+                                      .present = sql_int(stmt, 2) != 0,
+                                      .paused = sql_int(stmt, 3) != 0};
+        if (!fn(arg, &dag)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
+bool query_dags(struct query *query, const char *after, size_t limit, query_dag_fn *fn, void *arg,
+                struct nx_err *err)
+{
+    struct sql_stmt *stmt = query_prepare(query,
+                                          "select id, version, present, paused from dag"
+                                          " where id > ?1 and present order by id limit ?2",
+                                          err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, after);
+    sql_bind_int(stmt, 2, (int64_t)limit);
+    return each_dag(stmt, fn, arg, err);
+}
+
+bool query_dag(struct query *query, const char *id, query_dag_fn *fn, void *arg, struct nx_err *err)
+{
+    struct sql_stmt *stmt =
+        query_prepare(query, "select id, version, present, paused from dag where id = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, id);
+    return each_dag(stmt, fn, arg, err);
+}
+
+bool query_problems(struct query *query,
+                    bool (*fn)(void *arg, const char *file, const char *problems, bool has_dag),
+                    void *arg, struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt =
+        query_prepare(query,
+                      "select file, problems, file in (select v.file from dag d join dag_version v"
+                      " on v.version = d.version where d.present) from file_problem order by file",
+                      err);
+    if (!stmt)
+        return false;
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        if (!fn(arg, sql_text(stmt, 0), sql_text(stmt, 1), sql_int(stmt, 2) != 0)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
+bool query_versions(struct query *query, const char *dag, int64_t before, size_t limit,
+                    bool (*fn)(void *arg, uint64_t id, int64_t number, const char *file,
+                               const char *hash, int64_t created_ms),
+                    void *arg, struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(
+        query,
+        "select version, number, file, hash, created_at from dag_version where dag = ?1"
+        " and number < ?2 order by version desc limit ?3",
+        err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, before);
+    sql_bind_int(stmt, 3, (int64_t)limit);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        if (!fn(arg, (uint64_t)sql_int(stmt, 0), sql_int(stmt, 1), sql_text(stmt, 2),
+                sql_text(stmt, 3), sql_int(stmt, 4))) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
+bool query_version_id(struct query *query, const char *dag, int64_t number, uint64_t *id,
+                      struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select version from dag_version where dag = ?1 and number = ?2", err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, number);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        *id = (uint64_t)sql_int(stmt, 0);
+    sql_reset(stmt);
+    return row ||
+           nx_fail(err, NX_E_NOT_FOUND, "DAG '%s' has no version %lld", dag, (long long)number);
+}
+
+bool query_source(struct query *query, uint64_t version, struct buf *to, struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select source from dag_version where version = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)version);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        buf_add(to, sql_text(stmt, 0), sql_n_bytes(stmt, 0));
+    sql_reset(stmt);
+    return row || nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu",
+                          (unsigned long long)version);
+}
+
+/* ---- Runs ---- */
+
+#define RUN_COLUMNS \
+    "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
+    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts" \
+    " from run r left join dag_version v on v.version = r.version"
+
+static void read_counts(uint32_t *counts, const char *text)
+{
+    for (int i = 0; i < NX_TASK_STATES && *text; i++) {
+        uint32_t n = 0;
+        while (*text >= '0' && *text <= '9')
+            n = n * 10 + (uint32_t)(*text++ - '0');
+        counts[i] = n;
+        text += *text == ',';
+    }
+}
+
+static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, void *arg,
+                     struct nx_err *err)
+{
+    bool row, ok;
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        struct query_run run = {
+            .id = {(uint64_t)sql_int(stmt, 0)},
+            .dag = sql_text(stmt, 1),
+            .version = (uint64_t)sql_int(stmt, 2),
+            .version_number = sql_int(stmt, 3),
+            .state = (enum nx_run_state)sql_int(stmt, 4),
+            .cause = (enum nx_run_cause)sql_int(stmt, 5),
+            .reason = (enum nx_reason)sql_int(stmt, 6),
+            .interval_start_ms = sql_int(stmt, 7),
+            .interval_finish_ms = sql_int(stmt, 8),
+            .params = sql_text(stmt, 9),
+            .note = sql_text(stmt, 10),
+            .created_ms = sql_int(stmt, 11),
+            .started_ms = sql_int(stmt, 12),
+            .finished_ms = sql_int(stmt, 13),
+        };
+        read_counts(run.counts, sql_text(stmt, 14));
+        /* Ids rise with time: nothing older can follow. */
+        if ((since_ms && run.created_ms < since_ms) || !fn(arg, &run)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
+bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
+                struct nx_err *err)
+{
+    char text[768], state[128] = "";
+    /* The state is written out, and in the words of the partial indexes, so that they are used. */
+    if (which->state == NX_RS_FAILED)
+        snprintf(state, sizeof state, " and r.state = 4");
+    else if (which->state >= 0)
+        snprintf(state, sizeof state, "%s and r.state = %d",
+                 which->state < NX_RS_SUCCESS ? " and r.state < 3" : "", which->state);
+    snprintf(text, sizeof text, RUN_COLUMNS " where r.run < ?1%s%s order by r.run desc limit ?2",
+             which->dag ? " and r.dag = ?3" : "", state);
+    struct sql_stmt *stmt = query_prepare(query, text, err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
+    sql_bind_int(stmt, 2, (int64_t)which->limit);
+    if (which->dag)
+        sql_bind_text(stmt, 3, which->dag);
+    return each_run(stmt, which->since_ms, fn, arg, err);
+}
+
+bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
+               struct nx_err *err)
+{
+    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS " where r.run = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)id.v);
+    return each_run(stmt, 0, fn, arg, err);
+}
+
+bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select state, count(*) from run where state < 3 group by state", err);
+    if (!stmt)
+        return false;
+    for (int i = 0; i < NX_RS_SUCCESS; i++)
+        counts[i] = 0;
+    while ((ok = sql_step(stmt, &row, err)) && row)
+        counts[sql_int(stmt, 0)] = sql_int(stmt, 1);
+    return ok;
+}

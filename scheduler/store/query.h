@@ -1,0 +1,169 @@
+/* Reads of nexus.db for the API: a pool of read-only connections, usable from several threads, and
+ * a cache of what is known of DAG versions.
+ *
+ * A query is one snapshot: everything that is read between query_begin and query_end belongs
+ * together. Texts handed to callbacks live until the callback returns. A callback that returns
+ * false ends the reading early, without an error. */
+#ifndef SCHEDULER_STORE_QUERY_H
+#define SCHEDULER_STORE_QUERY_H
+
+#include "lib/base/buf.h"
+#include "lib/base/map.h"
+#include "nexus/error.h"
+#include "nexus/ids.h"
+#include "nexus/states.h"
+
+struct query_pool;
+struct query; /* a connection of the pool, one thread's until query_end */
+
+/* The file must exist when the first query begins. query_ms: a statement that takes longer is
+ * NX_E_TIMEOUT. */
+struct query_pool *query_pool_new(const char *path, int64_t query_ms);
+void query_pool_free(struct query_pool *pool); /* NULL is fine; no query may be open */
+
+/* NULL: *err. */
+struct query *query_begin(struct query_pool *pool, struct nx_err *err);
+void query_end(struct query *query); /* NULL is fine */
+
+/* ---- DAG versions ---- */
+
+struct info_task {
+    const char *id, *uses, *pool, *queue; /* uses, pool may be NULL */
+    const uint32_t *needs;
+    uint32_t n_needs, max_attempts;
+    enum nx_trigger_rule rule;
+    bool finally, has_if;
+};
+
+/* What never changes of a version. */
+struct dag_info {
+    uint64_t id;    /* as stored */
+    int64_t number; /* of its DAG, from 1 */
+    int64_t created_ms;
+    int64_t max_active_runs;
+    const char *dag, *file;
+    const char *shown; /* JSON members of the DAG that come from its source: "description": ... */
+    struct info_task *tasks;
+    uint32_t n_tasks;
+    struct map index; /* task id -> its index + 1 */
+};
+
+/* Lives until query_end. NX_E_NOT_FOUND. */
+bool query_version(struct query *query, uint64_t id, const struct dag_info **info,
+                   struct nx_err *err);
+/* The task with that id, or -1. */
+int64_t info_find(const struct dag_info *info, const char *task);
+
+struct query_dag {
+    const char *id;
+    uint64_t version;
+    bool present; /* its file is there */
+    bool paused;
+};
+
+typedef bool query_dag_fn(void *arg, const struct query_dag *dag);
+/* Present DAGs with an id after `after`, by id. */
+bool query_dags(struct query *query, const char *after, size_t limit, query_dag_fn *fn, void *arg,
+                struct nx_err *err);
+/* One DAG, present or not: fn is called at most once. */
+bool query_dag(struct query *query, const char *id, query_dag_fn *fn, void *arg,
+               struct nx_err *err);
+/* Files with problems (JSON list). `has_dag`: a present DAG comes from that file. */
+bool query_problems(struct query *query,
+                    bool (*fn)(void *arg, const char *file, const char *problems, bool has_dag),
+                    void *arg, struct nx_err *err);
+/* Versions of a DAG with a number below `before`, newest first. */
+bool query_versions(struct query *query, const char *dag, int64_t before, size_t limit,
+                    bool (*fn)(void *arg, uint64_t id, int64_t number, const char *file,
+                               const char *hash, int64_t created_ms),
+                    void *arg, struct nx_err *err);
+/* The stored id of a DAG's version by its number; NX_E_NOT_FOUND. */
+bool query_version_id(struct query *query, const char *dag, int64_t number, uint64_t *id,
+                      struct nx_err *err);
+/* The source of a version, appended. */
+bool query_source(struct query *query, uint64_t version, struct buf *to, struct nx_err *err);
+
+/* ---- Runs ---- */
+
+struct query_run {
+    struct nx_run_id id;
+    const char *dag;
+    uint64_t version;
+    int64_t version_number;
+    enum nx_run_state state;
+    enum nx_run_cause cause;
+    enum nx_reason reason;
+    int64_t interval_start_ms, interval_finish_ms; /* 0: none */
+    const char *params;                            /* JSON object */
+    const char *note;                              /* or NULL */
+    int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
+    uint32_t counts[NX_TASK_STATES];
+};
+
+struct query_runs {
+    const char *dag;  /* or NULL: all */
+    int state;        /* enum nx_run_state, or -1: all */
+    int64_t since_ms; /* created then or later; 0: all */
+    uint64_t before;  /* only ids below; 0: all */
+    size_t limit;
+};
+
+typedef bool query_run_fn(void *arg, const struct query_run *run);
+/* Newest first. */
+bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
+                struct nx_err *err);
+/* fn is called at most once. */
+bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
+               struct nx_err *err);
+/* How many runs are queued, running, stopping. */
+bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
+
+/* ---- Task instances and attempts ---- */
+
+struct query_attempt {
+    uint32_t number;
+    enum nx_attempt_outcome outcome; /* NONE: it has not ended; state says where it is */
+    enum nx_task_state state;        /* of the instance */
+    const char *worker;              /* id, or NULL */
+    int64_t started_ms, finished_ms; /* 0: not yet */
+    int64_t exit_code, signal, max_rss_bytes, cpu_us; /* -1: unknown */
+    enum nx_code code;
+    const char *error; /* or NULL */
+};
+
+/* An instance; where no row is stored yet the state is the one that its absence means. */
+struct query_task {
+    const struct info_task *task;
+    struct nx_inst_id id;
+    enum nx_task_state state;
+    enum nx_reason reason;
+    uint32_t attempt;
+    const char *worker;
+    int64_t due_ms, ready_ms, started_ms, finished_ms;
+    const char *error;
+    const char *outputs; /* JSON object, or NULL */
+};
+
+struct query_tasks {
+    const struct query_run *run; /* id, state, counts */
+    const struct dag_info *info;
+    uint32_t from; /* first task index */
+    int state;     /* enum nx_task_state, or -1: all */
+    bool outputs;
+};
+
+typedef bool query_task_fn(void *arg, const struct query_task *task);
+/* In the order of the DAG's tasks. */
+bool query_tasks(struct query *query, const struct query_tasks *which, query_task_fn *fn, void *arg,
+                 struct nx_err *err);
+/* One instance; *found false: there is none with that map index. */
+bool query_task(struct query *query, const struct query_run *run, const struct dag_info *info,
+                uint32_t task, int32_t map, query_task_fn *fn, void *arg, bool *found,
+                struct nx_err *err);
+
+/* Attempts, the first first. */
+bool query_attempts(struct query *query, struct nx_inst_id id,
+                    bool (*fn)(void *arg, const struct query_attempt *attempt), void *arg,
+                    struct nx_err *err);
+
+#endif

@@ -1,0 +1,323 @@
+/* Reads of task instances: rows, and what the absence of a row means. */
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "scheduler/graph/rule.h"
+#include "scheduler/store/query_internal.h"
+
+#define SCAN_STEP 1024 /* tasks whose rows are read by one statement */
+#define POINTS_MAX 32  /* upstream states that are looked up one by one for one task */
+
+/* What the reading of a run's tasks has to know. */
+struct reading {
+    struct query *query;
+    const struct query_tasks *which;
+    query_task_fn *fn;
+    void *arg;
+    struct nx_err *err;
+    uint8_t *states; /* of all tasks, read when first needed; NX_TASK_STATES: no row */
+    bool stopped;    /* fn has said that it is enough */
+    bool failed;     /* err says why */
+};
+
+static const char rows_plain[] =
+    "select i.task, i.map_index, i.state, i.reason, i.attempt, w.id, i.due_at, i.ready_at,"
+    " i.started_at, i.finished_at, i.error, null"
+    " from task_instance i left join worker w on w.number = i.worker"
+    " where i.run = ?1 and i.task between ?2 and ?3 order by i.task, i.map_index";
+static const char rows_outputs[] =
+    "select i.task, i.map_index, i.state, i.reason, i.attempt, w.id, i.due_at, i.ready_at,"
+    " i.started_at, i.finished_at, i.error, o.json"
+    " from task_instance i left join worker w on w.number = i.worker"
+    " left join output o on o.run = i.run and o.task = i.task and o.map_index = i.map_index"
+    " where i.run = ?1 and i.task between ?2 and ?3 order by i.task, i.map_index";
+
+static void read_row(struct sql_stmt *stmt, const struct query_tasks *which,
+                     struct query_task *task)
+{
+    uint32_t index = (uint32_t)sql_int(stmt, 0);
+    *task = (struct query_task){
+        .task = &which->info->tasks[index],
+        .id = {which->run->id, index, (int32_t)sql_int(stmt, 1)},
+        .state = (enum nx_task_state)sql_int(stmt, 2),
+        .reason = (enum nx_reason)sql_int(stmt, 3),
+        .attempt = (uint32_t)sql_int(stmt, 4),
+        .worker = sql_text(stmt, 5),
+        .due_ms = sql_int(stmt, 6),
+        .ready_ms = sql_int(stmt, 7),
+        .started_ms = sql_int(stmt, 8),
+        .finished_ms = sql_int(stmt, 9),
+        .error = sql_text(stmt, 10),
+        .outputs = sql_text(stmt, 11),
+    };
+}
+
+/* ---- Absent rows ---- */
+
+static bool read_states(struct reading *reading)
+{
+    uint32_t n = reading->which->info->n_tasks;
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(
+        reading->query, "select task, state from task_instance where run = ?1", reading->err);
+    if (!stmt)
+        return false;
+    reading->states = mem_alloc(n ? n : 1);
+    memset(reading->states, NX_TASK_STATES, n);
+    sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
+    while ((ok = sql_step(stmt, &row, reading->err)) && row) {
+        int64_t task = sql_int(stmt, 0);
+        if (task < n)
+            reading->states[task] = (uint8_t)sql_int(stmt, 1);
+    }
+    return ok;
+}
+
+/* The stored state, or NX_TASK_STATES. */
+static bool stored_state(struct reading *reading, uint32_t task, int *state)
+{
+    bool row;
+    if (reading->states) {
+        *state = reading->states[task];
+        return true;
+    }
+    struct sql_stmt *stmt = query_prepare(
+        reading->query,
+        "select state from task_instance where run = ?1 and task = ?2 and map_index = -1",
+        reading->err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
+    sql_bind_int(stmt, 2, task);
+    if (!sql_step(stmt, &row, reading->err))
+        return false;
+    *state = row ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
+    sql_reset(stmt);
+    return true;
+}
+
+static bool decided_early(enum nx_trigger_rule rule)
+{
+    return rule == NX_TR_ONE_FAILED || rule == NX_TR_ONE_SUCCESS || rule == NX_TR_ONE_DONE ||
+           rule == NX_TR_ALWAYS;
+}
+
+/* Whether the rule of a task without a row says run. */
+static bool may_run(struct reading *reading, const struct info_task *task, bool *runs)
+{
+    struct rule_counts counts = {.n = task->n_needs};
+    *runs = false;
+    if (task->n_needs > POINTS_MAX && !reading->states && !read_states(reading))
+        return false;
+    for (uint32_t i = 0; i < task->n_needs; i++) {
+        int state;
+        if (!stored_state(reading, task->needs[i], &state))
+            return false;
+        if (state == NX_TASK_STATES || !nx_task_state_final((enum nx_task_state)state)) {
+            if (!decided_early(task->rule))
+                return true;
+            continue;
+        }
+        counts.success += state == NX_TS_SUCCESS;
+        counts.failed += state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
+        counts.skipped += state == NX_TS_SKIPPED;
+    }
+    *runs = rule_decide(task->rule, &counts) == RULE_RUN;
+    return true;
+}
+
+/* See core.h for what the absence of a row means. */
+static bool absent(struct reading *reading, uint32_t index, struct query_task *to)
+{
+    const struct query_run *run = reading->which->run;
+    const struct info_task *task = &reading->which->info->tasks[index];
+    bool runs = false;
+    *to = (struct query_task){.task = task, .id = {run->id, index, NX_MAP_NONE}};
+    if (run->state == NX_RS_QUEUED) {
+        to->reason = NX_WHY_RUN_QUEUED;
+        return true;
+    }
+    if (nx_run_state_final(run->state) || (run->state == NX_RS_STOPPING && !task->finally)) {
+        to->state = NX_TS_CANCELLED;
+        to->reason = run->reason ? run->reason : NX_WHY_CANCEL;
+        to->finished_ms = run->finished_ms;
+        return true;
+    }
+    if (task->finally || task->has_if || !run->counts[NX_TS_QUEUED]) {
+        to->reason = task->finally ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
+        return true;
+    }
+    if (!may_run(reading, task, &runs))
+        return false;
+    to->state = runs ? NX_TS_QUEUED : NX_TS_WAITING;
+    to->reason = runs ? NX_WHY_NEXT : NX_WHY_UPSTREAM;
+    return true;
+}
+
+/* ---- Lists ---- */
+
+static void tell(struct reading *reading, const struct query_task *task)
+{
+    if (reading->which->state >= 0 && task->state != (enum nx_task_state)reading->which->state)
+        return;
+    if (!reading->fn(reading->arg, task))
+        reading->stopped = true;
+}
+
+static void tell_absent(struct reading *reading, uint32_t from, uint32_t to)
+{
+    struct query_task task;
+    for (uint32_t i = from; i < to && !reading->stopped && !reading->failed; i++) {
+        if (absent(reading, i, &task))
+            tell(reading, &task);
+        else
+            reading->failed = true;
+    }
+}
+
+/* Tasks from..last, rows and gaps between them. */
+static void read_step(struct reading *reading, uint32_t from, uint32_t last, bool with_absent)
+{
+    const struct query_tasks *which = reading->which;
+    struct query_task task;
+    bool row = false;
+    uint32_t next = from; /* the first that has not been told */
+    struct sql_stmt *stmt =
+        query_prepare(reading->query, which->outputs ? rows_outputs : rows_plain, reading->err);
+    if (!stmt) {
+        reading->failed = true;
+        return;
+    }
+    sql_bind_int(stmt, 1, (int64_t)which->run->id.v);
+    sql_bind_int(stmt, 2, from);
+    sql_bind_int(stmt, 3, last);
+    while (!reading->stopped && !reading->failed) {
+        if (!sql_step(stmt, &row, reading->err)) {
+            reading->failed = true;
+            return;
+        }
+        if (!row)
+            break;
+        read_row(stmt, which, &task);
+        if (with_absent)
+            tell_absent(reading, next, task.id.task);
+        next = task.id.task + 1;
+        if (!reading->stopped && !reading->failed)
+            tell(reading, &task);
+    }
+    sql_reset(stmt);
+    if (with_absent)
+        tell_absent(reading, next, last + 1);
+}
+
+bool query_tasks(struct query *query, const struct query_tasks *which, query_task_fn *fn, void *arg,
+                 struct nx_err *err)
+{
+    struct reading reading = {.query = query, .which = which, .fn = fn, .arg = arg, .err = err};
+    uint32_t n = which->info->n_tasks;
+    /* The states that the absence of a row can mean. */
+    bool with_absent = which->state < 0 || which->state == NX_TS_WAITING ||
+                       which->state == NX_TS_QUEUED || which->state == NX_TS_CANCELLED;
+    uint32_t step = with_absent ? SCAN_STEP : 64 * SCAN_STEP;
+    if (which->state >= 0 && !which->run->counts[which->state])
+        return true;
+    for (uint32_t from = which->from; from < n && !reading.stopped && !reading.failed;
+         from += step) {
+        uint32_t left = n - from;
+        read_step(&reading, from, from + (left < step ? left : step) - 1, with_absent);
+    }
+    mem_free(reading.states);
+    return !reading.failed;
+}
+
+struct one {
+    query_task_fn *fn;
+    void *arg;
+    int32_t map;
+    bool found;
+};
+
+static bool is_it(void *arg, const struct query_task *task)
+{
+    struct one *one = arg;
+    if (task->id.map != one->map)
+        return true;
+    one->found = true;
+    one->fn(one->arg, task);
+    return false;
+}
+
+bool query_task(struct query *query, const struct query_run *run, const struct dag_info *info,
+                uint32_t task, int32_t map, query_task_fn *fn, void *arg, bool *found,
+                struct nx_err *err)
+{
+    struct one one = {.fn = fn, .arg = arg, .map = map};
+    const struct query_tasks which = {
+        .run = run, .info = info, .from = task, .state = -1, .outputs = true};
+    struct reading reading = {
+        .query = query, .which = &which, .fn = is_it, .arg = &one, .err = err};
+    must(task < info->n_tasks);
+    read_step(&reading, task, task, true);
+    mem_free(reading.states);
+    if (reading.failed)
+        return false;
+    *found = one.found;
+    return true;
+}
+
+/* ---- Attempts ---- */
+
+static int64_t number_or(struct sql_stmt *stmt, int column, int64_t missing)
+{
+    return sql_is_null(stmt, column) ? missing : sql_int(stmt, column);
+}
+
+bool query_attempts(struct query *query, struct nx_inst_id id,
+                    bool (*fn)(void *arg, const struct query_attempt *attempt), void *arg,
+                    struct nx_err *err)
+{
+    /* The last attempt stands in the instance's row, until it is followed by another. */
+    static const char text[] =
+        "select a.attempt, a.outcome, i.state, w.id, a.started_at, a.finished_at, a.exit_code,"
+        " a.signal, a.max_rss, a.cpu_us, a.code, a.error"
+        " from attempt a join task_instance i using (run, task, map_index)"
+        " left join worker w on w.number = a.worker"
+        " where a.run = ?1 and a.task = ?2 and a.map_index = ?3"
+        " union all"
+        " select i.attempt, coalesce(i.outcome, 0), i.state, w.id, i.started_at, i.finished_at,"
+        " i.exit_code, i.signal, i.max_rss, i.cpu_us, i.code, i.error"
+        " from task_instance i left join worker w on w.number = i.worker"
+        " where i.run = ?1 and i.task = ?2 and i.map_index = ?3 and i.attempt > 0"
+        " and not exists (select 1 from attempt a where a.run = ?1 and a.task = ?2"
+        " and a.map_index = ?3 and a.attempt = i.attempt)"
+        " order by 1";
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(query, text, err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)id.run.v);
+    sql_bind_int(stmt, 2, id.task);
+    sql_bind_int(stmt, 3, id.map);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct query_attempt attempt = {
+            .number = (uint32_t)sql_int(stmt, 0),
+            .outcome = (enum nx_attempt_outcome)sql_int(stmt, 1),
+            .state = (enum nx_task_state)sql_int(stmt, 2),
+            .worker = sql_text(stmt, 3),
+            .started_ms = sql_int(stmt, 4),
+            .finished_ms = sql_int(stmt, 5),
+            .exit_code = number_or(stmt, 6, -1),
+            .signal = number_or(stmt, 7, -1),
+            .max_rss_bytes = number_or(stmt, 8, -1),
+            .cpu_us = number_or(stmt, 9, -1),
+            .code = (enum nx_code)sql_int(stmt, 10),
+            .error = sql_text(stmt, 11),
+        };
+        if (!fn(arg, &attempt)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
