@@ -119,7 +119,7 @@ bool api_try(struct cli *cli, const char *method, const char *path, const json_t
     struct fetch_request request = {.method = method,
                                     .url = buf_text(&url),
                                     .connect_ms = CONNECT_MS,
-                                    .timeout_ms = REQUEST_MS};
+                                    .timeout_ms = cli->request_ms ? cli->request_ms : REQUEST_MS};
     if (body) {
         js_add(&text, body);
         request.body = buf_text(&text);

@@ -10,6 +10,8 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 
+#define ANSWER_MS 200 /* who waits at a prompt waits no longer */
+
 /* The shells ask `nexus __complete WORD... CURRENT`; "FILES" alone means: complete file names. */
 static const char bash_script[] =
     "# bash completion of nexus:  source <(nexus completion bash)\n"
@@ -201,6 +203,7 @@ static int run_complete(struct cli *cli)
 {
     const char **words = arena_array(&cli->arena, cli->n_args + 1, sizeof *words);
     size_t n = 0, n_name, n_all = cli->n_args;
+    cli->request_ms = ANSWER_MS;
     const char *current = n_all ? cli->args[n_all - 1] : "";
     for (size_t i = 0; i + 1 < n_all; i++) {
         if (cli->args[i][0] != '-')

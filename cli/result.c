@@ -14,6 +14,56 @@
 #define FAILURES_MAX 5 /* whose log is shown */
 #define LOG_LINES 10
 
+#define VALUE_MAX 60 /* bytes of an output's value that are shown */
+
+/* An artifact by what it is: "table of 120 rows", "model", "file of 14 bytes". */
+static void add_artifact(struct buf *to, const json_t *value)
+{
+    int64_t rows = js_get_int(value, "rows", -1), bytes = js_get_int(value, "bytes", -1);
+    buf_str(to, js_get_text(value, "kind", "artifact"));
+    if (rows >= 0)
+        buf_printf(to, " of %lld rows", (long long)rows);
+    else if (bytes >= 0)
+        buf_printf(to, " of %lld bytes", (long long)bytes);
+}
+
+/* At most VALUE_MAX bytes, whole characters. */
+static void add_cut(struct buf *to, const char *text)
+{
+    size_t n = strlen(text);
+    if (n > VALUE_MAX) {
+        for (n = VALUE_MAX; n && ((unsigned char)text[n] & 0xc0) == 0x80;)
+            n--;
+    }
+    buf_add(to, text, n);
+    if (text[n])
+        buf_str(to, "…");
+}
+
+/* "letters=13, history=table of 120 rows": what a task handed on. */
+static const char *outputs_text(struct arena *arena, const json_t *outputs)
+{
+    struct buf text = {0};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)outputs, key, value)
+    {
+        buf_printf(&text, "%s%s=", text.len ? ", " : "", key);
+        const char *plain = json_is_real(value) ? NULL : out_scalar(arena, value);
+        if (json_is_real(value))
+            buf_printf(&text, "%.4g", json_real_value(value));
+        else if (js_get_text(value, "artifact", NULL))
+            add_artifact(&text, value);
+        else if (!plain)
+            buf_str(&text, "null");
+        else
+            add_cut(&text, plain);
+    }
+    const char *copy = arena_strdup(arena, buf_text(&text));
+    buf_fini(&text);
+    return copy;
+}
+
 static void print_tasks(struct cli *cli, const json_t *tasks)
 {
     static const char *const titles[] = {"task", "state", ">attempt", ">time", "outputs"};
@@ -37,7 +87,7 @@ static void print_tasks(struct cli *cli, const json_t *tasks)
         if (error)
             out_cellf(&table, "%.*s", (int)strcspn(error, "\n"), error);
         else if (json_object_size(json_object_get(task, "outputs")))
-            out_cell(&table, out_scalar(&cli->arena, json_object_get(task, "outputs")));
+            out_cell(&table, outputs_text(&cli->arena, json_object_get(task, "outputs")));
         else
             out_cell(&table, str_eq(state, "success")
                                  ? ""

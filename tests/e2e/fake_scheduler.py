@@ -48,7 +48,9 @@ def instances(run):
             "reason": {"code": "upstream", "text": "waits for what it needs"},
             "ready_at": when(start), "started_at": when(start) if ran else None,
             "finished_at": when(end) if over else None,
-            "outputs": {"letters": 13} if state == "success" else None,
+            "outputs": {"letters": 13, "table": {
+                "artifact": "sha256:00", "kind": "table", "rows": 120, "bytes": 99,
+            }, "auc": 0.712345} if state == "success" else None,
             "error": f"KeyError: \x1b[31mcustomer_id ({name}.py:41)" if state == "failed" else None,
             "progress": {"fraction": 0.5, "text": "half"} if state == "running" else None})
         dead = dead or state == "failed"
