@@ -379,6 +379,7 @@ static void children_killed_at_random_cost_their_own_attempts_and_nothing_else(v
     unsigned n_killed = 0, n_lost = 0;
     for (uint32_t i = 0; i < N; i++)
         run_script(f, i, i % 2 ? "sleep 0.004721" : "echo line", NULL);
+    assert_true(fake_wait(f, 1, 30)); /* it has started */
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pids[8];
         size_t n = find_children(f->worker, pids, 8);
