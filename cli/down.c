@@ -11,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
 
+#define QUIET_MS 1000
 #define NOW_MS 15000 /* how long the end is waited for once it was told to hurry */
 
 static bool is_over(const char *home)
@@ -41,7 +42,13 @@ static int stop(const struct cli *cli, const char *home, pid_t pid)
     if (cli_given(cli, "now"))
         grace_ms = 0;
     /* Without --grace it is up to `nexus up` how long it waits; here we only watch. */
-    if (wait_end(home, grace_ms >= 0 ? grace_ms : 24 * 3600 * 1000ll))
+    int64_t wait_ms = grace_ms >= 0 ? grace_ms : 24 * 3600 * 1000ll;
+    int64_t quiet_ms = wait_ms < QUIET_MS ? wait_ms : QUIET_MS;
+    if (wait_end(home, quiet_ms))
+        return CLI_DONE;
+    if (wait_ms > quiet_ms)
+        fputs("nexus: waiting for running tasks to end; `nexus down --now` ends them\n", stderr);
+    if (wait_end(home, wait_ms - quiet_ms))
         return CLI_DONE;
     kill(pid, SIGTERM);
     if (!wait_end(home, NOW_MS))

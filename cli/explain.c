@@ -25,6 +25,18 @@ static void add_rows(struct cli *cli, struct out_table *table, const json_t *ite
     }
 }
 
+/* It waits for nothing, or is it mistyped? */
+static int check_task(struct cli *cli, const char *run, const char *task)
+{
+    struct nx_err err;
+    json_t *instance = NULL;
+    const char *path = api_path(&cli->arena, "/runs/%s/tasks/%s", run, task);
+    if (!api_try(cli, "GET", path, NULL, &instance, &err))
+        return live_no_such_task(cli, run, task, &err);
+    json_decref(instance);
+    return CLI_DONE;
+}
+
 static int run_explain(struct cli *cli)
 {
     static const char *const titles[] = {"task", "state", "since", "why"};
@@ -41,6 +53,8 @@ static int run_explain(struct cli *cli)
             str_eq(task, js_get_text(item, "task", "")))
             json_array_append(chosen, item);
     }
+    if (!status && task && !json_array_size(chosen))
+        status = check_task(cli, run, task);
     if (!status && !out_value(cli, chosen, "task")) {
         out_table_init(&table, 4, titles);
         json_array_foreach(chosen, i, item) add_rows(cli, &table, item);

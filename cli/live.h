@@ -27,6 +27,10 @@ bool live_interrupted(void); /* one of them is pending */
 /* The result of a run that has ended, for people: tasks, what failed and why, what to do next. */
 void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, bool hints);
 
+/* Says that a run has no such task, with the nearest name, and returns the status; when *err is
+ * about something else, says that. */
+int live_no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err);
+
 /* "load", or "load[3]" for a mapped instance; in the arena. */
 const char *live_task_name(struct arena *arena, const json_t *instance);
 

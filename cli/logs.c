@@ -82,23 +82,6 @@ static int no_log(const json_t *instance, const char *run, const char *task)
                     error || *why ? ": " : "", error ? error : why);
 }
 
-static int no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err)
-{
-    json_t *tasks = NULL, *item;
-    VEC(const char *) names = {0};
-    size_t i;
-    if (err->code != NX_E_NOT_FOUND ||
-        !api_try_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 10000, err))
-        return api_fail(cli, err);
-    json_array_foreach(tasks, i, item) vec_push(&names, live_task_name(&cli->arena, item));
-    char how[128];
-    snprintf(how, sizeof how, "nexus runs show %.80s", run);
-    int status = cli_no_such("task", task, names.at, names.n, how);
-    vec_fini(&names);
-    json_decref(tasks);
-    return status;
-}
-
 static int one_task(struct cli *cli, const char *run, const char *task, bool follow)
 {
     struct nx_err err;
@@ -108,7 +91,7 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
         return status;
     if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL, &instance,
                  &err))
-        return no_such_task(cli, run, task, &err);
+        return live_no_such_task(cli, run, task, &err);
     int64_t last = js_get_int(instance, "attempt", 0), attempt = cli_number(cli, "attempt", last);
     if (attempt > last)
         status = cli_fail(CLI_USAGE, "task %s of run %s has %lld attempt%s", task, run,

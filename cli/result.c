@@ -166,3 +166,20 @@ void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, 
     if (first && hints)
         print_hints(cli, id, first);
 }
+
+int live_no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err)
+{
+    json_t *tasks = NULL, *item;
+    VEC(const char *) names = {0};
+    size_t i;
+    if (err->code != NX_E_NOT_FOUND ||
+        !api_try_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 10000, err))
+        return api_fail(cli, err);
+    json_array_foreach(tasks, i, item) vec_push(&names, live_task_name(&cli->arena, item));
+    char how[128];
+    snprintf(how, sizeof how, "nexus runs show %.80s", run);
+    int status = cli_no_such("task", task, names.at, names.n, how);
+    vec_fini(&names);
+    json_decref(tasks);
+    return status;
+}
