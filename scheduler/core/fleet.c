@@ -337,8 +337,8 @@ static void on_report(struct core *core, struct worker *worker, const struct wir
     worker->lost = false;
     worker->last_mono = core->mono_ms;
     worker->last_wall = core->wall_ms;
-    fleet_watch(core, worker);
     describe(core, worker, report);
+    fleet_watch(core, worker);
     adapt_prefetch(worker, report);
     for (uint32_t i = 0; i < report->n_results; i++) {
         const struct wire_result *result = &report->results[i];

@@ -1,0 +1,255 @@
+/* Single behaviours of the core, readable as examples. The whole is tested in tests/sim. */
+#include "scheduler/core/core.h"
+#include "tests/unit/test.h"
+
+struct world {
+    struct core *core;
+    struct core_update update;
+    int64_t now;
+    uint64_t seq;
+    uint64_t seen;
+};
+
+static void step(struct world *world, struct core_event event)
+{
+    event.mono_ms = world->now;
+    event.wall_ms = 1000000 + world->now;
+    core_step(world->core, &event, &world->update);
+    assert_null(core_check(world->core));
+}
+
+static void turn(struct world *world)
+{
+    step(world, (struct core_event){.kind = EV_TURN});
+}
+
+static struct world *world_new(void)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct core_config config;
+    core_config_init(&config);
+    world->core = core_new(&config);
+    world->now = 1;
+    core_update_init(&world->update);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    core_turn_done(world->core, &world->update);
+    core_free(world->core);
+    core_update_fini(&world->update);
+    free(world);
+}
+
+static void add_dag(struct world *world, const char *id, const struct graph_task_def *defs,
+                    uint32_t n, uint32_t max_active_runs)
+{
+    static uint64_t version = 1;
+    struct graph *graph;
+    struct core_event event = {.kind = EV_DAG};
+    assert_true(graph_new(id, defs, n, max_active_runs, 0, &graph, NULL));
+    event.dag.version = version++;
+    event.dag.graph = graph;
+    step(world, event);
+    graph_release(graph);
+}
+
+static struct nx_run_id create(struct world *world, const char *dag, bool backfill)
+{
+    struct core_event event = {.kind = EV_RUN_CREATE, .token = 7};
+    event.create.dag = dag;
+    event.create.backfill = backfill;
+    step(world, event);
+    assert_int_equal(world->update.replies.n, 1);
+    assert_int_equal(world->update.replies.at[0].err.code, NX_OK);
+    struct nx_run_id run = world->update.replies.at[0].run;
+    turn(world);
+    core_turn_done(world->core, &world->update);
+    return run;
+}
+
+/* A report of worker "w" with what it holds, and its results; then a turn. */
+static void report(struct world *world, uint32_t slots, const struct wire_hand *hands, uint32_t n,
+                   const struct wire_result *results, uint32_t n_results)
+{
+    const struct wire_report wire = {.kind = WIRE_REPORT,
+                                     .worker = wire_text("w", 1),
+                                     .incarnation = 5,
+                                     .epoch = 1,
+                                     .seq = ++world->seq,
+                                     .seen = world->seen,
+                                     .queues = wire_text("default", 7),
+                                     .slots = slots,
+                                     .ipc = 1,
+                                     .hands = hands,
+                                     .n_hands = n,
+                                     .results = results,
+                                     .n_results = n_results};
+    struct core_event event = {.kind = EV_REPORT};
+    event.report.report = &wire;
+    event.report.context = 1;
+    core_turn_done(world->core, &world->update);
+    step(world, event);
+    turn(world);
+}
+
+static const struct core_order *lease(struct world *world, size_t i)
+{
+    size_t n;
+    const struct core_order *orders = core_orders(world->core, 1, world->seen, &n);
+    return i < n && orders[i].kind == WIRE_LEASE ? &orders[i] : NULL;
+}
+
+static enum nx_task_state state_of(struct world *world, struct nx_run_id run, uint32_t task)
+{
+    struct core_inst_row row;
+    assert_true(core_get_inst(world->core, (struct nx_inst_id){run, task, NX_MAP_NONE}, &row));
+    return row.state;
+}
+
+static struct graph_task_def task(const char *id)
+{
+    return (struct graph_task_def){.id = id, .needs_class = {.script = true}};
+}
+
+static void the_most_urgent_goes_first(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    uint32_t needs[] = {1};
+    struct graph_task_def defs[] = {task("short"), task("long"), task("after"), task("urgent")};
+    defs[2].needs = needs;
+    defs[2].n_needs = 1;
+    defs[3].priority = 9;
+    add_dag(world, "d", defs, 4, 0);
+    struct nx_run_id late = create(world, "d", true), live = create(world, "d", false);
+    report(world, 20, NULL, 0, NULL, 0);
+    const struct {
+        uint64_t run;
+        uint32_t task;
+    } expected[] = {{live.v, 3}, {late.v, 3}, {live.v, 1}, {live.v, 0}, {late.v, 1}, {late.v, 0}};
+    for (size_t i = 0; i < 6; i++) {
+        assert_non_null(lease(world, i));
+        assert_int_equal(lease(world, i)->inst.run.v, expected[i].run);
+        assert_int_equal(lease(world, i)->inst.task, expected[i].task);
+    }
+    assert_null(lease(world, 6));
+    world_free(world);
+}
+
+static void a_result_with_another_lease_changes_nothing(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[] = {task("a")};
+    add_dag(world, "d", defs, 1, 0);
+    struct nx_run_id run = create(world, "d", false);
+    report(world, 1, NULL, 0, NULL, 0);
+    struct wire_result result = {.inst = {run, 0, NX_MAP_NONE},
+                                 .lease = lease(world, 0)->lease + 1,
+                                 .outcome = NX_AO_SUCCESS};
+    report(world, 1, NULL, 0, &result, 1);
+    assert_int_equal(state_of(world, run, 0), NX_TS_LEASED);
+    result.lease--;
+    report(world, 1, NULL, 0, &result, 1);
+    assert_int_equal(state_of(world, run, 0), NX_TS_SUCCESS);
+    world_free(world);
+}
+
+static void a_silent_worker_loses_its_leases_and_the_third_loss_fails_the_task(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[] = {task("a")};
+    add_dag(world, "d", defs, 1, 0);
+    struct nx_run_id run = create(world, "d", false);
+    for (int loss = 1; loss <= 3; loss++) {
+        report(world, 1, NULL, 0, NULL, 0);
+        assert_int_equal(state_of(world, run, 0), NX_TS_LEASED);
+        world->now += NX_LOST_AFTER_IPC_MS;
+        core_turn_done(world->core, &world->update);
+        turn(world);
+        assert_int_equal(state_of(world, run, 0), loss < 3 ? NX_TS_QUEUED : NX_TS_FAILED);
+        assert_int_equal(world->update.ends.at[0].outcome, NX_AO_LOST);
+    }
+    world_free(world);
+}
+
+static void explain_names_the_pool_and_who_is_in_it(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct core_why why;
+    struct graph_task_def defs[] = {task("first"), task("second")};
+    for (int i = 0; i < 2; i++)
+        defs[i].needs_class = (struct graph_class){.pool = "gpu", .pool_slots = 1, .script = true};
+    add_dag(world, "d", defs, 2, 0);
+    struct nx_run_id run = create(world, "d", false);
+    const struct nx_inst_id second = {run, 1, NX_MAP_NONE};
+    assert_int_equal(core_explain(world->core, second, &why, 1), 1);
+    assert_int_equal(why.code, NX_WHY_POOL_MISSING);
+    struct core_event event = {.kind = EV_POOL};
+    event.pool.name = "gpu";
+    event.pool.slots = 1;
+    step(world, event);
+    turn(world);
+    core_explain(world->core, second, &why, 1);
+    assert_int_equal(why.code, NX_WHY_NO_WORKER);
+    report(world, 4, NULL, 0, NULL, 0);
+    core_explain(world->core, second, &why, 1);
+    assert_int_equal(why.code, NX_WHY_POOL);
+    assert_non_null(strstr(why.text, "'gpu' has 1 of 1 slots taken"));
+    assert_non_null(strstr(why.text, "first of run 1"));
+    world_free(world);
+}
+
+static void runs_beyond_max_active_runs_wait_and_say_so(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct core_why why;
+    struct core_run_row row;
+    struct graph_task_def defs[] = {task("a")};
+    add_dag(world, "d", defs, 1, 1);
+    struct nx_run_id first = create(world, "d", false), second = create(world, "d", false);
+    core_explain(world->core, (struct nx_inst_id){second, 0, NX_MAP_NONE}, &why, 1);
+    assert_int_equal(why.code, NX_WHY_RUN_QUEUED);
+    struct core_event event = {.kind = EV_RUN_CANCEL, .cancel = first};
+    step(world, event);
+    turn(world);
+    assert_true(core_get_run(world->core, second, &row));
+    assert_int_equal(row.state, NX_RS_RUNNING);
+    world_free(world);
+}
+
+static void a_run_of_100000_tasks_costs_less_than_100_bytes_each(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    uint32_t n = 100000;
+    struct graph_task_def *defs = calloc(n, sizeof *defs);
+    for (uint32_t i = 0; i < n; i++)
+        defs[i] = task("t");
+    add_dag(world, "d", defs, n, 0);
+    struct nx_run_id run = create(world, "d", false);
+    assert_int_equal(world->update.insts.n, 0); /* starting it writes no instance */
+    size_t bytes = core_run_bytes(world->core, run);
+    print_message("%zu bytes a task instance\n", bytes / n);
+    assert_true(bytes < 100 * (size_t)n);
+    free(defs);
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_most_urgent_goes_first),
+        cmocka_unit_test(a_result_with_another_lease_changes_nothing),
+        cmocka_unit_test(a_silent_worker_loses_its_leases_and_the_third_loss_fails_the_task),
+        cmocka_unit_test(explain_names_the_pool_and_who_is_in_it),
+        cmocka_unit_test(runs_beyond_max_active_runs_wait_and_say_so),
+        cmocka_unit_test(a_run_of_100000_tasks_costs_less_than_100_bytes_each),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
