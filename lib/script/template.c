@@ -210,53 +210,72 @@ static json_t *eval_sql(struct script *script, const char *text, struct nx_err *
     return result;
 }
 
-static json_t *eval_tree(struct script *script, const json_t *value, int depth, struct nx_err *err);
+/* A walk over a tree; after a failure `path` is where ("with.a.b[1]"). */
+struct walk {
+    struct script *script;
+    struct buf path;
+    int depth;
+    struct nx_err *err;
+};
 
-static json_t *eval_list(struct script *script, const json_t *list, int depth, struct nx_err *err)
+static json_t *eval_tree(struct walk *w, const json_t *value);
+
+static void leave(struct walk *w, size_t path_length)
+{
+    w->path.len = path_length;
+    w->path.data[path_length] = 0;
+}
+
+static json_t *eval_list(struct walk *w, const json_t *list)
 {
     json_t *out = json_array();
+    size_t path_length = w->path.len;
     for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *item = eval_tree(script, json_array_get(list, i), depth + 1, err);
+        buf_printf(&w->path, "[%zu]", i);
+        json_t *item = eval_tree(w, json_array_get(list, i));
         if (!item) {
-            nx_wrap(err, "[%zu]", i);
             json_decref(out);
             return NULL;
         }
         json_array_append_new(out, item);
+        leave(w, path_length);
     }
     return out;
 }
 
-static json_t *eval_object(struct script *script, const json_t *object, int depth,
-                           struct nx_err *err)
+static json_t *eval_object(struct walk *w, const json_t *object)
 {
     json_t *out = json_object();
     json_t *mutable = (json_t *)(uintptr_t)object;
+    size_t path_length = w->path.len;
     for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
-        json_t *member = eval_tree(script, json_object_iter_value(it), depth + 1, err);
+        buf_printf(&w->path, ".%s", json_object_iter_key(it));
+        json_t *member = eval_tree(w, json_object_iter_value(it));
         if (!member) {
-            nx_wrap(err, "%s", json_object_iter_key(it));
             json_decref(out);
             return NULL;
         }
         json_object_set_new(out, json_object_iter_key(it), member);
+        leave(w, path_length);
     }
     return out;
 }
 
-static json_t *eval_tree(struct script *script, const json_t *value, int depth, struct nx_err *err)
+static json_t *eval_tree(struct walk *w, const json_t *value)
 {
-    if (depth > DEPTH_MAX) {
-        nx_fail(err, NX_E_LIMIT, "nested deeper than %d levels", DEPTH_MAX);
+    json_t *out;
+    if (json_is_string(value))
+        return eval_string(w->script, json_string_value(value), w->err);
+    if (!json_is_object(value) && !json_is_array(value))
+        return json_incref((json_t *)(uintptr_t)value);
+    if (w->depth == DEPTH_MAX) {
+        nx_fail(w->err, NX_E_LIMIT, "nested deeper than %d levels", DEPTH_MAX);
         return NULL;
     }
-    if (json_is_object(value))
-        return eval_object(script, value, depth, err);
-    if (json_is_array(value))
-        return eval_list(script, value, depth, err);
-    if (json_is_string(value))
-        return eval_string(script, json_string_value(value), err);
-    return json_incref((json_t *)(uintptr_t)value);
+    w->depth++;
+    out = json_is_object(value) ? eval_object(w, value) : eval_list(w, value);
+    w->depth--;
+    return out;
 }
 
 static bool is_listed(const char *name, const char *const *names, size_t n)
@@ -273,20 +292,26 @@ bool template_eval_json(struct script *script, const json_t *with, const char *c
 {
     json_t *result = json_object();
     json_t *mutable = (json_t *)(uintptr_t)with;
-    for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
+    struct walk w = {.script = script, .err = err};
+    bool ok = true;
+    buf_init(&w.path);
+    for (void *it = json_object_iter(mutable); it && ok; it = json_object_iter_next(mutable, it)) {
         const char *name = json_object_iter_key(it);
         const json_t *value = json_object_iter_value(it);
         bool sql = json_is_string(value) && is_listed(name, sql_params, n_sql_params);
-        json_t *member = sql ? eval_sql(script, json_string_value(value), err)
-                             : eval_tree(script, value, 1, err);
-        if (!member) {
-            json_decref(result);
-            return nx_wrap(err, "with.%s", name);
-        }
-        json_object_set_new(result, name, member);
+        buf_clear(&w.path);
+        buf_printf(&w.path, "with.%s", name);
+        json_t *member =
+            sql ? eval_sql(script, json_string_value(value), err) : eval_tree(&w, value);
+        ok = member ? json_object_set_new(result, name, member) == 0
+                    : nx_wrap(err, "%s", buf_text(&w.path));
     }
-    *out = result;
-    return true;
+    buf_fini(&w.path);
+    if (ok)
+        *out = result;
+    else
+        json_decref(result);
+    return ok;
 }
 
 bool template_eval_run(struct script *script, const char *text, const char *shell, char **out,

@@ -135,7 +135,7 @@ static void values_keep_their_type(void **state)
     json_decref(with);
     with = json("{\"a\": {\"b\": [1, \"x ${{ params.none }}\"]}}");
     assert_false(template_eval_json(script, with, sql, 1, &out, &err));
-    assert_string_equal(err.text, "with.a: b: [1]: expression 'params.none': it is nil");
+    assert_string_equal(err.text, "with.a.b[1]: expression 'params.none': it is nil");
     json_decref(with);
     script_free(script);
 }
