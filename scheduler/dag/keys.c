@@ -168,7 +168,7 @@ bool key_choice(const char *choices, size_t i, char *to, size_t size)
 {
     for (; i && choices; i--) {
         choices = strchr(choices, '|');
-        choices += choices != NULL;
+        choices = choices ? choices + 1 : NULL;
     }
     if (!choices)
         return false;
