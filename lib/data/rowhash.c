@@ -40,15 +40,32 @@ static inline void take_missing(struct rowhash *h, size_t i)
     h->b[i] = fold(h->b[i] + K_B, K_MISSING) + 1;
 }
 
+/* 1 to 8 bytes as a little-endian number, without a call of memcpy for odd lengths. */
 static inline uint64_t read_word(const char *p, size_t n)
 {
     uint64_t w = 0;
-    memcpy(&w, p, n < 8 ? n : 8);
+    uint32_t low, high;
+    if (n >= 8) {
+        memcpy(&w, p, 8);
+    } else if (n >= 4) {
+        memcpy(&low, p, 4);
+        memcpy(&high, p + n - 4, 4);
+        w = low | (uint64_t)high << (8 * (n - 4));
+    } else if (n > 0) {
+        const unsigned char *byte = (const unsigned char *)p;
+        w = byte[0] | (uint64_t)byte[n / 2] << (8 * (n / 2)) |
+            (uint64_t)byte[n - 1] << (8 * (n - 1));
+    }
     return w;
 }
 
-static void take_text(struct rowhash *h, size_t i, const char *p, size_t n)
+/* Up to 7 bytes with their number in the eighth; longer ones after their number. */
+static inline void take_text(struct rowhash *h, size_t i, const char *p, size_t n)
 {
+    if (n < 8) {
+        take(h, i, (read_word(p, n) | (uint64_t)n << 56) ^ K_TEXT);
+        return;
+    }
     take(h, i, (uint64_t)n ^ K_TEXT);
     for (; n > 8; p += 8, n -= 8) {
         take(h, i, read_word(p, 8));
@@ -126,18 +143,23 @@ static inline void take_value(struct rowhash *h, const struct data_vector *colum
 void rowhash_take(struct rowhash *h, const struct data_vector *column, size_t n)
 {
     must(n <= ROWHASH_ROWS_MAX);
-    /* The common case without a branch per row. */
-    if (!column->valid && (column->type == TABLE_INT64 || column->type == TABLE_TIMESTAMP)) {
+    enum table_type type = column->type;
+    /* The common cases without a choice per row. */
+    if (!column->valid && (type == TABLE_INT64 || type == TABLE_TIMESTAMP)) {
         for (size_t i = 0; i < n; i++) {
             take(h, i, (uint64_t)column->as.i[i]);
         }
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (data_is_valid(column, i)) {
-            take_value(h, column, i);
-        } else {
-            take_missing(h, i);
+    } else if (!column->valid && (type == TABLE_STRING || type == TABLE_CATEGORY)) {
+        for (size_t i = 0; i < n; i++) {
+            take_text(h, i, column->as.text[i].at, column->as.text[i].n);
+        }
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            if (data_is_valid(column, i)) {
+                take_value(h, column, i);
+            } else {
+                take_missing(h, i);
+            }
         }
     }
 }
