@@ -7,7 +7,9 @@
 /* clang-format off */
 #define OPERATORS(X) \
     X(data_ingest) \
+    X(data_split) \
     X(data_sql) \
+    X(data_validate) \
     X(flow_fail) \
     X(flow_noop) \
     X(flow_sleep) \
