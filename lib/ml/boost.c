@@ -5,6 +5,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/ml/matrix.h"
 #include "lib/ml/ml.h"
 #include "lib/ml/xgboost.h"
 #include "lib/stat/stat.h"
@@ -21,47 +22,6 @@ struct boost {
     char metric[16];
     double *values; /* room for the predictions of one set */
 };
-
-/* ---- Matrices ---- */
-
-/* XGBoost takes arrays by address, said in JSON. */
-static bool make_matrix(struct boost *b, const struct ml_rows *rows, DMatrixHandle *matrix,
-                        struct nx_err *err)
-{
-    const struct xgb *x = &b->xgb;
-    char array[256], config[64];
-    snprintf(
-        array, sizeof array,
-        "{\"data\": [%llu, true], \"shape\": [%zu, %zu], \"typestr\": \"<f4\", \"version\": 3}",
-        (unsigned long long)(uintptr_t)rows->as_float, rows->n_rows, rows->n_features);
-    snprintf(config, sizeof config, "{\"missing\": NaN, \"nthread\": %d}", b->problem->threads);
-    if (!xgb_ok(x, x->XGDMatrixCreateFromDense(array, config, matrix), "matrix", err))
-        return false;
-    float *values = mem_alloc_array(rows->n_rows, sizeof *values);
-    for (size_t i = 0; i < rows->n_rows; i++)
-        values[i] = (float)rows->target[i];
-    bool ok = xgb_ok(x, x->XGDMatrixSetDenseInfo(*matrix, "label", values, rows->n_rows, 1),
-                     "target", err);
-    for (size_t i = 0; rows->weight && i < rows->n_rows; i++)
-        values[i] = (float)rows->weight[i];
-    if (ok && rows->weight)
-        ok = xgb_ok(x, x->XGDMatrixSetDenseInfo(*matrix, "weight", values, rows->n_rows, 1),
-                    "weights", err);
-    mem_free(values);
-    const char **types = mem_alloc_array(rows->n_features, sizeof *types);
-    for (size_t j = 0; j < rows->n_features; j++)
-        types[j] = b->problem->features[j].n_categories ? "c" : "q";
-    ok = ok &&
-         xgb_ok(x, x->XGDMatrixSetStrFeatureInfo(*matrix, "feature_type", types, rows->n_features),
-                "feature types", err);
-    for (size_t j = 0; j < rows->n_features; j++)
-        types[j] = b->problem->features[j].name;
-    ok = ok &&
-         xgb_ok(x, x->XGDMatrixSetStrFeatureInfo(*matrix, "feature_name", types, rows->n_features),
-                "feature names", err);
-    mem_free(types);
-    return ok;
-}
 
 /* ---- Parameters ---- */
 
@@ -260,25 +220,31 @@ static bool save(struct boost *b, BoosterHandle booster, const char *format, str
     return true;
 }
 
+static bool compare(const float *ours, const float *theirs, size_t n, size_t width,
+                    struct nx_err *err)
+{
+    for (size_t i = 0; i < n * width; i++) {
+        if (memcmp(&ours[i], &theirs[i], sizeof *ours) != 0)
+            return nx_fail(err, NX_E_INTERNAL,
+                           "row %zu: our predictor gives %.9g where XGBoost gives %.9g",
+                           i / width + 1, (double)ours[i], (double)theirs[i]);
+    }
+    return true;
+}
+
 static bool same_as_native(struct boost *b, BoosterHandle booster, const struct trees *trees,
                            struct nx_err *err)
 {
     const struct ml_rows *rows = &b->problem->rows;
     size_t n = rows->n_rows < CHECK_ROWS ? rows->n_rows : CHECK_ROWS, width = trees->n_groups;
     const float *theirs;
-    if (!predict(b, booster, b->train, rows->n_rows, &theirs, err))
+    DMatrixHandle some;
+    if (!matrix_plain(&b->xgb, b->problem, rows, n, &some, err))
         return false;
     float *ours = mem_alloc_array(n * width + 1, sizeof *ours);
     trees_predict(trees, rows->as_float, n, ours);
-    bool ok = memcmp(ours, theirs, n * width * sizeof *ours) == 0;
-    for (size_t i = 0; !ok && i < n * width; i++) {
-        if (memcmp(&ours[i], &theirs[i], sizeof *ours) != 0) {
-            nx_fail(err, NX_E_INTERNAL,
-                    "row %zu: our predictor gives %.9g where XGBoost gives %.9g", i / width + 1,
-                    (double)ours[i], (double)theirs[i]);
-            break;
-        }
-    }
+    bool ok = predict(b, booster, some, n, &theirs, err) && compare(ours, theirs, n, width, err);
+    b->xgb.XGDMatrixFree(some);
     mem_free(ours);
     return ok;
 }
@@ -309,9 +275,11 @@ static bool take(struct boost *b, int64_t keep, int64_t trained, struct arena *a
 static bool train(struct boost *b, struct arena *arena, struct ml_boosted *out, struct nx_err *err)
 {
     const struct ml_problem *p = b->problem;
-    if (!make_matrix(b, &p->rows, &b->train, err))
+    if (!matrix_of_bins(&b->xgb, p, &p->rows, (int64_t)ml_param(b->params, "max_bins"), &b->train,
+                        err))
         return false;
-    if (p->validation.n_rows > 0 && !make_matrix(b, &p->validation, &b->validation, err))
+    if (p->validation.n_rows > 0 &&
+        !matrix_plain(&b->xgb, p, &p->validation, p->validation.n_rows, &b->validation, err))
         return nx_wrap(err, "validation");
     DMatrixHandle both[2] = {b->train, b->validation};
     if (!xgb_ok(&b->xgb, b->xgb.XGBoosterCreate(both, b->validation ? 2 : 1, &b->booster), "start",
@@ -341,7 +309,8 @@ bool ml_boost(const struct ml_problem *problem, const struct ml_params *params,
         return false;
     size_t most = problem->rows.n_rows > problem->validation.n_rows ? problem->rows.n_rows
                                                                     : problem->validation.n_rows;
-    b.values = mem_alloc_array(most * (problem->n_classes + 1), sizeof *b.values);
+    b.values = mem_alloc_array(most * (problem->task == MODEL_MULTICLASS ? problem->n_classes : 1),
+                               sizeof *b.values);
     buf_init(&out.ubj);
     int version[3];
     b.xgb.XGBoostVersion(&version[0], &version[1], &version[2]);

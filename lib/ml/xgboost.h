@@ -16,6 +16,9 @@
     X(XGDMatrixSetDenseInfo) \
     X(XGDMatrixSetStrFeatureInfo) \
     X(XGDMatrixFree) \
+    X(XGProxyDMatrixCreate) \
+    X(XGProxyDMatrixSetDataDense) \
+    X(XGQuantileDMatrixCreateFromCallback) \
     X(XGBoosterCreate) \
     X(XGBoosterFree) \
     X(XGBoosterSetParam) \

@@ -39,40 +39,62 @@ double stat_variance(const double *v, size_t n)
     return stat_sum_get(&s) / (double)n;
 }
 
-static bool comes_after(double a, double b)
+/* Numbers as integers that sort alike: -0 as 0, every NaN above all. */
+static uint64_t key_of(double v)
 {
-    return isnan(a) ? !isnan(b) : a > b;
+    uint64_t bits;
+    if (isnan(v))
+        return UINT64_MAX;
+    v = v == 0 ? 0 : v;
+    memcpy(&bits, &v, sizeof bits);
+    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
 }
 
-/* Bottom-up merge sort of indices: stable, no recursion, the same everywhere. */
+struct item {
+    uint64_t key;
+    uint32_t index;
+};
+
+/* Least significant digit first, 11 bits a pass: stable; a digit that all items share costs only
+ * its count. The result is in *items or in *spare: returned. */
+static struct item *sort_items(struct item *items, struct item *spare, size_t n)
+{
+    for (unsigned shift = 0; shift < 64; shift += 11) {
+        size_t count[2048] = {0}, total = 0;
+        for (size_t i = 0; i < n; i++)
+            count[items[i].key >> shift & 2047]++;
+        if (n == 0 || count[items[0].key >> shift & 2047] == n)
+            continue;
+        for (size_t d = 0; d < 2048; d++) {
+            size_t here = count[d];
+            count[d] = total;
+            total += here;
+        }
+        for (size_t i = 0; i < n; i++)
+            spare[count[items[i].key >> shift & 2047]++] = items[i];
+        struct item *swap = items;
+        items = spare;
+        spare = swap;
+    }
+    return items;
+}
+
 void stat_order(const double *v, size_t n, uint32_t *order)
 {
     must(n <= UINT32_MAX);
+    struct item *items = mem_alloc_array(2 * n + 1, sizeof *items);
     for (size_t i = 0; i < n; i++)
-        order[i] = (uint32_t)i;
-    uint32_t *from = order, *to = mem_alloc_array(n, sizeof *to), *spare = to;
-    for (size_t width = 1; width < n; width *= 2) {
-        for (size_t start = 0; start < n; start += 2 * width) {
-            size_t a = start, a_end = start + width < n ? start + width : n;
-            size_t b = a_end, b_end = start + 2 * width < n ? start + 2 * width : n;
-            for (size_t k = start; k < b_end; k++) {
-                bool take_b = a == a_end || (b < b_end && comes_after(v[from[a]], v[from[b]]));
-                to[k] = take_b ? from[b++] : from[a++];
-            }
-        }
-        uint32_t *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (from != order)
-        memcpy(order, from, n * sizeof *order);
-    mem_free(spare);
+        items[i] = (struct item){key_of(v[i]), (uint32_t)i};
+    const struct item *sorted = sort_items(items, items + n, n);
+    for (size_t i = 0; i < n; i++)
+        order[i] = sorted[i].index;
+    mem_free(items);
 }
 
 void stat_sort(double *v, size_t n)
 {
-    uint32_t *order = mem_alloc_array(n, sizeof *order);
-    double *copy = mem_alloc_array(n, sizeof *copy);
+    uint32_t *order = mem_alloc_array(n + 1, sizeof *order);
+    double *copy = mem_alloc_array(n + 1, sizeof *copy);
     stat_order(v, n, order);
     for (size_t i = 0; i < n; i++)
         copy[i] = v[order[i]];
