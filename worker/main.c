@@ -210,9 +210,19 @@ static void allow_files(int64_t slots)
                  (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
 }
 
-static void prepare_process(const struct options *options)
+/* Who starts a worker to end with him may have asked the kernel for that. SIGKILL would leave the
+ * attempts' processes behind: SIGTERM instead, upon which the agent sees that he is gone. */
+static void find_parent(struct options *options)
+{
+    int number = 0;
+    if (!options->parent && prctl(PR_GET_PDEATHSIG, &number) == 0 && number != 0)
+        options->parent = getppid();
+}
+
+static void prepare_process(struct options *options)
 {
     allow_files(options->slots);
+    find_parent(options);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     if (options->parent && prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
