@@ -10,6 +10,7 @@
 #define DEPTH_MAX 64
 #define HEREDOCS_MAX 8
 #define DELIMITER_MAX 64
+#define TEST_MAX 1000 /* bytes of [[ ]] that are looked at, before and after */
 
 enum place {
     PLACE_WORDS,    /* the script itself, and ( ), $( ) */
@@ -18,6 +19,7 @@ enum place {
     PLACE_BRACE,    /* ${...} */
     PLACE_ARITH,    /* $((...)), ((...)) */
     PLACE_ARITH_IN, /* ( ) inside that */
+    PLACE_INDEX,    /* $[...]: arithmetic of old */
     PLACE_HERE      /* the body of a here-document that expands */
 };
 
@@ -64,6 +66,31 @@ static void copy(struct shell *s, size_t n)
 
 /* ---- Expressions ---- */
 
+/* Inside [[ ]] with a comparison of numbers bash and ksh calculate: an array's index in the value
+ * would be run. */
+static bool inside_numeric_test(const struct shell *s)
+{
+    static const char *const comparisons[] = {" -eq ", " -ne ", " -lt ", " -le ", " -gt ", " -ge "};
+    const char *text = s->b->text, *here = text + s->i, *open = NULL;
+    const char *from = s->i > TEST_MAX ? here - TEST_MAX : text;
+    for (const char *at = from; at + 1 < here; at++) {
+        if (at[0] == '[' && at[1] == '[')
+            open = at;
+        else if (at[0] == ']' && at[1] == ']')
+            open = NULL;
+    }
+    if (!open)
+        return false;
+    size_t n = (size_t)(here - open) + strnlen(here, TEST_MAX);
+    const char *close = memmem(open, n, "]]", 2);
+    n = close ? (size_t)(close - open) : n;
+    for (size_t i = 0; i < sizeof comparisons / sizeof *comparisons; i++) {
+        if (memmem(open, n, comparisons[i], strlen(comparisons[i])))
+            return true;
+    }
+    return false;
+}
+
 static bool put_expression(struct shell *s, const struct template_piece *piece)
 {
     char before = s->i > 0 ? s->b->text[s->i - 1] : 0;
@@ -71,6 +98,11 @@ static bool put_expression(struct shell *s, const struct template_piece *piece)
         return binder_fail(s->b, s->i,
                            "a backslash or $ right before ${{ would change what it means: put a "
                            "blank or quotes between them");
+    if (s->bash && inside_numeric_test(s))
+        return binder_fail(
+            s->b, s->i,
+            "an expression in [[ ]] with a comparison of numbers, where the shell would "
+            "run its value: use [ ], or compare inside the ${{ }}");
     switch (top(s)) {
     case PLACE_WORDS:
         buf_printf(&s->b->out, "\"${NX_E%zu}\"", binder_add(s->b, piece));
@@ -87,6 +119,7 @@ static bool put_expression(struct shell *s, const struct template_piece *piece)
                            "'env'");
     case PLACE_ARITH:
     case PLACE_ARITH_IN:
+    case PLACE_INDEX:
         return binder_fail(s->b, s->i,
                            "an expression inside $((...)), where the shell would run its value: "
                            "calculate inside the ${{ }}");
@@ -102,9 +135,10 @@ static bool skip_single(struct shell *s, bool ansi)
     copy(s, 1);
     while (s->b->text[s->i] && s->b->text[s->i] != '\'') {
         if (binder_at(s->b, s->i))
-            return binder_fail(s->b, s->i,
-                               "an expression inside single quotes, where nothing is replaced: use "
-                               "double quotes, or end the quotes before it");
+            return binder_fail(
+                s->b, s->i,
+                "an expression inside single quotes, where nothing is replaced: end the "
+                "quotes before it, or put it into 'env' and read the variable");
         copy(s, ansi && s->b->text[s->i] == '\\' && !binder_at(s->b, s->i + 1) ? 2 : 1);
     }
     copy(s, 1);
@@ -189,7 +223,8 @@ static bool start_bodies(struct shell *s)
                 if (binder_at(s->b, i))
                     return binder_fail(s->b, i,
                                        "an expression in a here-document with a quoted end word, "
-                                       "where nothing is replaced: take the quotes from the word");
+                                       "where nothing is replaced: put it into 'env' and read the "
+                                       "variable");
             }
             copy_line(s);
         }
@@ -221,6 +256,8 @@ static bool on_dollar(struct shell *s)
         place = PLACE_WORDS;
     else if (at[1] == '{')
         place = PLACE_BRACE;
+    else if (at[1] == '[' && s->bash)
+        place = PLACE_INDEX;
     else if (at[1] == '\'' && s->bash && top(s) == PLACE_WORDS) {
         copy(s, 1);
         return skip_single(s, true);
@@ -284,9 +321,9 @@ static bool on_word_character(struct shell *s)
     if ((*at == '(' && (words || place == PLACE_ARITH || place == PLACE_ARITH_IN)) ||
         (*at == ')' && place != PLACE_BRACE && place != PLACE_BACK))
         return on_bracket(s);
-    if (*at == '}' && place == PLACE_BRACE) {
+    if ((*at == '}' && place == PLACE_BRACE) || (*at == ']' && place == PLACE_INDEX)) {
         copy(s, 1);
-        leave(s, PLACE_BRACE);
+        leave(s, place);
         return true;
     }
     if (*at == '#' && words && starts_comment(s)) {

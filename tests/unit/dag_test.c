@@ -246,7 +246,7 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
         "dags/a.yaml:13:53: error: task 'train' names the outputs of 'report', which does not come "
         "before it (add it to 'needs')\n"
         "dags/a.yaml:15:16: error: an expression inside single quotes, where nothing is replaced: "
-        "use double quotes, or end the quotes before it\n"
+        "end the quotes before it, or put it into 'env' and read the variable\n"
         "dags/a.yaml:15:27: error: the DAG has no param 'day' (did you mean 'days'?)\n"
         "dags/a.yaml:16:20: error: a cycle of needs: report -> report (take one of these needs "
         "away)\n"

@@ -209,6 +209,9 @@ static void a_script_gets_its_values_as_words_whatever_they_hold(void **state)
         expect_run("sh", cases[i].text, cases[i].printed);
         expect_run("bash", cases[i].text, cases[i].printed);
     }
+    expect_run("bash", "if [[ 1 -eq 1 ]]; then [[ ${{ params.x }} == v ]] && printf yes; fi",
+               "yes");
+    expect_run("sh", "[ ${{ params.days }} -eq 60 ] && printf yes$[", "yes$[");
     expect_run("bash", "printf '[%s]' $'it\\'s' ${{ params.evil }} <<<x", "[it's][" EVIL "]");
     expect_run("python3", "print('[\\'%s\"]' % ${{ params.evil }}) # ${{ params.none }}\n",
                "['" EVIL "\"]\n");
@@ -224,6 +227,8 @@ static void where_no_quoting_would_do_a_script_is_refused(void **state)
     expect_refused(false, NULL, "echo $(( ${{ params.x }} + 1 ))", "calculate inside");
     expect_refused(false, NULL, "echo \"$(( (1) + ${{ params.x }} ))\"", "calculate inside");
     expect_refused(false, "bash", "(( x = ${{ params.x }} ))", "calculate inside");
+    expect_refused(false, "bash", "echo $[ ${{ params.x }} + 1 ]", "calculate inside");
+    expect_refused(false, "bash", "if [[ 1 -eq \"${{ params.x }}\" ]]; then :; fi", "use [ ]");
     expect_refused(false, NULL, "echo ${x:-${{ params.x }}}", "variable first");
     expect_refused(false, NULL, "echo `echo ${{ params.x }}`", "$( )");
     expect_refused(false, NULL, "echo \\${{ params.x }}", "backslash");
