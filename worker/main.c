@@ -23,6 +23,7 @@
 
 #define USAGE 2
 #define HELD 75
+#define QUEUES_MAX 2048
 
 static const char HELP[] =
     "usage: nexus-worker --home DIR [options]\n"
@@ -264,6 +265,8 @@ int main(int argc, char **argv)
     prepare_process(&options);
     if (snprintf(url, sizeof url, "ipc://%s/run/dispatch.sock", home) >= (int)sizeof url)
         die(USAGE, "--home %s is too long", home);
+    if (strlen(options.queues) > QUEUES_MAX)
+        die(USAGE, "--queues: at most %d bytes", QUEUES_MAX);
     hold_name(home, name);
     find_program(program, sizeof program);
     hash_catalog(program, catalog);

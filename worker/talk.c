@@ -16,9 +16,10 @@ enum { REPORT, LISTEN, REQUESTS };
 #define AWAY_MS 5000       /* without an answer: said once */
 #define REPORT_SLACK_MS 50 /* the tick that wakes the loop comes every NX_REPORT_EVERY_MS too */
 
-/* A report names all that is in hand: while there is enough to do, results are collected for so
- * long, which makes reports few. With nothing queued each change is reported at once. */
-#define COLLECT_MS 2
+/* A report names all that is in hand, and costs the scheduler a commit: while there is enough to
+ * do, results are collected for a quarter of the time for which there is, at most so long. With
+ * little or nothing queued each change is reported at once. */
+#define COLLECT_MS 5
 #define COLLECT_WORK_US 5000
 /* A start is reported when the attempt has not ended after this. */
 #define START_MS 25
@@ -189,9 +190,10 @@ static int64_t patience_ms(const struct talk *talk, int64_t now_ms)
 {
     if (!ledger_urgent(talk->ledger))
         return talk->changed_ms + START_MS - now_ms;
-    if (ledger_work_us(talk->ledger) >= COLLECT_WORK_US)
-        return talk->sent_ms[REPORT] + COLLECT_MS - now_ms;
-    return 0;
+    int64_t work_us = ledger_work_us(talk->ledger), collect_ms = work_us / 4000;
+    if (work_us < COLLECT_WORK_US)
+        return 0;
+    return talk->sent_ms[REPORT] + (collect_ms < COLLECT_MS ? collect_ms : COLLECT_MS) - now_ms;
 }
 
 static bool report_is_due(struct talk *talk, int64_t now_ms)
