@@ -12,9 +12,10 @@ struct dag_file {
     char *path; /* relative to the folder */
     struct file_sign sign;
     bool sign_known;
-    bool seen;       /* by this scan */
-    bool has_files;  /* a DAG in it names `files`: they are looked at in every scan */
-    bool conflicted; /* an id of it is in another file too: looked at in every scan */
+    bool seen;         /* by this scan */
+    bool has_files;    /* a DAG in it names `files`: they are looked at in every scan */
+    bool conflicted;   /* an id of it is in another file too: looked at in every scan */
+    bool version_told; /* since its errors were told */
     char source_hash[LOADER_HASH_MAX];
     char files_sign[LOADER_HASH_MAX];  /* of the signs of all `files` */
     char errors_hash[LOADER_HASH_MAX]; /* of the errors told last; empty: none */

@@ -210,7 +210,9 @@ static void find_conflicts(struct loader *l)
 
 /* ---- Telling ---- */
 
-/* Tells a file's errors when they are not those told last. */
+/* Tells a file's errors when they are not those told last, or when a version of the file was told
+ * meanwhile (which the receiver may take for the end of all errors). Warnings alone are not told.
+ */
 static void tell_errors(struct loader *l, struct dag_file *file, struct problems *problems)
 {
     struct buf text;
@@ -220,16 +222,20 @@ static void tell_errors(struct loader *l, struct dag_file *file, struct problems
         problem_text(&problems->at[i], &text);
         buf_char(&text, '\n');
     }
-    if (problems->n)
+    if (problems->n_errors)
         sha256_of(buf_text(&text), text.len, hash);
     buf_fini(&text);
-    if (str_eq(hash, file->errors_hash))
+    bool again = file->version_told && problems->n_errors;
+    file->version_told = false;
+    if (str_eq(hash, file->errors_hash) && !again)
         return;
     memcpy(file->errors_hash, hash, sizeof hash);
     struct loader_event *event = event_new(LOADER_ERRORS, file->path, NULL);
-    struct problems empty = event->problems;
-    event->problems = *problems;
-    *problems = empty;
+    if (problems->n_errors) {
+        struct problems empty = event->problems;
+        event->problems = *problems;
+        *problems = empty;
+    }
     tell(l, event);
 }
 
@@ -272,6 +278,7 @@ static void tell_version(struct loader *l, const struct load *load, struct spec 
     event->graph = graph;
     event->files = files;
     event->n_files = n_files;
+    load->file->version_told = true;
     tell(l, event);
 }
 

@@ -35,9 +35,9 @@ struct loader_known {
 enum loader_kind {
     LOADER_VERSION, /* a DAG is new or changed */
     LOADER_REMOVED, /* its file, or the document in it, is gone (while the folder is there) */
-    LOADER_ERRORS,  /* the file cannot be used: problems; running versions stay. No problems: it can
-                       be used again */
-    LOADER_SCANNED  /* the first scan is complete: everything above it has been told */
+    LOADER_ERRORS, /* the file cannot be used, or not all of it: problems; running versions stay. No
+                      problems: all of it can be used again. After the versions of the same file */
+    LOADER_SCANNED /* the first scan is complete: everything above it has been told */
 };
 
 /* A file of `files:` with its content. */
