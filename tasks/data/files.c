@@ -16,8 +16,8 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Whether `path` (real) is a plain file below `root` (real), with nothing hidden or kept by Nexus
- * on its way. */
+/* Whether `path` is a plain file below `root` (both real, or neither), with nothing hidden or kept
+ * by Nexus on its way. */
 static bool is_open(const char *root, const char *path)
 {
     size_t n = strlen(root);
@@ -37,7 +37,7 @@ static bool is_open(const char *root, const char *path)
 }
 
 /* Adds what the pattern matches below one folder. */
-static bool find_below(const char *folder, const char *pattern, struct arena *arena,
+static bool find_below(const char *folder, const char *pattern, bool links, struct arena *arena,
                        files_list *found, struct nx_err *err)
 {
     char *root = realpath(folder, NULL);
@@ -49,7 +49,7 @@ static bool find_below(const char *folder, const char *pattern, struct arena *ar
     }
     int status = glob(full, GLOB_NOSORT, NULL, &matches);
     for (size_t i = 0; status == 0 && i < matches.gl_pathc && found->n <= FILES_MAX; i++) {
-        char *real = realpath(matches.gl_pathv[i], NULL);
+        char *real = links ? strdup(matches.gl_pathv[i]) : realpath(matches.gl_pathv[i], NULL);
         if (real && is_open(root, real)) {
             vec_push(found, arena_strdup(arena, real));
         }
@@ -63,8 +63,8 @@ static bool find_below(const char *folder, const char *pattern, struct arena *ar
     return true;
 }
 
-bool files_find(struct nx_ctx *ctx, const char *pattern, struct arena *arena, files_list *found,
-                struct nx_err *err)
+bool files_find(struct nx_ctx *ctx, const char *pattern, bool links, struct arena *arena,
+                files_list *found, struct nx_err *err)
 {
     const char *project = nx_project(ctx), *folder = nx_folder(ctx);
     if (*pattern == '/' || strncmp(pattern, "../", 3) == 0 || strstr(pattern, "/../")) {
@@ -72,11 +72,11 @@ bool files_find(struct nx_ctx *ctx, const char *pattern, struct arena *arena, fi
                        "'%s' is not below the project: name files by relative paths", pattern);
     }
     size_t before = found->n;
-    if (folder && !find_below(folder, pattern, arena, found, err)) {
+    if (folder && !find_below(folder, pattern, links, arena, found, err)) {
         return false;
     }
     if (found->n == before && project && *project &&
-        !find_below(project, pattern, arena, found, err)) {
+        !find_below(project, pattern, links, arena, found, err)) {
         return false;
     }
     if (found->n == before) {

@@ -75,7 +75,7 @@ static bool find_files(struct job *job, struct nx_err *err)
         } else if (*source == '/') {
             ok = files_find_absolute(source, &job->arena, &job->files, err);
         } else {
-            ok = files_find(job->ctx, source, &job->arena, &job->files, err);
+            ok = files_find(job->ctx, source, true, &job->arena, &job->files, err);
         }
         if (!ok) {
             return false;

@@ -29,7 +29,7 @@ static bool put_files(void *arg, const char *path, struct buf *to, struct nx_err
             "project by relative paths; data.ingest loads from elsewhere",
             path);
     }
-    bool ok = files_find(job->ctx, path, &job->arena, &found, err);
+    bool ok = files_find(job->ctx, path, false, &job->arena, &found, err);
     for (size_t i = 0; ok && i < found.n; i++) {
         buf_str(to, i ? ", " : "");
         data_quote_text(to, found.at[i]);
