@@ -22,8 +22,6 @@
 
 #define ORPHANS_MS 10000
 #define LAST_WORDS_MS 15000 /* for results that nobody acknowledges */
-#define TICK_IDLE_MS 1000
-#define TICK_BUSY_MS 100
 
 struct agent {
     struct agent_config config;
@@ -109,7 +107,8 @@ static void on_tick(uv_timer_t *handle)
         leave(agent);
         return;
     }
-    agent->tick_ms = slots_tick(agent->slots);
+    slots_tick(agent->slots);
+    agent->tick_ms = slots_tick_ms(agent->slots);
     uv_timer_start(&agent->tick, on_tick, (uint64_t)agent->tick_ms, 0);
 }
 
@@ -119,9 +118,10 @@ static void on_prepare(uv_prepare_t *handle)
     struct agent *agent = handle->data;
     slots_pump(agent->slots);
     talk_pump(agent->talk);
-    if (agent->tick_ms > TICK_BUSY_MS && slots_busy(agent->slots)) {
-        agent->tick_ms = TICK_BUSY_MS;
-        uv_timer_start(&agent->tick, on_tick, TICK_BUSY_MS, 0);
+    int64_t tick_ms = slots_tick_ms(agent->slots);
+    if (tick_ms < agent->tick_ms) {
+        agent->tick_ms = tick_ms;
+        uv_timer_start(&agent->tick, on_tick, (uint64_t)tick_ms, 0);
     }
     check_end(agent);
 }
@@ -153,8 +153,8 @@ static void start_handles(struct agent *agent)
     uv_signal_start(&agent->interrupt, on_end, SIGINT);
     uv_signal_start(&agent->child, on_child, SIGCHLD);
     uv_prepare_start(&agent->prepare, on_prepare);
-    agent->tick_ms = TICK_IDLE_MS;
-    uv_timer_start(&agent->tick, on_tick, TICK_IDLE_MS, 0);
+    agent->tick_ms = slots_tick_ms(agent->slots);
+    uv_timer_start(&agent->tick, on_tick, (uint64_t)agent->tick_ms, 0);
 }
 
 static void stop_handles(struct agent *agent)

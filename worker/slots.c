@@ -63,6 +63,7 @@ struct slots {
     struct slot *at;
     struct slot **free; /* a stack: the warmest is taken first */
     uint32_t n_free, n_sweeping, n_limited;
+    int64_t memory_ms; /* when memory was looked at last */
     uint64_t last_ticket;
     unsigned n_spawned;
     VEC(struct retired) retired;
@@ -577,7 +578,7 @@ static void check_retired(struct slots *slots, int64_t now_ms)
     }
 }
 
-int64_t slots_tick(struct slots *slots)
+void slots_tick(struct slots *slots)
 {
     int64_t now_ms = clock_mono_ms();
     for (uint32_t i = 0; i < slots->config.n; i++) {
@@ -589,16 +590,18 @@ int64_t slots_tick(struct slots *slots)
         if (slot->state == SLOT_SWEEPING)
             sweep_round(slot);
     }
-    if (slots->n_limited)
+    if (slots->n_limited && now_ms - slots->memory_ms >= TICK_BUSY_MS - TICK_SWEEP_MS) {
+        slots->memory_ms = now_ms;
         check_memories(slots);
+    }
     check_retired(slots, now_ms);
     slots_reap(slots);
-    return slots->n_sweeping ? TICK_SWEEP_MS : slots_busy(slots) ? TICK_BUSY_MS : TICK_IDLE_MS;
 }
 
-bool slots_busy(const struct slots *slots)
+int64_t slots_tick_ms(const struct slots *slots)
 {
-    return slots->n_free < slots->config.n || slots->retired.n > 0;
+    bool busy = slots->n_free < slots->config.n || slots->retired.n > 0;
+    return slots->n_sweeping ? TICK_SWEEP_MS : busy ? TICK_BUSY_MS : TICK_IDLE_MS;
 }
 
 void slots_reap(struct slots *slots)

@@ -31,12 +31,12 @@ void slots_free(struct slots *slots);
 
 /* Stops and starts what the ledger says. */
 void slots_pump(struct slots *slots);
-/* Looks at times, memory and what is being swept; returns after how many ms to look again. */
-int64_t slots_tick(struct slots *slots);
+/* Looks at times, memory and what is being swept. */
+void slots_tick(struct slots *slots);
+/* How often slots_tick is needed, as things are now. */
+int64_t slots_tick_ms(const struct slots *slots);
 /* Some child has ended (SIGCHLD). */
 void slots_reap(struct slots *slots);
-/* Whether slots_tick is needed more often than every second. */
-bool slots_busy(const struct slots *slots);
 /* The scheduler's HTTP address, for scripts. */
 void slots_set_url(struct slots *slots, const char *url, size_t n);
 
