@@ -18,12 +18,16 @@ static json_t *env_json(const struct reader *r, const struct yaml_node *body)
     return env;
 }
 
-static json_t *files_json(const struct spec *spec)
+/* As the file names them: so a stored version gives the same definition, whatever lies beside it.
+ */
+static json_t *files_json(const struct yaml_node *files)
 {
-    json_t *files = json_array();
-    for (size_t i = 0; i < spec->n_files; i++)
-        json_array_append_new(files, js_string(spec->files[i].path));
-    return files;
+    json_t *list = json_array();
+    if (files && files->kind == YAML_KIND_SCALAR)
+        json_array_append_new(list, js_string(files->text));
+    for (size_t i = 0; files && files->kind == YAML_KIND_LIST && i < files->n; i++)
+        json_array_append_new(list, js_string(files->items[i]->text));
+    return list;
 }
 
 static json_t *refs_json(const struct spec *spec, const struct spec_task *task)
@@ -60,7 +64,7 @@ static json_t *definition_json(const struct reader *r, uint32_t index, json_t *f
 
 void write_definitions(struct reader *r)
 {
-    json_t *files = files_json(r->spec);
+    json_t *files = files_json(yaml_get(r->root, "files"));
     for (uint32_t i = 0; i < r->spec->n_tasks; i++) {
         struct spec_task *task = &r->spec->tasks[i];
         task->names_vars = r->drafts[i].reads_vars;

@@ -3,8 +3,9 @@
  * A task's definition is the JSON text that nexus-task receives, the same for all runs:
  *   {"id", "uses" | null, "run" | null, "shell" | null,
  *    "with": {...}, "env": {"NAME": "text", ...},        both with their ${{ }} still in them
- *    "timeout_ms" (0: none), "exclusive", "cpus" (null: unsaid), "memory_bytes" (0: no limit),
- * "gpus", "files": ["report.sh", "sql/a.sql"],                relative, as they are laid out
+ *    "timeout_ms" (0: none), "exclusive", "cpus" (null: unsaid),
+ *    "memory_bytes" (0: no limit), "gpus",
+ *    "files": ["report.sh", "sql/"],                     as the DAG file names them
  *    "refs": ["split", "train"],                         tasks whose outputs its expressions name
  *    "vars": bool, "secrets": bool}                      whether its expressions name them
  * The env of DAG, defaults and task are merged in that order. */

@@ -426,6 +426,11 @@ static void files_are_found_beside_the_dag(void **state)
     assert_true(l.specs[0]->files[0].executable);
     assert_string_equal(l.specs[0]->files[1].path, "sql/deep/b.sql");
     assert_int_equal(l.specs[0]->files[1].n_bytes, 6);
+    struct loaded stored =
+        load_as("a.yaml", "files: [report.sh, sql/, ./report.sh]\ntasks: {t: {run: x}}\n", NULL);
+    assert_int_equal(stored.specs[0]->n_files, 0); /* not looked for, and still the same task */
+    assert_string_equal(stored.specs[0]->tasks[0].definition, l.specs[0]->tasks[0].definition);
+    done(&stored);
     done(&l);
     l = load_as("a.yaml", "files: report.hs\ntasks: {t: {run: x}}\n", folder);
     assert_false(l.ok);
