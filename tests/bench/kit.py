@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("NEXUS_BUILD", os.path.join(ROOT, "build/release"))
@@ -84,3 +85,110 @@ class Alone:
 
 def temporary():
     return tempfile.TemporaryDirectory(prefix="bench-")
+
+
+# ---- Processes ----
+
+def cpu_s(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid):
+    """Its children and theirs."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                for child in map(int, file.read().split()):
+                    found += [child] + children(child)
+        except OSError:
+            pass
+    return found
+
+
+def pss_mb(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return total / 1024
+
+
+class Server:
+    """A scheduler, and a worker when one is started, in a home of their own."""
+
+    def __init__(self, folder, bin_=BIN):
+        self.home, self.dags, self.bin = f"{folder}/home", f"{folder}/dags", bin_
+        self.scheduler = self.worker = self.url = None
+        self.log_path = f"{folder}/scheduler.log"
+        self.worker_log_path = f"{folder}/worker.log"
+        os.makedirs(self.home, exist_ok=True)
+
+    def start_scheduler(self, wait=True):
+        os.makedirs(self.dags, exist_ok=True)
+        try:
+            os.unlink(f"{self.home}/run/scheduler.json")
+        except OSError:
+            pass
+        self.log_seen = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+        with open(self.log_path, "a") as log:
+            self.scheduler = subprocess.Popen(
+                [f"{self.bin}/nexus-scheduler", "--home", self.home, "--dags", self.dags, "--listen", "127.0.0.1:0",
+                 "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            self.wait_ready(60)
+
+    def start_worker(self, slots):
+        with open(self.worker_log_path, "a") as log:
+            self.worker = subprocess.Popen(
+                [f"{self.bin}/nexus-worker", "--home", self.home, "--slots", str(slots), "--name", "bench",
+                 "--project", self.dags, "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def alive(self):
+        if self.scheduler.poll() is not None:
+            with open(self.log_path) as log:
+                raise SystemExit(f"the scheduler ended with {self.scheduler.returncode}: {log.read()[-2000:]}")
+
+    def wait_ready(self, seconds):
+        """Until /health/ready says so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.alive()
+            try:
+                with open(f"{self.home}/run/scheduler.json") as file:
+                    self.url = json.load(file)["url"]
+                with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
+                    return
+            except (OSError, ValueError):
+                time.sleep(0.002)
+        raise SystemExit(f"the scheduler is not ready after {seconds} s")
+
+    def skip_log(self):
+        self.log_seen = os.path.getsize(self.log_path)
+
+    def wait_log(self, text, seconds):
+        """Until the scheduler's log has the text after what was looked at before."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with open(self.log_path) as log:
+                log.seek(self.log_seen)
+                found = log.read()
+            if text in found:
+                self.log_seen += found.index(text) + len(text)
+                return
+            time.sleep(0.002)
+        raise SystemExit(f"the log does not say '{text}' after {seconds} s")
+
+    def stop(self):
+        for process in (self.worker, self.scheduler):
+            if process and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self.worker = self.scheduler = None
