@@ -6,7 +6,9 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 
-#define BLOCK_BYTES (16 * 1024)
+/* A block is as large as all before it: a small lifetime (one of 10,000 DAGs) costs little. */
+#define BLOCK_MIN 1024
+#define BLOCK_MAX (64 * 1024)
 
 struct arena_block {
     struct arena_block *next;
@@ -46,6 +48,14 @@ void arena_reset(struct arena *arena)
     arena->n_bytes = 0;
 }
 
+static size_t block_bytes(const struct arena *arena, size_t n_bytes)
+{
+    size_t size = arena->n_bytes < BLOCK_MIN ? BLOCK_MIN : arena->n_bytes;
+    if (size > BLOCK_MAX)
+        size = BLOCK_MAX;
+    return n_bytes > size ? n_bytes : size;
+}
+
 void *arena_alloc(struct arena *arena, size_t n_bytes)
 {
     size_t align = sizeof(max_align_t);
@@ -53,7 +63,7 @@ void *arena_alloc(struct arena *arena, size_t n_bytes)
     n_bytes = (n_bytes + align - 1) / align * align;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < n_bytes) {
-        size_t size = n_bytes > BLOCK_BYTES ? n_bytes : BLOCK_BYTES;
+        size_t size = block_bytes(arena, n_bytes);
         block = mem_alloc(sizeof *block + size);
         block->size = size;
         block->next = arena->blocks;
