@@ -1,48 +1,308 @@
 #include "scheduler/port/api.h"
 
-#include <stdatomic.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/base/must.h"
 #include "lib/base/str.h"
-#include "lib/net/http.h"
+#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
 
-struct api {
-    struct http_server *server;
-    struct inbox *inbox;
-    atomic_bool ready;
-};
+#define FOLLOW_EVERY_MS 100 /* a log that is followed is looked at */
+#define EVENTS_EVERY_MS 20  /* streams are woken at most so often */
+#define KEEP_ALIVE_EVERY_MS 5000
+
+/* ---- Answers ---- */
+
+void call_error(struct http_reply *reply, const struct nx_err *err, int status, const char *code,
+                const char *details)
+{
+    const struct nx_code_info *info = nx_code_info(err->code);
+    struct buf buf;
+    buf_init(&buf);
+    put_open(&buf, NULL, '{');
+    put_open(&buf, "error", '{');
+    put_text(&buf, "code", code ? code : info->name);
+    put_text(&buf, "message", err->text);
+    put_raw(&buf, "details", details);
+    put_close(&buf, '}');
+    put_close(&buf, '}');
+    buf_char(&buf, '\n');
+    *reply = (struct http_reply){.status = status ? status : info->http_status};
+    reply->body = buf_take(&buf, &reply->n_body);
+}
+
+void call_respond(struct call *call, const struct http_reply *reply)
+{
+    must(!call->done);
+    call->done = true;
+    http_respond(call->request, reply);
+}
+
+static void answer(struct call *call, bool ok, const struct nx_err *err)
+{
+    struct http_reply reply = {.status = call->status ? call->status : 200,
+                               .content_type = call->content_type};
+    if (ok)
+        reply.body = buf_take(&call->body, &reply.n_body);
+    else
+        call_error(&reply, err, call->status, call->code, call->details);
+    reply.headers = call->headers;
+    call_respond(call, &reply);
+}
 
 static enum http_verdict handle(struct http_request *request, void *arg)
 {
-    struct api *api = arg;
-    struct http_reply reply = {0};
-    const char *path = http_path(request);
-    if (str_eq(path, "/health")) {
-        http_reply_text(&reply, 200, NULL, "{\"status\": \"ok\"}");
-    } else if (str_eq(path, "/health/ready")) {
-        bool ready = atomic_load(&api->ready);
-        http_reply_text(&reply, ready ? 200 : 503, NULL,
-                        ready ? "{\"status\": \"ok\"}" : "{\"status\": \"loading\"}");
-    } else {
-        struct nx_err err;
-        nx_fail(&err, NX_E_NOT_FOUND, "there is nothing at %s", path);
-        http_reply_error(&reply, &err);
+    struct nx_err err = {0};
+    struct call call = {.api = arg, .request = request, .arena = http_arena(request)};
+    buf_init(&call.body);
+    bool ok = false;
+    call.route = route_find(&call, &err);
+    if (call.route)
+        ok = call.route->handle(&call, &err);
+    if (ok && !call.done && call.patches.n)
+        ok = job_fill(&call, &err);
+    query_end(call.query);
+    if (!call.done)
+        answer(&call, ok, &err);
+    buf_fini(&call.body);
+    vec_fini(&call.patches);
+    return call.handed_over ? HTTP_LATER : HTTP_ANSWERED;
+}
+
+bool call_query(struct call *call, struct nx_err *err)
+{
+    if (!call->query)
+        call->query = query_begin(call->api->pool, err);
+    return call->query != NULL;
+}
+
+/* ---- What a request says ---- */
+
+static bool is_type(const json_t *value, enum param_type type)
+{
+    switch (type) {
+    case PARAM_TEXT:
+        return json_is_string(value);
+    case PARAM_INT:
+        return json_is_integer(value);
+    case PARAM_BOOL:
+        return json_is_boolean(value);
+    case PARAM_OBJECT:
+        return json_is_object(value);
     }
-    http_respond(request, &reply);
-    return HTTP_ANSWERED;
+    return false;
+}
+
+static bool check_member(const struct route_param *known, const char *key, const json_t *value,
+                         struct nx_err *err)
+{
+    static const char *const types[] = {"a string", "an integer", "true or false", "an object"};
+    const char *names[16];
+    size_t n = 0;
+    for (; known && known->name; known++) {
+        names[n++] = known->name;
+        if (!str_eq(known->name, key))
+            continue;
+        if (json_is_null(value) || is_type(value, known->type))
+            return true;
+        return nx_fail(err, NX_E_INVALID, "'%s' must be %s, not %s", key, types[known->type],
+                       js_type_name(value));
+    }
+    const char *nearest = str_nearest(key, names, n);
+    return nx_fail(err, NX_E_INVALID, "the body has an unknown key '%.64s'%s%s%s", key,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+bool call_json(struct call *call, json_t **json, struct nx_err *err)
+{
+    size_t n;
+    const char *key, *text = http_body(call->request, &n);
+    json_t *value, *body = n ? js_read(text, n, "the body", err) : json_object();
+    if (!body)
+        return false;
+    bool ok = json_is_object(body) ||
+              nx_fail(err, NX_E_INVALID, "the body must be an object, not %s", js_type_name(body));
+    json_object_foreach(body, key, value)
+    {
+        ok = ok && check_member(call->route->body, key, value, err);
+    }
+    if (ok)
+        *json = body;
+    else
+        json_decref(body);
+    return ok;
+}
+
+bool call_limit(struct call *call, size_t fallback, size_t *limit, struct nx_err *err)
+{
+    const char *text = http_query(call->request, "limit");
+    int64_t n = (int64_t)fallback;
+    if (text && (!str_parse_int(text, &n) || n < 1 || n > NX_PAGE_MAX))
+        return nx_fail(err, NX_E_INVALID, "limit must be 1 to %d, not '%.32s'", NX_PAGE_MAX, text);
+    *limit = (size_t)n;
+    return true;
+}
+
+bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err)
+{
+    const char *text = http_query(call->request, "cursor");
+    int64_t n = 0;
+    if (text && (!str_parse_int(text, &n) || n < 0 || n > UINT32_MAX * (int64_t)1000000))
+        return nx_fail(err, NX_E_INVALID, "'%.32s' is no cursor of this list", text);
+    *cursor = n;
+    return true;
+}
+
+bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err)
+{
+    const char *text = http_query(call->request, name);
+    *flag = text && (str_eq(text, "true") || str_eq(text, "1") || !*text);
+    if (text && !*flag && !str_eq(text, "false") && !str_eq(text, "0"))
+        return nx_fail(err, NX_E_INVALID, "%s must be true or false, not '%.32s'", name, text);
+    return true;
+}
+
+/* ---- The API's thread ---- */
+
+void api_add_stream(struct call *call, bool follows)
+{
+    struct api *api = call->api;
+    struct stream stream = {http_token_of(call->request), follows};
+    pthread_mutex_lock(&api->lock);
+    vec_push(&api->streams, stream);
+    api->n_follows += follows;
+    pthread_cond_signal(&api->changed);
+    pthread_mutex_unlock(&api->lock);
+}
+
+void api_take_job(struct job *job)
+{
+    struct api *api = job->api;
+    pthread_mutex_lock(&api->lock);
+    bool stopped = api->stopped;
+    if (!stopped) {
+        job->next = NULL;
+        *api->last_job = job;
+        api->last_job = &job->next;
+        pthread_cond_signal(&api->changed);
+    }
+    pthread_mutex_unlock(&api->lock);
+    if (stopped) /* its client has been told so by the server */
+        job_free(job);
+}
+
+/* With the lock held. Streams that have ended are forgotten. */
+static void wake_streams(struct api *api, bool all)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < api->streams.n; i++) {
+        struct stream stream = api->streams.at[i];
+        bool wanted = all || stream.follows;
+        if (!wanted || http_wake(api->server, stream.token))
+            api->streams.at[kept++] = stream;
+        else
+            api->n_follows -= stream.follows;
+    }
+    api->streams.n = kept;
+}
+
+static void wait_for_work(struct api *api, int64_t until_ms)
+{
+    struct timespec at = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    pthread_cond_timedwait(&api->changed, &api->lock, &at);
+}
+
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void *serve(void *arg)
+{
+    struct api *api = arg;
+    int64_t woken = 0, kept_alive = clock_mono_ms();
+    pthread_mutex_lock(&api->lock);
+    while (!api->stopped) {
+        struct job *job = api->jobs;
+        if (job) {
+            api->jobs = job->next;
+            if (!api->jobs)
+                api->last_job = &api->jobs;
+            pthread_mutex_unlock(&api->lock);
+            job_finish(job);
+            pthread_mutex_lock(&api->lock);
+            continue;
+        }
+        int64_t now = clock_mono_ms(), until = kept_alive + KEEP_ALIVE_EVERY_MS;
+        bool all = api->fresh_events && now >= woken + EVENTS_EVERY_MS;
+        bool tick = now >= until;
+        bool logs = api->n_follows && now >= woken + FOLLOW_EVERY_MS;
+        if (all || tick || logs) {
+            wake_streams(api, all || tick);
+            api->fresh_events = api->fresh_events && !(all || tick);
+            woken = now;
+            kept_alive = tick ? now : kept_alive;
+            continue;
+        }
+        if (api->n_follows)
+            until = min_of(until, woken + FOLLOW_EVERY_MS);
+        if (api->fresh_events)
+            until = min_of(until, woken + EVENTS_EVERY_MS);
+        wait_for_work(api, until);
+    }
+    pthread_mutex_unlock(&api->lock);
+    return NULL;
+}
+
+/* ---- Life ---- */
+
+static void init_lock(struct api *api)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&api->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&api->changed, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void free_api(struct api *api)
+{
+    query_pool_free(api->pool);
+    events_free(api->events);
+    vec_fini(&api->streams);
+    pthread_cond_destroy(&api->changed);
+    pthread_mutex_destroy(&api->lock);
+    mem_free(api);
 }
 
 bool api_open(const struct api_config *config, struct api **out, struct nx_err *err)
 {
     struct api *api = mem_alloc(sizeof *api);
+    char path[PATH_MAX_BYTES + 16];
     const struct http_config http = {
         .host = config->host, .port = config->port, .handler = handle, .arg = api};
+    must(str_copy(api->home, sizeof api->home, config->home));
+    snprintf(path, sizeof path, "%s/nexus.db", api->home);
+    json_object_seed(0); /* before threads make objects */
     api->inbox = config->inbox;
+    api->started_ms = config->started_ms;
+    api->pool = query_pool_new(path, NX_QUERY_MS);
+    api->events = events_new(config->started_ms);
+    api->last_job = &api->jobs;
+    init_lock(api);
     if (!http_open(&http, &api->server, err)) {
-        mem_free(api);
+        free_api(api);
         return false;
     }
+    must(pthread_create(&api->thread, NULL, serve, api) == 0);
     *out = api;
     return true;
 }
@@ -55,10 +315,18 @@ uint16_t api_port(const struct api *api)
 void api_committed(struct api *api, const struct core *core, const struct core_update *update,
                    uint64_t number)
 {
-    (void)api;
-    (void)core;
-    (void)update;
-    (void)number;
+    for (size_t i = 0; i < update->runs.n; i++) {
+        struct core_run_row row;
+        if (core_get_run(core, update->runs.at[i], &row) && nx_run_state_final(row.state))
+            atomic_fetch_add(&api->ended[row.state], 1);
+    }
+    if (!events_add(api->events, core, update, number))
+        return;
+    pthread_mutex_lock(&api->lock);
+    if (!api->fresh_events)
+        pthread_cond_signal(&api->changed);
+    api->fresh_events = true;
+    pthread_mutex_unlock(&api->lock);
 }
 
 void api_set_ready(struct api *api)
@@ -68,13 +336,27 @@ void api_set_ready(struct api *api)
 
 void api_stop(struct api *api)
 {
+    pthread_mutex_lock(&api->lock);
+    bool first = !api->stopped;
+    api->stopped = true;
+    pthread_cond_signal(&api->changed);
+    pthread_mutex_unlock(&api->lock);
+    if (!first)
+        return;
+    pthread_join(api->thread, NULL);
     http_stop(api->server);
+    while (api->jobs) {
+        struct job *next = api->jobs->next;
+        job_free(api->jobs);
+        api->jobs = next;
+    }
 }
 
 void api_close(struct api *api)
 {
     if (!api)
         return;
+    api_stop(api);
     http_close(api->server);
-    mem_free(api);
+    free_api(api);
 }

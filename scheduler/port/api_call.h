@@ -1,0 +1,175 @@
+/* One request to the API while it is answered: what handlers work with. For the files api*.c.
+ *
+ * A handler runs on a thread of the server. It writes JSON into call->body and returns true, or
+ * fails with *err; or it answers by itself (call_respond); or it hands a job over to the loop
+ * (job_write, job_look), whose result is made into an answer on the API's own thread, so that the
+ * loop only copies. */
+#ifndef SCHEDULER_PORT_API_CALL_H
+#define SCHEDULER_PORT_API_CALL_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/path.h"
+#include "lib/base/vec.h"
+#include "lib/net/http.h"
+#include "scheduler/port/api.h"
+#include "scheduler/port/api_events.h"
+#include "scheduler/store/query.h"
+
+#define CALL_PARAMS_MAX 4
+#define CALL_BODY_MAX (4 * 1024 * 1024) /* a page of a list ends when it is longer */
+
+struct job;
+struct call;
+
+struct stream {
+    struct http_token token;
+    bool follows; /* a log: looked at often; else woken by events */
+};
+
+struct api {
+    char home[PATH_MAX_BYTES];
+    struct http_server *server;
+    struct inbox *inbox;
+    struct query_pool *pool;
+    struct events *events;
+    int64_t started_ms;
+    atomic_bool ready;
+    atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
+    /* The API's own thread: finishes jobs, wakes streams. */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct job *jobs, **last_job;
+    VEC(struct stream) streams;
+    unsigned n_follows;
+    bool fresh_events, stopped;
+};
+
+enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT };
+
+struct route_param {
+    const char *name;
+    enum param_type type;
+    const char *help;
+};
+
+struct route {
+    const char *method, *path, *summary;
+    const struct route_param *queries; /* ended by one without a name; NULL: none */
+    const struct route_param *body;    /* members of the body; NULL: no body */
+    bool (*handle)(struct call *call, struct nx_err *err);
+};
+
+/* A place in the body ("null") that the core fills: see job_fill. */
+struct patch {
+    size_t at;
+    struct nx_inst_id inst;
+    enum nx_reason stored; /* shown when the core does not know the instance */
+    bool reason;           /* else the progress */
+};
+
+struct call {
+    struct api *api;
+    struct http_request *request;
+    const struct route *route;
+    const char *params[CALL_PARAMS_MAX]; /* values of {x} in the path, in order */
+    struct arena *arena;
+    struct query *query; /* after call_query */
+    struct buf body;
+    const char *content_type;   /* NULL: JSON */
+    int status;                 /* 0: 200, or that of the error */
+    const char *code, *details; /* of the error, instead of its own and null */
+    const char *headers[7];     /* ended by NULL */
+    VEC(struct patch) patches;
+    bool done; /* answered, or handed over */
+    bool handed_over;
+};
+
+/* Begins the request's snapshot of the store. */
+bool call_query(struct call *call, struct nx_err *err);
+void call_respond(struct call *call, const struct http_reply *reply);
+/* The body as an object whose members are those of the route, of their types; NULL values and
+ * absent ones are alike. *json is freed with json_decref. */
+bool call_json(struct call *call, json_t **json, struct nx_err *err);
+/* ?limit=, with a default; 1 to NX_PAGE_MAX. */
+bool call_limit(struct call *call, size_t fallback, size_t *limit, struct nx_err *err);
+/* ?cursor= as a number; 0 without. */
+bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err);
+/* A query parameter that must be true or false. */
+bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err);
+/* The error text of a body with {"error": ...}. */
+void call_error(struct http_reply *reply, const struct nx_err *err, int status, const char *code,
+                const char *details);
+
+/* ---- Work that goes through the loop ---- */
+
+struct job {
+    struct api *api;
+    struct http_token token;
+    struct job *next;
+    struct arena arena;
+    /* On the loop: copy what is wanted. Never called when the scheduler stops. */
+    void (*look)(struct job *job, const struct core *core);
+    /* On the API's thread: the body, or an error. */
+    bool (*finish)(struct job *job, struct query *query, struct nx_err *err);
+    void *data; /* of the two, in the arena */
+    struct write_result result;
+    bool no_core;
+    struct buf body;
+    int status;
+    const char *content_type, *location;
+};
+
+struct job *job_new(struct call *call);
+/* Hand it over: NX_E_BUSY when the inbox is full (the job is gone then). The call is done. */
+bool job_look(struct call *call, struct job *job, struct nx_err *err);
+/* message->arg and done are set here; when the write was committed job->look runs, if there is one,
+ * then job->finish. */
+bool job_write(struct call *call, struct job *job, struct message *message, struct nx_err *err);
+/* The call's body with its patches filled from the core. */
+bool job_fill(struct call *call, struct nx_err *err);
+
+void job_finish(struct job *job); /* answers and frees */
+void job_free(struct job *job);
+/* From any thread: the API's thread finishes it (or it is freed when the API has stopped). */
+void api_take_job(struct job *job);
+
+/* A stream that answers this request will be woken; before call_respond. */
+void api_add_stream(struct call *call, bool follows);
+
+/* ---- The table ---- */
+
+/* Finds the route and fills params. NULL: *err, call->status and headers say why. */
+const struct route *route_find(struct call *call, struct nx_err *err);
+bool handle_openapi(struct call *call, struct nx_err *err);
+
+bool handle_dags(struct call *call, struct nx_err *err);
+bool handle_dag(struct call *call, struct nx_err *err);
+bool handle_versions(struct call *call, struct nx_err *err);
+bool handle_source(struct call *call, struct nx_err *err);
+bool handle_dag_runs(struct call *call, struct nx_err *err);
+bool handle_runs(struct call *call, struct nx_err *err);
+bool handle_run(struct call *call, struct nx_err *err);
+bool handle_tasks(struct call *call, struct nx_err *err);
+bool handle_task(struct call *call, struct nx_err *err);
+bool handle_attempts(struct call *call, struct nx_err *err);
+bool handle_log(struct call *call, struct nx_err *err);
+bool handle_resolved(struct call *call, struct nx_err *err);
+bool handle_explain(struct call *call, struct nx_err *err);
+bool handle_workers(struct call *call, struct nx_err *err);
+bool handle_pools(struct call *call, struct nx_err *err);
+bool handle_events(struct call *call, struct nx_err *err);
+bool handle_create(struct call *call, struct nx_err *err);
+bool handle_cancel(struct call *call, struct nx_err *err);
+bool handle_not_yet(struct call *call, struct nx_err *err);
+bool handle_patch_dag(struct call *call, struct nx_err *err);
+bool handle_patch_worker(struct call *call, struct nx_err *err);
+bool handle_health(struct call *call, struct nx_err *err);
+bool handle_ready(struct call *call, struct nx_err *err);
+bool handle_metrics(struct call *call, struct nx_err *err);
+
+#endif

@@ -1,0 +1,198 @@
+/* Work of requests that goes through the loop. */
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_shape.h"
+
+struct job *job_new(struct call *call)
+{
+    struct job *job = mem_alloc(sizeof *job);
+    job->api = call->api;
+    job->token = http_token_of(call->request);
+    job->status = 200;
+    arena_init(&job->arena);
+    buf_init(&job->body);
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    buf_fini(&job->body);
+    arena_fini(&job->arena);
+    mem_free(job);
+}
+
+static bool make_body(struct job *job, struct nx_err *err)
+{
+    if (job->result.err.code != NX_OK) {
+        *err = job->result.err;
+        return false;
+    }
+    if (job->no_core)
+        return nx_fail(err, NX_E_BUSY, "the scheduler is stopping");
+    struct query *query = query_begin(job->api->pool, err);
+    bool ok = query && job->finish(job, query, err);
+    query_end(query);
+    return ok;
+}
+
+void job_finish(struct job *job)
+{
+    struct nx_err err = {0};
+    struct http_reply reply = {0};
+    if (make_body(job, &err)) {
+        reply.status = job->status;
+        reply.content_type = job->content_type;
+        reply.body = buf_take(&job->body, &reply.n_body);
+    } else {
+        call_error(&reply, &err, 0, NULL, NULL);
+    }
+    const char *headers[] = {"Location", job->location, NULL};
+    if (job->location)
+        reply.headers = headers;
+    http_answer(job->api->server, job->token, &reply);
+    job_free(job);
+}
+
+/* ---- On the loop ---- */
+
+static void on_look(void *arg, const struct core *core)
+{
+    struct job *job = arg;
+    job->no_core = !core;
+    if (core)
+        job->look(job, core);
+    api_take_job(job);
+}
+
+static void on_done(void *arg, const struct write_result *result)
+{
+    struct job *job = arg;
+    job->result = *result;
+    if (result->err.code == NX_OK && job->look) {
+        struct message *message = message_new(MSG_QUERY);
+        message->look = on_look;
+        message->arg = job;
+        if (inbox_post(job->api->inbox, message))
+            return;
+        message_free(message);
+        nx_fail(&job->result.err, NX_E_BUSY, "done, but too many requests wait to show it");
+    }
+    api_take_job(job);
+}
+
+/* ---- Posting ---- */
+
+static bool post(struct call *call, struct job *job, struct message *message, struct nx_err *err)
+{
+    /* From here on the job may be gone at any time. */
+    call->done = call->handed_over = true;
+    if (inbox_post(call->api->inbox, message))
+        return true;
+    call->done = call->handed_over = false;
+    message_free(message);
+    job_free(job);
+    return nx_fail(err, NX_E_BUSY, "too many requests are waiting: try again in a moment");
+}
+
+bool job_look(struct call *call, struct job *job, struct nx_err *err)
+{
+    struct message *message = message_new(MSG_QUERY);
+    must(job->look && job->finish);
+    message->look = on_look;
+    message->arg = job;
+    return post(call, job, message, err);
+}
+
+bool job_write(struct call *call, struct job *job, struct message *message, struct nx_err *err)
+{
+    must(message->kind == MSG_WRITE && job->finish);
+    message->done = on_done;
+    message->arg = job;
+    return post(call, job, message, err);
+}
+
+/* ---- Patches ---- */
+
+struct filling {
+    struct patch *patches;
+    size_t n;
+    int *progress;        /* of each patch */
+    struct core_why *why; /* of each that wants a reason; code NONE: unknown */
+    char *body;
+    size_t n_body;
+};
+
+static void look_for_patches(struct job *job, const struct core *core)
+{
+    struct filling *filling = job->data;
+    for (size_t i = 0; i < filling->n; i++) {
+        const struct patch *patch = &filling->patches[i];
+        if (patch->reason)
+            core_explain(core, patch->inst, &filling->why[i], 1);
+        else
+            filling->progress[i] = core_progress(core, patch->inst);
+    }
+}
+
+static void put_why(struct buf *buf, enum nx_reason code, const char *text)
+{
+    if (code == NX_WHY_NONE) {
+        buf_str(buf, "null");
+        return;
+    }
+    struct buf one;
+    buf_init(&one);
+    put_open(&one, NULL, '{');
+    put_text(&one, "code", nx_reason_name(code));
+    put_text(&one, "text", text);
+    put_close(&one, '}');
+    buf_add(buf, one.data, one.len);
+    buf_fini(&one);
+}
+
+static bool finish_patches(struct job *job, struct query *query, struct nx_err *err)
+{
+    struct filling *filling = job->data;
+    size_t from = 0;
+    (void)query;
+    (void)err;
+    for (size_t i = 0; i < filling->n; i++) {
+        const struct patch *patch = &filling->patches[i];
+        buf_add(&job->body, filling->body + from, patch->at - from);
+        from = patch->at + strlen("null");
+        if (!patch->reason && filling->progress[i] < 0)
+            buf_str(&job->body, "null");
+        else if (!patch->reason)
+            buf_printf(&job->body, "{\"fraction\":%g,\"text\":null}",
+                       filling->progress[i] / 1000.0);
+        else if (filling->why[i].code)
+            put_why(&job->body, filling->why[i].code, filling->why[i].text);
+        else
+            put_why(&job->body, patch->stored, shape_reason_text(patch->stored));
+    }
+    buf_add(&job->body, filling->body + from, filling->n_body - from);
+    return true;
+}
+
+bool job_fill(struct call *call, struct nx_err *err)
+{
+    struct job *job = job_new(call);
+    struct filling *filling = arena_alloc(&job->arena, sizeof *filling);
+    size_t n = call->patches.n, n_reasons = 0;
+    for (size_t i = 0; i < n; i++)
+        n_reasons += call->patches.at[i].reason;
+    filling->n = n;
+    filling->patches = arena_dup(&job->arena, call->patches.at, n * sizeof *filling->patches);
+    filling->progress = arena_array(&job->arena, n, sizeof *filling->progress);
+    filling->why = n_reasons ? arena_array(&job->arena, n, sizeof *filling->why) : NULL;
+    filling->body = arena_dup(&job->arena, call->body.data, call->body.len);
+    filling->n_body = call->body.len;
+    job->data = filling;
+    job->look = look_for_patches;
+    job->finish = finish_patches;
+    return job_look(call, job, err);
+}

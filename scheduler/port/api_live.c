@@ -1,0 +1,572 @@
+/* What only the core knows: reasons, workers, pools; health and figures. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_shape.h"
+
+/* ---- Explain ---- */
+
+struct explained {
+    uint32_t task;
+    enum nx_task_state state;
+    struct core_why why;
+};
+
+struct explaining {
+    const char *run_text;
+    struct nx_run_id run;
+    uint32_t from, to; /* tasks from..to-1 */
+    bool only;         /* one task was asked for: final ones too */
+    size_t limit, n;
+    struct explained *items; /* limit of them */
+    uint32_t next;           /* task at which the next page begins */
+    bool more, in_core;
+};
+
+static void put_explained(struct buf *buf, const char *task, int32_t map, enum nx_task_state state,
+                          const char *code, const char *text, int64_t since_ms)
+{
+    put_open(buf, NULL, '{');
+    put_text(buf, "task", task);
+    if (map == NX_MAP_NONE)
+        put_null(buf, "map_index");
+    else
+        put_int(buf, "map_index", map);
+    put_text(buf, "state", nx_task_state_name(state));
+    put_open(buf, "reasons", '[');
+    put_open(buf, NULL, '{');
+    put_text(buf, "code", code);
+    put_text(buf, "text", text);
+    put_time(buf, "since", since_ms);
+    put_close(buf, '}');
+    put_close(buf, ']');
+    put_close(buf, '}');
+}
+
+static void look_explain(struct job *job, const struct core *core)
+{
+    struct explaining *all = job->data;
+    const struct graph *graph = core_run_graph(core, all->run);
+    all->in_core = graph != NULL;
+    for (uint32_t i = all->from; graph && i < all->to && i < graph->n_tasks; i++) {
+        struct nx_inst_id id = {all->run, i, NX_MAP_NONE};
+        struct core_inst_row row;
+        if (!core_get_inst(core, id, &row) || (nx_task_state_final(row.state) && !all->only))
+            continue;
+        if (all->n == all->limit) {
+            all->more = true;
+            all->next = i;
+            return;
+        }
+        struct explained *item = &all->items[all->n++];
+        item->task = i;
+        item->state = row.state;
+        core_explain(core, id, &item->why, 1);
+    }
+}
+
+struct stored_list {
+    struct explaining *all;
+    struct buf *buf;
+};
+
+static bool put_stored(void *arg, const struct query_task *task)
+{
+    struct stored_list *list = arg;
+    struct explaining *all = list->all;
+    char text[256];
+    if (task->id.task >= all->to)
+        return false;
+    if (all->n == all->limit) {
+        all->more = true;
+        all->next = task->id.task;
+        return false;
+    }
+    all->n++;
+    const char *why = shape_reason_text(task->reason);
+    snprintf(text, sizeof text, "it has ended: %s%s%s", nx_task_state_name(task->state),
+             *why ? ", " : "", why);
+    put_explained(list->buf, task->task->id, task->id.map, task->state,
+                  nx_reason_name(task->reason), text, task->finished_ms);
+    return true;
+}
+
+static bool put_explain(struct buf *buf, struct query *query, struct arena *arena,
+                        struct explaining *all, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct stored_list list = {all, buf};
+    if (!find_run(query, arena, all->run_text, &run, err) ||
+        !query_version(query, run->version, &info, err))
+        return false;
+    put_open(buf, NULL, '{');
+    put_open(buf, "items", '[');
+    for (size_t i = 0; all->in_core && i < all->n; i++) {
+        const struct explained *item = &all->items[i];
+        put_explained(buf, info->tasks[item->task].id, NX_MAP_NONE, item->state,
+                      nx_reason_name(item->why.code), item->why.text, item->why.since_ms);
+    }
+    const struct query_tasks which = {.run = run, .info = info, .from = all->from, .state = -1};
+    bool ok = all->in_core || query_tasks(query, &which, put_stored, &list, err);
+    put_close(buf, ']');
+    if (all->more)
+        put_id(buf, "next", all->next);
+    else
+        put_null(buf, "next");
+    put_close(buf, '}');
+    return ok;
+}
+
+static bool finish_explain(struct job *job, struct query *query, struct nx_err *err)
+{
+    return put_explain(&job->body, query, &job->arena, job->data, err);
+}
+
+static bool read_explain(struct call *call, struct explaining *all, struct query_run **run,
+                         struct nx_err *err)
+{
+    const struct dag_info *info;
+    const char *task = http_query(call->request, "task");
+    int64_t cursor;
+    int32_t map;
+    if (!call_limit(call, 200, &all->limit, err) || !call_cursor(call, &cursor, err) ||
+        !call_query(call, err) || !find_run(call->query, call->arena, call->params[0], run, err) ||
+        !query_version(call->query, (*run)->version, &info, err))
+        return false;
+    all->run_text = call->params[0];
+    all->run = (*run)->id;
+    all->from = cursor < info->n_tasks ? (uint32_t)cursor : info->n_tasks;
+    all->to = info->n_tasks;
+    if (!task)
+        return true;
+    if (!find_task(info, task, &all->from, &map, err))
+        return false;
+    all->to = all->from + 1;
+    all->only = true;
+    return map == NX_MAP_NONE || nx_fail(err, NX_E_NOT_FOUND, "task '%s' of run %s has no index %d",
+                                         info->tasks[all->from].id, call->params[0], map);
+}
+
+bool handle_explain(struct call *call, struct nx_err *err)
+{
+    struct explaining all = {0};
+    struct query_run *run;
+    if (!read_explain(call, &all, &run, err))
+        return false;
+    if (nx_run_state_final(run->state))
+        return put_explain(&call->body, call->query, call->arena, &all, err);
+    struct job *job = job_new(call);
+    struct explaining *copy = arena_dup(&job->arena, &all, sizeof all);
+    copy->run_text = arena_strdup(&job->arena, all.run_text);
+    copy->items = arena_array(&job->arena, all.limit, sizeof *all.items);
+    job->data = copy;
+    job->look = look_explain;
+    job->finish = finish_explain;
+    return job_look(call, job, err);
+}
+
+/* ---- Workers and pools ---- */
+
+struct seen_worker {
+    struct core_worker_view view;
+    struct seen_worker *next;
+};
+
+struct seen_pool {
+    struct core_pool_view view;
+    struct seen_pool *next;
+};
+
+struct fleet {
+    size_t from, limit;
+    const char *only; /* a worker's id, or NULL */
+    struct seen_worker *workers, **last_worker;
+    struct seen_pool *pools, **last_pool;
+    size_t n_active, n_online, n_slots, n_running;
+    uint64_t moves[NX_TASK_STATES][NX_TASK_STATES];
+    bool more;
+};
+
+static struct fleet *fleet_new(struct job *job)
+{
+    struct fleet *fleet = arena_alloc(&job->arena, sizeof *fleet);
+    fleet->limit = NX_PAGE_MAX;
+    fleet->last_worker = &fleet->workers;
+    fleet->last_pool = &fleet->pools;
+    job->data = fleet;
+    return fleet;
+}
+
+static const char *keep(struct job *job, const char *text)
+{
+    return arena_strdup(&job->arena, text ? text : "");
+}
+
+static void look_workers(struct job *job, const struct core *core)
+{
+    struct fleet *fleet = job->data;
+    struct core_worker_view view;
+    for (size_t i = fleet->from; core_view_worker(core, i, &view); i++) {
+        if (fleet->only && !str_eq(fleet->only, view.id))
+            continue;
+        if (fleet->limit == 0) {
+            fleet->more = true;
+            fleet->from = i;
+            return;
+        }
+        fleet->limit--;
+        struct seen_worker *seen = arena_alloc(&job->arena, sizeof *seen);
+        seen->view = view;
+        seen->view.id = keep(job, view.id);
+        seen->view.host = keep(job, view.host);
+        seen->view.version = keep(job, view.version);
+        seen->view.queues = keep(job, view.queues);
+        *fleet->last_worker = seen;
+        fleet->last_worker = &seen->next;
+    }
+}
+
+static void look_pools(struct job *job, const struct core *core)
+{
+    struct fleet *fleet = job->data;
+    struct core_pool_view view;
+    for (size_t i = fleet->from; core_view_pool(core, i, &view); i++) {
+        if (fleet->limit == 0) {
+            fleet->more = true;
+            fleet->from = i;
+            return;
+        }
+        fleet->limit--;
+        struct seen_pool *seen = arena_alloc(&job->arena, sizeof *seen);
+        seen->view = view;
+        seen->view.name = keep(job, view.name);
+        *fleet->last_pool = seen;
+        fleet->last_pool = &seen->next;
+    }
+}
+
+static const char *worker_state(enum core_worker_state state)
+{
+    static const char *const names[] = {"online", "draining", "lost", "offline"};
+    return names[state];
+}
+
+/* "a,b" as a list. */
+static void put_queues(struct buf *buf, const char *queues)
+{
+    put_open(buf, "queues", '[');
+    while (*queues) {
+        size_t n = strcspn(queues, ",");
+        if (n) {
+            char *name = mem_strndup(queues, n);
+            put_text(buf, NULL, name);
+            mem_free(name);
+        }
+        queues += n + (queues[n] == ',');
+    }
+    put_close(buf, ']');
+}
+
+static void put_worker(struct buf *buf, const struct core_worker_view *view)
+{
+    put_open(buf, NULL, '{');
+    put_text(buf, "id", view->id);
+    put_text(buf, "host", *view->host ? view->host : NULL);
+    put_text(buf, "state", worker_state(view->state));
+    put_int(buf, "slots", view->slots);
+    put_int(buf, "busy", view->n_running);
+    put_int(buf, "leases", view->n_leases);
+    put_queues(buf, view->queues);
+    put_text(buf, "version", *view->version ? view->version : NULL);
+    put_time(buf, "last_seen_at", view->seen_ms);
+    put_close(buf, '}');
+}
+
+static void put_next(struct buf *buf, const struct fleet *fleet)
+{
+    put_close(buf, ']');
+    if (fleet->more)
+        put_id(buf, "next", fleet->from);
+    else
+        put_null(buf, "next");
+    put_close(buf, '}');
+}
+
+static bool finish_workers(struct job *job, struct query *query, struct nx_err *err)
+{
+    const struct fleet *fleet = job->data;
+    (void)query;
+    (void)err;
+    put_open(&job->body, NULL, '{');
+    put_open(&job->body, "items", '[');
+    for (const struct seen_worker *seen = fleet->workers; seen; seen = seen->next)
+        put_worker(&job->body, &seen->view);
+    put_next(&job->body, fleet);
+    return true;
+}
+
+static bool finish_worker(struct job *job, struct query *query, struct nx_err *err)
+{
+    const struct fleet *fleet = job->data;
+    (void)query;
+    if (!fleet->workers)
+        return nx_fail(err, NX_E_NOT_FOUND, "there is no worker '%.64s'", fleet->only);
+    put_worker(&job->body, &fleet->workers->view);
+    return true;
+}
+
+static bool finish_pools(struct job *job, struct query *query, struct nx_err *err)
+{
+    const struct fleet *fleet = job->data;
+    struct buf *buf = &job->body;
+    (void)query;
+    (void)err;
+    put_open(buf, NULL, '{');
+    put_open(buf, "items", '[');
+    for (const struct seen_pool *seen = fleet->pools; seen; seen = seen->next) {
+        bool exists = seen->view.slots >= 0;
+        put_open(buf, NULL, '{');
+        put_text(buf, "name", seen->view.name);
+        put_bool(buf, "exists", exists);
+        if (exists)
+            put_int(buf, "slots", seen->view.slots);
+        else
+            put_null(buf, "slots");
+        put_int(buf, "used", seen->view.used);
+        put_close(buf, '}');
+    }
+    put_next(buf, fleet);
+    return true;
+}
+
+static bool list_fleet(struct call *call, void (*look)(struct job *job, const struct core *core),
+                       bool (*finish)(struct job *job, struct query *query, struct nx_err *err),
+                       struct nx_err *err)
+{
+    size_t limit;
+    int64_t cursor;
+    if (!call_limit(call, NX_PAGE_MAX, &limit, err) || !call_cursor(call, &cursor, err))
+        return false;
+    struct job *job = job_new(call);
+    struct fleet *fleet = fleet_new(job);
+    fleet->from = (size_t)cursor;
+    fleet->limit = limit;
+    job->look = look;
+    job->finish = finish;
+    return job_look(call, job, err);
+}
+
+bool handle_workers(struct call *call, struct nx_err *err)
+{
+    return list_fleet(call, look_workers, finish_workers, err);
+}
+
+bool handle_pools(struct call *call, struct nx_err *err)
+{
+    return list_fleet(call, look_pools, finish_pools, err);
+}
+
+bool handle_patch_worker(struct call *call, struct nx_err *err)
+{
+    json_t *body;
+    if (!call_json(call, &body, err))
+        return false;
+    const json_t *drain = json_object_get(body, "drain");
+    bool given = json_is_boolean(drain), on = json_is_true(drain);
+    json_decref(body);
+    if (!given)
+        return nx_fail(err, NX_E_INVALID, "the body must have 'drain': true or false");
+    struct message *message = message_new(MSG_WRITE);
+    message->op = WRITE_DRAIN;
+    message->worker = arena_strdup(&message->arena, call->params[0]);
+    message->on = on;
+    struct job *job = job_new(call);
+    struct fleet *fleet = fleet_new(job);
+    fleet->only = arena_strdup(&job->arena, call->params[0]);
+    job->look = look_workers; /* after the commit */
+    job->finish = finish_worker;
+    return job_write(call, job, message, err);
+}
+
+/* ---- Events ---- */
+
+bool handle_events(struct call *call, struct nx_err *err)
+{
+    const char *text = http_query(call->request, "run");
+    struct http_reply reply;
+    int64_t run = 0;
+    if (text && (!str_parse_int(text, &run) || run < 1))
+        return nx_fail(err, NX_E_INVALID, "run must be the id of a run, not '%.32s'", text);
+    events_stream(call->api->events, (uint64_t)run, http_header(call->request, "Last-Event-ID"),
+                  &reply);
+    api_add_stream(call, false);
+    call_respond(call, &reply);
+    return true;
+}
+
+/* ---- Health ---- */
+
+bool handle_health(struct call *call, struct nx_err *err)
+{
+    (void)err;
+    put_open(&call->body, NULL, '{');
+    put_text(&call->body, "status", "ok");
+    put_time(&call->body, "started_at", call->api->started_ms);
+    put_text(&call->body, "version", NEXUS_VERSION);
+    put_close(&call->body, '}');
+    return true;
+}
+
+static void count_fleet(struct fleet *fleet, const struct core *core)
+{
+    struct core_worker_view view;
+    for (size_t i = 0; core_view_worker(core, i, &view); i++) {
+        bool here = view.state == CORE_ONLINE || view.state == CORE_DRAINING;
+        fleet->n_online += here;
+        fleet->n_slots += here ? view.slots : 0;
+        fleet->n_running += view.n_running;
+    }
+    fleet->n_active = core_active_runs(core);
+}
+
+static void look_ready(struct job *job, const struct core *core)
+{
+    count_fleet(job->data, core);
+}
+
+static bool finish_ready(struct job *job, struct query *query, struct nx_err *err)
+{
+    const struct fleet *fleet = job->data;
+    struct buf *buf = &job->body;
+    bool ready = atomic_load(&job->api->ready);
+    (void)query; /* its being there says that the store is readable */
+    (void)err;
+    job->status = ready ? 200 : 503;
+    put_open(buf, NULL, '{');
+    put_text(buf, "status", ready ? "ok" : "loading");
+    put_open(buf, "parts", '{');
+    put_text(buf, "loop", "ok");
+    put_text(buf, "store", "ok");
+    put_text(buf, "loader", ready ? "ok" : "loading");
+    put_text(buf, "workers", fleet->n_online ? "ok" : "none");
+    put_close(buf, '}');
+    put_int(buf, "workers_online", (int64_t)fleet->n_online);
+    put_int(buf, "runs_active", (int64_t)fleet->n_active);
+    put_close(buf, '}');
+    return true;
+}
+
+bool handle_ready(struct call *call, struct nx_err *err)
+{
+    struct job *job = job_new(call);
+    fleet_new(job);
+    job->look = look_ready;
+    job->finish = finish_ready;
+    return job_look(call, job, err);
+}
+
+/* ---- Figures ---- */
+
+static void look_metrics(struct job *job, const struct core *core)
+{
+    struct fleet *fleet = job->data;
+    count_fleet(fleet, core);
+    look_pools(job, core);
+    for (int from = 0; from < NX_TASK_STATES; from++) {
+        for (int to = 0; to < NX_TASK_STATES; to++)
+            fleet->moves[from][to] =
+                core_moves(core, (enum nx_task_state)from, (enum nx_task_state)to);
+    }
+}
+
+static void put_series(struct buf *buf, const char *name, const char *type, const char *help)
+{
+    buf_printf(buf, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_runs(struct buf *buf, struct api *api, const int64_t *unfinished)
+{
+    put_series(buf, "nexus_runs", "gauge", "Runs that have not ended, by state.");
+    for (int i = 0; i < NX_RS_SUCCESS; i++)
+        buf_printf(buf, "nexus_runs{state=\"%s\"} %lld\n", nx_run_state_name((enum nx_run_state)i),
+                   (long long)unfinished[i]);
+    put_series(buf, "nexus_runs_ended_total", "counter",
+               "Runs that have ended since the scheduler's start, by state.");
+    for (int i = NX_RS_SUCCESS; i < NX_RUN_STATES; i++)
+        buf_printf(buf, "nexus_runs_ended_total{state=\"%s\"} %llu\n",
+                   nx_run_state_name((enum nx_run_state)i), atomic_load(&api->ended[i]));
+}
+
+static void put_moves(struct buf *buf, const struct fleet *fleet)
+{
+    put_series(buf, "nexus_task_moves_total", "counter",
+               "Moves of task instances between states since the scheduler's start.");
+    for (int from = 0; from < NX_TASK_STATES; from++) {
+        for (int to = 0; to < NX_TASK_STATES; to++) {
+            if (fleet->moves[from][to])
+                buf_printf(buf, "nexus_task_moves_total{from=\"%s\",to=\"%s\"} %llu\n",
+                           nx_task_state_name((enum nx_task_state)from),
+                           nx_task_state_name((enum nx_task_state)to),
+                           (unsigned long long)fleet->moves[from][to]);
+        }
+    }
+}
+
+static void put_fleet(struct buf *buf, const struct fleet *fleet)
+{
+    put_series(buf, "nexus_workers_online", "gauge", "Workers that report, draining ones too.");
+    buf_printf(buf, "nexus_workers_online %zu\n", fleet->n_online);
+    put_series(buf, "nexus_slots", "gauge", "Slots of the workers online.");
+    buf_printf(buf, "nexus_slots %zu\n", fleet->n_slots);
+    put_series(buf, "nexus_tasks_running", "gauge", "Task instances that run.");
+    buf_printf(buf, "nexus_tasks_running %zu\n", fleet->n_running);
+    put_series(buf, "nexus_pool_used", "gauge", "Slots of a pool that are taken.");
+    for (const struct seen_pool *seen = fleet->pools; seen; seen = seen->next) {
+        buf_str(buf, "nexus_pool_used{pool=");
+        js_add_string(buf, seen->view.name, strlen(seen->view.name));
+        buf_printf(buf, "} %lld\n", (long long)seen->view.used);
+    }
+}
+
+static void put_http(struct buf *buf, struct api *api)
+{
+    struct http_counts counts;
+    http_counts(api->server, &counts);
+    put_series(buf, "nexus_http_connections", "gauge", "Open connections.");
+    buf_printf(buf, "nexus_http_connections %u\n", counts.connections);
+    put_series(buf, "nexus_http_requests_total", "counter", "Requests since the start.");
+    buf_printf(buf, "nexus_http_requests_total %llu\n", (unsigned long long)counts.requests);
+    put_series(buf, "nexus_uptime_seconds", "gauge", "Since the scheduler's start.");
+    buf_printf(buf, "nexus_uptime_seconds %lld\n",
+               (long long)((clock_wall_ms() - api->started_ms) / 1000));
+}
+
+static bool finish_metrics(struct job *job, struct query *query, struct nx_err *err)
+{
+    int64_t unfinished[NX_RS_SUCCESS];
+    if (!query_unfinished(query, unfinished, err))
+        return false;
+    job->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    put_runs(&job->body, job->api, unfinished);
+    put_moves(&job->body, job->data);
+    put_fleet(&job->body, job->data);
+    put_http(&job->body, job->api);
+    return true;
+}
+
+bool handle_metrics(struct call *call, struct nx_err *err)
+{
+    struct job *job = job_new(call);
+    fleet_new(job);
+    job->look = look_metrics;
+    job->finish = finish_metrics;
+    return job_look(call, job, err);
+}

@@ -1,0 +1,308 @@
+/* The table of routes, and what is made of it: the router and the OpenAPI document. */
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
+
+/* clang-format off */
+#define LIMIT  {"limit", PARAM_INT, "at most so many items, 1 to 1000"}
+#define CURSOR {"cursor", PARAM_TEXT, "`next` of the page before"}
+
+static const struct route_param page[] = {LIMIT, CURSOR, {0}};
+static const struct route_param runs_page[] = {
+    {"dag", PARAM_TEXT, "of this DAG alone"},
+    {"state", PARAM_TEXT, "in this state alone"},
+    {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
+    LIMIT, CURSOR, {0}};
+static const struct route_param dag_runs_page[] = {
+    {"state", PARAM_TEXT, "in this state alone"},
+    {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
+    LIMIT, CURSOR, {0}};
+static const struct route_param tasks_page[] = {
+    {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
+static const struct route_param explain_page[] = {
+    {"task", PARAM_TEXT, "this task alone: name or name[3]"}, LIMIT, CURSOR, {0}};
+static const struct route_param source_query[] = {
+    {"version", PARAM_INT, "the DAG's version number; the newest unless said"}, {0}};
+static const struct route_param log_query[] = {
+    {"offset", PARAM_INT, "the first byte wanted"},
+    {"follow", PARAM_BOOL, "go on until the attempt has ended"}, {0}};
+static const struct route_param events_query[] = {
+    {"run", PARAM_TEXT, "events of this run alone"}, {0}};
+static const struct route_param create_body[] = {
+    {"params", PARAM_OBJECT, "values of the DAG's params"},
+    {"date", PARAM_TEXT, "start of the data interval: RFC 3339 or a date"},
+    {"note", PARAM_TEXT, "shown with the run"}, {0}};
+static const struct route_param cancel_body[] = {
+    {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
+static const struct route_param dag_body[] = {
+    {"paused", PARAM_BOOL, "whether its schedule rests"}, {0}};
+static const struct route_param worker_body[] = {
+    {"drain", PARAM_BOOL, "whether it gets no more work"}, {0}};
+
+#define V1 "/api/v1"
+#define RUN V1 "/runs/{run}"
+#define TASK RUN "/tasks/{task}"
+#define ATTEMPT TASK "/attempts/{n}"
+
+static const struct route routes[] = {
+    {"GET", V1 "/dags", "DAGs, and files from which none has come", page, NULL, handle_dags},
+    {"GET", V1 "/dags/{dag}", "one DAG", NULL, NULL, handle_dag},
+    {"PATCH", V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
+    {"GET", V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
+    {"GET", V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
+    {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
+    {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
+     create_body, handle_create},
+    {"GET", V1 "/runs", "runs, newest first", runs_page, NULL, handle_runs},
+    {"GET", RUN, "one run with its first 1000 tasks", NULL, NULL, handle_run},
+    {"GET", RUN "/tasks", "its task instances, in the order of the DAG", tasks_page, NULL,
+     handle_tasks},
+    {"GET", TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
+    {"GET", TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
+    {"GET", ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
+    {"GET", ATTEMPT "/resolved", "what its with, run and env became; secrets masked", NULL, NULL,
+     handle_resolved},
+    {"GET", RUN "/explain", "why its tasks are where they are", explain_page, NULL,
+     handle_explain},
+    {"POST", RUN "/cancel", "stop it", NULL, cancel_body, handle_cancel},
+    {"POST", RUN "/retry", "not in this version", NULL, NULL, handle_not_yet},
+    {"POST", RUN "/clear", "not in this version", NULL, NULL, handle_not_yet},
+    {"POST", RUN "/mark", "not in this version", NULL, NULL, handle_not_yet},
+    {"GET", V1 "/workers", "workers", page, NULL, handle_workers},
+    {"PATCH", V1 "/workers/{id}", "drain it or let it work again", NULL, worker_body,
+     handle_patch_worker},
+    {"GET", V1 "/pools", "pools", page, NULL, handle_pools},
+    {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
+     handle_events},
+    {"GET", "/api/openapi.json", "this document", NULL, NULL, handle_openapi},
+    {"GET", "/metrics", "figures for Prometheus", NULL, NULL, handle_metrics},
+    {"GET", "/health", "whether the process answers", NULL, NULL, handle_health},
+    {"GET", "/health/ready", "whether its parts are ready", NULL, NULL, handle_ready},
+};
+/* clang-format on */
+
+#define N_ROUTES (sizeof routes / sizeof *routes)
+
+/* ---- The router ---- */
+
+/* Splits a pattern's next segment off; false at the end. */
+static bool next_segment(const char **path, const char **segment, size_t *n)
+{
+    if (!**path)
+        return false;
+    *segment = *path + 1; /* behind the slash */
+    *n = strcspn(*segment, "/");
+    *path = *segment + *n;
+    return true;
+}
+
+static bool matches(const struct call *call, const struct route *route,
+                    const char *params[CALL_PARAMS_MAX])
+{
+    const char *path = route->path, *segment;
+    size_t n, i = 0, n_params = 0;
+    for (; next_segment(&path, &segment, &n); i++) {
+        const char *given = http_segment(call->request, i);
+        if (!given)
+            return false;
+        if (*segment == '{') {
+            must(n_params < CALL_PARAMS_MAX);
+            params[n_params++] = given;
+        } else if (strlen(given) != n || memcmp(given, segment, n) != 0) {
+            return false;
+        }
+    }
+    return http_segment(call->request, i) == NULL;
+}
+
+/* The route's path with the request's own segments where the pattern has {x}. */
+static const char *as_asked(const struct call *call, const struct route *route)
+{
+    const char *path = route->path, *segment;
+    size_t n;
+    struct buf buf;
+    buf_init(&buf);
+    for (size_t i = 0; next_segment(&path, &segment, &n); i++) {
+        const char *given = http_segment(call->request, i);
+        buf_char(&buf, '/');
+        if (*segment == '{' && given)
+            buf_str(&buf, given);
+        else
+            buf_add(&buf, segment, n);
+    }
+    const char *text = arena_strdup(call->arena, buf_text(&buf));
+    buf_fini(&buf);
+    return text;
+}
+
+static const struct route *fail_no_path(struct call *call, struct nx_err *err)
+{
+    const char *paths[N_ROUTES], *path = http_path(call->request);
+    for (size_t i = 0; i < N_ROUTES; i++)
+        paths[i] = as_asked(call, &routes[i]);
+    const char *nearest = str_nearest(path, paths, N_ROUTES);
+    nx_fail(err, NX_E_NOT_FOUND, "there is nothing at %.200s%s%s%s", path,
+            nearest ? "; did you mean " : "; see /api/openapi.json", nearest ? nearest : "",
+            nearest ? "?" : "");
+    return NULL;
+}
+
+static const struct route *fail_method(struct call *call, const char *allow, struct nx_err *err)
+{
+    call->status = 405;
+    call->code = "method_not_allowed";
+    call->headers[0] = "Allow";
+    call->headers[1] = allow;
+    nx_fail(err, NX_E_INVALID, "%.200s takes %s, not %.16s", http_path(call->request), allow,
+            http_method(call->request));
+    return NULL;
+}
+
+static bool check_queries(struct call *call, const struct route *route, struct nx_err *err)
+{
+    const char *value, *names[8];
+    size_t n_names = 0;
+    for (const struct route_param *p = route->queries; p && p->name; p++)
+        names[n_names++] = p->name;
+    for (size_t i = 0; i < http_n_queries(call->request); i++) {
+        const char *name = http_query_at(call->request, i, &value);
+        bool known = false;
+        for (size_t k = 0; k < n_names; k++)
+            known = known || str_eq(names[k], name);
+        if (known)
+            continue;
+        const char *nearest = str_nearest(name, names, n_names);
+        return nx_fail(err, NX_E_INVALID, "the parameter '%.64s' is unknown here%s%s%s", name,
+                       nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                       nearest ? "'?" : "");
+    }
+    return true;
+}
+
+const struct route *route_find(struct call *call, struct nx_err *err)
+{
+    const char *method = http_method(call->request), *params[CALL_PARAMS_MAX] = {0};
+    const char *allow = NULL;
+    if (str_eq(method, "HEAD"))
+        method = "GET";
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (!matches(call, &routes[i], params))
+            continue;
+        if (str_eq(routes[i].method, method)) {
+            memcpy(call->params, params, sizeof params);
+            return check_queries(call, &routes[i], err) ? &routes[i] : NULL;
+        }
+        allow =
+            allow ? arena_printf(call->arena, "%s, %s", allow, routes[i].method) : routes[i].method;
+    }
+    return allow ? fail_method(call, allow, err) : fail_no_path(call, err);
+}
+
+/* ---- OpenAPI 3.1 ---- */
+
+static void put_param(struct buf *buf, const char *name, const char *in, const char *type,
+                      const char *help)
+{
+    put_open(buf, NULL, '{');
+    put_text(buf, "name", name);
+    put_text(buf, "in", in);
+    put_bool(buf, "required", str_eq(in, "path"));
+    if (help)
+        put_text(buf, "description", help);
+    put_open(buf, "schema", '{');
+    put_text(buf, "type", type);
+    put_close(buf, '}');
+    put_close(buf, '}');
+}
+
+static const char *const json_types[] = {"string", "integer", "boolean", "object"};
+
+static void put_params(struct buf *buf, const struct route *route)
+{
+    const char *path = route->path, *segment;
+    size_t n;
+    put_open(buf, "parameters", '[');
+    while (next_segment(&path, &segment, &n)) {
+        char name[32];
+        if (*segment != '{')
+            continue;
+        memcpy(name, segment + 1, n - 2);
+        name[n - 2] = 0;
+        put_param(buf, name, "path", "string", NULL);
+    }
+    for (const struct route_param *p = route->queries; p && p->name; p++)
+        put_param(buf, p->name, "query", json_types[p->type], p->help);
+    put_close(buf, ']');
+}
+
+static void put_body(struct buf *buf, const struct route *route)
+{
+    put_raw(buf, "requestBody",
+            "{\"content\":{\"application/json\":{\"schema\":{\"type\":"
+            "\"object\",\"additionalProperties\":false,\"properties\":{");
+    for (const struct route_param *p = route->body; p->name; p++) {
+        put_open(buf, p->name, '{');
+        buf_printf(buf, "\"type\":[\"%s\",\"null\"]", json_types[p->type]);
+        put_text(buf, "description", p->help);
+        put_close(buf, '}');
+    }
+    buf_str(buf, "}}}}}");
+}
+
+static void put_operation(struct buf *buf, const struct route *route)
+{
+    char method[8];
+    size_t n = strlen(route->method);
+    for (size_t i = 0; i <= n; i++)
+        method[i] = (char)(route->method[i] ? route->method[i] | 0x20 : 0);
+    put_open(buf, method, '{');
+    put_text(buf, "summary", route->summary);
+    put_params(buf, route);
+    if (route->body)
+        put_body(buf, route);
+    put_raw(buf, "responses",
+            "{\"2XX\":{\"description\":\"done\"},"
+            "\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":"
+            "{\"schema\":{\"$ref\":\"#/components/schemas/error\"}}}}}");
+    put_close(buf, '}');
+}
+
+static bool is_first_of_path(size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (str_eq(routes[k].path, routes[i].path))
+            return false;
+    }
+    return true;
+}
+
+bool handle_openapi(struct call *call, struct nx_err *err)
+{
+    struct buf *buf = &call->body;
+    (void)err;
+    put_open(buf, NULL, '{');
+    put_text(buf, "openapi", "3.1.0");
+    put_raw(buf, "info", "{\"title\":\"Nexus\",\"version\":\"" NEXUS_VERSION "\"}");
+    put_open(buf, "paths", '{');
+    for (size_t i = 0; i < N_ROUTES; i++) {
+        if (!is_first_of_path(i))
+            continue;
+        put_open(buf, routes[i].path, '{');
+        for (size_t k = i; k < N_ROUTES; k++) {
+            if (str_eq(routes[k].path, routes[i].path))
+                put_operation(buf, &routes[k]);
+        }
+        put_close(buf, '}');
+    }
+    put_close(buf, '}');
+    put_raw(buf, "components",
+            "{\"schemas\":{\"error\":{\"type\":\"object\",\"properties\":{\"error\":{\"type\":"
+            "\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":"
+            "\"string\"},\"details\":{}}}}}}}");
+    put_close(buf, '}');
+    return true;
+}

@@ -1,0 +1,249 @@
+/* Reads of runs, their task instances and attempts. */
+#include <stdio.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "nexus/limits.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_shape.h"
+
+/* ---- Lists of runs ---- */
+
+struct run_list {
+    struct call *call;
+    size_t n, limit;
+    uint64_t last;
+    bool more;
+};
+
+static bool put_run(void *arg, const struct query_run *run)
+{
+    struct run_list *list = arg;
+    struct buf *body = &list->call->body;
+    if (list->n++ == list->limit || body->len > CALL_BODY_MAX) {
+        list->more = true;
+        return false;
+    }
+    put_open(body, NULL, '{');
+    shape_run(body, run);
+    put_close(body, '}');
+    list->last = run->id.v;
+    return true;
+}
+
+static bool read_run_state(const char *text, int *state, struct nx_err *err)
+{
+    const char *names[NX_RUN_STATES];
+    *state = text ? nx_run_state_find(text) : -1;
+    if (!text || *state >= 0)
+        return true;
+    for (int i = 0; i < NX_RUN_STATES; i++)
+        names[i] = nx_run_state_name((enum nx_run_state)i);
+    const char *nearest = str_nearest(text, names, NX_RUN_STATES);
+    return nx_fail(err, NX_E_INVALID, "a run has no state '%.32s'%s%s%s", text,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static bool read_since(const char *text, int64_t *since_ms, struct nx_err *err)
+{
+    int64_t ms;
+    *since_ms = 0;
+    if (!text)
+        return true;
+    if (str_parse_duration(text, &ms))
+        *since_ms = clock_wall_ms() - ms;
+    else if (!time_parse(text, since_ms))
+        return nx_fail(
+            err, NX_E_INVALID,
+            "since takes a duration (24h), a date (2026-01-31) or an instant, not '%.64s'", text);
+    return true;
+}
+
+static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
+{
+    struct run_list list = {.call = call};
+    struct query_runs which = {.dag = dag};
+    int64_t cursor;
+    if (!call_limit(call, 100, &list.limit, err) || !call_cursor(call, &cursor, err) ||
+        !read_run_state(http_query(call->request, "state"), &which.state, err) ||
+        !read_since(http_query(call->request, "since"), &which.since_ms, err) ||
+        (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err))
+        return false;
+    which.before = (uint64_t)cursor;
+    which.limit = list.limit + 1;
+    put_open(&call->body, NULL, '{');
+    put_open(&call->body, "items", '[');
+    bool ok = query_runs(call->query, &which, put_run, &list, err);
+    put_close(&call->body, ']');
+    if (list.more)
+        put_id(&call->body, "next", list.last);
+    else
+        put_null(&call->body, "next");
+    put_close(&call->body, '}');
+    return ok;
+}
+
+bool handle_runs(struct call *call, struct nx_err *err)
+{
+    return list_runs(call, http_query(call->request, "dag"), err);
+}
+
+bool handle_dag_runs(struct call *call, struct nx_err *err)
+{
+    return list_runs(call, call->params[0], err);
+}
+
+/* ---- Task instances ---- */
+
+struct task_list {
+    struct call *call;
+    size_t n, limit;
+    uint32_t next; /* task index at which the next page begins */
+    bool more;
+};
+
+static bool put_task(void *arg, const struct query_task *task)
+{
+    struct task_list *list = arg;
+    if (list->n++ >= list->limit || list->call->body.len > CALL_BODY_MAX) {
+        list->more = true;
+        list->next = task->id.task;
+        return false;
+    }
+    shape_task(list->call, task, false);
+    return true;
+}
+
+/* The list itself, and where it goes on. */
+static bool put_tasks(struct task_list *list, const char *key, const struct query_tasks *which,
+                      struct nx_err *err)
+{
+    struct call *call = list->call;
+    put_open(&call->body, key, '[');
+    bool ok = query_tasks(call->query, which, put_task, list, err);
+    put_close(&call->body, ']');
+    return ok;
+}
+
+/* The run and its version that the path names. */
+static bool open_run(struct call *call, struct query_run **run, const struct dag_info **info,
+                     struct nx_err *err)
+{
+    return call_query(call, err) && find_run(call->query, call->arena, call->params[0], run, err) &&
+           query_version(call->query, (*run)->version, info, err);
+}
+
+bool handle_run(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
+    if (!open_run(call, &run, &info, err))
+        return false;
+    const struct query_tasks which = {.run = run, .info = info, .state = -1, .outputs = true};
+    put_open(&call->body, NULL, '{');
+    shape_run(&call->body, run);
+    bool ok = put_tasks(&list, "tasks", &which, err);
+    put_close(&call->body, '}');
+    return ok;
+}
+
+static bool read_task_state(const char *text, int *state, struct nx_err *err)
+{
+    const char *names[NX_TASK_STATES];
+    *state = text ? nx_task_state_find(text) : -1;
+    if (!text || *state >= 0)
+        return true;
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        names[i] = nx_task_state_name((enum nx_task_state)i);
+    const char *nearest = str_nearest(text, names, NX_TASK_STATES);
+    return nx_fail(err, NX_E_INVALID, "a task has no state '%.32s'%s%s%s", text,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+bool handle_tasks(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct task_list list = {.call = call};
+    struct query_tasks which = {.outputs = true};
+    int64_t cursor;
+    if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
+        !read_task_state(http_query(call->request, "state"), &which.state, err) ||
+        !open_run(call, &run, &info, err))
+        return false;
+    which.run = run;
+    which.info = info;
+    which.from = cursor < info->n_tasks ? (uint32_t)cursor : info->n_tasks;
+    put_open(&call->body, NULL, '{');
+    bool ok = put_tasks(&list, "items", &which, err);
+    if (list.more)
+        put_id(&call->body, "next", list.next);
+    else
+        put_null(&call->body, "next");
+    put_close(&call->body, '}');
+    return ok;
+}
+
+static bool put_one_task(void *arg, const struct query_task *task)
+{
+    shape_task(arg, task, true);
+    return false;
+}
+
+bool handle_task(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    uint32_t task;
+    int32_t map;
+    bool found;
+    if (!open_run(call, &run, &info, err) || !find_task(info, call->params[1], &task, &map, err) ||
+        !query_task(call->query, run, info, task, map, put_one_task, call, &found, err))
+        return false;
+    return found || nx_fail(err, NX_E_NOT_FOUND, "task '%s' of run %s has no index %d",
+                            info->tasks[task].id, call->params[0], map);
+}
+
+/* ---- Attempts ---- */
+
+static bool put_attempt(void *arg, const struct query_attempt *attempt)
+{
+    struct call *call = arg;
+    shape_attempt(&call->body, attempt);
+    return true;
+}
+
+bool handle_attempts(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct nx_inst_id id;
+    if (!open_run(call, &run, &info, err) ||
+        !find_task(info, call->params[1], &id.task, &id.map, err))
+        return false;
+    id.run = run->id;
+    put_open(&call->body, NULL, '{');
+    put_open(&call->body, "items", '[');
+    bool ok = query_attempts(call->query, id, put_attempt, call, err);
+    put_close(&call->body, ']');
+    put_null(&call->body, "next");
+    put_close(&call->body, '}');
+    return ok;
+}
+
+bool run_to_body(struct job *job, struct query *query, struct nx_run_id id, struct nx_err *err)
+{
+    char text[24];
+    struct query_run *run;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)id.v);
+    if (!find_run(query, &job->arena, text, &run, err))
+        return false;
+    put_open(&job->body, NULL, '{');
+    shape_run(&job->body, run);
+    put_close(&job->body, '}');
+    return true;
+}

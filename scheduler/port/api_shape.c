@@ -1,0 +1,308 @@
+#include "scheduler/port/api_shape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "scheduler/port/api_json.h"
+
+#define NEAREST_MAX 5000 /* names among which a nearest one is looked for */
+
+/* clang-format off */
+static const char *const reason_texts[NX_REASONS] = {
+    [NX_WHY_UPSTREAM] = "it waits for tasks that it needs",
+    [NX_WHY_RULE] = "decided by its trigger rule",
+    [NX_WHY_IF_FALSE] = "its `if` is false",
+    [NX_WHY_IF_ERROR] = "its `if` could not be evaluated",
+    [NX_WHY_ASKED] = "its `if` is being evaluated",
+    [NX_WHY_NO_WORKER] = "no worker is online",
+    [NX_WHY_NO_FIT] = "no worker has what it needs",
+    [NX_WHY_NO_SLOT] = "all fitting workers are full",
+    [NX_WHY_POOL] = "its pool is full",
+    [NX_WHY_POOL_MISSING] = "its pool does not exist",
+    [NX_WHY_NEXT] = "it waits for a slot",
+    [NX_WHY_PREFETCHED] = "it waits at its worker for a slot",
+    [NX_WHY_STARTED] = "it runs",
+    [NX_WHY_RETRY_DELAY] = "it failed and starts again",
+    [NX_WHY_LOST_WAIT] = "its worker is gone and may still run it",
+    [NX_WHY_RUN_QUEUED] = "its run waits for max_active_runs",
+    [NX_WHY_FINALLY] = "it runs when everything else of the run is final",
+    [NX_WHY_CANCEL] = "its run was cancelled",
+    [NX_WHY_RUN_TIMEOUT] = "its run ran out of time",
+    [NX_WHY_QUEUE_TIMEOUT] = "it was queued for longer than queue_timeout",
+    [NX_WHY_TIMEOUT] = "it ran longer than its timeout",
+    [NX_WHY_MEMORY] = "it went over its memory limit",
+    [NX_WHY_LOST] = "it was lost too often",
+    [NX_WHY_ERROR] = "its attempt failed",
+    [NX_WHY_PERMANENT] = "its error is one that no retry can mend",
+    [NX_WHY_TASK_SKIPPED] = "it skipped itself",
+    [NX_WHY_MARKED] = "it was marked by a person",
+};
+/* clang-format on */
+
+const char *shape_reason_text(enum nx_reason reason)
+{
+    const char *text = reason < NX_REASONS ? reason_texts[reason] : NULL;
+    return text ? text : "";
+}
+
+void shape_counts(struct buf *buf, const char *key, const uint32_t counts[NX_TASK_STATES])
+{
+    put_open(buf, key, '{');
+    for (int i = 0; i < NX_TASK_STATES; i++) {
+        if (counts[i])
+            put_int(buf, nx_task_state_name((enum nx_task_state)i), counts[i]);
+    }
+    put_close(buf, '}');
+}
+
+void shape_run(struct buf *buf, const struct query_run *run)
+{
+    put_id(buf, "id", run->id.v);
+    put_text(buf, "dag", run->dag);
+    put_id(buf, "dag_version", (uint64_t)run->version_number);
+    put_text(buf, "state", nx_run_state_name(run->state));
+    put_text(buf, "cause", nx_cause_name(run->cause));
+    put_open(buf, "interval", '{');
+    put_time(buf, "start", run->interval_start_ms);
+    put_time(buf, "finish", run->interval_finish_ms);
+    put_close(buf, '}');
+    put_raw(buf, "params", run->params);
+    put_time(buf, "created_at", run->created_ms);
+    put_time(buf, "started_at", run->started_ms);
+    put_time(buf, "finished_at", run->finished_ms);
+    shape_counts(buf, "counts", run->counts);
+    put_text(buf, "note", run->note);
+}
+
+/* ---- Task instances ---- */
+
+static void put_reason(struct buf *buf, const struct query_task *task)
+{
+    char text[160], when[TIME_TEXT_MAX];
+    const char *shown = shape_reason_text(task->reason);
+    if (task->reason == NX_WHY_NONE) {
+        put_null(buf, "reason");
+        return;
+    }
+    if (task->state == NX_TS_RETRYING && task->due_ms) {
+        snprintf(text, sizeof text, "attempt %u ended; the next one starts at %s", task->attempt,
+                 time_format(when, task->due_ms));
+        shown = text;
+    }
+    put_open(buf, "reason", '{');
+    put_text(buf, "code", nx_reason_name(task->reason));
+    put_text(buf, "text", shown);
+    put_close(buf, '}');
+}
+
+/* A null that the core fills before the answer goes out. */
+static void put_patch(struct call *call, const char *key, const struct query_task *task,
+                      bool reason)
+{
+    put_null(&call->body, key);
+    struct patch patch = {call->body.len - 4, task->id, task->reason, reason};
+    vec_push(&call->patches, patch);
+}
+
+void shape_task(struct call *call, const struct query_task *task, bool live)
+{
+    struct buf *buf = &call->body;
+    put_open(buf, NULL, '{');
+    put_id(buf, "run", task->id.run.v);
+    put_text(buf, "task", task->task->id);
+    if (task->id.map == NX_MAP_NONE)
+        put_null(buf, "map_index");
+    else
+        put_int(buf, "map_index", task->id.map);
+    put_text(buf, "state", nx_task_state_name(task->state));
+    put_int(buf, "attempt", task->attempt);
+    put_int(buf, "max_attempts", task->task->max_attempts);
+    put_text(buf, "worker", task->worker);
+    put_text(buf, "pool", task->task->pool);
+    put_text(buf, "queue", task->task->queue);
+    if (live && !nx_task_state_final(task->state))
+        put_patch(call, "reason", task, true);
+    else
+        put_reason(buf, task);
+    if (task->state == NX_TS_RUNNING)
+        put_patch(call, "progress", task, false);
+    else
+        put_null(buf, "progress");
+    put_time(buf, "ready_at", task->ready_ms);
+    put_time(buf, "started_at", task->started_ms);
+    put_time(buf, "finished_at", task->finished_ms);
+    put_raw(buf, "outputs", task->outputs);
+    put_text(buf, "error", task->error);
+    put_close(buf, '}');
+}
+
+static void put_if_known(struct buf *buf, const char *key, int64_t v)
+{
+    if (v < 0)
+        put_null(buf, key);
+    else
+        put_int(buf, key, v);
+}
+
+void shape_attempt(struct buf *buf, const struct query_attempt *attempt)
+{
+    put_open(buf, NULL, '{');
+    put_int(buf, "number", attempt->number);
+    put_text(buf, "state",
+             attempt->outcome ? nx_outcome_name(attempt->outcome)
+                              : nx_task_state_name(attempt->state));
+    put_text(buf, "worker", attempt->worker);
+    put_time(buf, "started_at", attempt->started_ms);
+    put_time(buf, "finished_at", attempt->finished_ms);
+    put_if_known(buf, "exit_code", attempt->exit_code);
+    put_if_known(buf, "signal", attempt->signal);
+    put_text(buf, "error", attempt->error);
+    put_if_known(buf, "max_rss_bytes", attempt->max_rss_bytes);
+    if (attempt->cpu_us < 0)
+        put_null(buf, "cpu_s");
+    else
+        put_number(buf, "cpu_s", (double)attempt->cpu_us / 1e6);
+    put_close(buf, '}');
+}
+
+/* ---- DAGs ---- */
+
+/* What every DAG has behind what its source says. */
+static void put_dag_end(struct buf *buf, bool paused, const char *errors)
+{
+    put_bool(buf, "paused", paused);
+    put_bool(buf, "valid", errors == NULL);
+    put_raw(buf, "schedule", "[]");
+    put_text(buf, "timezone", "UTC");
+    put_null(buf, "next_fire_at");
+    put_raw(buf, "errors", errors ? errors : "[]");
+    put_close(buf, '}');
+}
+
+void shape_dag(struct buf *buf, const struct query_dag *dag, const struct dag_info *info,
+               const char *errors)
+{
+    put_open(buf, NULL, '{');
+    put_text(buf, "id", dag->id);
+    put_text(buf, "file", info->file);
+    put_id(buf, "version", (uint64_t)info->number);
+    put_members(buf, info->shown);
+    if (info->max_active_runs)
+        put_int(buf, "max_active_runs", info->max_active_runs);
+    else
+        put_null(buf, "max_active_runs");
+    put_dag_end(buf, dag->paused, errors);
+}
+
+void shape_file(struct buf *buf, const char *id, const char *file, const char *errors)
+{
+    put_open(buf, NULL, '{');
+    put_text(buf, "id", id);
+    put_text(buf, "file", file);
+    put_null(buf, "version");
+    put_members(buf, "\"description\":null,\"tags\":[],\"params\":[],\"timeout\":null,"
+                     "\"tasks\":[],\"max_active_runs\":null");
+    put_dag_end(buf, false, errors);
+}
+
+/* ---- Finding ---- */
+
+struct copying {
+    struct arena *arena;
+    struct query_run *run;
+};
+
+static bool copy_run(void *arg, const struct query_run *run)
+{
+    struct copying *copying = arg;
+    copying->run = arena_dup(copying->arena, run, sizeof *run);
+    copying->run->dag = arena_strdup(copying->arena, run->dag);
+    copying->run->params = arena_strdup(copying->arena, run->params);
+    copying->run->note = run->note ? arena_strdup(copying->arena, run->note) : NULL;
+    return false;
+}
+
+bool find_run(struct query *query, struct arena *arena, const char *text, struct query_run **run,
+              struct nx_err *err)
+{
+    struct copying copying = {.arena = arena};
+    int64_t id;
+    bool is_number = str_parse_int(text, &id) && id > 0;
+    if (is_number && !query_run(query, (struct nx_run_id){(uint64_t)id}, copy_run, &copying, err))
+        return false;
+    if (!copying.run)
+        return nx_fail(err, NX_E_NOT_FOUND, "there is no run '%.64s'", text);
+    *run = copying.run;
+    return true;
+}
+
+static bool fail_no_task(const struct dag_info *info, const char *name, struct nx_err *err)
+{
+    size_t n = info->n_tasks < NEAREST_MAX ? info->n_tasks : NEAREST_MAX;
+    const char **names = mem_alloc_array(n, sizeof *names);
+    for (size_t i = 0; i < n; i++)
+        names[i] = info->tasks[i].id;
+    const char *nearest = str_nearest(name, names, n);
+    nx_fail(err, NX_E_NOT_FOUND, "DAG '%s' has no task '%.64s'%s%s%s", info->dag, name,
+            nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    mem_free(names);
+    return false;
+}
+
+bool find_task(const struct dag_info *info, const char *text, uint32_t *task, int32_t *map,
+               struct nx_err *err)
+{
+    char name[NX_NAME_MAX];
+    const char *bracket = strchr(text, '[');
+    size_t n = bracket ? (size_t)(bracket - text) : strlen(text);
+    int64_t index = NX_MAP_NONE;
+    if (n >= sizeof name)
+        return nx_fail(err, NX_E_NOT_FOUND, "DAG '%s' has no task '%.64s...'", info->dag, text);
+    memcpy(name, text, n);
+    name[n] = 0;
+    if (bracket) {
+        char digits[16];
+        size_t n_digits = strlen(bracket + 1);
+        bool closed = n_digits > 1 && n_digits < sizeof digits && bracket[n_digits] == ']';
+        str_copy(digits, sizeof digits, bracket + 1);
+        digits[closed ? n_digits - 1 : 0] = 0;
+        if (!str_parse_int(digits, &index) || index < 0 || index > INT32_MAX)
+            return nx_fail(err, NX_E_NOT_FOUND,
+                           "'%.64s' is no task: a mapped one is written as name[3]", text);
+    }
+    int64_t found = info_find(info, name);
+    if (found < 0)
+        return fail_no_task(info, name, err);
+    *task = (uint32_t)found;
+    *map = (int32_t)index;
+    return true;
+}
+
+struct naming {
+    struct arena arena;
+    VEC(const char *) names;
+};
+
+static bool add_name(void *arg, const struct query_dag *dag)
+{
+    struct naming *naming = arg;
+    vec_push(&naming->names, arena_strdup(&naming->arena, dag->id));
+    return true;
+}
+
+bool fail_no_dag(struct query *query, const char *id, struct nx_err *err)
+{
+    struct naming naming = {0};
+    struct nx_err ignored;
+    arena_init(&naming.arena);
+    query_dags(query, "", NEAREST_MAX, add_name, &naming, &ignored);
+    const char *nearest = str_nearest(id, naming.names.at, naming.names.n);
+    nx_fail(err, NX_E_NOT_FOUND, "there is no DAG '%.64s'%s%s%s", id,
+            nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    vec_fini(&naming.names);
+    arena_fini(&naming.arena);
+    return false;
+}

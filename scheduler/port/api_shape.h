@@ -1,0 +1,41 @@
+/* The JSON shapes of the API: runs, tasks, attempts, DAGs. */
+#ifndef SCHEDULER_PORT_API_SHAPE_H
+#define SCHEDULER_PORT_API_SHAPE_H
+
+#include "scheduler/port/api_call.h"
+
+void shape_counts(struct buf *buf, const char *key, const uint32_t counts[NX_TASK_STATES]);
+/* The members of a run, inside its braces, without tasks. */
+void shape_run(struct buf *buf, const struct query_run *run);
+/* A task instance; its progress becomes a patch of the call when it is running. `live`: its reason
+ * too, unless it is final. */
+void shape_task(struct call *call, const struct query_task *task, bool live);
+void shape_attempt(struct buf *buf, const struct query_attempt *attempt);
+/* `errors`: JSON list, or NULL. */
+void shape_dag(struct buf *buf, const struct query_dag *dag, const struct dag_info *info,
+               const char *errors);
+/* A file from which no DAG has come. */
+void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);
+/* What a reason says without the core. */
+const char *shape_reason_text(enum nx_reason reason);
+
+/* ---- What handlers look up ---- */
+
+/* A copy of the run in the arena; NX_E_NOT_FOUND. `text`: its id. */
+bool find_run(struct query *query, struct arena *arena, const char *text, struct query_run **run,
+              struct nx_err *err);
+/* NX_E_NOT_FOUND with the nearest name. `text`: name or name[3]. */
+bool find_task(const struct dag_info *info, const char *text, uint32_t *task, int32_t *map,
+               struct nx_err *err);
+/* ", did you mean 'x'?" for an error about a DAG that does not exist. */
+bool fail_no_dag(struct query *query, const char *id, struct nx_err *err);
+/* NX_E_NOT_FOUND with the nearest name; a removed DAG exists. */
+bool dag_must_exist(struct call *call, const char *id, struct nx_err *err);
+/* A DAG whose file is not there: *problems (JSON list) of a file of that name, or NX_E_NOT_FOUND.
+ * NULL: the DAG is there. */
+bool dag_problems(struct call *call, const char *id, const char **problems, struct nx_err *err);
+/* One run, one DAG as a job's answer. */
+bool run_to_body(struct job *job, struct query *query, struct nx_run_id id, struct nx_err *err);
+bool dag_to_body(struct job *job, struct query *query, const char *id, struct nx_err *err);
+
+#endif

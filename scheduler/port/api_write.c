@@ -1,0 +1,174 @@
+/* Writes: messages to the loop, answered after their commit. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/port/api_call.h"
+#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_shape.h"
+
+static struct message *new_write(enum write_op op)
+{
+    struct message *message = message_new(MSG_WRITE);
+    message->op = op;
+    return message;
+}
+
+/* ---- A run ---- */
+
+static bool finish_create(struct job *job, struct query *query, struct nx_err *err)
+{
+    job->status = job->result.existed ? 200 : 201;
+    job->location =
+        arena_printf(&job->arena, "/api/v1/runs/%llu", (unsigned long long)job->result.run.v);
+    return run_to_body(job, query, job->result.run, err);
+}
+
+static bool read_date(const json_t *body, int64_t *date_ms, struct nx_err *err)
+{
+    const char *text = js_get_text(body, "date", NULL);
+    *date_ms = 0;
+    if (text && !time_parse(text, date_ms))
+        return nx_fail(err, NX_E_INVALID,
+                       "date must be a date (2026-01-31) or an instant (RFC 3339), not '%.64s'",
+                       text);
+    return true;
+}
+
+static bool read_key(struct call *call, const char **key, struct nx_err *err)
+{
+    *key = http_header(call->request, "Idempotency-Key");
+    if (*key && (!**key || strlen(*key) > NX_NAME_MAX * 2))
+        return nx_fail(err, NX_E_INVALID, "an Idempotency-Key has 1 to %d characters",
+                       NX_NAME_MAX * 2);
+    return true;
+}
+
+static void keep_json(struct message *message, const json_t *params)
+{
+    struct buf text;
+    buf_init(&text);
+    js_add(&text, params);
+    message->params = arena_strndup(&message->arena, buf_text(&text), text.len);
+    buf_fini(&text);
+}
+
+static bool post_create(struct call *call, const json_t *body, struct nx_err *err)
+{
+    const json_t *params = json_object_get(body, "params");
+    const char *key, *note = js_get_text(body, "note", NULL);
+    int64_t date_ms;
+    if (!read_date(body, &date_ms, err) || !read_key(call, &key, err))
+        return false;
+    struct message *message = new_write(WRITE_CREATE);
+    message->dag = arena_strdup(&message->arena, call->params[0]);
+    if (json_is_object(params))
+        keep_json(message, params);
+    if (note)
+        message->note = arena_strdup(&message->arena, note);
+    if (key)
+        message->idempotency_key = arena_strdup(&message->arena, key);
+    message->date_ms = date_ms;
+    struct job *job = job_new(call);
+    job->finish = finish_create;
+    return job_write(call, job, message, err);
+}
+
+bool handle_create(struct call *call, struct nx_err *err)
+{
+    json_t *body;
+    const char *problems;
+    if (!call_json(call, &body, err))
+        return false;
+    bool ok = dag_problems(call, call->params[0], &problems, err);
+    if (ok && problems) {
+        call->details = problems;
+        ok = nx_fail(err, NX_E_DATA, "DAG '%.64s' cannot be run: its file has problems",
+                     call->params[0]);
+    }
+    ok = ok && post_create(call, body, err);
+    json_decref(body);
+    return ok;
+}
+
+static bool finish_run(struct job *job, struct query *query, struct nx_err *err)
+{
+    const struct nx_run_id *id = job->data;
+    return run_to_body(job, query, *id, err);
+}
+
+bool handle_cancel(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    json_t *body;
+    if (!call_json(call, &body, err))
+        return false;
+    bool dry_run = js_get_bool(body, "dry_run", false);
+    json_decref(body);
+    if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err))
+        return false;
+    if (nx_run_state_final(run->state))
+        return nx_fail(err, NX_E_CONFLICT, "run %s has ended (%s): there is nothing to cancel",
+                       call->params[0], nx_run_state_name(run->state));
+    struct job *job = job_new(call);
+    job->data = arena_dup(&job->arena, &run->id, sizeof run->id);
+    job->finish = finish_run;
+    if (dry_run) {
+        put_open(&call->body, NULL, '{');
+        shape_run(&call->body, run);
+        put_close(&call->body, '}');
+        job_free(job);
+        return true;
+    }
+    struct message *message = new_write(WRITE_CANCEL);
+    message->run = run->id;
+    return job_write(call, job, message, err);
+}
+
+bool handle_not_yet(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err))
+        return false;
+    return nx_fail(err, NX_E_UNSUPPORTED,
+                   "not in this version yet; a new run is started by POST /api/v1/dags/%s/runs",
+                   run->dag);
+}
+
+/* ---- DAGs and workers ---- */
+
+/* The one member that the body must have. */
+static bool read_switch(struct call *call, const char *key, bool *on, struct nx_err *err)
+{
+    json_t *body;
+    if (!call_json(call, &body, err))
+        return false;
+    const json_t *value = json_object_get(body, key);
+    bool given = json_is_boolean(value);
+    *on = json_is_true(value);
+    json_decref(body);
+    return given || nx_fail(err, NX_E_INVALID, "the body must have '%s': true or false", key);
+}
+
+static bool finish_dag(struct job *job, struct query *query, struct nx_err *err)
+{
+    return dag_to_body(job, query, job->data, err);
+}
+
+bool handle_patch_dag(struct call *call, struct nx_err *err)
+{
+    bool on;
+    if (!read_switch(call, "paused", &on, err) || !dag_must_exist(call, call->params[0], err))
+        return false;
+    struct message *message = new_write(WRITE_PAUSE);
+    message->dag = arena_strdup(&message->arena, call->params[0]);
+    message->on = on;
+    struct job *job = job_new(call);
+    job->data = arena_strdup(&job->arena, call->params[0]);
+    job->finish = finish_dag;
+    return job_write(call, job, message, err);
+}
