@@ -1,4 +1,4 @@
-/* A dictionary of texts: text to a small code, in order of first appearance. PURE. */
+/* A dictionary of texts: text to a small code, in order of first appearance. */
 #ifndef LIB_DATA_DICT_H
 #define LIB_DATA_DICT_H
 

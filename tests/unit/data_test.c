@@ -225,6 +225,38 @@ static void values_are_bound_by_type(void **state)
                "6 parameters, 5 values");
 }
 
+static void enums_nulls_and_failed_appenders_are_understood(void **state)
+{
+    struct fixture *f = *state;
+    struct data_result *result;
+    const struct data_batch *batch;
+    struct data_value null;
+    ok(f, data_value_read("null", &f->arena, &null, &f->err));
+    ok(f, data_exec(f->db, "CREATE TYPE size AS ENUM ('small', 'large')", &f->err));
+    ok(f, data_query(
+              f->db,
+              "SELECT ['large', NULL, 'small'][i + 1]::size AS s, $1::INT AS n FROM range(3) t(i)",
+              &null, 1, &result, &f->err));
+    size_t n;
+    const struct table_column *columns = data_result_columns(result, &n);
+    assert_int_equal(columns[0].type, TABLE_CATEGORY);
+    assert_int_equal(columns[0].n_categories, 2);
+    assert_string_equal(columns[0].categories[1], "large");
+    ok(f, data_next(result, &batch, &f->err));
+    assert_memory_equal(batch->columns[0].as.text[0].at, "large", 5);
+    assert_false(data_is_valid(&batch->columns[0], 1));
+    assert_memory_equal(batch->columns[0].as.text[2].at, "small", 5);
+    assert_false(data_is_valid(&batch->columns[1], 0));
+    data_result_close(result);
+    duckdb_appender appender = NULL;
+    assert_int_equal(f->db->api.appender_create(f->db->connection, NULL, "nothing", &appender),
+                     DUCKDB_ERROR);
+    assert_non_null(f->db->api.appender_error(appender));
+    f->db->api.appender_destroy(&appender);
+    fails_with(f, data_exec(f->db, "SELECT nexus_whole(1.5, 'n')", &f->err), NX_E_DATA,
+               "column 'n' is int64, but has '1.5'");
+}
+
 #define MIXED \
     "SELECT (i * 7919) % 100003 AS k, CASE WHEN i % 10 = 0 THEN NULL ELSE i / 7.0::DOUBLE END AS " \
     "d, 'name ' || (i % 1000) AS s, i % 2 = 0 AS b, DATE '2001-01-01' + (i % 365)::INT AS day, " \
@@ -414,6 +446,56 @@ static void a_locked_database_reads_and_writes_nothing_else(void **state)
     path_remove_tree(folder, NULL);
 }
 
+static void *interrupt_soon(void *db)
+{
+    usleep(200000);
+    data_interrupt(db);
+    return NULL;
+}
+
+static void a_running_statement_is_interrupted(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, f->db), 0);
+    fails_with(f,
+               data_exec(f->db,
+                         "SELECT sum(a.i * b.i) FROM range(100000000) a(i), range(100000) b(i)",
+                         &f->err),
+               NX_E_CANCELLED, "");
+    pthread_join(thread, NULL);
+}
+
+static void a_plan_tells_what_depends_on_threads(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *select;
+        bool keeps_order, any_threads;
+    } cases[] = {
+        {"SELECT a + 1 AS b FROM t WHERE a > 5", true, true},
+        {"SELECT * FROM t UNION ALL SELECT * FROM t", true, true},
+        {"SELECT * FROM t LIMIT 5", true, true},
+        {"SELECT a % 3 AS g, count(*) AS n, max(d) AS m FROM t GROUP BY 1", false, true},
+        {"SELECT a % 3 AS g, avg(d) AS m FROM t GROUP BY 1", false, false},
+        {"SELECT sum(d) AS s FROM t", false, false},
+        {"SELECT t.a FROM t JOIN t u ON t.a = u.a + 1", false, true},
+        {"SELECT a, row_number() OVER (ORDER BY a % 3) AS r FROM t", false, false},
+        {"SELECT * FROM (SELECT a % 3 AS g, count(*) FROM t GROUP BY 1) LIMIT 2", false, false},
+        {"SELECT first(a) AS a FROM t", false, false},
+    };
+    ok(f, data_exec(f->db,
+                    "CREATE TABLE t AS SELECT i AS a, i / 3.0::DOUBLE AS d FROM range(1000) r(i)",
+                    &f->err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct data_plan plan;
+        ok(f, data_plan(f->db, cases[i].select, NULL, 0, &plan, &f->err));
+        if (plan.keeps_order != cases[i].keeps_order || plan.any_threads != cases[i].any_threads) {
+            fail_msg("%s: %d %d", cases[i].select, plan.keeps_order, plan.any_threads);
+        }
+    }
+}
+
 static void a_cancelled_database_runs_nothing_more(void **state)
 {
     struct fixture *f = *state;
@@ -553,6 +635,9 @@ int main(void)
         T(order_by_is_kept_and_ties_are_broken),
         T(a_table_says_what_it_is),
         T(a_locked_database_reads_and_writes_nothing_else),
+        T(enums_nulls_and_failed_appenders_are_understood),
+        T(a_running_statement_is_interrupted),
+        T(a_plan_tells_what_depends_on_threads),
         T(a_cancelled_database_runs_nothing_more),
         T(columns_come_with_codes_and_missing_bits),
         T(a_matrix_is_filled_either_way),
