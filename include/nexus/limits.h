@@ -15,6 +15,7 @@
 #define NX_DAG_PARAMS_MAX 256
 #define NX_DAG_ERRORS_MAX 200
 #define NX_YAML_DEPTH_MAX 64
+#define NX_DEFINITION_MAX (96 * 1024) /* of a task, as JSON: it travels with its leases */
 #define NX_DAGS_MAX 200000
 #define NX_FILES_MAX_BYTES (64 * 1024 * 1024)
 

@@ -1,6 +1,9 @@
 /* A task as nexus-task receives it. */
+#include <string.h>
+
 #include "lib/base/mem.h"
 #include "lib/text/json.h"
+#include "nexus/limits.h"
 #include "scheduler/dag/reader.h"
 
 static void add_env(json_t *to, const struct yaml_node *env)
@@ -72,6 +75,12 @@ void write_definitions(struct reader *r)
         task->condition_names_vars = r->drafts[i].condition_reads_vars;
         json_t *definition = definition_json(r, i, files);
         char *text = js_text(definition);
+        if (strlen(text) > NX_DEFINITION_MAX)
+            problem_hint(r->problems,
+                         yaml_problem(r->problems, r->drafts[i].body,
+                                      "task '%s' is larger than %d bytes", task->id,
+                                      NX_DEFINITION_MAX),
+                         "move its script or query to a file and name that under `files:`");
         task->definition = keep(r, text);
         mem_free(text);
         json_decref(definition);

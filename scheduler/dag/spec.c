@@ -113,10 +113,10 @@ static struct spec *read_document(struct reader *r, struct yaml_node *root, cons
     read_files(r);
     read_tasks(r);
     check_order(r);
-    if (r->problems->n_errors == errors_before) {
+    if (r->problems->n_errors == errors_before)
         write_definitions(r);
+    if (r->problems->n_errors == errors_before)
         return r->spec;
-    }
     spec_free(r->spec);
     return NULL;
 }
