@@ -37,6 +37,41 @@ static void check_param_name(struct reader *r, const struct yaml_node *node, siz
         problem_hint(r->problems, problem, "add it to 'params'");
 }
 
+/* What the roots that Nexus fills have; ends with NULL. */
+static const char *const run_members[] = {"id", "cause", "created_at", "interval", NULL};
+static const char *const interval_members[] = {"start", "finish", NULL};
+static const char *const dag_members[] = {"id", "version", NULL};
+static const char *const task_members[] = {"id", "attempt", "max_attempts", "map_index", NULL};
+
+static void check_member(struct reader *r, const struct yaml_node *node, size_t offset,
+                         const struct script_name *name, enum expression_place place)
+{
+    bool interval = name->root == SCRIPT_RUN && name->submember && str_eq(name->member, "interval");
+    const char *const *members = name->root == SCRIPT_RUN   ? run_members
+                                 : name->root == SCRIPT_DAG ? dag_members
+                                                            : task_members;
+    if (interval)
+        members = interval_members;
+    const char *wanted = interval ? name->submember : name->member;
+    size_t at = offset + (interval ? name->submember_offset : name->member_offset), n = 0;
+    if (!wanted)
+        return;
+    for (; members[n]; n++) {
+        if (!str_eq(members[n], wanted))
+            continue;
+        if (place == PLACE_CONDITION && name->root == SCRIPT_TASK && n > 0)
+            yaml_problem_at(r->problems, node, at,
+                            "'if' must not name task.%s: it is decided before an attempt", wanted);
+        return;
+    }
+    struct problem *problem =
+        yaml_problem_at(r->problems, node, at, "%s has no member '%.80s'",
+                        interval ? "run.interval" : script_root_name(name->root), wanted);
+    const char *nearest = str_nearest(wanted, members, n);
+    if (nearest)
+        problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
+}
+
 static void keep_output(struct reader *r, const struct yaml_node *node, size_t offset,
                         const struct script_name *name, bool in_condition, uint32_t task)
 {
@@ -58,6 +93,11 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
     case SCRIPT_PARAMS:
         if (name->member)
             check_param_name(r, node, offset + name->member_offset, name->member);
+        break;
+    case SCRIPT_RUN:
+    case SCRIPT_DAG:
+    case SCRIPT_TASK:
+        check_member(r, node, offset, name, place);
         break;
     case SCRIPT_OUTPUTS:
         if (place != PLACE_SHARED_ENV) {
