@@ -24,6 +24,7 @@
 #include "scheduler/port/api.h"
 
 #define EXIT_USAGE 2
+#define VARS_MAX (16 * 1024)
 #define EXIT_HELD 73 /* another scheduler has this home, or the port is taken */
 
 extern char **environ;
@@ -256,6 +257,11 @@ static void open_all(struct scheduler *scheduler)
     struct nx_err err;
     const struct settings *settings = &scheduler->settings;
     char *vars = vars_json(settings), *secrets = secrets_json();
+    if (strlen(vars) + strlen(secrets) > VARS_MAX)
+        die(EXIT_USAGE,
+            "vars and secrets together are larger than %d bytes: they travel with every "
+            "run; pass paths instead",
+            VARS_MAX);
     struct engine_pool *pools = mem_alloc_array(settings->n_pools, sizeof *pools);
     for (size_t i = 0; i < settings->n_pools; i++)
         pools[i] = (struct engine_pool){settings->pools[i].name, settings->pools[i].slots};
