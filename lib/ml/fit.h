@@ -2,6 +2,8 @@
 #ifndef LIB_ML_FIT_H
 #define LIB_ML_FIT_H
 
+#include <jansson.h>
+
 #include "lib/data/column.h"
 #include "lib/ml/ml.h"
 #include "lib/model/model.h"
@@ -50,8 +52,10 @@ bool ml_target_values(const struct model *model, const struct column *target, do
 /* ---- reference.json ---- */
 
 /* What the inputs and the prediction looked like in training, for drift: type, count, missing
- * share, mean, std, quantiles 0, 0.01, 0.05, 0.1 ... 0.9, 0.95, 0.99, 1; categories with counts. */
-void ml_reference_write(const struct model *model, const struct model_binding *binding,
+ * share, mean, std, quantiles 0, 0.01, 0.05, 0.1 ... 0.9, 0.95, 0.99, 1; categories with counts.
+ * First the inputs (a new reference), then, with the predictions, the whole text; takes it. */
+json_t *ml_reference_inputs(const struct model *model, const struct model_binding *binding);
+void ml_reference_write(const struct model *model, json_t *inputs,
                         const struct model_output *predictions, struct buf *text);
 
 #endif

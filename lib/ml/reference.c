@@ -98,13 +98,18 @@ static json_t *of_predictions(const struct model *model, const struct model_outp
     return o;
 }
 
-void ml_reference_write(const struct model *model, const struct model_binding *binding,
-                        const struct model_output *predictions, struct buf *text)
+json_t *ml_reference_inputs(const struct model *model, const struct model_binding *binding)
 {
     json_t *inputs = json_object();
     for (size_t i = 0; i < model->n_inputs; i++)
         json_object_set_new(inputs, model->inputs[i].name,
                             of_input(&model->inputs[i], binding->column[i], binding->code[i]));
+    return inputs;
+}
+
+void ml_reference_write(const struct model *model, json_t *inputs,
+                        const struct model_output *predictions, struct buf *text)
+{
     json_t *root = json_pack("{s:i, s:o, s:o}", "format", 1, "inputs", inputs, "prediction",
                              of_predictions(model, predictions));
     char *s = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));

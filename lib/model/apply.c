@@ -10,6 +10,7 @@
 
 #define CHUNK_ROWS 256
 #define CHUNK_CELLS (1024u * 1024u)
+#define VALUES_AT_ONCE 2048 /* of float32, on the stack; at least MODEL_CLASSES_MAX */
 #define CODE_UNKNOWN (-2)
 #define CODE_MISSING (-1)
 
@@ -253,23 +254,34 @@ static void both_classes(const struct model *model, size_t n, double *values)
     }
 }
 
+void model_values_float(const struct model *model, const float *features, size_t n, double *values)
+{
+    size_t n_raw = model->trees.n_groups, n_features = model->n_features;
+    float raw[VALUES_AT_ONCE];
+    must(model->family == MODEL_TREES && n_raw <= VALUES_AT_ONCE);
+    size_t stride = VALUES_AT_ONCE / n_raw;
+    for (size_t from = 0; from < n; from += stride) {
+        size_t rows = n - from < stride ? n - from : stride;
+        trees_predict(&model->trees, features + from * n_features, rows, raw);
+        for (size_t i = 0; i < rows * n_raw; i++)
+            values[from * n_raw + i] = raw[i];
+    }
+    if (model->task == MODEL_BINARY)
+        both_classes(model, n, values);
+}
+
 void model_values(const struct model *model, const double *features, size_t n, double *values)
 {
-    size_t n_features = model->n_features, n_raw;
-    if (model->family == MODEL_LINEAR) {
-        linear_predict(&model->linear, features, n, values);
-    } else {
-        n_raw = model->trees.n_groups;
+    size_t n_features = model->n_features;
+    if (model->family == MODEL_TREES) {
         float *x = mem_alloc_array(n * n_features + 1, sizeof *x);
-        float *raw = mem_alloc_array(n * n_raw + 1, sizeof *raw);
         for (size_t i = 0; i < n * n_features; i++)
             x[i] = (float)features[i];
-        trees_predict(&model->trees, x, n, raw);
-        for (size_t i = 0; i < n * n_raw; i++)
-            values[i] = raw[i];
-        mem_free(raw);
+        model_values_float(model, x, n, values);
         mem_free(x);
+        return;
     }
+    linear_predict(&model->linear, features, n, values);
     if (model->task == MODEL_BINARY)
         both_classes(model, n, values);
 }
@@ -285,33 +297,58 @@ uint32_t model_label(const struct model *model, const double *values)
     return best;
 }
 
+static struct model_output new_output(const struct model *model, size_t n_rows)
+{
+    struct model_output out = {.n_rows = n_rows, .n_values = model_n_values(model)};
+    out.values = mem_alloc_array(n_rows * out.n_values + 1, sizeof *out.values);
+    if (model->task != MODEL_REGRESSION)
+        out.labels = mem_alloc_array(n_rows + 1, sizeof *out.labels);
+    return out;
+}
+
+static void set_labels(const struct model *model, struct model_output *out)
+{
+    for (size_t i = 0; out->labels && i < out->n_rows; i++)
+        out->labels[i] = model_label(model, out->values + i * out->n_values);
+}
+
+void model_predict_features(const struct model *model, const double *as_double,
+                            const float *as_float, size_t n_rows, struct model_output *output)
+{
+    struct model_output out = new_output(model, n_rows);
+    must(as_double || as_float);
+    if (as_float)
+        model_values_float(model, as_float, n_rows, out.values);
+    else
+        model_values(model, as_double, n_rows, out.values);
+    set_labels(model, &out);
+    *output = out;
+}
+
 bool model_predict(const struct model *model, const struct column *columns, size_t n_columns,
                    size_t n_rows, struct model_output *output, struct nx_err *err)
 {
     struct model_binding binding;
     if (!model_check(model, columns, n_columns, &binding, err))
         return false;
-    size_t n_values = model_n_values(model), stride = chunk_rows(model, n_rows);
-    struct model_output out = {.n_rows = n_rows, .n_values = n_values};
-    out.values = mem_alloc_array(n_rows * n_values + 1, sizeof *out.values);
-    if (model->task != MODEL_REGRESSION)
-        out.labels = mem_alloc_array(n_rows + 1, sizeof *out.labels);
+    size_t stride = chunk_rows(model, n_rows);
+    struct model_output out = new_output(model, n_rows);
     double *features = mem_alloc_array(stride * model->n_features + 1, sizeof *features);
     bool ok = true;
     for (size_t from = 0; ok && from < n_rows; from += stride) {
         size_t n = n_rows - from < stride ? n_rows - from : stride;
         ok = model_transform(model, &binding, from, n, features, err);
         if (ok)
-            model_values(model, features, n, out.values + from * n_values);
+            model_values(model, features, n, out.values + from * out.n_values);
     }
-    for (size_t i = 0; ok && out.labels && i < n_rows; i++)
-        out.labels[i] = model_label(model, out.values + i * n_values);
     mem_free(features);
     model_binding_fini(model, &binding);
-    if (ok)
+    if (ok) {
+        set_labels(model, &out);
         *output = out;
-    else
+    } else {
         model_output_fini(&out);
+    }
     return ok;
 }
 

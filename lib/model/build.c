@@ -113,18 +113,21 @@ static struct column *keep_inputs(struct model *model, const struct model_bindin
     return inputs;
 }
 
-bool model_keep_golden(struct model *model, const struct model_binding *binding, const size_t *rows,
-                       size_t n, struct nx_err *err)
+void model_pick_golden(struct model *model, const struct model_binding *binding, const size_t *rows,
+                       size_t n)
 {
     must(n <= MODEL_GOLDEN_ROWS);
-    struct model_golden g = {.n_rows = n};
-    g.inputs = keep_inputs(model, binding, rows, n);
-    g.features = arena_array(&model->arena, n * model->n_features + 1, sizeof *g.features);
-    g.values = arena_array(&model->arena, n * model_n_values(model) + 1, sizeof *g.values);
-    if (!model_golden_run(model, &g, g.features, g.values, err))
-        return false;
-    model->golden = g;
-    return true;
+    model->golden = (struct model_golden){.n_rows = n};
+    model->golden.inputs = keep_inputs(model, binding, rows, n);
+}
+
+bool model_seal_golden(struct model *model, struct nx_err *err)
+{
+    struct model_golden *g = &model->golden;
+    must(g->inputs != NULL);
+    g->features = arena_array(&model->arena, g->n_rows * model->n_features + 1, sizeof(double));
+    g->values = arena_array(&model->arena, g->n_rows * model_n_values(model) + 1, sizeof(double));
+    return model_golden_run(model, g, g->features, g->values, err);
 }
 
 bool model_golden_run(const struct model *model, const struct model_golden *golden,

@@ -161,18 +161,23 @@ bool model_transform(const struct model *model, const struct model_binding *bind
 bool model_transform_float(const struct model *model, const struct model_binding *binding,
                            size_t from, size_t n, float *features, struct nx_err *err);
 
-/* Values of one row: the predicted number, or the probability of each class. */
-size_t model_n_values(const struct model *model);
-/* Features (n x n_features) to values (n x model_n_values), row-major. */
-void model_values(const struct model *model, const double *features, size_t n, double *values);
-/* The class that a row's values say. */
-uint32_t model_label(const struct model *model, const double *values);
-
 struct model_output {
     size_t n_rows, n_values;
     double *values;   /* n_rows x n_values, row-major */
     uint32_t *labels; /* classification: index into classes; else NULL */
 };
+
+/* Values of one row: the predicted number, or the probability of each class. */
+size_t model_n_values(const struct model *model);
+/* Features (n x n_features) to values (n x model_n_values), row-major. */
+void model_values(const struct model *model, const double *features, size_t n, double *values);
+/* The same from features that are float32 already: tree models only. */
+void model_values_float(const struct model *model, const float *features, size_t n, double *values);
+/* Features of either kind (the other is NULL) to a whole output. */
+void model_predict_features(const struct model *model, const double *as_double,
+                            const float *as_float, size_t n_rows, struct model_output *output);
+/* The class that a row's values say. */
+uint32_t model_label(const struct model *model, const double *values);
 
 /* All of it: check, transform, predict. */
 bool model_predict(const struct model *model, const struct column *columns, size_t n_columns,
@@ -186,10 +191,11 @@ void model_output_fini(struct model_output *output);
 void model_set_inputs(struct model *model, const struct model_input *inputs, size_t n);
 /* Adds a step at the end with n_out slots of those names; returns its first output slot. */
 uint32_t model_add_step(struct model *model, struct model_step step, const char *const *names);
-/* Keeps the inputs' first rows at `rows` (at most MODEL_GOLDEN_ROWS) with what comes out of them.
- */
-bool model_keep_golden(struct model *model, const struct model_binding *binding, const size_t *rows,
-                       size_t n, struct nx_err *err);
+/* Copies the inputs of some rows (at most MODEL_GOLDEN_ROWS); with the trained predictor in place,
+ * seal computes what comes out of them. */
+void model_pick_golden(struct model *model, const struct model_binding *binding, const size_t *rows,
+                       size_t n);
+bool model_seal_golden(struct model *model, struct nx_err *err);
 /* What the inputs of golden rows give now; and whether that is, to the bit, what they gave. */
 bool model_golden_run(const struct model *model, const struct model_golden *golden,
                       double *features, double *values, struct nx_err *err);

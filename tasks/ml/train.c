@@ -15,7 +15,9 @@
 
 /* Rows of one table, as the trainer takes them. */
 struct set {
-    struct common_rows rows;
+    struct common_rows rows; /* without columns once the features are made */
+    struct table_hash hash;
+    int64_t n_rows_of_table;
     struct model_binding binding;
     struct column *features; /* borrowed from rows: those that are neither target nor weight */
     size_t n_features;
@@ -32,8 +34,8 @@ struct train {
     struct ml_params params;
     struct model *model;
     struct set training, validation;
-    struct buf ubj; /* gradient boosting: XGBoost's own form */
-    json_t *warnings;
+    struct buf ubj;               /* gradient boosting: XGBoost's own form */
+    json_t *warnings, *reference; /* of the inputs, for reference.json */
     int64_t rounds;
     char library_version[32];
 };
@@ -207,6 +209,26 @@ static bool prepare(struct train *t, struct set *s, struct nx_err *err)
                : nx_fail(err, NX_E_MEMORY, "no memory for %zu x %zu numbers", n, m->n_features);
 }
 
+/* The columns are not needed any more; what is still wanted of them is taken out before. */
+static void forget_columns(struct train *t, struct set *s)
+{
+    size_t golden[MODEL_GOLDEN_ROWS], n = s->rows.n_rows;
+    size_t n_golden = n < MODEL_GOLDEN_ROWS ? n : MODEL_GOLDEN_ROWS;
+    if (s == &t->training) {
+        for (size_t i = 0; i < n_golden; i++)
+            golden[i] = i * n / n_golden;
+        model_pick_golden(t->model, &s->binding, golden, n_golden);
+        t->reference = ml_reference_inputs(t->model, &s->binding);
+    }
+    if (s->rows.info) {
+        s->hash = s->rows.info->rows_hash;
+        s->n_rows_of_table = s->rows.info->n_rows;
+    }
+    model_binding_fini(t->model, &s->binding);
+    common_rows_fini(&s->rows);
+    s->rows.info = NULL;
+}
+
 static void set_fini(const struct model *model, struct set *s)
 {
     if (model)
@@ -364,25 +386,23 @@ static bool learn(struct train *t, struct nx_err *err)
 
 /* ---- Afterwards ---- */
 
-static bool predict_set(struct train *t, struct set *s, struct nx_err *err)
+static void predict_set(struct train *t, struct set *s)
 {
     if (s->rows.n_rows == 0)
-        return true;
-    if (!model_predict(t->model, s->features, s->n_features, s->rows.n_rows, &s->predictions, err))
-        return false;
+        return;
+    model_predict_features(t->model, s->as_double, s->as_float, s->rows.n_rows, &s->predictions);
     s->metrics = ml_measure(t->model, &s->predictions, s->target);
-    return true;
 }
 
-static json_t *table_reference(const struct table_info *info, const char *meta)
+static json_t *table_reference(const struct set *s, const char *meta)
 {
     char hash[TABLE_HASH_TEXT_MAX];
     json_t *reference = meta ? json_loads(meta, JSON_DECODE_ANY, NULL) : NULL;
     json_t *o = json_object();
     json_t *address = json_object_get(reference, "artifact");
     json_object_set(o, "artifact", address ? address : json_null());
-    json_object_set_new(o, "rows_hash", json_string(table_hash_format(hash, info->rows_hash)));
-    json_object_set_new(o, "rows", json_integer(info->n_rows));
+    json_object_set_new(o, "rows_hash", json_string(table_hash_format(hash, s->hash)));
+    json_object_set_new(o, "rows", json_integer(s->n_rows_of_table));
     json_decref(reference);
     return o;
 }
@@ -409,14 +429,13 @@ static bool describe(struct train *t, struct nx_err *err)
     struct buf params;
     if (!nx_artifact_path(t->ctx, "table", &meta, err))
         return false;
-    json_t *trained =
-        json_pack("{s:o, s:o, s:o, s:o, s:o}", "run", text_or_null(nx_info(t->ctx, "run_id")),
-                  "dag", text_or_null(nx_info(t->ctx, "dag_id")), "dag_version",
-                  text_or_null(nx_info(t->ctx, "dag_version")), "task",
-                  text_or_null(nx_info(t->ctx, "task_id")), "table",
-                  table_reference(t->training.rows.info, meta));
-    if (t->validation.rows.info && nx_artifact_path(t->ctx, "validation", &meta, err))
-        json_object_set_new(trained, "validation", table_reference(t->validation.rows.info, meta));
+    json_t *trained = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o}", "run", text_or_null(nx_info(t->ctx, "run_id")), "dag",
+        text_or_null(nx_info(t->ctx, "dag_id")), "dag_version",
+        text_or_null(nx_info(t->ctx, "dag_version")), "task",
+        text_or_null(nx_info(t->ctx, "task_id")), "table", table_reference(&t->training, meta));
+    if (t->validation.rows.n_rows > 0 && nx_artifact_path(t->ctx, "validation", &meta, err))
+        json_object_set_new(trained, "validation", table_reference(&t->validation, meta));
     json_object_set_new(trained, "rows", json_integer((json_int_t)t->training.rows.n_rows));
     json_object_set_new(trained, "rows_without_target", json_integer(t->training.rows.n_dropped));
     if (t->rounds > 0)
@@ -449,14 +468,9 @@ static bool write_folder(struct train *t, const char *folder, struct nx_err *err
 {
     struct model *m = t->model, *back = NULL;
     struct buf reference;
-    size_t golden[MODEL_GOLDEN_ROWS], n = t->training.rows.n_rows, n_golden;
-    n_golden = n < MODEL_GOLDEN_ROWS ? n : MODEL_GOLDEN_ROWS;
-    for (size_t i = 0; i < n_golden; i++)
-        golden[i] = i * n / n_golden;
     buf_init(&reference);
-    ml_reference_write(m, &t->training.binding, &t->training.predictions, &reference);
-    bool ok = path_make_folders(folder, err) &&
-              model_keep_golden(m, &t->training.binding, golden, n_golden, err) &&
+    ml_reference_write(m, json_incref(t->reference), &t->training.predictions, &reference);
+    bool ok = path_make_folders(folder, err) && model_seal_golden(m, err) &&
               model_write(m, folder, err) && write_file(folder, "reference.json", &reference, err);
     if (ok && t->ubj.len > 0)
         ok = write_file(folder, "model.ubj", &t->ubj, err);
@@ -547,13 +561,18 @@ static bool train(struct train *t, struct nx_err *err)
     if (weight && t->validation.rows.n_rows > 0 &&
         !read_weight(&t->validation.rows, weight, &t->validation.weight, err))
         return false;
-    /* DuckDB's memory is not needed any more. */
-    if (!prepare(t, &t->training, err) ||
-        (t->validation.rows.n_rows > 0 && !prepare(t, &t->validation, err)) || !learn(t, err))
+    if (!prepare(t, &t->training, err) || !prepare(t, &t->validation, err))
+        return false;
+    forget_columns(t, &t->training);
+    forget_columns(t, &t->validation);
+    tables_close(t->ctx, t->db);
+    t->db = NULL;
+    if (!learn(t, err))
         return false;
     nx_progress(t->ctx, -1, "measuring");
-    if (!predict_set(t, &t->training, err) || !predict_set(t, &t->validation, err) ||
-        !describe(t, err))
+    predict_set(t, &t->training);
+    predict_set(t, &t->validation);
+    if (!describe(t, err))
         return false;
     say_metrics(t, "training", t->training.metrics);
     say_metrics(t, "validation", t->validation.metrics);
@@ -572,6 +591,7 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
     tables_close(ctx, t.db);
     buf_fini(&t.ubj);
     json_decref(t.warnings);
+    json_decref(t.reference);
     model_free(t.model);
     arena_fini(&t.arena);
     return ok ? NX_DONE : NX_FAILED;

@@ -112,10 +112,11 @@ static struct column_want *wanted(const struct peer *p, size_t *n)
         const char *name = json_string_value(json_object_get(json_array_get(features, j), "name"));
         const json_t *input = member(json_object_get(p->manifest, "inputs"), name);
         const json_t *list = json_object_get(input, "categories");
-        const char **categories = calloc(json_array_size(list) + 1, sizeof *categories);
+        const char **categories =
+            list ? calloc(json_array_size(list) + 1, sizeof *categories) : NULL;
         for (size_t k = 0; k < json_array_size(list); k++)
             categories[k] = json_string_value(json_array_get(list, k));
-        want[j] = (struct column_want){name, list ? categories : NULL, json_array_size(list)};
+        want[j] = (struct column_want){name, categories, json_array_size(list)};
     }
     return want;
 }
