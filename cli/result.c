@@ -27,6 +27,23 @@ static void add_artifact(struct buf *to, const json_t *value)
         buf_printf(to, " of %lld bytes", (long long)bytes);
 }
 
+/* {"report.txt": {"artifact": ...}, ...} as "report.txt, ..."; false when it is something else. */
+static bool add_artifacts(struct buf *to, const json_t *value)
+{
+    const char *key;
+    json_t *item;
+    size_t start = to->len;
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+    {
+        if (!js_get_text(item, "artifact", NULL)) {
+            to->len = start;
+            return false;
+        }
+        buf_printf(to, "%s%s", to->len > start ? ", " : "", key);
+    }
+    return to->len > start;
+}
+
 /* At most VALUE_MAX bytes, whole characters. */
 static void add_cut(struct buf *to, const char *text)
 {
@@ -54,6 +71,8 @@ static const char *outputs_text(struct arena *arena, const json_t *outputs)
             buf_printf(&text, "%.4g", json_real_value(value));
         else if (js_get_text(value, "artifact", NULL))
             add_artifact(&text, value);
+        else if (add_artifacts(&text, value))
+            continue;
         else if (!plain)
             buf_str(&text, "null");
         else
@@ -116,13 +135,9 @@ static void print_failure(struct cli *cli, const char *run, const json_t *task)
     buf_fini(&text);
 }
 
-static void print_hints(struct cli *cli, const char *run, const char *task)
+static void print_hints(const char *run, const char *task)
 {
-    int status;
-    const char *url = api_url(cli, &status);
-    printf("\n  nexus logs %s %s\n  nexus runs retry %s --from %s\n", run, task, run, task);
-    if (url)
-        printf("  %s/ui/runs/%s\n", url, run);
+    printf("\n  nexus logs %s %s\n", run, task);
 }
 
 static void print_line(struct cli *cli, const json_t *run)
@@ -164,7 +179,7 @@ void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, 
         putchar('\n');
     print_line(cli, run);
     if (first && hints)
-        print_hints(cli, id, first);
+        print_hints(id, first);
 }
 
 int live_no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err)

@@ -70,11 +70,11 @@ static int run_trigger(struct cli *cli)
     if (cli_given(cli, "wait")) {
         struct live_options options = {.logs = cli_given(cli, "logs")};
         if (cli->format == CLI_TABLE)
-            fprintf(stderr, "run %s of %s  %s/ui/runs/%s\n", id, dag, cli->url, id);
+            fprintf(stderr, "run %s of %s\n", id, dag);
         status = live_watch(cli, id, &options);
     } else if (!out_value(cli, run, "id")) {
-        printf("run %s of %s is %s\n  nexus runs watch %s\n  %s/ui/runs/%s\n", id, dag,
-               js_get_text(run, "state", "?"), id, cli->url, id);
+        printf("run %s of %s is %s\n  nexus runs watch %s\n", id, dag,
+               js_get_text(run, "state", "?"), id);
     }
     json_decref(run);
     return status;
