@@ -29,7 +29,7 @@ static int run_list(struct cli *cli)
     return CLI_DONE;
 }
 
-/* "integer, 1..10 rows" */
+/* "integer, 1 to 10 rows" */
 static const char *param_type(struct cli *cli, const json_t *param)
 {
     struct buf text = {0};
@@ -38,9 +38,12 @@ static const char *param_type(struct cli *cli, const json_t *param)
     buf_str(&text, js_get_text(param, "type", "?"));
     if (json_array_size(choices))
         buf_printf(&text, ": %s", out_scalar(&cli->arena, choices));
-    if (json_is_number(min) || json_is_number(max))
-        buf_printf(&text, " %s..%s", json_is_number(min) ? out_scalar(&cli->arena, min) : "",
-                   json_is_number(max) ? out_scalar(&cli->arena, max) : "");
+    if (json_is_number(min) && json_is_number(max))
+        buf_printf(&text, ", %s to %s", out_scalar(&cli->arena, min), out_scalar(&cli->arena, max));
+    else if (json_is_number(min))
+        buf_printf(&text, ", at least %s", out_scalar(&cli->arena, min));
+    else if (json_is_number(max))
+        buf_printf(&text, ", at most %s", out_scalar(&cli->arena, max));
     const char *unit = js_get_text(param, "unit", NULL);
     if (unit)
         buf_printf(&text, " %s", unit);
