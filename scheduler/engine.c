@@ -668,7 +668,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     snprintf(path, sizeof path, "%s/nexus.db", engine->home);
     if (!store_open(path, &engine->store, err))
         return false;
-    registry_init(&engine->registry, engine->store, engine->catalog);
+    registry_init(&engine->registry, engine->store);
     if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
                        engine->config.vars, engine->config.secrets, err) ||
         !load(engine, loading, err))

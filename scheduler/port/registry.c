@@ -4,10 +4,9 @@
 #include "lib/base/str.h"
 #include "lib/base/vec.h"
 
-void registry_init(struct registry *registry, struct store *store, const json_t *catalog)
+void registry_init(struct registry *registry, struct store *store)
 {
     registry->store = store;
-    registry->catalog = catalog;
     map_init(&registry->versions);
     map_init(&registry->current);
 }
@@ -75,9 +74,9 @@ static bool parse(struct registry *registry, struct registry_version *version, s
     problems_init(&problems);
     bool ok = store_source(registry->store, version->id, &source, err);
     if (ok) {
-        /* Files of `files:` are in the store: they are not looked for on the disk again. */
-        spec_read(version->file, source.data, source.len, registry->catalog, NULL, &specs, &n,
-                  &problems);
+        /* It was checked when it came: operators may have changed since, and its `files:` are in
+         * the store, so neither is looked at again. */
+        spec_read(version->file, source.data, source.len, NULL, NULL, &specs, &n, &problems);
         if (!take_spec(version, specs, n))
             ok = nx_fail(err, NX_E_INTERNAL,
                          "version %llu of DAG '%s' cannot be read by this release: %s",

@@ -3,8 +3,6 @@
 #ifndef SCHEDULER_PORT_REGISTRY_H
 #define SCHEDULER_PORT_REGISTRY_H
 
-#include <jansson.h>
-
 #include "lib/base/map.h"
 #include "scheduler/dag/spec.h"
 #include "scheduler/graph/graph.h"
@@ -20,12 +18,11 @@ struct registry_version {
 
 struct registry {
     struct store *store;
-    const json_t *catalog;
     struct map versions; /* number -> version */
     struct map current;  /* DAG id -> version */
 };
 
-void registry_init(struct registry *registry, struct store *store, const json_t *catalog);
+void registry_init(struct registry *registry, struct store *store);
 void registry_fini(struct registry *registry);
 
 /* A version becomes known; takes spec and graph (both may be NULL). */
