@@ -90,14 +90,14 @@ static bool add_dag(void *arg, const struct query_dag *dag)
 static bool put_dag(struct call *call, const struct files *files, const struct query_dag *dag,
                     struct nx_err *err)
 {
-    const struct dag_info *info;
-    if (!query_version(call->query, dag->version, &info, err))
+    struct query_shown shown;
+    if (!query_shown(call->query, dag->version, &shown, err))
         return false;
-    const char *errors = problems_of(files, info->file);
+    const char *errors = problems_of(files, shown.file);
     if (!dag->present && !errors)
         errors = "[{\"file\":null,\"line\":0,\"column\":0,\"severity\":\"error\","
                  "\"message\":\"the DAG is not in the folder any more\",\"hint\":null}]";
-    shape_dag(&call->body, dag, info, errors);
+    shape_dag(&call->body, dag, &shown, errors);
     return true;
 }
 

@@ -84,8 +84,8 @@ void put_raw(struct buf *buf, const char *key, const char *json)
     buf_str(buf, json ? json : "null");
 }
 
-void put_members(struct buf *buf, const char *members)
+void put_members(struct buf *buf, const char *members, size_t n)
 {
     put_comma(buf);
-    buf_str(buf, members);
+    buf_add(buf, members, n);
 }

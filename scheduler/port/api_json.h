@@ -4,6 +4,7 @@
 #define SCHEDULER_PORT_API_JSON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/buf.h"
@@ -20,6 +21,6 @@ void put_number(struct buf *buf, const char *key, double v);
 /* What is JSON already; NULL: null. */
 void put_raw(struct buf *buf, const char *key, const char *json);
 /* Members of an object without its braces; not empty. */
-void put_members(struct buf *buf, const char *members);
+void put_members(struct buf *buf, const char *members, size_t n);
 
 #endif

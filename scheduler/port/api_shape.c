@@ -182,29 +182,26 @@ static void put_dag_end(struct buf *buf, bool paused, const char *errors)
     put_close(buf, '}');
 }
 
-void shape_dag(struct buf *buf, const struct query_dag *dag, const struct dag_info *info,
+void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
                const char *errors)
 {
     put_open(buf, NULL, '{');
     put_text(buf, "id", dag->id);
-    put_text(buf, "file", info->file);
-    put_id(buf, "version", (uint64_t)info->number);
-    put_members(buf, info->shown);
-    if (info->max_active_runs)
-        put_int(buf, "max_active_runs", info->max_active_runs);
-    else
-        put_null(buf, "max_active_runs");
+    put_text(buf, "file", shown->file);
+    put_id(buf, "version", (uint64_t)shown->number);
+    put_members(buf, shown->members, shown->n_members);
     put_dag_end(buf, dag->paused, errors);
 }
 
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors)
 {
+    static const char none[] = "\"description\":null,\"tags\":[],\"params\":[],\"timeout\":null,"
+                               "\"max_active_runs\":null,\"tasks\":[]";
     put_open(buf, NULL, '{');
     put_text(buf, "id", id);
     put_text(buf, "file", file);
     put_null(buf, "version");
-    put_members(buf, "\"description\":null,\"tags\":[],\"params\":[],\"timeout\":null,"
-                     "\"tasks\":[],\"max_active_runs\":null");
+    put_members(buf, none, sizeof none - 1);
     put_dag_end(buf, false, errors);
 }
 

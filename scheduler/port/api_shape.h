@@ -12,7 +12,7 @@ void shape_run(struct buf *buf, const struct query_run *run);
 void shape_task(struct call *call, const struct query_task *task, bool live);
 void shape_attempt(struct buf *buf, const struct query_attempt *attempt);
 /* `errors`: JSON list, or NULL. */
-void shape_dag(struct buf *buf, const struct query_dag *dag, const struct dag_info *info,
+void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
                const char *errors);
 /* A file from which no DAG has come. */
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);

@@ -167,6 +167,44 @@ bool query_version(struct query *query, uint64_t id, const struct dag_info **inf
     return true;
 }
 
+/* Behind `{"key":"text",` or `"key":"text",`, or NULL. */
+static const char *skip_member(const char *p, const char *start)
+{
+    size_t n = strlen(start);
+    if (strncmp(p, start, n) != 0)
+        return NULL;
+    for (p += n; *p && *p != '"'; p++) {
+        if (*p == '\\' && !*++p)
+            return NULL;
+    }
+    return p[0] == '"' && p[1] == ',' ? p + 2 : NULL;
+}
+
+bool query_shown(struct query *query, uint64_t version, struct query_shown *shown,
+                 struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select number, file, info from dag_version where version = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)version);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (!row)
+        return nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu",
+                       (unsigned long long)version);
+    /* {"id":"...","file":"...",<members>}: cut out, since it may be long. */
+    const char *info = sql_text(stmt, 2), *p = skip_member(info, "{\"id\":\"");
+    p = p ? skip_member(p, "\"file\":\"") : NULL;
+    size_t n = p ? strlen(p) : 0;
+    if (n < 2 || p[n - 1] != '}')
+        return nx_fail(err, NX_E_DATA, "the stored DAG version %llu is damaged",
+                       (unsigned long long)version);
+    *shown = (struct query_shown){sql_int(stmt, 0), sql_text(stmt, 1), p, n - 1};
+    return true;
+}
+
 static bool each_dag(struct sql_stmt *stmt, query_dag_fn *fn, void *arg, struct nx_err *err)
 {
     bool row, ok;

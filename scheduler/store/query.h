@@ -40,9 +40,7 @@ struct dag_info {
     uint64_t id;    /* as stored */
     int64_t number; /* of its DAG, from 1 */
     int64_t created_ms;
-    int64_t max_active_runs;
     const char *dag, *file;
-    const char *shown; /* JSON members of the DAG that come from its source: "description": ... */
     struct info_task *tasks;
     uint32_t n_tasks;
     struct map index; /* task id -> its index + 1 */
@@ -53,6 +51,18 @@ bool query_version(struct query *query, uint64_t id, const struct dag_info **inf
                    struct nx_err *err);
 /* The task with that id, or -1. */
 int64_t info_find(const struct dag_info *info, const char *task);
+
+/* What a version's source says of the DAG, as spec_json made it. */
+struct query_shown {
+    int64_t number;
+    const char *file;
+    const char *members; /* of a JSON object: "description": ... to "tasks": ..., without the end */
+    size_t n_members;
+};
+
+/* Texts live until the next query_shown or query_end. NX_E_NOT_FOUND. */
+bool query_shown(struct query *query, uint64_t version, struct query_shown *shown,
+                 struct nx_err *err);
 
 struct query_dag {
     const char *id;

@@ -118,35 +118,16 @@ static void read_needs(struct entry *entry, const json_t *json, uint32_t index)
     task->needs = needs;
 }
 
-static void read_shown(struct entry *entry, const json_t *json)
-{
-    static const char *const keys[] = {"description", "tags", "params", "timeout", "tasks"};
-    struct buf buf;
-    buf_init(&buf);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const json_t *value = json_object_get(json, keys[i]);
-        buf_printf(&buf, "%s\"%s\":", i ? "," : "", keys[i]);
-        if (value)
-            js_add(&buf, value);
-        else
-            buf_str(&buf, "null");
-    }
-    entry->info.shown = arena_strndup(&entry->arena, buf_text(&buf), buf.len);
-    buf_fini(&buf);
-}
-
 static void read_info(struct entry *entry, const json_t *json)
 {
     const json_t *tasks = json_object_get(json, "tasks");
     struct dag_info *info = &entry->info;
-    info->max_active_runs = js_get_int(json, "max_active_runs", 0);
     info->n_tasks = (uint32_t)json_array_size(tasks);
     info->tasks = arena_array(&entry->arena, info->n_tasks, sizeof *info->tasks);
     for (uint32_t i = 0; i < info->n_tasks; i++)
         read_task(entry, json_array_get(tasks, i), i);
     for (uint32_t i = 0; i < info->n_tasks; i++)
         read_needs(entry, json_array_get(tasks, i), i);
-    read_shown(entry, json);
 }
 
 /* With the lock held: makes room by dropping what nobody holds. */

@@ -17,8 +17,9 @@ struct reading {
     void *arg;
     struct nx_err *err;
     uint8_t *states; /* of all tasks, read when first needed; NX_TASK_STATES: no row */
-    bool stopped;    /* fn has said that it is enough */
-    bool failed;     /* err says why */
+    uint32_t n_told;
+    bool stopped; /* fn has said that it is enough */
+    bool failed;  /* err says why */
 };
 
 static const char rows_plain[] =
@@ -163,6 +164,9 @@ static void tell(struct reading *reading, const struct query_task *task)
         return;
     if (!reading->fn(reading->arg, task))
         reading->stopped = true;
+    reading->n_told++;
+    if (reading->which->state >= 0 && reading->n_told == reading->which->run->counts[task->state])
+        reading->stopped = true; /* there are no more of that state */
 }
 
 static void tell_absent(struct reading *reading, uint32_t from, uint32_t to)
