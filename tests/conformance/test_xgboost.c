@@ -199,7 +199,13 @@ static void set_params(struct peer *p, const float *target, size_t n, const char
                                           {"colsample", "colsample_bytree"},
                                           {"reg_lambda", "lambda"},
                                           {"reg_alpha", "alpha"},
-                                          {"max_bins", "max_bin"}};
+                                          {"max_bins", "max_bin"},
+                                          {"max_delta_step", "max_delta_step"},
+                                          {"scale_pos_weight", "scale_pos_weight"},
+                                          {"max_cat_to_onehot", "max_cat_to_onehot"},
+                                          {"max_cat_threshold", "max_cat_threshold"},
+                                          {"colsample_level", "colsample_bylevel"},
+                                          {"colsample_node", "colsample_bynode"}};
     const json_t *params = json_object_get(p->manifest, "params");
     char text[40];
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
