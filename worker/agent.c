@@ -208,7 +208,8 @@ static bool open_parts(struct agent *agent, struct nx_err *err)
                                  .program = config->program,
                                  .worker = config->name,
                                  .mark = agent->mark,
-                                 .n = config->slots};
+                                 .n = config->slots,
+                                 .log_max_bytes = config->log_max_bytes};
     struct talk_config talk = {.url = config->url,
                                .worker = config->name,
                                .host = agent->host,

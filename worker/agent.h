@@ -21,7 +21,8 @@ struct agent_config {
     const char *catalog; /* hash of its operators */
     uint32_t slots, gpus;
     int64_t memory_bytes;
-    pid_t parent; /* end with it, at once; 0: none */
+    int64_t log_max_bytes; /* of one attempt; <= 0: NX_LOG_MAX */
+    pid_t parent;          /* end with it, at once; 0: none */
 };
 
 /* What the marks of a worker's processes begin with, whatever its incarnation. */

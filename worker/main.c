@@ -18,6 +18,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
+#include "lib/text/settings.h"
 #include "nexus/limits.h"
 #include "worker/agent.h"
 
@@ -241,6 +242,19 @@ static void absolute(char to[PATH_MAX], const char *option, const char *path)
         die(USAGE, "--%s %s: %s", option, path, errno ? strerror(errno) : "not a folder");
 }
 
+/* What nexus.yaml and NEXUS_LOG_MAX say; -1: nothing. */
+static int64_t log_max(const char *folder)
+{
+    struct settings settings;
+    struct nx_err err;
+    settings_init(&settings);
+    if (!settings_load(&settings, folder, &err))
+        die(USAGE, "%s", err.text);
+    int64_t bytes = settings.log_max_bytes;
+    settings_fini(&settings);
+    return bytes;
+}
+
 int main(int argc, char **argv)
 {
     static char home[PATH_MAX], project[PATH_MAX];
@@ -280,6 +294,7 @@ int main(int argc, char **argv)
                                   .slots = (uint32_t)options.slots,
                                   .gpus = (uint32_t)options.gpus,
                                   .memory_bytes = options.memory_bytes,
+                                  .log_max_bytes = log_max(project),
                                   .parent = options.parent};
     if (!agent_run(&config, &err))
         die(1, "%s", err.text);

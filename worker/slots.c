@@ -648,6 +648,8 @@ struct slots *slots_new(uv_loop_t *loop, const struct slots_config *config, stru
     for (uint32_t i = config->n; i > 0; i--) {
         slots->at[i - 1].all = slots;
         logs_init(&slots->at[i - 1].logs);
+        if (config->log_max_bytes > 0)
+            slots->at[i - 1].logs.max = config->log_max_bytes;
         slots->free[slots->n_free++] = &slots->at[i - 1];
     }
     snprintf(slots->child_mark, sizeof slots->child_mark, MARK_NAME "=%schild;", config->mark);

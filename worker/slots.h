@@ -22,6 +22,7 @@ struct slots_config {
     const char *worker;  /* its name */
     const char *mark;    /* what the marks of this incarnation begin with */
     uint32_t n;
+    int64_t log_max_bytes; /* of one attempt; <= 0: NX_LOG_MAX */
 };
 
 /* Texts of the configuration are borrowed. */
