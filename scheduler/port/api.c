@@ -16,7 +16,7 @@
 
 #define FOLLOW_EVERY_MS 100 /* a log that is followed is looked at */
 #define EVENTS_EVERY_MS 20  /* streams are woken at most so often */
-#define KEEP_ALIVE_EVERY_MS 5000
+#define LOOK_EVERY_MS 2500  /* at all streams: for keep-alives and clients that have gone */
 
 /* ---- Answers ---- */
 
@@ -240,7 +240,7 @@ static void *serve(void *arg)
             pthread_mutex_lock(&api->lock);
             continue;
         }
-        int64_t now = clock_mono_ms(), until = kept_alive + KEEP_ALIVE_EVERY_MS;
+        int64_t now = clock_mono_ms(), until = kept_alive + LOOK_EVERY_MS;
         bool all = api->fresh_events && now >= woken + EVENTS_EVERY_MS;
         bool tick = now >= until;
         bool logs = api->n_follows && now >= woken + FOLLOW_EVERY_MS;

@@ -11,9 +11,9 @@
 #include "scheduler/port/api_json.h"
 
 #define RING_EVENTS 16384
-#define EVENT_BYTES 352     /* ids and names have bounds: see add_task */
-#define KEEP_AFTER_MS 60000 /* events are still written so long after the last stream ended */
-#define KEEP_ALIVE_MS 15000
+#define EVENT_BYTES 352          /* ids and names have bounds: see add_task */
+#define KEEP_AFTER_MS 60000      /* events are still written so long after the last stream ended */
+#define KEEP_ALIVE_MS 12500      /* and a look: at least every 15 s */
 #define EVENTS_A_COMMIT_MAX 4096 /* more: the streams are reset */
 
 struct event {

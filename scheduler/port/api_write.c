@@ -78,6 +78,18 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
     return job_write(call, job, message, err);
 }
 
+/* With the first problem of its file. */
+static bool fail_broken(const char *dag, const char *problems, struct nx_err *err)
+{
+    json_t *list = json_loads(problems, 0, NULL);
+    const json_t *first = json_array_get(list, 0);
+    nx_fail(err, NX_E_DATA, "DAG '%.64s' cannot be run, its file has problems: %s:%lld:%lld: %s",
+            dag, js_get_text(first, "file", "?"), (long long)js_get_int(first, "line", 0),
+            (long long)js_get_int(first, "column", 0), js_get_text(first, "message", "?"));
+    json_decref(list);
+    return false;
+}
+
 bool handle_create(struct call *call, struct nx_err *err)
 {
     json_t *body;
@@ -87,8 +99,7 @@ bool handle_create(struct call *call, struct nx_err *err)
     bool ok = dag_problems(call, call->params[0], &problems, err);
     if (ok && problems) {
         call->details = problems;
-        ok = nx_fail(err, NX_E_DATA, "DAG '%.64s' cannot be run: its file has problems",
-                     call->params[0]);
+        ok = fail_broken(call->params[0], problems, err);
     }
     ok = ok && post_create(call, body, err);
     json_decref(body);

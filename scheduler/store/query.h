@@ -42,7 +42,7 @@ struct dag_info {
     int64_t created_ms;
     const char *dag, *file;
     struct info_task *tasks;
-    uint32_t n_tasks;
+    uint32_t n_tasks, n_finally;
     struct map index; /* task id -> its index + 1 */
 };
 

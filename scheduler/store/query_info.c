@@ -7,7 +7,8 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
-#include "lib/text/json.h"
+#include "nexus/limits.h"
+#include "scheduler/store/query_scan.h"
 
 #define CACHE_BYTES_MAX (128 * 1024 * 1024)
 
@@ -81,53 +82,106 @@ void info_release(struct info_cache *cache, const struct dag_info *info)
 
 /* ---- From the stored JSON ---- */
 
-static const char *keep(struct entry *entry, const json_t *object, const char *key)
+static uint32_t count_list(struct scan scan)
 {
-    const char *text = js_get_text(object, key, NULL);
-    return text ? arena_strdup(&entry->arena, text) : NULL;
+    uint32_t n = 0;
+    bool first = true;
+    if (!scan_enter(&scan, '['))
+        return 0;
+    for (; scan_next(&scan, ']', &first); n++)
+        scan_skip(&scan);
+    return n;
 }
 
-static void read_task(struct entry *entry, const json_t *json, uint32_t index)
+/* *needs: where the task's list begins, for later: it may name tasks that come after it. */
+static void read_task(struct entry *entry, struct scan *scan, uint32_t index, const char **needs)
 {
     struct info_task *task = &entry->info.tasks[index];
-    int rule = nx_rule_find(js_get_text(json, "trigger_rule", "all_success"));
-    const char *queue = keep(entry, json, "queue");
-    task->id = arena_strdup(&entry->arena, js_get_text(json, "id", ""));
-    task->uses = keep(entry, json, "uses");
-    task->pool = keep(entry, json, "pool");
-    task->queue = queue ? queue : "default";
-    task->rule = rule < 0 ? NX_TR_ALL_SUCCESS : (enum nx_trigger_rule)rule;
-    task->max_attempts = (uint32_t)js_get_int(json, "retries", 0) + 1;
-    task->finally = js_get_bool(json, "finally", false);
-    task->has_if = js_get_text(json, "if", NULL) != NULL;
+    struct arena *arena = &entry->arena;
+    const char *rule = NULL;
+    bool first = true;
+    char key[16];
+    *task = (struct info_task){.id = "", .queue = "default", .max_attempts = 1};
+    scan->bad = scan->bad || !scan_enter(scan, '{');
+    while (scan_next(scan, '}', &first)) {
+        scan_key(scan, key, sizeof key);
+        if (str_eq(key, "id"))
+            task->id = scan_text(scan, arena);
+        else if (str_eq(key, "uses"))
+            task->uses = scan_text(scan, arena);
+        else if (str_eq(key, "pool"))
+            task->pool = scan_text(scan, arena);
+        else if (str_eq(key, "queue"))
+            task->queue = scan_text(scan, arena);
+        else if (str_eq(key, "trigger_rule"))
+            rule = scan_text(scan, arena);
+        else if (str_eq(key, "retries"))
+            task->max_attempts = (uint32_t)scan_int(scan, 0) + 1;
+        else if (str_eq(key, "finally"))
+            entry->info.n_finally += task->finally = scan_true(scan);
+        else if (str_eq(key, "if"))
+            task->has_if = scan_text(scan, arena) != NULL;
+        else {
+            if (str_eq(key, "needs"))
+                *needs = scan->p;
+            scan_skip(scan);
+        }
+    }
+    int found = rule ? nx_rule_find(rule) : -1;
+    task->rule = found < 0 ? NX_TR_ALL_SUCCESS : (enum nx_trigger_rule)found;
+    task->id = task->id ? task->id : "";
+    task->queue = task->queue ? task->queue : "default";
     map_set(&entry->info.index, task->id, (void *)(uintptr_t)(index + 1));
 }
 
-static void read_needs(struct entry *entry, const json_t *json, uint32_t index)
+static void read_needs(struct entry *entry, const char *list, uint32_t index)
 {
     struct info_task *task = &entry->info.tasks[index];
-    const json_t *list = json_object_get(json, "needs");
-    size_t n = json_array_size(list);
-    uint32_t *needs = arena_array(&entry->arena, n, sizeof *needs);
-    for (size_t i = 0; i < n; i++) {
-        const char *id = json_string_value(json_array_get(list, i));
-        int64_t found = id ? info_find(&entry->info, id) : -1;
+    struct scan scan = {.p = list ? list : ""};
+    uint32_t *needs = arena_array(&entry->arena, count_list(scan), sizeof *needs);
+    bool first = true;
+    char id[NX_ID_MAX + 1];
+    task->needs = needs;
+    if (!scan_enter(&scan, '['))
+        return;
+    while (scan_next(&scan, ']', &first)) {
+        scan_word(&scan, id, sizeof id);
+        int64_t found = info_find(&entry->info, id);
         if (found >= 0)
             needs[task->n_needs++] = (uint32_t)found;
     }
-    task->needs = needs;
 }
 
-static void read_info(struct entry *entry, const json_t *json)
+static bool read_tasks(struct entry *entry, struct scan *scan)
 {
-    const json_t *tasks = json_object_get(json, "tasks");
     struct dag_info *info = &entry->info;
-    info->n_tasks = (uint32_t)json_array_size(tasks);
+    bool first = true;
+    info->n_tasks = count_list(*scan);
     info->tasks = arena_array(&entry->arena, info->n_tasks, sizeof *info->tasks);
-    for (uint32_t i = 0; i < info->n_tasks; i++)
-        read_task(entry, json_array_get(tasks, i), i);
-    for (uint32_t i = 0; i < info->n_tasks; i++)
-        read_needs(entry, json_array_get(tasks, i), i);
+    const char **needs = mem_alloc_array(info->n_tasks, sizeof *needs);
+    scan->bad = scan->bad || !scan_enter(scan, '[');
+    for (uint32_t i = 0; scan_next(scan, ']', &first) && i < info->n_tasks; i++)
+        read_task(entry, scan, i, &needs[i]);
+    for (uint32_t i = 0; !scan->bad && i < info->n_tasks; i++)
+        read_needs(entry, needs[i], i);
+    mem_free(needs);
+    return !scan->bad;
+}
+
+/* What spec_json wrote; see scheduler/dag/spec.h. */
+static bool read_info(struct entry *entry, const char *text)
+{
+    struct scan scan = {.p = text};
+    bool first = true, found = false;
+    char key[16];
+    scan.bad = !scan_enter(&scan, '{');
+    while (!found && scan_next(&scan, '}', &first)) {
+        scan_key(&scan, key, sizeof key);
+        found = str_eq(key, "tasks") && !scan.bad;
+        if (!found)
+            scan_skip(&scan);
+    }
+    return found && read_tasks(entry, &scan);
 }
 
 /* With the lock held: makes room by dropping what nobody holds. */
@@ -152,9 +206,6 @@ const struct dag_info *info_cache_add(struct info_cache *cache, uint64_t id, int
                                       const char *dag, const char *file, const char *info,
                                       int64_t created_ms, struct nx_err *err)
 {
-    json_t *json = js_read(info, strlen(info), "the stored DAG version", err);
-    if (!json)
-        return NULL;
     struct entry *entry = mem_alloc(sizeof *entry);
     arena_init(&entry->arena);
     map_init(&entry->info.index);
@@ -163,8 +214,12 @@ const struct dag_info *info_cache_add(struct info_cache *cache, uint64_t id, int
     entry->info.created_ms = created_ms;
     entry->info.dag = arena_strdup(&entry->arena, dag);
     entry->info.file = arena_strdup(&entry->arena, file);
-    read_info(entry, json);
-    json_decref(json);
+    if (!read_info(entry, info)) {
+        free_entry(entry);
+        nx_fail(err, NX_E_DATA, "version %lld of DAG '%s' is damaged in the store",
+                (long long)number, dag);
+        return NULL;
+    }
     entry->n_bytes = entry->arena.n_bytes + entry->info.n_tasks * 64;
     entry->n_holds = 1;
     pthread_mutex_lock(&cache->lock);

@@ -75,18 +75,20 @@ static bool read_states(struct reading *reading)
     return ok;
 }
 
-/* The stored state, or NX_TASK_STATES. */
-static bool stored_state(struct reading *reading, uint32_t task, int *state)
+/* The stored state, or NX_TASK_STATES; and when it ended, as far as that is at hand. */
+static bool stored_state(struct reading *reading, uint32_t task, int *state, int64_t *finished_ms)
 {
     bool row;
+    *finished_ms = 0;
     if (reading->states) {
         *state = reading->states[task];
         return true;
     }
-    struct sql_stmt *stmt = query_prepare(
-        reading->query,
-        "select state from task_instance where run = ?1 and task = ?2 and map_index = -1",
-        reading->err);
+    struct sql_stmt *stmt =
+        query_prepare(reading->query,
+                      "select state, finished_at from task_instance where run = ?1 and task = ?2"
+                      " and map_index = -1",
+                      reading->err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
@@ -94,6 +96,7 @@ static bool stored_state(struct reading *reading, uint32_t task, int *state)
     if (!sql_step(stmt, &row, reading->err))
         return false;
     *state = row ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
+    *finished_ms = row ? sql_int(stmt, 1) : 0;
     sql_reset(stmt);
     return true;
 }
@@ -104,28 +107,49 @@ static bool decided_early(enum nx_trigger_rule rule)
            rule == NX_TR_ALWAYS;
 }
 
-/* Whether the rule of a task without a row says run. */
-static bool may_run(struct reading *reading, const struct info_task *task, bool *runs)
+/* Whether the rule of a task without a row says run; and since when, as far as that is at hand. */
+static bool may_run(struct reading *reading, const struct info_task *task, bool *runs,
+                    int64_t *ready_ms)
 {
+    const struct query_run *run = reading->which->run;
     struct rule_counts counts = {.n = task->n_needs};
+    bool many = task->n_needs > POINTS_MAX;
+    int64_t ready = run->started_ms;
     *runs = false;
-    if (task->n_needs > POINTS_MAX && !reading->states && !read_states(reading))
+    if (many && !reading->states && !read_states(reading))
         return false;
     for (uint32_t i = 0; i < task->n_needs; i++) {
+        uint32_t need = task->needs[i];
+        int64_t finished;
         int state;
-        if (!stored_state(reading, task->needs[i], &state))
+        if (!stored_state(reading, need, &state, &finished))
             return false;
+        if (state == NX_TASK_STATES && run->state == NX_RS_STOPPING &&
+            !reading->which->info->tasks[need].finally)
+            state = NX_TS_CANCELLED;
         if (state == NX_TASK_STATES || !nx_task_state_final((enum nx_task_state)state)) {
             if (!decided_early(task->rule))
                 return true;
             continue;
         }
         counts.success += state == NX_TS_SUCCESS;
-        counts.failed += state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
         counts.skipped += state == NX_TS_SKIPPED;
+        counts.failed += state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED ||
+                         state == NX_TS_CANCELLED; /* which only a finally task can see */
+        ready = finished > ready ? finished : ready;
     }
     *runs = rule_decide(task->rule, &counts) == RULE_RUN;
+    *ready_ms = *runs && !reading->states ? ready : 0;
     return true;
+}
+
+/* Whether everything of the run but its finally tasks is final. */
+static bool finally_begun(const struct query_tasks *which)
+{
+    uint32_t left = 0;
+    for (int i = 0; i < NX_TS_SUCCESS; i++)
+        left += which->run->counts[i];
+    return left <= which->info->n_finally;
 }
 
 /* See core.h for what the absence of a row means. */
@@ -145,11 +169,12 @@ static bool absent(struct reading *reading, uint32_t index, struct query_task *t
         to->finished_ms = run->finished_ms;
         return true;
     }
-    if (task->finally || task->has_if || !run->counts[NX_TS_QUEUED]) {
-        to->reason = task->finally ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
+    bool held = task->finally && !finally_begun(reading->which);
+    if (held || task->has_if || !run->counts[NX_TS_QUEUED]) {
+        to->reason = held ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
         return true;
     }
-    if (!may_run(reading, task, &runs))
+    if (!may_run(reading, task, &runs, &to->ready_ms))
         return false;
     to->state = runs ? NX_TS_QUEUED : NX_TS_WAITING;
     to->reason = runs ? NX_WHY_NEXT : NX_WHY_UPSTREAM;

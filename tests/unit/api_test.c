@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 
+#include "lib/base/time.h"
+#include "lib/sql/sql.h"
 #include "lib/wire/paths.h"
 #include "tests/api_world.h"
 
@@ -379,9 +381,13 @@ static void the_list_agrees_with_the_core(void **state)
             pthread_mutex_lock(&world->lock);
             bool known = core_get_inst(world->core, (struct nx_inst_id){{1}, i, -1}, &row);
             pthread_mutex_unlock(&world->lock);
-            if (known)
-                assert_string_equal(text_of(item(tasks, i), "state"),
-                                    nx_task_state_name(row.state));
+            char ready[TIME_TEXT_MAX];
+            if (!known)
+                continue;
+            assert_string_equal(text_of(item(tasks, i), "state"), nx_task_state_name(row.state));
+            if (row.state == NX_TS_QUEUED)
+                assert_string_equal(text_of(item(tasks, i), "ready_at"),
+                                    time_format(ready, row.ready_ms));
         }
         json_decref(tasks);
         if (world->hands.n && step % 2) {
@@ -429,6 +435,60 @@ static void a_long_run_is_listed_by_pages(void **state)
     assert_string_equal(text_of(item(why, 0), "task"), "t5");
     assert_string_equal(text_of(why, "next"), "8");
     json_decref(why);
+}
+
+static void finally_tasks_of_a_cancelled_run_are_told_as_queued(void **state)
+{
+    struct world *world = *state;
+    static const char text[] = "tasks:\n"
+                               "  work: {run: 'true'}\n"
+                               "  more: {run: 'true', needs: work}\n"
+                               "  tidy: {run: 'true', needs: more, finally: true,"
+                               " trigger_rule: all_done}\n"
+                               "  rest: {run: 'true', needs: tidy, finally: true}\n";
+    world_dag(world, "tidy.yaml", text);
+    json_decref(world_json(world, "POST", "/api/v1/dags/tidy/runs", "{}", 201));
+    json_t *tasks = world_get(world, "/api/v1/runs/1/tasks?state=waiting");
+    assert_int_equal(n_items(tasks), 3);
+    json_decref(tasks);
+    json_decref(world_json(world, "POST", "/api/v1/runs/1/cancel", "{}", 200));
+    static const char *const states[] = {"cancelled", "cancelled", "queued", "waiting"};
+    tasks = world_get(world, "/api/v1/runs/1/tasks");
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(text_of(item(tasks, i), "state"), states[i]);
+    json_decref(tasks);
+}
+
+static void a_damaged_version_is_an_error_and_not_a_crash(void **state)
+{
+    struct world *world = *state;
+    static const char *const infos[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"tasks\":",
+        "{\"tasks\":{}",
+        "{\"tasks\":[",
+        "{\"id\":\"x\",\"file\":\"y\",\"tasks\":[{\"id\":\"a\",\"needs\":[\"b\"",
+        "{\"tasks\":[{\"id\" \"a\"}]}",
+        "{\"tasks\":[1,2]}",
+        "{\"tasks\":[{\"id\":\"a"};
+    char path[128];
+    struct sql *sql;
+    struct nx_err err;
+    trigger(world);
+    snprintf(path, sizeof path, "%s/nexus.db", world->home);
+    for (size_t i = 0; i < sizeof infos / sizeof *infos; i++) {
+        struct sql_stmt *stmt;
+        assert_true(sql_open_writer(path, &sql, &err));
+        assert_true(sql_prepare(sql, "update dag_version set info = ?1", &stmt, &err));
+        sql_bind_text(stmt, 1, infos[i]);
+        assert_true(sql_run(stmt, &err));
+        sql_stmt_free(stmt);
+        sql_close(sql);
+        fails(world, "GET", "/api/v1/runs/1", NULL, 422, "data", "damaged");
+        fails(world, "GET", "/api/v1/dags/chain", NULL, 422, "data", "damaged");
+    }
 }
 
 /* ---- Live ---- */
@@ -869,7 +929,9 @@ int main(void)
         T(cancel_is_answered_after_it_is_durable),
         T(absent_rows_are_told_as_what_they_mean),
         T(the_list_agrees_with_the_core),
+        T(finally_tasks_of_a_cancelled_run_are_told_as_queued),
         T(a_long_run_is_listed_by_pages),
+        T(a_damaged_version_is_an_error_and_not_a_crash),
         T(progress_and_reasons_come_from_the_core),
         T(explain_says_why_and_works_after_the_end),
         T(workers_and_pools_are_listed_and_drained),
