@@ -22,9 +22,17 @@ static struct message *new_write(enum write_op op)
 
 static bool finish_create(struct job *job, struct query *query, struct nx_err *err)
 {
+    const char *dag = job->data;
+    struct query_run *run;
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)job->result.run.v);
+    if (!find_run(query, &job->arena, id, &run, err))
+        return false;
+    if (!str_eq(run->dag, dag))
+        return nx_fail(err, NX_E_CONFLICT, "this Idempotency-Key has made run %s of DAG '%s'", id,
+                       run->dag);
     job->status = job->result.existed ? 200 : 201;
-    job->location =
-        arena_printf(&job->arena, "/api/v1/runs/%llu", (unsigned long long)job->result.run.v);
+    job->location = arena_printf(&job->arena, "/api/v1/runs/%s", id);
     return run_to_body(job, query, job->result.run, err);
 }
 
@@ -74,6 +82,7 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
         message->idempotency_key = arena_strdup(&message->arena, key);
     message->date_ms = date_ms;
     struct job *job = job_new(call);
+    job->data = arena_strdup(&job->arena, call->params[0]);
     job->finish = finish_create;
     return job_write(call, job, message, err);
 }

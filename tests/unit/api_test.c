@@ -268,6 +268,10 @@ static void the_same_key_gives_the_same_run(void **state)
     assert_int_equal(status, 200);
     assert_non_null(strstr(text, "\"id\":\"1\""));
     fetch_response_fini(&response);
+    world_dag(world, "other.yaml", "tasks:\n  only: {run: 'true'}\n");
+    world_text(world, "POST", "/api/v1/dags/other/runs", "{}", headers, &status, &response);
+    assert_int_equal(status, 409);
+    fetch_response_fini(&response);
 }
 
 static void runs_are_filtered_and_paged(void **state)
