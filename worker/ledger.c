@@ -115,7 +115,7 @@ static void move(struct ledger *ledger, struct entry *entry, enum state state)
     if (counts_exclusive(entry))
         ledger->n_exclusive++;
     ledger->dirty = true;
-    ledger->urgent = ledger->urgent || state != RUNNING;
+    ledger->urgent = ledger->urgent || state != RUNNING || entry->order.attempt > 1;
 }
 
 static void changed(struct ledger *ledger)

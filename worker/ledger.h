@@ -94,7 +94,8 @@ void ledger_listen(struct ledger *ledger, struct wire_report *listen);
 bool ledger_changed(const struct ledger *ledger);
 
 /* Whether that is more than starts. A start may wait a little: when the attempt is a short one its
- * result is the news, and one report (and one commit) does for both. */
+ * result is the news, and one report (and one commit) does for both. The start of a later attempt
+ * does not wait: what was lost before may be what kills workers, and only known starts tell. */
 bool ledger_urgent(const struct ledger *ledger);
 /* Microseconds for which the slots have work without a word from the scheduler, as far as the mean
  * of recent attempts tells: the report may wait a part of that for more results. 0: hurry. */

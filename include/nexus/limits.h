@@ -35,6 +35,7 @@
 #define NX_POOLS_MAX 1000
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_LOST_LIMIT 3
+#define NX_LOST_UNSTARTED_LIMIT 12 /* leases lost in all, those never known to have started too */
 #define NX_LEASE_TTL_MS 20000
 #define NX_GRACE_MS 10000
 #define NX_LOST_AFTER_IPC_MS 8000

@@ -134,19 +134,30 @@ static void note_end(struct core *core, struct run *run, uint32_t task,
     vec_push(&core->update->ends, end);
 }
 
+/* A lease that waited at its worker has done nothing to it: only started ones count, so that a task
+ * that kills its workers does not take those behind it along. As a start is reported a little
+ * late, there is a bound for all. */
+static bool lost_for_good(const struct core *core, struct inst *inst, bool started)
+{
+    if (started)
+        inst->losses++;
+    return inst->losses >= core->config.lost_limit ||
+           inst->attempt >= inst->failures + NX_LOST_UNSTARTED_LIMIT;
+}
+
 void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewhere,
                   const struct wire_result *result)
 {
     struct inst *inst = &run->insts[task];
     bool stopping = inst->state == NX_TS_STOPPING;
+    bool started = result != NULL || inst->state == NX_TS_RUNNING;
     note_end(core, run, task, stopping ? NX_AO_CANCELLED : NX_AO_LOST, result);
     release(core, run, task);
     if (stopping) {
         inst_set(core, run, task, NX_TS_CANCELLED, inst->reason);
         return;
     }
-    inst->losses++;
-    if (inst->losses >= core->config.lost_limit)
+    if (lost_for_good(core, inst, started))
         inst_set(core, run, task, NX_TS_FAILED, NX_WHY_LOST);
     else if (elsewhere && (task_of(run, task)->flags & GRAPH_EXCLUSIVE))
         retry_in(core, run, task, core->config.lease_ttl_ms + core->config.grace_ms,

@@ -6,7 +6,7 @@
  * NEXUS_KILL_ROUNDS: how many rounds (default 25; under sanitizers 4). NEXUS_KILL_SEED: the first
  * seed (default 1); with NEXUS_KILL_ROUNDS=1 that round alone. A failing round prints its seed.
  *
- * timeout: 600 */
+ * timeout: 1800 */
 #include "lib/base/map.h"
 #include "lib/base/rng.h"
 #include "tests/stack.h"

@@ -113,7 +113,7 @@ static void a_lease_is_started_ended_reported_and_gone_when_acknowledged(void **
     struct peer peer;
     struct ledger_start begun;
     peer_init(&peer, 2);
-    order(&peer, WIRE_LEASE, 3, 1)->attempt = 4;
+    order(&peer, WIRE_LEASE, 3, 1)->attempt = 1;
     talk(&peer);
     assert_false(ledger_changed(peer.ledger));
     assert_true(start(&peer, &begun));
@@ -133,13 +133,28 @@ static void a_lease_is_started_ended_reported_and_gone_when_acknowledged(void **
     assert_true(ledger_urgent(peer.ledger));
     fill(&peer);
     assert_int_equal(peer.report.n_results, 1);
-    assert_int_equal(peer.report.results[0].attempt, 4);
+    assert_int_equal(peer.report.results[0].attempt, 1);
     assert_int_equal(peer.report.results[0].started_ms, 99000);
     assert_memory_equal(peer.report.results[0].outputs.p, "{\"x\":1}", 7);
     assert_int_equal(peer.report.n_hands, 0);
     answer(&peer, peer.report.seq, peer.report.seen);
     assert_int_equal(ledger_unacknowledged(peer.ledger), 0);
     assert_false(ledger_changed(peer.ledger));
+    peer_fini(&peer);
+}
+
+static void the_start_of_a_later_attempt_is_reported_at_once(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct ledger_start begun;
+    peer_init(&peer, 2);
+    order(&peer, WIRE_LEASE, 3, 1)->attempt = 2;
+    talk(&peer);
+    fill(&peer);
+    assert_false(ledger_urgent(peer.ledger));
+    assert_true(start(&peer, &begun));
+    assert_true(ledger_urgent(peer.ledger));
     peer_fini(&peer);
 }
 
@@ -663,6 +678,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_started_ended_reported_and_gone_when_acknowledged),
+        cmocka_unit_test(the_start_of_a_later_attempt_is_reported_at_once),
         cmocka_unit_test(a_result_stays_in_every_report_until_one_of_them_is_acknowledged),
         cmocka_unit_test(only_the_next_order_is_applied_and_doubled_ones_change_nothing),
         cmocka_unit_test(leases_start_in_order_of_arrival_and_never_above_the_slots),
