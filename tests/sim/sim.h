@@ -110,6 +110,7 @@ struct sim_worker {
     bool ipc;
     const char *queues;
     int64_t silent_until;
+    int64_t reported_at;
     int64_t faulted_at;             /* last time at which its leases may have got lost */
     struct sim_request requests[2]; /* report, listen */
     VEC(struct sim_child) children;

@@ -64,6 +64,8 @@ void sim_send_request(struct sim *sim, uint32_t index, int slot)
     struct arena arena;
     struct buf buf;
     must(!request->open);
+    if (slot == 0)
+        worker->reported_at = sim->now;
     arena_init(&arena);
     buf_init(&buf);
     if (slot == 0)
@@ -247,7 +249,8 @@ void sim_worker_tick(struct sim *sim, uint32_t index)
         return;
     }
     act(sim, worker);
-    if (!worker->requests[0].open && sim_chance(sim, 1, 4))
+    bool due = sim->now - worker->reported_at >= NX_REPORT_EVERY_MS;
+    if (!worker->requests[0].open && (due || sim_chance(sim, 1, 4)))
         sim_send_request(sim, index, 0);
     if (!worker->requests[1].open && ledger_epoch(worker->ledger))
         sim_send_request(sim, index, 1);
