@@ -86,7 +86,7 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m)
 
 const char *str_nearest(const char *name, const char *const *candidates, size_t n)
 {
-    size_t len = strlen(name), best = len / 3 ? len / 3 : 1;
+    size_t len = strlen(name), best = SIZE_MAX;
     const char *found = NULL;
     if (len > NEAREST_MAX)
         return NULL;
@@ -95,7 +95,8 @@ const char *str_nearest(const char *name, const char *const *candidates, size_t 
         if (other > NEAREST_MAX)
             continue;
         size_t d = distance(name, len, candidates[i], other);
-        if (d < best || (d == best && !found)) {
+        size_t longer = len > other ? len : other, most = longer > 5 ? longer / 3 : 1;
+        if (d <= most && d < best) {
             best = d;
             found = candidates[i];
         }

@@ -15,8 +15,8 @@ bool str_ends(const char *s, const char *suffix);
 /* [a-z][a-z0-9_-]{0,63}, or without '-' when dashes is false (tasks, params). */
 bool str_is_id(const char *s, bool dashes);
 
-/* The candidate nearest to `name` (edit distance with transpositions, at most a third of its
- * length, at least 1), or NULL. Ties: the first. */
+/* The candidate nearest to `name` (edit distance with transpositions, at most a third of the
+ * longer one's length, at least 1), or NULL. Ties: the first. */
 const char *str_nearest(const char *name, const char *const *candidates, size_t n);
 
 /* "250ms", "10s", "5m", "2h", "1d", "1h30m", or a bare number of seconds ("0.5") -> milliseconds.

@@ -40,6 +40,8 @@ static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
     {"paused", PARAM_BOOL, "whether its schedule rests"}, {0}};
+static const struct route_param backup_body[] = {
+    {"file", PARAM_TEXT, "absolute path on the server's machine; must not exist"}, {0}};
 static const struct route_param worker_body[] = {
     {"drain", PARAM_BOOL, "whether it gets no more work"}, {0}};
 
@@ -76,6 +78,7 @@ static const struct route routes[] = {
     {"PATCH", V1 "/workers/{id}", "drain it or let it work again", NULL, worker_body,
      handle_patch_worker},
     {"GET", V1 "/pools", "pools", page, NULL, handle_pools},
+    {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},
     {"GET", "/api/openapi.json", "this document", NULL, NULL, handle_openapi},

@@ -71,6 +71,9 @@ static void the_nearest_name_is_found_only_when_near(void **state)
     assert_string_equal(str_nearest("splitt", names, 3), "split");
     assert_string_equal(str_nearest("trian", names, 3), "train");
     assert_null(str_nearest("evaluate", names, 3));
+    const char *commands[] = {"trigger", "run"};
+    assert_string_equal(str_nearest("trigr", commands, 2), "trigger");
+    assert_null(str_nearest("trig", commands, 2));
 }
 
 static void sizes_and_ids_are_checked(void **state)
