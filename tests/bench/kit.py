@@ -1,4 +1,6 @@
 """What the benchmarks written in Python share: where the programs are, floors, tasks run alone."""
+import datetime
+import http.client
 import json
 import os
 import statistics
@@ -117,12 +119,17 @@ def pss_mb(pids):
     return total / 1024
 
 
+def instant(text):
+    """Seconds since 1970 of an RFC 3339 text in UTC."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
 class Server:
     """A scheduler, and a worker when one is started, in a home of their own."""
 
     def __init__(self, folder, bin_=BIN):
         self.home, self.dags, self.bin = f"{folder}/home", f"{folder}/dags", bin_
-        self.scheduler = self.worker = self.url = None
+        self.scheduler = self.worker = self.url = self.connection = None
         self.log_path = f"{folder}/scheduler.log"
         self.worker_log_path = f"{folder}/worker.log"
         os.makedirs(self.home, exist_ok=True)
@@ -146,6 +153,60 @@ class Server:
             self.worker = subprocess.Popen(
                 [f"{self.bin}/nexus-worker", "--home", self.home, "--slots", str(slots), "--name", "bench",
                  "--project", self.dags, "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def call(self, method, path, body=None, headers=None):
+        """The answer's JSON; over one connection that is kept."""
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        text = None if body is None else json.dumps(body)
+        all_headers = {"Content-Type": "application/json"} if text else {}
+        all_headers.update(headers or {})
+        try:
+            self.connection.request(method, path, text, all_headers)
+            answer = self.connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            self.connection = None
+            raise
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {content[:500]}")
+        return json.loads(content)
+
+    def add_dag(self, id_, tasks, more=""):
+        """A DAG file, and until it is live. Tasks: lines of YAML."""
+        self.skip_log()
+        with open(f"{self.dags}/.{id_}", "w") as file:
+            file.write(f"id: {id_}\n{more}tasks:\n" + "".join(f"  {line}\n" for line in tasks))
+        os.rename(f"{self.dags}/.{id_}", f"{self.dags}/{id_}.yaml")
+        self.wait_log(f"DAG '{id_}' is loaded", 60)
+
+    def create(self, dag):
+        return self.call("POST", f"/api/v1/dags/{dag}/runs", {})["id"]
+
+    def newest(self, dag):
+        return self.call("GET", f"/api/v1/dags/{dag}/runs?limit=1")["items"][0]
+
+    def wait_run(self, dag, seconds=300):
+        """Until its newest run has ended; looked for in a list, which tells no tasks."""
+        end = time.monotonic() + seconds
+        pause = 0.002
+        while time.monotonic() < end:
+            self.alive()
+            run_ = self.newest(dag)
+            if run_["finished_at"]:
+                if run_["state"] != "success":
+                    raise SystemExit(f"the run of {dag} ended as {run_['state']}: {run_['counts']}")
+                return run_
+            time.sleep(pause)
+            pause = min(0.05, pause * 1.5)
+        raise SystemExit(f"the run of {dag} has not ended after {seconds} s: {self.newest(dag)}")
+
+    def time_run(self, dag, seconds=300):
+        """Seconds from before the POST to the run's end as it is stored."""
+        start = time.time()
+        self.create(dag)
+        return instant(self.wait_run(dag, seconds)["finished_at"]) - start
 
     def alive(self):
         if self.scheduler.poll() is not None:
@@ -191,4 +252,6 @@ class Server:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        self.worker = self.scheduler = None
+        if self.connection:
+            self.connection.close()
+        self.worker = self.scheduler = self.connection = None
