@@ -98,6 +98,20 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children_cpu_s(pid):
+    """Of its children, those that have ended included."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    alive = 0
+    for child in children(pid):
+        try:
+            alive += cpu_s(child)
+        except OSError:
+            pass
+    return ended + alive
+
+
 def children(pid):
     """Its children and theirs."""
     found = []
@@ -154,8 +168,8 @@ class Server:
                 [f"{self.bin}/nexus-worker", "--home", self.home, "--slots", str(slots), "--name", "bench",
                  "--project", self.dags, "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def call(self, method, path, body=None, headers=None):
-        """The answer's JSON; over one connection that is kept."""
+    def call(self, method, path, body=None, headers=None, missing=False):
+        """The answer's JSON, over one connection that is kept; None for 404 when that may be."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)
         text = None if body is None else json.dumps(body)
@@ -169,6 +183,8 @@ class Server:
             self.connection.close()
             self.connection = None
             raise
+        if answer.status == 404 and missing:
+            return None
         if answer.status >= 300:
             raise SystemExit(f"{method} {path}: {answer.status} {content[:500]}")
         return json.loads(content)
@@ -180,6 +196,8 @@ class Server:
             file.write(f"id: {id_}\n{more}tasks:\n" + "".join(f"  {line}\n" for line in tasks))
         os.rename(f"{self.dags}/.{id_}", f"{self.dags}/{id_}.yaml")
         self.wait_log(f"DAG '{id_}' is loaded", 60)
+        while self.call("GET", f"/api/v1/dags/{id_}", missing=True) is None:  # said before the commit
+            time.sleep(0.002)
 
     def create(self, dag):
         return self.call("POST", f"/api/v1/dags/{dag}/runs", {})["id"]
@@ -226,6 +244,11 @@ class Server:
             except (OSError, ValueError):
                 time.sleep(0.002)
         raise SystemExit(f"the scheduler is not ready after {seconds} s")
+
+    def cpu(self):
+        """Seconds of CPU so far, by part."""
+        return {"scheduler": cpu_s(self.scheduler.pid), "worker": cpu_s(self.worker.pid),
+                "children": children_cpu_s(self.worker.pid)}
 
     def skip_log(self):
         self.log_seen = os.path.getsize(self.log_path)
