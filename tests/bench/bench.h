@@ -41,13 +41,18 @@ static inline double samples_mean(const struct samples *s)
     return s->us.n ? sum / (double)s->us.n : 0;
 }
 
+static inline double bench_us(const struct rusage *u)
+{
+    return 1e6 * (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+           (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
 /* User and system time of this process so far. */
 static inline double bench_cpu_us(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return 1e6 * (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return bench_us(&u);
 }
 
 /* The folder of temporary files: the same file system for all that is compared. */

@@ -2,8 +2,9 @@
  *
  *   floors                               all of them
  *   floors commit | link | child [N]     N of one kind; one line of JSON, in microseconds
+ *   floors commits                       commits again and again, as many as each line read says
  *   floors spawn N LANES PROGRAM [ARG]   N processes, LANES at a time, output read from a pipe, a
- *                                        session of its own each; seconds
+ *                                         session of its own each; seconds, seconds of CPU
  *
  * commit: one row of about 100 bytes, SQLite as lib/sql opens it (WAL, synchronous=FULL), with its
  * checkpoints. link: one request and its reply between two processes. child: flow.noop in a warm
@@ -26,33 +27,69 @@ static void stop(const struct nx_err *err)
 
 /* ---- One commit ---- */
 
-static void measure_commit(struct samples *samples, int n)
+/* A log that has been written before is overwritten, as that of a scheduler that has run for a
+ * while; one that grows costs the file system's journal too. */
+static void lengthen_log(struct sql *sql)
 {
+    struct nx_err err;
+    int n_log, n_done;
+    if (!sql_exec(sql,
+                  "create table filler (b blob); insert into filler values (zeroblob(6000000))",
+                  &err) ||
+        !sql_exec(sql, "drop table filler", &err) || !sql_checkpoint(sql, &n_log, &n_done, &err))
+        stop(&err);
+}
+
+struct log {
+    char folder[256];
     struct sql *sql;
     struct sql_stmt *put;
+};
+
+static void log_start(struct log *log)
+{
     struct nx_err err;
-    char folder[256], path[300], text[80];
-    snprintf(folder, sizeof folder, "%s/floor-XXXXXX", bench_folder());
-    must(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/floor.db", folder);
-    memset(text, 'x', sizeof text);
-    if (!sql_open_writer(path, &sql, &err) ||
-        !sql_exec(sql, "create table t (a integer primary key, b text) strict", &err) ||
-        !sql_prepare(sql, "insert into t (b) values (?1)", &put, &err))
+    char path[300];
+    snprintf(log->folder, sizeof log->folder, "%s/floor-XXXXXX", bench_folder());
+    must(mkdtemp(log->folder) != NULL);
+    snprintf(path, sizeof path, "%s/floor.db", log->folder);
+    if (!sql_open_writer(path, &log->sql, &err) ||
+        !sql_exec(log->sql, "create table t (a integer primary key, b text) strict", &err) ||
+        !sql_prepare(log->sql, "insert into t (b) values (?1)", &log->put, &err))
         stop(&err);
+    lengthen_log(log->sql);
+}
+
+static void log_end(struct log *log)
+{
+    sql_stmt_free(log->put);
+    sql_close(log->sql);
+    path_remove_tree(log->folder, NULL);
+}
+
+static void commit_times(struct log *log, struct samples *samples, int n)
+{
+    struct nx_err err;
+    char text[80];
+    int n_log, n_done;
+    memset(text, 'x', sizeof text);
     for (int i = 0; i < n; i++) {
         int64_t start = clock_mono_us();
-        sql_bind_text_n(put, 1, text, sizeof text);
-        if (!sql_begin(sql, &err) || !sql_run(put, &err) || !sql_commit(sql, &err))
+        sql_bind_text_n(log->put, 1, text, sizeof text);
+        if (!sql_begin(log->sql, &err) || !sql_run(log->put, &err) || !sql_commit(log->sql, &err))
             stop(&err);
         vec_push(&samples->us, (double)(clock_mono_us() - start));
-        int n_log, n_done;
-        if (sql_log_pages(sql) >= 1000 && !sql_checkpoint(sql, &n_log, &n_done, &err))
+        if (sql_log_pages(log->sql) >= 1000 && !sql_checkpoint(log->sql, &n_log, &n_done, &err))
             stop(&err);
     }
-    sql_stmt_free(put);
-    sql_close(sql);
-    path_remove_tree(folder, NULL);
+}
+
+static void measure_commit(struct samples *samples, int n)
+{
+    struct log log;
+    log_start(&log);
+    commit_times(&log, samples, n);
+    log_end(&log);
 }
 
 /* ---- One request and its reply ---- */
@@ -247,17 +284,37 @@ static const struct floor floors[] = {
 };
 #define N_FLOORS (sizeof floors / sizeof *floors)
 
+static void tell_samples(const struct floor *floor, struct samples *samples, bool json)
+{
+    samples_sort(samples);
+    printf(json ? "{\"floor\": \"%s\", \"n\": %zu, \"mean\": %.2f, \"p50\": %.1f, \"p99\": %.1f}\n"
+                : "%-32s n %-6zu mean %8.1f us   p50 %8.1f us   p99 %8.1f us\n",
+           json ? floor->name : floor->help, samples->us.n, samples_mean(samples),
+           samples_at(samples, 0.5), samples_at(samples, 0.99));
+    fflush(stdout);
+    vec_fini(&samples->us);
+}
+
 static void tell(const struct floor *floor, int n, bool json)
 {
     struct samples samples = {0};
     floor->measure(&samples, n);
-    samples_sort(&samples);
-    printf(json ? "{\"floor\": \"%s\", \"n\": %zu, \"mean\": %.2f, \"p50\": %.1f, \"p99\": %.1f}\n"
-                : "%-32s n %-6zu mean %8.1f us   p50 %8.1f us   p99 %8.1f us\n",
-           json ? floor->name : floor->help, samples.us.n, samples_mean(&samples),
-           samples_at(&samples, 0.5), samples_at(&samples, 0.99));
-    fflush(stdout);
-    vec_fini(&samples.us);
+    tell_samples(floor, &samples, json);
+}
+
+/* One log for all answers: what is measured in turn with the scheduler is as old as its own. */
+static int answer_commits(void)
+{
+    struct log log;
+    char line[32];
+    log_start(&log);
+    while (fgets(line, sizeof line, stdin)) {
+        struct samples samples = {0};
+        commit_times(&log, &samples, atoi(line));
+        tell_samples(&floors[0], &samples, true);
+    }
+    log_end(&log);
+    return 0;
 }
 
 static int tell_all(void)
@@ -274,8 +331,13 @@ int main(int argc, char **argv)
 {
     if (argc == 1)
         return tell_all();
+    if (strcmp(argv[1], "commits") == 0)
+        return answer_commits();
     if (strcmp(argv[1], "spawn") == 0 && argc > 4) {
-        printf("%.6f\n", measure_spawn(atoi(argv[2]), atoi(argv[3]), argv + 4));
+        struct rusage children;
+        double s = measure_spawn(atoi(argv[2]), atoi(argv[3]), argv + 4);
+        getrusage(RUSAGE_CHILDREN, &children);
+        printf("%.6f %.6f\n", s, (bench_cpu_us() + bench_us(&children)) / 1e6);
         return 0;
     }
     for (size_t i = 0; i < N_FLOORS; i++) {

@@ -32,9 +32,33 @@ def floor(kind, n=0):
     return json.loads(run([program("floors"), kind] + ([str(n)] if n else [])))
 
 
+class Commits:
+    """The floor of commits, on one log that stays open: until the end of the with-block."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([program("floors"), "commits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        self.mean(50)
+        return self
+
+    def mean(self, n):
+        self.process.stdin.write(f"{n}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["mean"]
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+
 def bare(n, lanes, argv):
     """Seconds of n processes, so many at a time, without Nexus."""
-    return float(run([program("floors"), "spawn", str(n), str(lanes)] + argv))
+    return list(bare_with_cpu(n, lanes, argv))[0]
+
+
+def bare_with_cpu(n, lanes, argv):
+    """And the seconds of CPU that they and their spawner took."""
+    return map(float, run([program("floors"), "spawn", str(n), str(lanes)] + argv).split())
 
 
 def env_int(name, fallback):
@@ -99,17 +123,16 @@ def cpu_s(pid):
 
 
 def children_cpu_s(pid):
-    """Of its children, those that have ended included."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-    alive = 0
-    for child in children(pid):
+    """Of its children, theirs, and those of them that have ended."""
+    total = 0
+    for process in [pid] + children(pid):
         try:
-            alive += cpu_s(child)
+            with open(f"/proc/{process}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
         except OSError:
-            pass
-    return ended + alive
+            continue
+        total += sum(map(int, fields[13 if process == pid else 11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid):
