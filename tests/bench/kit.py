@@ -1,4 +1,5 @@
 """What the benchmarks written in Python share: where the programs are, floors, tasks run alone."""
+import copy
 import datetime
 import http.client
 import json
@@ -167,6 +168,7 @@ class Server:
     def __init__(self, folder, bin_=BIN):
         self.home, self.dags, self.bin = f"{folder}/home", f"{folder}/dags", bin_
         self.scheduler = self.worker = self.url = self.connection = None
+        self.workers = []
         self.log_path = f"{folder}/scheduler.log"
         self.worker_log_path = f"{folder}/worker.log"
         os.makedirs(self.home, exist_ok=True)
@@ -185,11 +187,19 @@ class Server:
         if wait:
             self.wait_ready(60)
 
-    def start_worker(self, slots):
+    @staticmethod
+    def beside(server):
+        """The same server with a connection of its own: for another thread."""
+        other = copy.copy(server)
+        other.connection = None
+        return other
+
+    def start_worker(self, slots, name="bench", more=()):
         with open(self.worker_log_path, "a") as log:
-            self.worker = subprocess.Popen(
-                [f"{self.bin}/nexus-worker", "--home", self.home, "--slots", str(slots), "--name", "bench",
-                 "--project", self.dags, "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.workers.append(subprocess.Popen(
+                [f"{self.bin}/nexus-worker", "--home", self.home, "--slots", str(slots), "--name", name,
+                 "--project", self.dags, "--parent", *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        self.worker = self.workers[0]
 
     def call(self, method, path, body=None, headers=None, missing=False):
         """The answer's JSON, over one connection that is kept; None for 404 when that may be."""
@@ -283,21 +293,25 @@ class Server:
             with open(self.log_path) as log:
                 log.seek(self.log_seen)
                 found = log.read()
+            if " problems; see " in found:
+                raise SystemExit(found[-1000:])
             if text in found:
                 self.log_seen += found.index(text) + len(text)
                 return
             time.sleep(0.002)
         raise SystemExit(f"the log does not say '{text}' after {seconds} s")
 
-    def stop(self):
-        for process in (self.worker, self.scheduler):
+    def stop(self, now=False):
+        for process in self.workers + [self.scheduler]:
             if process and process.poll() is None:
-                process.terminate()
-                try:
+                process.kill() if now else process.terminate()
+        for process in self.workers + [self.scheduler]:
+            try:
+                if process:
                     process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         if self.connection:
             self.connection.close()
-        self.worker = self.scheduler = self.connection = None
+        self.workers, self.worker, self.scheduler, self.connection = [], None, None, None
