@@ -1,7 +1,8 @@
 /* Rounds of SIGKILL at random moments under a run of 1,000 tasks whose scripts write what they do
  * to a file: scheduler, worker, nexus-task or `nexus up` itself, which starts again what dies (the
  * test starts `nexus up` again). Afterwards every effect is there, nothing was accepted twice or is
- * stuck, nothing was started more often than the kills explain, and no process is left.
+ * stuck, nothing was started more often than the kills explain, and no process is left. Some rounds
+ * are a storm: the scheduler alone, killed and started again every few moments.
  *
  * NEXUS_KILL_ROUNDS: how many rounds (default 25; under sanitizers 4). NEXUS_KILL_SEED: the first
  * seed (default 1); with NEXUS_KILL_ROUNDS=1 that round alone. A failing round prints its seed.
@@ -20,6 +21,11 @@
 /* A task loses at most 3 attempts before it fails for good: no more kills than that may hit it. */
 #define WORKER_KILLS_MAX 2
 
+/* A storm: the scheduler alone, killed and started again at once, many times. */
+#define STORM_KILLS 30
+#define STORM_GAP_MS 120
+#define GAP_MS 500
+
 enum victim { SCHEDULER, WORKER, CHILD, UP, VICTIMS };
 
 static const char *const victim_names[] = {"scheduler", "worker", "nexus-task", "nexus up"};
@@ -29,6 +35,7 @@ struct round {
     struct rng rng;
     unsigned n_wanted[VICTIMS], n_killed[VICTIMS];
     unsigned hits[TASKS]; /* children killed while they ran this task */
+    bool is_storm;        /* without `nexus up`, which would wait longer and longer */
     unsigned n_unknown;   /* children killed while they ran nothing that could be told */
     uint64_t run;
 };
@@ -95,6 +102,10 @@ static void write_dag(struct round *round)
 static void tend(struct stack *s)
 {
     int status = 0;
+    if (s->scheduler && stack_reap(&s->scheduler, &status)) {
+        stack_fail(s, "the scheduler ended by itself: wait status 0x%x", (unsigned)status);
+        stack_start_scheduler(s, NULL);
+    }
     if (s->up == 0 || !stack_reap(&s->up, &status))
         return;
     stack_fail(s, "`nexus up` ended by itself: wait status 0x%x", (unsigned)status);
@@ -108,6 +119,13 @@ static void kill_up(struct round *round)
     waitpid(s->up, NULL, 0);
     s->up = 0;
     stack_start_up(s, "4");
+}
+
+static void kill_scheduler(struct stack *s)
+{
+    kill(s->scheduler, SIGKILL);
+    waitpid(s->scheduler, NULL, 0);
+    stack_start_scheduler(s, NULL);
 }
 
 /* The children of a process that are called that; the n-th, counted round, or 0. */
@@ -180,6 +198,10 @@ static bool kill_one(struct round *round, enum victim victim)
     pid_t pid = 0;
     switch (victim) {
     case SCHEDULER:
+        if (round->is_storm) {
+            kill_scheduler(s);
+            return true;
+        }
         pid = stack_pid_in(s, "home/run/scheduler.json");
         break;
     case WORKER:
@@ -199,7 +221,11 @@ static void plan(struct round *round, uint64_t seed)
 {
     struct rng *rng = &round->rng;
     unsigned *n = round->n_wanted;
-    switch (seed % 5) {
+    switch (seed % 6) {
+    case 5:
+        round->is_storm = true;
+        n[SCHEDULER] = STORM_KILLS;
+        break;
     case 0:
         n[SCHEDULER] = 2 + (unsigned)rng_below(rng, 4);
         break;
@@ -230,7 +256,8 @@ static void rage(struct round *round)
             n_left += left[v] = round->n_wanted[v] - round->n_killed[v];
         if (n_left == 0 || clock_mono_ms() >= until)
             return;
-        clock_sleep_ms(1 + (int64_t)rng_below(&round->rng, (uint64_t)(500 * stack_slower())));
+        int64_t gap_ms = (round->is_storm ? STORM_GAP_MS : GAP_MS) * stack_slower();
+        clock_sleep_ms(1 + (int64_t)rng_below(&round->rng, (uint64_t)gap_ms));
         tend(s);
         uint64_t choice = rng_below(&round->rng, n_left);
         unsigned victim = 0;
@@ -405,6 +432,46 @@ static void await_worker(struct stack *s)
     }
 }
 
+static void begin(struct round *round)
+{
+    struct stack *s = &round->stack;
+    if (round->is_storm) {
+        stack_start_scheduler(s, NULL);
+        stack_start_worker(s, "4");
+    } else {
+        stack_start_up(s, "4");
+    }
+}
+
+/* What parts have said must not hold an end that nobody here has brought about. */
+static void check_log(struct stack *s, const char *name)
+{
+    static const char *const bad[] = {"Sanitizer", "runtime error", "ended with status",
+                                      "assertion", "SEGV",          "ABRT"};
+    struct buf text = {0};
+    if (stack_read(s, name, &text) && text.len) {
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+            if (strstr(text.data, bad[i]))
+                stack_fail(s, "%s: '%s'", name, bad[i]);
+        for (const char *p = text.data; (p = strstr(p, "ended by signal ")); p += 16)
+            if (!str_starts(p, "ended by signal 9 "))
+                stack_fail(s, "%s: %.40s", name, p);
+    }
+    buf_fini(&text);
+}
+
+static void end(struct round *round)
+{
+    struct stack *s = &round->stack;
+    stack_end(s, &s->up, "nexus up", 15000);
+    stack_end(s, &s->worker, "the worker", 15000);
+    stack_end(s, &s->scheduler, "the scheduler", 15000);
+    stack_check_orphans(s);
+    check_log(s, "nexus.log");
+    check_log(s, "nexus-scheduler.log");
+    check_log(s, "nexus-worker.log");
+}
+
 static bool play(uint64_t seed)
 {
     struct round *round = mem_alloc(sizeof *round);
@@ -415,7 +482,7 @@ static bool play(uint64_t seed)
     plan(round, seed);
     stack_open(s, "kills");
     write_dag(round);
-    stack_start_up(s, "4");
+    begin(round);
     round->run = stack_trigger(s, "layers", "the only one", 20000, tend);
     if (round->run) {
         rage(round);
@@ -424,8 +491,7 @@ static bool play(uint64_t seed)
             stack_fail(s, "the run's state is '%s'", state);
         await_worker(s);
     }
-    stack_end(s, &s->up, "nexus up", 15000);
-    stack_check_orphans(s);
+    end(round);
     check(round);
     bool failed = s->said.len > 0;
     printf("%s: seed %llu, %.1f s, killed:", failed ? "FAILED" : "passed", (unsigned long long)seed,
