@@ -56,6 +56,8 @@ void http_end(void *arg, struct MHD_Connection *connection, void **context,
     pthread_cond_broadcast(&server->ended);
     pthread_mutex_unlock(&server->lock);
     must(request->phase != HTTP_WAITS);
+    if (request->response) /* the connection broke between an answer and its being sent */
+        MHD_destroy_response(request->response);
     buf_fini(&request->body);
     vec_fini(&request->segments);
     vec_fini(&request->queries);
@@ -131,6 +133,7 @@ static enum MHD_Result hand_over(struct http_request *request)
 {
     /* A stream may end and free itself as soon as it is queued: nothing of it is used after. */
     struct MHD_Response *response = request->response;
+    request->response = NULL;
     enum MHD_Result result =
         MHD_queue_response(request->connection, (unsigned)request->status, response);
     MHD_destroy_response(response);

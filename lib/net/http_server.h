@@ -69,8 +69,8 @@ struct http_request {
     enum http_phase phase;
     uint64_t token; /* 0: none */
     int status;
-    struct MHD_Response *response;
-    struct http_stream *stream; /* of the response; lives as long as that */
+    struct MHD_Response *response; /* NULL: none yet, or the library has it */
+    struct http_stream *stream;    /* of the response; lives as long as that */
 };
 
 /* http_check.c: fills path, segments and queries from what was sent; then checks Host, Origin and

@@ -490,6 +490,32 @@ static void an_answer_for_a_client_that_has_gone_harms_nothing(void **state)
     assert_int_equal(status_of(world, "GET", "/", NULL, NULL), 200);
 }
 
+static void an_answer_that_cannot_be_sent_any_more_is_freed(void **state)
+{
+    struct world *world = *state;
+    const struct linger reset = {.l_onoff = 1};
+    const char *text = "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (size_t i = 0; i < 20; i++) {
+        struct feed *feed = mem_alloc(sizeof *feed);
+        feed->world = world;
+        struct http_reply reply = {
+            .status = 200, .produce = produce_forever, .done = feed_done, .arg = feed};
+        int fd = raw_connection(world);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        wait_for_waiting(world, i + 1);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        if (i % 2)
+            close(fd);
+        clock_sleep_ms(5);
+        http_answer(world->server, world->waiting[i], &reply);
+        if (i % 2 == 0)
+            close(fd);
+    }
+    for (int tries = 0; tries < 500 && atomic_load(&world->streams_done) < 20; tries++)
+        clock_sleep_ms(10);
+    assert_int_equal(atomic_load(&world->streams_done), 20);
+}
+
 static void stopping_answers_what_waits_and_ends_streams(void **state)
 {
     struct world *world = *state;
@@ -845,6 +871,7 @@ int main(void)
         WITH_WORLD(part_of_a_file_is_sent),
         WITH_WORLD(a_request_is_answered_later_by_another_thread),
         WITH_WORLD(an_answer_for_a_client_that_has_gone_harms_nothing),
+        WITH_WORLD(an_answer_that_cannot_be_sent_any_more_is_freed),
         WITH_WORLD(stopping_answers_what_waits_and_ends_streams),
         WITH_WORLD(a_stream_sends_what_happens_when_it_is_woken),
         WITH_WORLD(a_quiet_stream_outlives_the_idle_time_and_costs_nothing),
