@@ -23,7 +23,7 @@ struct job {
     const struct table_info *info;
     double share[PARTS]; /* by fraction; of TRAIN what the others leave */
     bool wanted[PARTS];
-    struct buf columns;    /* the table's columns, quoted, with commas */
+    struct buf columns;    /* the table's columns as source."name", with commas */
     struct buf expression; /* the part of a row: a text, or NULL for none */
 };
 
@@ -156,50 +156,100 @@ static bool by_class(struct job *job, struct nx_err *err)
 
 /* ---- By time ---- */
 
-static bool put_bound(struct buf *sql, const char *column, const char *sign, const json_t *bound,
-                      struct nx_err *err)
+/* A bound in milliseconds; `open` when it is null. */
+static bool read_bound(const json_t *bound, int64_t open, int64_t *ms, struct nx_err *err)
 {
-    int64_t ms;
     const char *text = json_string_value(bound);
-    if (!text || !time_parse(text, &ms)) {
-        return nx_fail(err, NX_E_INVALID, "a bound of `ranges` is not a time: %s",
-                       text ? text : "?");
+    if (json_is_null(bound)) {
+        *ms = open;
+        return true;
     }
+    return (text && time_parse(text, ms)) ||
+           nx_fail(err, NX_E_INVALID, "a bound of `ranges` is not a time: %s", text ? text : "?");
+}
+
+/* The ranges as [from, to) in milliseconds; an empty one for a part that is not named. */
+static bool read_ranges(const json_t *ranges, int64_t bounds[PARTS][2], struct nx_err *err)
+{
+    const char *key;
+    json_t *range;
+    json_object_foreach((json_t *)(uintptr_t)ranges, key, range)
+    {
+        int p = 0;
+        while (p < PARTS && !str_eq(part_names[p], key)) {
+            p++;
+        }
+        if (p == PARTS) {
+            return nx_fail(err, NX_E_INVALID,
+                           "`ranges` has '%s'; its parts are train, test and validation", key);
+        }
+        if (json_array_size(range) != 2) {
+            return nx_fail(err, NX_E_INVALID, "`ranges.%s` is a list of two: [from, to]", key);
+        }
+        if (!read_bound(json_array_get(range, 0), INT64_MIN, &bounds[p][0], err) ||
+            !read_bound(json_array_get(range, 1), INT64_MAX, &bounds[p][1], err)) {
+            return false;
+        }
+        if (bounds[p][0] >= bounds[p][1]) {
+            return nx_fail(err, NX_E_INVALID, "`ranges.%s` ends before it begins", key);
+        }
+    }
+    return true;
+}
+
+/* No row may be trained on and tested on. */
+static bool check_apart(int64_t bounds[PARTS][2], struct nx_err *err)
+{
+    for (int p = 0; p < PARTS; p++) {
+        for (int q = p + 1; q < PARTS; q++) {
+            bool both = bounds[p][0] < bounds[p][1] && bounds[q][0] < bounds[q][1];
+            if (both && bounds[p][0] < bounds[q][1] && bounds[q][0] < bounds[p][1]) {
+                return nx_fail(err, NX_E_INVALID,
+                               "`ranges.%s` and `ranges.%s` overlap: no row can be in both",
+                               part_names[p], part_names[q]);
+            }
+        }
+    }
+    return true;
+}
+
+static void put_bound(struct buf *sql, const char *column, const char *sign, int64_t ms)
+{
+    buf_str(sql, " AND ");
     data_quote_name(sql, column);
     buf_printf(sql, "::TIMESTAMP %s make_timestamp(%" PRId64 ")", sign, ms * 1000);
-    return true;
 }
 
 /* ranges: {train: [from, to], test: [from, to]}: half-open; a bound may be null. */
 static bool by_ranges(struct job *job, const char *column, const json_t *ranges, struct nx_err *err)
 {
     struct buf *to = &job->expression;
-    bool ok = true;
+    int64_t bounds[PARTS][2] = {0};
+    if (!read_ranges(ranges, bounds, err) || !check_apart(bounds, err)) {
+        return false;
+    }
+    if (json_object_size(ranges) == 0) {
+        return nx_fail(err, NX_E_INVALID, "`ranges` is empty: name train, test or validation");
+    }
     buf_str(to, "CASE");
     for (int p = 0; p < PARTS; p++) {
-        const json_t *range = json_object_get(ranges, part_names[p]);
-        job->wanted[p] = range != NULL;
-        if (!range) {
+        job->wanted[p] = bounds[p][0] < bounds[p][1];
+        if (!job->wanted[p]) {
             continue;
         }
-        const json_t *from = json_array_get(range, 0), *until = json_array_get(range, 1);
-        if (json_array_size(range) != 2) {
-            return nx_fail(err, NX_E_INVALID, "`ranges.%s` is a list of two: [from, to]",
-                           part_names[p]);
+        buf_str(to, " WHEN ");
+        data_quote_name(to, column);
+        buf_str(to, " IS NOT NULL");
+        if (bounds[p][0] != INT64_MIN) {
+            put_bound(to, column, ">=", bounds[p][0]);
         }
-        buf_str(to, " WHEN true");
-        if (!json_is_null(from)) {
-            buf_str(to, " AND ");
-            ok = ok && put_bound(to, column, ">=", from, err);
-        }
-        if (!json_is_null(until)) {
-            buf_str(to, " AND ");
-            ok = ok && put_bound(to, column, "<", until, err);
+        if (bounds[p][1] != INT64_MAX) {
+            put_bound(to, column, "<", bounds[p][1]);
         }
         buf_printf(to, " THEN '%s'", part_names[p]);
     }
     buf_str(to, " END");
-    return ok;
+    return true;
 }
 
 /* The instant at which a share of the rows has passed: all rows of one instant stay together. */
@@ -301,6 +351,13 @@ static bool make_parts(struct job *job, struct nx_err *err)
         return nx_fail(err, NX_E_INVALID,
                        "`method: stratified` needs `stratify`, the class's column");
     }
+    if (stratified && str_eq(method, "time")) {
+        return nx_fail(err, NX_E_INVALID, "`method: time` does not go with `stratify`");
+    }
+    if (!str_eq(method, "time") && !column &&
+        (nx_arg_given(job->ctx, "time") || nx_arg_given(job->ctx, "ranges"))) {
+        return nx_fail(err, NX_E_INVALID, "`time` and `ranges` need `method: time`");
+    }
     if (column) {
         ok = by_column(job, err);
     } else if (str_eq(method, "time")) {
@@ -355,8 +412,8 @@ static bool write_part(struct job *job, int p, struct nx_err *err)
     }
     buf_init(&select);
     buf_printf(&select,
-               "SELECT %s FROM source JOIN parts ON file_row_number = r WHERE part = '%s' ORDER "
-               "BY file_row_number",
+               "SELECT %s FROM source JOIN parts ON source.file_row_number = parts.r WHERE "
+               "parts.part = '%s' ORDER BY source.file_row_number",
                buf_text(&job->columns), part_names[p]);
     struct data_write write = {.select = buf_text(&select),
                                .path = path,
@@ -398,6 +455,7 @@ static bool add_source(struct job *job, struct nx_err *err)
     buf_fini(&sql);
     for (size_t i = 0; i < job->info->n_columns; i++) {
         buf_str(&job->columns, i ? ", " : "");
+        buf_str(&job->columns, "source."); /* a column may be called as those of `parts` */
         data_quote_name(&job->columns, job->info->columns[i].name);
     }
     return ok;
@@ -443,7 +501,7 @@ static const struct nx_param params[] = {
     {.name = "seed", .type = NX_T_INT, .fallback = "0",
      .help = "Another seed gives another split; the same gives the same."},
     {.name = "key", .type = NX_T_STRINGS, .fallback = "[]",
-     .help = "Columns that decide instead of the row's number: rows of one key stay together, and in their part when the table grows."},
+     .help = "Columns that decide instead of the row's number: rows of one key stay together, and in their part when the table grows (stratified: but for the key at the cut of a class)."},
     {.name = "stratify", .type = NX_T_COLUMN,
      .help = "Each class of this column is split by the same shares (largest remainder)."},
     {.name = "time", .type = NX_T_COLUMN,

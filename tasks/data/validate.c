@@ -22,6 +22,8 @@ struct check {
     enum kind kind;
     const json_t *spec;
     const char *column; /* or NULL */
+    size_t at;          /* its place among `checks` */
+    bool absent;        /* its column is not there: it does not hold */
     struct buf bad;     /* a condition that is true of the rows that break it; empty: none */
     int64_t n_bad;
     bool warn;
@@ -81,18 +83,49 @@ static bool check_keys(const json_t *spec, size_t at, struct nx_err *err)
     return true;
 }
 
-static bool known_column(struct job *job, const char *name, size_t at, struct nx_err *err)
+/* Whether keys that are numbers are: `min` and `max` of row counts, `max_share`. */
+static bool check_numbers(enum kind kind, const json_t *spec, size_t at, struct nx_err *err)
 {
-    if (table_info_column(job->info, name)) {
-        return true;
+    const json_t *least = json_object_get(spec, "min"), *most = json_object_get(spec, "max"),
+                 *share = json_object_get(spec, "max_share");
+    if (kind == ROWS && !least && !most) {
+        return nx_fail(err, NX_E_INVALID, "checks[%zu]: rows needs `min`, `max` or both", at);
     }
-    const char **names = arena_array(&job->arena, job->info->n_columns + 1, sizeof *names);
-    for (size_t i = 0; i < job->info->n_columns; i++) {
-        names[i] = job->info->columns[i].name;
+    if (kind == ROWS && ((least && !json_is_number(least)) || (most && !json_is_number(most)))) {
+        return nx_fail(err, NX_E_INVALID, "checks[%zu]: `min` and `max` of rows are numbers", at);
     }
-    const char *nearest = str_nearest(name, names, job->info->n_columns);
-    return nx_fail(err, NX_E_DATA, "checks[%zu]: the table has no column '%s'%s%s%s", at, name,
-                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    if (share &&
+        (!json_is_number(share) || json_number_value(share) < 0 || json_number_value(share) > 1)) {
+        return nx_fail(err, NX_E_INVALID, "checks[%zu]: `max_share` is a number from 0 to 1", at);
+    }
+    return true;
+}
+
+static bool check_type(const json_t *spec, size_t at, struct nx_err *err)
+{
+    const char *text = json_string_value(json_object_get(spec, "type"));
+    enum table_type type;
+    return (text && table_type_find(text, &type)) ||
+           nx_fail(err, NX_E_INVALID,
+                   "checks[%zu]: `type` is bool, int64, double, string, category, date, timestamp "
+                   "or doubles, not '%s'",
+                   at, text ? text : "");
+}
+
+/* The first column of the key that the table does not have, or NULL. */
+static const char *absent_column(const struct job *job, const struct check *check)
+{
+    const json_t *columns = json_object_get(check->spec, "columns");
+    if (check->column) {
+        return table_info_column(job->info, check->column) ? NULL : check->column;
+    }
+    for (size_t i = 0; check->kind == UNIQUE && i < json_array_size(columns); i++) {
+        const char *name = json_string_value(json_array_get(columns, i));
+        if (!name || !table_info_column(job->info, name)) {
+            return name ? name : "";
+        }
+    }
+    return NULL;
 }
 
 static bool read_severity(const json_t *spec, size_t at, bool *warn, struct nx_err *err)
@@ -118,9 +151,11 @@ static bool put_literal(struct buf *sql, const json_t *value, enum table_type ty
         buf_str(sql, json_is_true(value) ? "true" : "false");
     } else if (json_is_string(value)) {
         data_quote_text(sql, json_string_value(value));
-        buf_str(sql, type == TABLE_DATE        ? "::DATE"
-                     : type == TABLE_TIMESTAMP ? "::TIMESTAMPTZ::TIMESTAMP"
-                                               : "");
+        buf_str(sql, type == TABLE_DATE                            ? "::DATE"
+                     : type == TABLE_TIMESTAMP                     ? "::TIMESTAMPTZ::TIMESTAMP"
+                     : type == TABLE_INT64 || type == TABLE_DOUBLE ? "::DOUBLE"
+                     : type == TABLE_BOOL                          ? "::BOOLEAN"
+                                                                   : "");
     } else {
         return nx_fail(err, NX_E_INVALID,
                        "checks[%zu]: a value is neither number, text nor boolean", at);
@@ -208,13 +243,69 @@ static bool put_bad(struct job *job, struct check *check, size_t at, struct nx_e
     return ok;
 }
 
+/* Values that a column of another kind cannot be compared with are a mistake in the check. */
+static bool check_literal(const json_t *value, const struct check *check, enum table_type type,
+                          struct nx_err *err)
+{
+    bool number = type == TABLE_INT64 || type == TABLE_DOUBLE;
+    bool text = type == TABLE_STRING || type == TABLE_CATEGORY;
+    if (!value || (number && json_is_number(value)) || (!number && json_is_string(value)) ||
+        (number && json_is_string(value)) || (type == TABLE_BOOL && json_is_boolean(value))) {
+        return true;
+    }
+    return nx_fail(err, NX_E_INVALID, "checks[%zu]: column '%s' is %s: compare it with a %s",
+                   check->at, check->column, table_type_name(type),
+                   number ? "number"
+                   : text ? "text in quotes"
+                          : "value of that type");
+}
+
+static bool check_literals(const struct job *job, const struct check *check, struct nx_err *err)
+{
+    const struct table_column *column = table_info_column(job->info, check->column);
+    const json_t *values = json_object_get(check->spec, "values");
+    if (check->kind == RANGE) {
+        return check_literal(json_object_get(check->spec, "min"), check, column->type, err) &&
+               check_literal(json_object_get(check->spec, "max"), check, column->type, err);
+    }
+    for (size_t i = 0; check->kind == VALUES && i < json_array_size(values); i++) {
+        if (!check_literal(json_array_get(values, i), check, column->type, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Asks the database for the rows of no table: a wrong pattern, condition or date is told with the
+ * check it stands in. */
+static bool try_check(struct job *job, const struct check *check, struct nx_err *err)
+{
+    struct buf sql;
+    int64_t n;
+    buf_init(&sql);
+    buf_printf(&sql, "SELECT count(*) FROM (SELECT * FROM input LIMIT 1) AS input WHERE %s",
+               buf_text(&check->bad));
+    bool ok = check->bad.len == 0 || data_query_int(job->db, buf_text(&sql), &n, err);
+    buf_fini(&sql);
+    if (!ok) {
+        char *end = strstr(err->text, "\n\nLINE 1:"); /* of a query that the user did not write */
+        *(end ? end : err->text + strlen(err->text)) = 0;
+        nx_wrap(err, "checks[%zu]", check->at);
+    }
+    return ok;
+}
+
 static bool add_check(struct job *job, enum kind kind, const json_t *spec, const char *column,
                       size_t at, struct nx_err *err)
 {
-    struct check check = {.kind = kind, .spec = spec, .column = column};
+    struct check check = {.kind = kind, .spec = spec, .column = column, .at = at};
     buf_init(&check.bad);
-    bool ok = (!column || kind == TYPE || known_column(job, column, at, err)) &&
-              read_severity(spec, at, &check.warn, err) && put_bad(job, &check, at, err);
+    check.absent = absent_column(job, &check) != NULL;
+    bool ok = read_severity(spec, at, &check.warn, err);
+    if (!check.absent) {
+        ok = ok && (!column || check_literals(job, &check, err)) && put_bad(job, &check, at, err) &&
+             try_check(job, &check, err);
+    }
     if (!ok) {
         buf_fini(&check.bad);
         return false;
@@ -230,7 +321,8 @@ static bool add_checks(struct job *job, const json_t *spec, size_t at, struct nx
     if (!json_is_object(spec)) {
         return nx_fail(err, NX_E_INVALID, "checks[%zu] is not a mapping", at);
     }
-    if (!find_kind(spec, at, &kind, err) || !check_keys(spec, at, err)) {
+    if (!find_kind(spec, at, &kind, err) || !check_keys(spec, at, err) ||
+        !check_numbers(kind, spec, at, err) || (kind == TYPE && !check_type(spec, at, err))) {
         return false;
     }
     const char *column = json_string_value(json_object_get(spec, "column"));
@@ -238,12 +330,6 @@ static bool add_checks(struct job *job, const json_t *spec, size_t at, struct nx
     if (kind == ROWS || kind == CONDITION || kind == UNIQUE) {
         if (kind == UNIQUE && !column && json_array_size(columns) == 0) {
             return nx_fail(err, NX_E_INVALID, "checks[%zu]: `column` or `columns` is missing", at);
-        }
-        for (size_t i = 0; i < json_array_size(columns); i++) {
-            const char *name = json_string_value(json_array_get(columns, i));
-            if (kind == UNIQUE && !known_column(job, name ? name : "", at, err)) {
-                return false;
-            }
         }
         return add_check(job, kind, spec, kind == UNIQUE ? column : NULL, at, err);
     }
@@ -303,16 +389,28 @@ static bool count_bad(struct job *job, struct nx_err *err)
     return ok;
 }
 
-static void put_key(const struct check *check, struct buf *sql)
+/* The columns of a key with `between` between them and `after` after each. */
+static void put_key(const struct check *check, const char *between, const char *after,
+                    struct buf *sql)
 {
     const json_t *columns = json_object_get(check->spec, "columns");
-    if (check->column) {
-        data_quote_name(sql, check->column);
+    size_t n = check->column ? 1 : json_array_size(columns);
+    for (size_t i = 0; i < n; i++) {
+        buf_str(sql, i ? between : "");
+        data_quote_name(sql, check->column ? check->column
+                                           : json_string_value(json_array_get(columns, i)));
+        buf_str(sql, after);
     }
-    for (size_t i = 0; !check->column && i < json_array_size(columns); i++) {
-        buf_str(sql, i ? ", " : "");
-        data_quote_name(sql, json_string_value(json_array_get(columns, i)));
-    }
+}
+
+/* Keys that are there more than once: those with a missing value are not compared. */
+static void put_doubles(const struct check *check, struct buf *sql)
+{
+    buf_str(sql, " FROM input WHERE ");
+    put_key(check, " AND ", " IS NOT NULL", sql);
+    buf_str(sql, " GROUP BY ");
+    put_key(check, ", ", "", sql);
+    buf_str(sql, " HAVING count(*) > 1");
 }
 
 /* Rows beyond the first of their key. */
@@ -320,11 +418,9 @@ static bool count_doubles(struct job *job, struct check *check, struct nx_err *e
 {
     struct buf sql;
     buf_init(&sql);
-    buf_str(&sql,
-            "SELECT (coalesce(sum(n), 0) - count(*))::BIGINT FROM (SELECT count(*) AS n FROM input "
-            "GROUP BY ");
-    put_key(check, &sql);
-    buf_str(&sql, " HAVING count(*) > 1)");
+    buf_str(&sql, "SELECT (coalesce(sum(n), 0) - count(*))::BIGINT FROM (SELECT count(*) AS n");
+    put_doubles(check, &sql);
+    buf_str(&sql, ")");
     bool ok = data_query_int(job->db, buf_text(&sql), &check->n_bad, err);
     buf_fini(&sql);
     return ok;
@@ -342,8 +438,8 @@ static json_t *find_examples(struct job *job, const struct check *check, struct 
     buf_init(&sql);
     if (check->kind == UNIQUE) {
         buf_str(&sql, "SELECT ");
-        put_key(check, &sql);
-        buf_str(&sql, " FROM input GROUP BY ALL HAVING count(*) > 1");
+        put_key(check, ", ", "", &sql);
+        put_doubles(check, &sql);
     } else {
         buf_str(&sql, "SELECT DISTINCT ");
         data_quote_name(&sql, check->column);
@@ -370,6 +466,35 @@ static json_t *find_examples(struct job *job, const struct check *check, struct 
     return examples;
 }
 
+/* " (min 1, max 10)", as the check says it. */
+static void put_limits(const json_t *spec, struct buf *to)
+{
+    static const char *const keys[] = {"min", "max"};
+    const char *before = " (";
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *limit = json_object_get(spec, keys[i]);
+        if (limit) {
+            char *text = json_dumps(limit, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+            buf_printf(to, "%s%s %.80s", before, keys[i], text ? text : "");
+            free(text);
+            before = ", ";
+        }
+    }
+    buf_str(to, ")");
+}
+
+static void put_absent(struct job *job, const struct check *check, struct buf *to)
+{
+    const char *name = absent_column(job, check);
+    const char **names = arena_array(&job->arena, job->info->n_columns + 1, sizeof *names);
+    for (size_t i = 0; i < job->info->n_columns; i++) {
+        names[i] = job->info->columns[i].name;
+    }
+    const char *nearest = str_nearest(name, names, job->info->n_columns);
+    buf_printf(to, "the table has no column '%s'%s%s%s", name, nearest ? "; did you mean '" : "",
+               nearest ? nearest : "", nearest ? "'?" : "");
+}
+
 static void put_sentence(struct job *job, const struct check *check, const json_t *examples,
                          struct buf *to)
 {
@@ -377,13 +502,17 @@ static void put_sentence(struct job *job, const struct check *check, const json_
     long long n = check->n_bad, rows = job->info->n_rows;
     const char *column = check->column ? check->column : "";
     const struct table_column *found = table_info_column(job->info, column);
+    if (check->absent) {
+        put_absent(job, check, to);
+        return;
+    }
     switch (check->kind) {
     case ROWS:
         buf_printf(to, "the table has %lld rows", rows);
+        put_limits(spec, to);
         break;
     case TYPE:
-        buf_printf(to, "column '%s' is %s, not %s", column,
-                   found ? table_type_name(found->type) : "missing",
+        buf_printf(to, "column '%s' is %s, not %s", column, table_type_name(found->type),
                    json_string_value(json_object_get(spec, "type")));
         break;
     case NULLS:
@@ -391,10 +520,11 @@ static void put_sentence(struct job *job, const struct check *check, const json_
         break;
     case RANGE:
         buf_printf(to, "column '%s': %lld of %lld values are out of range", column, n, rows);
+        put_limits(spec, to);
         break;
     case UNIQUE:
         buf_printf(to, "%lld of %lld rows repeat a key of (", n, rows);
-        put_key(check, to);
+        put_key(check, ", ", "", to);
         buf_str(to, ")");
         break;
     case VALUES:
@@ -421,7 +551,7 @@ static bool put_failure(struct job *job, const struct check *check, struct nx_er
 {
     bool shows = check->kind == RANGE || check->kind == UNIQUE || check->kind == VALUES ||
                  check->kind == PATTERN;
-    json_t *examples = shows ? find_examples(job, check, err) : json_array();
+    json_t *examples = shows && !check->absent ? find_examples(job, check, err) : json_array();
     struct buf sentence;
     if (!examples) {
         return false;
@@ -453,6 +583,9 @@ static bool holds(const struct job *job, const struct check *check)
                  *most = json_object_get(spec, "max"), *share = json_object_get(spec, "max_share");
     const struct table_column *column;
     double rows = (double)job->info->n_rows;
+    if (check->absent) {
+        return false;
+    }
     switch (check->kind) {
     case ROWS:
         return !(json_is_number(least) && rows < json_number_value(least)) &&
@@ -472,7 +605,7 @@ static bool run_checks(struct job *job, struct nx_err *err)
 {
     for (size_t i = 0; i < job->checks.n; i++) {
         struct check *check = &job->checks.at[i];
-        if ((check->kind == UNIQUE && !count_doubles(job, check, err)) ||
+        if ((check->kind == UNIQUE && !check->absent && !count_doubles(job, check, err)) ||
             (!holds(job, check) && !put_failure(job, check, err))) {
             return false;
         }
@@ -539,12 +672,12 @@ const struct nx_operator data_validate = {
         "| type | column, type | the column is there and has the type |\n"
         "| nulls | column, max_share (default 0) | at most that share of its values is missing |\n"
         "| range | column, min, max (one or both) | no value is below min or above max |\n"
-        "| unique | column, or columns | no key is there twice |\n"
+        "| unique | column, or columns | no key is there twice; keys with a missing value do not count |\n"
         "| values | column, values | every value is in the list |\n"
         "| pattern | column, pattern | every value matches the regular expression as a whole |\n"
         "| condition | where | the SQL condition is not false for any row |\n\n"
         "`columns` instead of `column` checks each of them (for `unique`: all together). A missing "
-        "value breaks only `nulls`. A check with `severity: fail` that does not hold fails the task, "
+        "value breaks only `nulls`; a column that is not there breaks its check. A check with `severity: fail` that does not hold fails the task, "
         "after all checks were made; one with `warn` is written to the log and to `failures`.",
     .params = params,
     .outputs = outputs,
