@@ -167,6 +167,12 @@ static void a_silent_worker_loses_its_leases_and_the_third_loss_fails_the_task(v
     for (int loss = 1; loss <= 3; loss++) {
         report(world, 1, NULL, 0, NULL, 0);
         assert_int_equal(state_of(world, run, 0), NX_TS_LEASED);
+        const struct wire_hand hand = {.inst = {run, 0, NX_MAP_NONE},
+                                       .lease = (uint32_t)loss,
+                                       .state = WIRE_HAND_RUNNING,
+                                       .started_ms = 1};
+        report(world, 1, &hand, 1, NULL, 0);
+        assert_int_equal(state_of(world, run, 0), NX_TS_RUNNING);
         world->now += NX_LOST_AFTER_IPC_MS;
         core_turn_done(world->core, &world->update);
         turn(world);
