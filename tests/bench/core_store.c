@@ -3,7 +3,8 @@
  * REPORT_RESULTS is done in its next report.
  *
  *   core_store [TASKS]           rate, turns and memory
- *   core_store rate [TASKS]      one line of JSON: what bounds the throughput with workers */
+ *   core_store rate [TASKS]      one line of JSON: what bounds the throughput with workers
+ *   core_store chain TASKS       likewise: what bounds a chain of them */
 #include <malloc.h>
 #include <string.h>
 
@@ -339,6 +340,33 @@ static void measure_turns(uint32_t n, enum shape shape, const char *name)
     vec_fini(&turns.us);
 }
 
+/* What core and store alone need for a step of a chain: its turn, with its commit. */
+static void tell_chain(uint32_t n)
+{
+    struct world w;
+    struct samples turns = {0};
+    struct graph *warm = make_graph(60000, INDEPENDENT), *graph = make_graph(n, CHAIN);
+    world_open(&w, &turns);
+    report_turn(&w, true);
+    begin_run(&w, warm); /* lengthens the log, so that it is overwritten from now on */
+    while (unfinished(&w))
+        report_turn(&w, true);
+    struct nx_err err;
+    if (!store_checkpoint(w.store, true, &err))
+        stop(&err);
+    begin_run(&w, graph);
+    turns.us.n = 0;
+    w.commit_us = 0;
+    while (unfinished(&w))
+        report_turn(&w, true);
+    printf("{\"tasks\": %u, \"turn_us\": %.1f, \"commit_us\": %.1f}\n", n, samples_mean(&turns),
+           (double)w.commit_us / (double)turns.us.n);
+    world_close(&w);
+    graph_release(graph);
+    graph_release(warm);
+    vec_fini(&turns.us);
+}
+
 static size_t allocated(void)
 {
     struct mallinfo2 info = mallinfo2();
@@ -382,6 +410,10 @@ static void measure_memory(uint32_t n)
 int main(int argc, char **argv)
 {
     struct samples turns = {0};
+    if (argc > 2 && strcmp(argv[1], "chain") == 0) {
+        tell_chain((uint32_t)strtoul(argv[2], NULL, 10));
+        return 0;
+    }
     bool json = argc > 1 && strcmp(argv[1], "rate") == 0;
     const char *count = json ? argc > 2 ? argv[2] : NULL : argc > 1 ? argv[1] : NULL;
     uint32_t n = count ? (uint32_t)strtoul(count, NULL, 10) : 100000;

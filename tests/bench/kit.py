@@ -39,13 +39,13 @@ class Commits:
     def __enter__(self):
         self.process = subprocess.Popen([program("floors"), "commits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
-        self.mean(50)
+        self.measure(50)
         return self
 
-    def mean(self, n):
+    def measure(self, n):
         self.process.stdin.write(f"{n}\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["mean"]
+        return json.loads(self.process.stdout.readline())
 
     def __exit__(self, *_):
         self.process.stdin.close()
