@@ -473,6 +473,23 @@ static inline void stack_dump_sql(struct stack *s, struct sql *sql, const char *
     sql_stmt_free(stmt);
 }
 
+/* What parts have said must not hold an end that nobody here has brought about. */
+static inline void stack_check_log(struct stack *s, const char *name)
+{
+    static const char *const bad[] = {"Sanitizer", "runtime error", "ended with status",
+                                      "assertion", "SEGV",          "ABRT"};
+    struct buf text = {0};
+    if (stack_read(s, name, &text) && text.len) {
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+            if (strstr(text.data, bad[i]))
+                stack_fail(s, "%s: '%s'", name, bad[i]);
+        for (const char *p = text.data; (p = strstr(p, "ended by signal ")); p += 16)
+            if (!str_starts(p, "ended by signal 9 "))
+                stack_fail(s, "%s: %.40s", name, p);
+    }
+    buf_fini(&text);
+}
+
 /* The end of a part's log. */
 static inline void stack_dump_log(struct stack *s, const char *name, size_t n_bytes)
 {

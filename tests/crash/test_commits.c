@@ -224,6 +224,8 @@ static enum round_end play(const char *crash, const char *again, bool keep)
     tend(&s);
     stack_end(&s, &s.scheduler, "the scheduler", 10000);
     stack_check_orphans(&s);
+    stack_check_log(&s, "nexus-scheduler.log");
+    stack_check_log(&s, "nexus-worker.log");
     check_effects(&s);
     check_database(&s);
     enum round_end end = report(&s, crash ? crash : "never", crashed, keep);

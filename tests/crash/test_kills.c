@@ -443,23 +443,6 @@ static void begin(struct round *round)
     }
 }
 
-/* What parts have said must not hold an end that nobody here has brought about. */
-static void check_log(struct stack *s, const char *name)
-{
-    static const char *const bad[] = {"Sanitizer", "runtime error", "ended with status",
-                                      "assertion", "SEGV",          "ABRT"};
-    struct buf text = {0};
-    if (stack_read(s, name, &text) && text.len) {
-        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-            if (strstr(text.data, bad[i]))
-                stack_fail(s, "%s: '%s'", name, bad[i]);
-        for (const char *p = text.data; (p = strstr(p, "ended by signal ")); p += 16)
-            if (!str_starts(p, "ended by signal 9 "))
-                stack_fail(s, "%s: %.40s", name, p);
-    }
-    buf_fini(&text);
-}
-
 static void end(struct round *round)
 {
     struct stack *s = &round->stack;
@@ -467,9 +450,9 @@ static void end(struct round *round)
     stack_end(s, &s->worker, "the worker", 15000);
     stack_end(s, &s->scheduler, "the scheduler", 15000);
     stack_check_orphans(s);
-    check_log(s, "nexus.log");
-    check_log(s, "nexus-scheduler.log");
-    check_log(s, "nexus-worker.log");
+    stack_check_log(s, "nexus.log");
+    stack_check_log(s, "nexus-scheduler.log");
+    stack_check_log(s, "nexus-worker.log");
 }
 
 static bool play(uint64_t seed)
