@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -24,6 +25,7 @@
 
 #define USAGE 2
 #define HELD 75
+#define HELD_WAIT_MS 3000
 #define QUEUES_MAX 2048
 
 static const char HELP[] =
@@ -128,6 +130,18 @@ static void default_name(char *to, size_t size)
         str_copy(to, size, "worker");
 }
 
+/* One that was killed together with its `nexus up` takes a moment to be gone. */
+static bool lock_soon(int fd)
+{
+    int64_t until = clock_mono_ms() + HELD_WAIT_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (clock_mono_ms() >= until)
+            return false;
+        clock_sleep_ms(5);
+    }
+    return true;
+}
+
 /* Holds run/worker-<name>.id for as long as this process lives. */
 static void hold_name(const char *home, const char *name)
 {
@@ -141,7 +155,7 @@ static void hold_name(const char *home, const char *name)
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
         die(1, "cannot open %s: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_soon(fd)) {
         ssize_t n = read(fd, text, sizeof text - 1);
         text[n > 0 ? strcspn(text, "\n") : 0] = 0;
         die(HELD, "worker '%s' of this home runs already (process %s); give another --name", name,
