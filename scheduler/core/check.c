@@ -28,13 +28,17 @@ static const char *check_upstream(const struct run *run, uint32_t task)
     const struct graph *graph = run->version->graph;
     const struct inst *inst = &run->insts[task];
     uint32_t success = 0, failed = 0, skipped = 0;
+    bool self = false;
     for (uint32_t j = 0; j < graph->tasks[task].n_up; j++) {
         enum nx_task_state state = run->insts[graph_up(graph, task)[j]].state;
         success += state == NX_TS_SUCCESS;
         skipped += state == NX_TS_SKIPPED;
         failed +=
             state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED;
+        self = self || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
     }
+    if (self != ((inst->flags & INST_UP_SELF) != 0))
+        return "an instance knows whether one of its upstream failed itself";
     if (success != inst->up_success || failed != inst->up_failed || skipped != inst->up_skipped)
         return "an instance's upstream counts are those of its upstream";
     return NULL;
@@ -154,7 +158,7 @@ static uint64_t digest_run(const struct run *run)
         mix(&digest, inst->state);
         mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
         mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
-        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED));
+        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED | INST_UP_SELF));
         mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
         mix(&digest, inst->up_success);
         mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);

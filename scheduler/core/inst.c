@@ -93,7 +93,8 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
         return;
     if (run->state != NX_RS_RUNNING && !(run->state == NX_RS_STOPPING && last))
         return;
-    struct rule_counts counts = {spec->n_up, inst->up_success, inst->up_failed, inst->up_skipped};
+    struct rule_counts counts = {spec->n_up, inst->up_success, inst->up_failed, inst->up_skipped,
+                                 (inst->flags & INST_UP_SELF) != 0};
     switch (rule_decide((enum nx_trigger_rule)spec->rule, &counts)) {
     case RULE_WAIT:
         break;
@@ -146,6 +147,8 @@ void inst_count(struct run *run, uint32_t task)
             inst->up_skipped++;
         else /* also cancelled, which only a finally task can see */
             inst->up_failed++;
+        if (state == NX_TS_FAILED || state == NX_TS_CANCELLED)
+            inst->flags |= INST_UP_SELF;
     }
 }
 

@@ -28,7 +28,8 @@ enum inst_flag {
     INST_ANSWERED = 4, /* its `if` was decided */
     INST_READY = 8,    /* an entry of its ready queue points to it */
     INST_HELD = 16,    /* a worker holds its lease; counts against pool and worker */
-    INST_BACK = 32     /* a give_back was ordered */
+    INST_BACK = 32,    /* a give_back was ordered */
+    INST_UP_SELF = 64  /* of its up_failed at least one failed itself: not upstream_failed */
 };
 
 /* 64 bytes: a run of 100,000 tasks is counted in these. */

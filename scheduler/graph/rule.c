@@ -43,7 +43,7 @@ enum rule_verdict rule_decide(enum nx_trigger_rule rule, const struct rule_count
             return RULE_WAIT;
         return c->skipped == c->n ? RULE_SKIP : RULE_UPSTREAM_FAILED;
     case NX_TR_ONE_DONE:
-        if (c->success || c->failed)
+        if (c->success || c->self_failed)
             return RULE_RUN;
         return all ? RULE_SKIP : RULE_WAIT;
     case NX_TR_NONE_FAILED:

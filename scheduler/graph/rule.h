@@ -3,6 +3,7 @@
 #ifndef SCHEDULER_GRAPH_RULE_H
 #define SCHEDULER_GRAPH_RULE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "nexus/states.h"
@@ -13,6 +14,7 @@ struct rule_counts {
     uint32_t success; /* ended in success */
     uint32_t failed;  /* failed or upstream_failed */
     uint32_t skipped;
+    bool self_failed; /* at least one of the failed did so itself: it is not upstream_failed */
 };
 
 enum rule_verdict { RULE_WAIT, RULE_RUN, RULE_SKIP, RULE_UPSTREAM_FAILED };

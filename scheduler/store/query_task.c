@@ -136,6 +136,8 @@ static bool may_run(struct reading *reading, const struct info_task *task, bool 
         counts.skipped += state == NX_TS_SKIPPED;
         counts.failed += state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED ||
                          state == NX_TS_CANCELLED; /* which only a finally task can see */
+        counts.self_failed =
+            counts.self_failed || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
         ready = finished > ready ? finished : ready;
     }
     *runs = rule_decide(task->rule, &counts) == RULE_RUN;

@@ -42,7 +42,8 @@ struct may {
     bool run, skip, fail;
 };
 
-static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int k)
+/* u: those of f that are upstream_failed. */
+static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int k, int u)
 {
     bool done = s + f + k == n;
     if (n == 0)
@@ -63,7 +64,7 @@ static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int 
     case NX_TR_ONE_SUCCESS:
         return (struct may){s > 0, k == n, done && s == 0 && k < n};
     case NX_TR_ONE_DONE:
-        return (struct may){s + f > 0, k == n, false};
+        return (struct may){s + f - u > 0, k + u == n, false};
     case NX_TR_NONE_FAILED:
         return (struct may){s + k == n, false, f > 0};
     case NX_TR_NONE_FAILED_MIN_ONE_SUCCESS:
@@ -80,7 +81,7 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
 {
     const struct graph *graph = graph_of(sim, run);
     const struct graph_task *spec = &graph->tasks[task];
-    int s = 0, f = 0, k = 0;
+    int s = 0, f = 0, k = 0, u = 0;
     if (row->state == NX_TS_CANCELLED)
         return;
     for (uint32_t j = 0; j < spec->n_up; j++) {
@@ -89,19 +90,21 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
             return;
         s += up.state == NX_TS_SUCCESS;
         k += up.state == NX_TS_SKIPPED;
+        u += up.state == NX_TS_UPSTREAM_FAILED;
         f += up.state == NX_TS_FAILED || up.state == NX_TS_UPSTREAM_FAILED ||
              up.state == NX_TS_CANCELLED;
     }
-    struct may may = rule_says((enum nx_trigger_rule)spec->rule, (int)spec->n_up, s, f, k);
+    struct may may = rule_says((enum nx_trigger_rule)spec->rule, (int)spec->n_up, s, f, k, u);
     bool by_rule = row->reason == NX_WHY_RULE;
     bool right = row->state == NX_TS_UPSTREAM_FAILED      ? may.fail
                  : row->state == NX_TS_SKIPPED && by_rule ? may.skip
                                                           : may.run;
     if (!right)
-        sim_fail(sim, "a decision follows from the trigger rule",
-                 "run %llu %s: %s with n=%u success=%d failed=%d skipped=%d became %s",
-                 (unsigned long long)run->row.id.v, spec->id, nx_rule_name(spec->rule), spec->n_up,
-                 s, f, k, nx_task_state_name(row->state));
+        sim_fail(
+            sim, "a decision follows from the trigger rule",
+            "run %llu %s: %s with n=%u success=%d failed=%d (%d upstream) skipped=%d became %s",
+            (unsigned long long)run->row.id.v, spec->id, nx_rule_name(spec->rule), spec->n_up, s, f,
+            u, k, nx_task_state_name(row->state));
 }
 
 /* ---- Steps ---- */

@@ -67,13 +67,15 @@ static void edges_go_both_ways_and_lengths_are_longest_paths(void **state)
 }
 
 /* The semantics page's table, written a second time as conditions over a whole upstream. */
-enum { S, F, K, W }; /* success, failed, skipped, still waiting */
+enum { S, F, K, W, U }; /* success, failed, skipped, still waiting, upstream_failed */
 
 static enum rule_verdict expected(enum nx_trigger_rule rule, const int *up, int n)
 {
-    int count[4] = {0};
-    for (int i = 0; i < n; i++)
+    int count[5] = {0};
+    for (int i = 0; i < n; i++) {
         count[up[i]]++;
+        count[F] += up[i] == U; /* no difference, but for one_done */
+    }
     bool done = count[W] == 0;
     if (n == 0)
         return RULE_RUN;
@@ -110,8 +112,8 @@ static enum rule_verdict expected(enum nx_trigger_rule rule, const int *up, int 
         fail = done && !count[S] && count[K] < n;
         break;
     case NX_TR_ONE_DONE:
-        run = count[S] + count[F] > 0;
-        skip = count[K] == n;
+        run = count[S] + count[F] - count[U] > 0;
+        skip = count[K] + count[U] == n;
         break;
     case NX_TR_NONE_FAILED:
         fail = count[F] > 0;
@@ -137,16 +139,19 @@ static enum rule_verdict expected(enum nx_trigger_rule rule, const int *up, int 
 
 static void every_rule_agrees_with_the_table_for_every_upstream_of_up_to_four(void **state)
 {
+    static const int powers[] = {1, 5, 25, 125, 625};
     (void)state;
     for (int rule = 0; rule < NX_TRIGGER_RULES; rule++) {
         for (int n = 0; n <= 4; n++) {
-            for (int code = 0; code < 1 << (2 * n); code++) {
-                int up[4];
+            for (int code = 0; code < powers[n]; code++) {
+                int up[4], rest = code;
                 struct rule_counts counts = {.n = (uint32_t)n};
                 for (int i = 0; i < n; i++) {
-                    up[i] = code >> (2 * i) & 3;
+                    up[i] = rest % 5;
+                    rest /= 5;
                     counts.success += up[i] == S;
-                    counts.failed += up[i] == F;
+                    counts.failed += up[i] == F || up[i] == U;
+                    counts.self_failed = counts.self_failed || up[i] == F;
                     counts.skipped += up[i] == K;
                 }
                 assert_int_equal(rule_decide((enum nx_trigger_rule)rule, &counts),
@@ -164,12 +169,12 @@ static void an_early_verdict_is_never_taken_back(void **state)
         for (uint32_t s = 0; s <= 4; s++) {
             for (uint32_t f = 0; s + f <= 4; f++) {
                 for (uint32_t k = 0; s + f + k <= 3; k++) {
-                    struct rule_counts now = {4, s, f, k};
+                    struct rule_counts now = {4, s, f, k, f > 0};
                     enum rule_verdict verdict = rule_decide((enum nx_trigger_rule)rule, &now);
                     if (verdict != RULE_RUN || rule == NX_TR_ALWAYS)
                         continue;
                     struct rule_counts later[] = {
-                        {4, s + 1, f, k}, {4, s, f + 1, k}, {4, s, f, k + 1}};
+                        {4, s + 1, f, k, f > 0}, {4, s, f + 1, k, true}, {4, s, f, k + 1, f > 0}};
                     for (int i = 0; i < 3; i++)
                         assert_int_equal(rule_decide((enum nx_trigger_rule)rule, &later[i]),
                                          verdict);
