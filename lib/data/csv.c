@@ -1,6 +1,7 @@
 /* What is to be known of a CSV file before DuckDB reads it: its delimiter and names. And where it
  * is not UTF-8. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -13,6 +14,22 @@
 
 #define RECORD_MAX (64 * 1024 * 1024)
 #define BLOCK (1 << 20)
+
+bool source_not_utf8(const char *path, uint64_t offset, uint64_t line, struct nx_err *err)
+{
+    unsigned char start[2] = {0};
+    FILE *in = fopen(path, "rb");
+    size_t n = in ? fread(start, 1, sizeof start, in) : 0;
+    bool wide = n == 2 &&
+                ((start[0] == 0xff && start[1] == 0xfe) || (start[0] == 0xfe && start[1] == 0xff));
+    if (in) {
+        fclose(in);
+    }
+    return nx_fail(err, NX_E_DATA,
+                   "%s is not UTF-8: byte %" PRIu64 " (line %" PRIu64
+                   ") is wrong; convert the file, for example with `iconv -f %s -t utf-8`",
+                   path_base(path), offset, line, wide ? "utf-16" : "latin1");
+}
 
 /* The bytes of the first record, without its line's end and a byte-order mark. */
 static bool read_record(FILE *file, const char *path, char quote, struct buf *record,
@@ -33,6 +50,17 @@ static bool read_record(FILE *file, const char *path, char quote, struct buf *re
     }
     if (ferror(file)) {
         return nx_fail(err, NX_E_IO, "%s: %s", path, strerror(errno));
+    }
+    size_t bad;
+    if (!str_is_utf8(record->data ? record->data : "", record->len, &bad)) {
+        long bom = ftell(file) - (long)record->len - (c != EOF);
+        return source_not_utf8(path, (uint64_t)bad + (uint64_t)bom, 1, err);
+    }
+    if (record->len && memchr(record->data, 0, record->len)) {
+        return nx_fail(err, NX_E_DATA,
+                       "%s: the first line has a NUL byte; is the file UTF-16? Convert it, for "
+                       "example with `iconv -f utf-16 -t utf-8`",
+                       path_base(path));
     }
     if (record->len == 0) {
         return nx_fail(err, NX_E_DATA, c == EOF ? "%s is empty" : "%s: the first line is empty",

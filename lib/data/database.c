@@ -31,9 +31,41 @@ static const struct {
     {"Mismatch Type Error", NX_E_INVALID}, {"Missing Extension Error", NX_E_UNSUPPORTED},
 };
 
+/* Where the reason begins that DuckDB gives after a line of a file; NULL when it shows none, or
+ * one that is short enough. */
+static const char *after_long_line(const char *text, const char **line)
+{
+    const char *first = strstr(text, "\nOriginal Line: "), *last = text, *found;
+    if (!first) {
+        return NULL;
+    }
+    for (found = text; (found = strstr(found, "\nPossible ")); found++) {
+        last = found;
+    }
+    if (last == text) {
+        for (found = text; (found = strstr(found, "\n  file = ")); found++) {
+            last = found;
+        }
+    }
+    while (last > first && *last == '\n') { /* the end of the reason's line */
+        last--;
+    }
+    while (last > first && *last != '\n') { /* its beginning */
+        last--;
+    }
+    *line = first;
+    return last > first + LINE_SHOWN ? last : NULL;
+}
+
 /* The lines of a message, each cut where it shows more of a file than anybody reads. */
 static void put_lines(struct buf *to, const char *text)
 {
+    const char *line = NULL, *reason = after_long_line(text, &line);
+    if (reason) {
+        buf_add(to, text, (size_t)(line - text) + LINE_SHOWN);
+        buf_str(to, "...");
+        text = reason + 1;
+    }
     for (size_t n; *text; text += n + (text[n] == '\n')) {
         n = strcspn(text, "\n");
         buf_str(to, to->len ? "\n" : "");

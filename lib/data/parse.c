@@ -1,4 +1,6 @@
 /* Texts as values; see parse.h. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -6,6 +8,7 @@
 #include "lib/data/parse.h"
 
 #define MICROS 1000000ll
+#define DOUBLE_WHOLE (1ll << 53) /* integers up to here are doubles, as are multiples of 1024 */
 
 static bool is_digit(char c)
 {
@@ -57,8 +60,23 @@ bool parse_bool(const char *text, size_t n, bool *v)
     return true;
 }
 
+/* Whether a text of digits alone is a double to the last of them: 1000000000000000000000 is, the
+ * number of an account with 20 digits hardly ever. */
+static bool is_exact(const char *digits, size_t n)
+{
+    char text[320], back[320];
+    if (n >= sizeof text) {
+        return false;
+    }
+    memcpy(text, digits, n);
+    text[n] = 0;
+    snprintf(back, sizeof back, "%.0f", strtod(text, NULL));
+    return strcmp(text, back) == 0;
+}
+
 bool parse_is_double(const char *text, size_t n)
 {
+    int64_t ignored;
     trim(&text, &n);
     size_t i = n > 0 && (*text == '-' || *text == '+'), whole, fraction = 0;
     if ((n - i == 3 &&
@@ -78,6 +96,9 @@ bool parse_is_double(const char *text, size_t n)
     }
     if (whole + fraction == 0 || (whole > 1 && text[start] == '0')) {
         return false;
+    }
+    if (i == n && i - start == whole && whole > 18 && !parse_int(text, n, &ignored)) {
+        return is_exact(text + start, whole);
     }
     if (i < n && (text[i] == 'e' || text[i] == 'E')) {
         i++;
@@ -224,7 +245,10 @@ unsigned parse_kinds(const char *text, size_t n)
     bool b;
     unsigned kinds = 0;
     if (parse_is_double(text, n)) {
-        kinds |= PARSE_DOUBLE | (parse_int(text, n, &v) ? PARSE_INT : 0);
+        bool whole = parse_int(text, n, &v);
+        /* 2^53 + 1 is no double; a column with it and 1.5 is text rather than rounded. */
+        bool rounded = whole && (v > DOUBLE_WHOLE || v < -DOUBLE_WHOLE) && v % 1024 != 0;
+        kinds |= (rounded ? 0 : PARSE_DOUBLE) | (whole ? PARSE_INT : 0);
     } else if (parse_timestamp(text, n, &v)) {
         kinds |= PARSE_TIMESTAMP | (parse_date(text, n, &v) ? PARSE_DATE : 0);
     } else if (parse_bool(text, n, &b)) {

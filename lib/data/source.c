@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,6 +57,50 @@ bool source_detect(const char *path, enum file_format *format, struct nx_err *er
     }
     *format = by_content(start, n);
     return true;
+}
+
+/* ---- What went wrong ---- */
+
+/* DuckDB's messages about CSV end with advice about its own options. */
+static void shorten(const struct source *source, struct nx_err *err)
+{
+    static const char *const ends[] = {
+        "\nPossible",  "\nColumn ",  "\nThis can happen", "\nThis type",
+        "\n  file = ", "\nLINE 1: ", "\nTry setting",     "\n Try setting"};
+    static const char *const starts[] = {"Invalid Input Error: ", "Conversion Error: "};
+    char *file = strstr(err->text, "\n  file = "), path[PATH_MAX_BYTES] = "";
+    if (file) {
+        file += strlen("\n  file = ");
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(file, "\n"), file);
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char *end = strstr(err->text, ends[i]);
+        if (end) {
+            *end = 0;
+        }
+    }
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        size_t n = strlen(starts[i]);
+        if (str_starts(err->text, starts[i])) {
+            memmove(err->text, err->text + n, strlen(err->text) - n + 1);
+        }
+    }
+    size_t n = strlen(err->text);
+    while (n > 0 && strchr("\n ", err->text[n - 1])) {
+        err->text[--n] = 0;
+    }
+    nx_wrap(err, "%s", path_base(*path ? path : source->paths[0]));
+}
+
+static bool says_not_utf8(const struct source *source, struct nx_err *err)
+{
+    uint64_t offset, line;
+    for (size_t i = 0; i < source->n_paths; i++) {
+        if (source_find_bad_utf8(source->paths[i], &offset, &line)) {
+            return !source_not_utf8(source->paths[i], offset, line, err);
+        }
+    }
+    return false;
 }
 
 /* ---- What columns there are ---- */
@@ -180,6 +225,9 @@ static bool inspect_typed(struct source *source, const struct schema *named, str
     buf_str(&sql, ")");
     bool ok = data_query(source->db, buf_text(&sql), NULL, 0, &result, err);
     buf_fini(&sql);
+    if (!ok && (source->schema.file.format == FILE_PARQUET || !says_not_utf8(source, err))) {
+        shorten(source, err);
+    }
     while (ok && (ok = data_next(result, &batch, err)) && batch) {
         if (!source->raw) {
             size_t n = (size_t)batch->columns[2].as.i[0];
@@ -254,57 +302,25 @@ void source_pin(struct source *source, const struct schema *pinned, bool add_new
     source->raw = source->raw ? raw : NULL;
 }
 
-/* ---- What went wrong ---- */
-
-/* DuckDB's messages about CSV end with advice about its own options. */
-static void shorten(const struct source *source, struct nx_err *err)
-{
-    static const char *const ends[] = {"\nPossible", "\nColumn ", "\nThis can happen",
-                                       "\nThis type", "\n  file = "};
-    char *file = strstr(err->text, "\n  file = "), path[PATH_MAX_BYTES] = "";
-    if (file) {
-        file += strlen("\n  file = ");
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(file, "\n"), file);
-    }
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        char *end = strstr(err->text, ends[i]);
-        if (end) {
-            *end = 0;
-        }
-    }
-    size_t n = strlen(err->text);
-    while (n > 0 && err->text[n - 1] == '\n') {
-        err->text[--n] = 0;
-    }
-    nx_wrap(err, "%s", path_base(*path ? path : source->paths[0]));
-}
-
-static bool says_not_utf8(const struct source *source, struct nx_err *err)
-{
-    uint64_t offset, line;
-    for (size_t i = 0; i < source->n_paths; i++) {
-        if (source_find_bad_utf8(source->paths[i], &offset, &line)) {
-            nx_fail(err, NX_E_DATA,
-                    "%s is not UTF-8: byte %" PRIu64 " (line %" PRIu64
-                    ") is wrong; convert the file, "
-                    "for example with `iconv -f latin1 -t utf-8`",
-                    path_base(source->paths[i]), offset, line);
-            return true;
-        }
-    }
-    return false;
-}
-
 bool source_recover(struct source *source, struct nx_err *err)
 {
     bool changed = false;
     bool csv = source->schema.file.format == FILE_CSV;
-    if (err->code != NX_E_DATA && err->code != NX_E_INVALID) {
-        return false;
-    }
-    if (csv && !source->long_lines && strstr(err->text, "Maximum line size")) {
+    bool long_line = csv && (strstr(err->text, "Maximum line size") ||
+                             strstr(err->text, "does not support a full read"));
+    if (long_line && !source->long_lines) {
         source->long_lines = true;
         return true;
+    }
+    if (long_line) {
+        const char *at = strstr(err->text, "Error on Line: ");
+        long line = at ? strtol(at + strlen("Error on Line: "), NULL, 10) : 0;
+        nx_fail(err, NX_E_DATA, "%s: line %ld is longer than 32 MiB; does a closing quote miss?",
+                path_base(source->paths[0]), line);
+        return false;
+    }
+    if (err->code != NX_E_DATA && err->code != NX_E_INVALID) {
+        return false;
     }
     struct nx_err ignored;
     if (csv && !source->exact && source_infer_all(source, &changed, &ignored) && changed) {

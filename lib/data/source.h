@@ -83,6 +83,9 @@ bool source_recover(struct source *source, struct nx_err *err);
  * all is. */
 bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line);
 
+/* The error that says it, with the way out. Returns false. */
+bool source_not_utf8(const char *path, uint64_t offset, uint64_t line, struct nx_err *err);
+
 /* Reads the first record of a CSV file: the names, or column0 ... where there is no header. Fills
  * in file->delimiter where it is "auto". */
 bool csv_read_header(const char *path, struct schema_file *file, struct arena *arena,

@@ -83,7 +83,7 @@ void source_files(const struct source *source, struct buf *sql)
     put_texts(sql, source->paths, source->n_paths);
     if (!parquet) {
         buf_printf(sql, ", format = '%s', maximum_object_size = %d",
-                   file->format == FILE_JSON ? "array" : "newline_delimited", LINE_BYTES);
+                   file->format == FILE_JSON ? "auto" : "newline_delimited", LINE_BYTES);
         if (source->raw && source->schema.n_columns > 0) {
             buf_str(sql, ", columns = {");
             for (size_t i = 0, n = 0; i < source->schema.n_columns; i++) {

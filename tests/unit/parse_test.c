@@ -44,10 +44,25 @@ static void integers_are_whole_texts_without_leading_zeros(void **state)
 static void doubles_are_recognised(void **state)
 {
     (void)state;
-    static const char *const right[] = {"1.5", "-.5", "5.",   "1e3",      "+1E-9", "0.25",
-                                        "0",   "nan", "-Inf", "Infinity", " 1.5 "};
-    static const char *const wrong[] = {"",      ".",   "e3", "1e",    "00.5", "1.5f",
-                                        "1_0.5", "1,5", "in", "1.2.3", "0x1p3"};
+    static const char *const right[] = {"1.5",
+                                        "-.5",
+                                        "5.",
+                                        "1e3",
+                                        "+1E-9",
+                                        "0.25",
+                                        "0",
+                                        "nan",
+                                        "-Inf",
+                                        "Infinity",
+                                        " 1.5 ",
+                                        "9223372036854775807",
+                                        "-9223372036854775808",
+                                        "1000000000000000000000",
+                                        "12345678901234567890.0"};
+    static const char *const wrong[] = {
+        "", ".", "e3", "1e", "00.5", "1.5f", "1_0.5", "1,5", "in", "1.2.3", "0x1p3",
+        /* would be rounded */
+        "9223372036854775809", "12345678901234567890", "123456789012345678901234567890"};
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         assert_true(parse_is_double(right[i], strlen(right[i])));
     }
