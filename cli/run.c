@@ -215,6 +215,7 @@ static int trigger_and_watch(struct once *once)
         json_decref(body);
         return status;
     }
+    trigger_fit_dag(once->cli, once->dag, params);
     json_object_set_new(body, "params", params);
     json_object_set_new(body, "date", js_string(cli_get(once->cli, "date")));
     json_object_set_new(body, "note", json_null());

@@ -172,6 +172,7 @@ static int make_context(struct test *test, json_t **context)
     int status = trigger_params(test->cli, &given);
     if (status)
         return status;
+    trigger_fit(test->cli, test->spec->params, given);
     if (!params_check(test->spec->params, given, &params, &err))
         status = cli_fail(CLI_USAGE, "%s", err.text);
     json_decref(given);

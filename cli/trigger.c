@@ -51,15 +51,59 @@ int trigger_params(const struct cli *cli, json_t **params)
     return CLI_DONE;
 }
 
+/* What -p said of this param, behind its =. */
+static const char *given_text(const struct cli *cli, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < cli->values.n; i++) {
+        const struct cli_value *value = &cli->values.at[i];
+        if (str_eq(value->option->name, "param") && strncmp(value->text, name, n) == 0 &&
+            value->text[n] == '=')
+            return value->text + n + 1;
+    }
+    return NULL;
+}
+
+void trigger_fit(const struct cli *cli, const json_t *declared, json_t *params)
+{
+    for (size_t i = 0; i < json_array_size(declared); i++) {
+        const json_t *param = json_array_get(declared, i);
+        const char *name = js_get_text(param, "name", "");
+        const json_t *value = json_object_get(params, name);
+        const char *text = given_text(cli, name);
+        if (value && text && !json_is_string(value) &&
+            str_eq(js_get_text(param, "type", ""), "string"))
+            json_object_set_new(params, name, js_string(text));
+    }
+}
+
+void trigger_fit_dag(struct cli *cli, const char *dag, json_t *params)
+{
+    const char *key;
+    json_t *value, *reply = NULL;
+    struct nx_err err;
+    bool matters = false;
+    json_object_foreach(params, key, value)
+    {
+        matters = matters || !json_is_string(value);
+    }
+    /* When it cannot be asked, the request that follows says why. */
+    if (matters && api_try(cli, "GET", api_path(&cli->arena, "/dags/%s", dag), NULL, &reply, &err))
+        trigger_fit(cli, json_object_get(reply, "params"), params);
+    json_decref(reply);
+}
+
 static int run_trigger(struct cli *cli)
 {
     json_t *params = NULL, *run = NULL, *body = json_object();
     const char *dag = cli_arg(cli, 0), *date = cli_get(cli, "date"), *note = cli_get(cli, "note");
     int status = trigger_params(cli, &params);
-    if (status) {
+    if (status || !api_url(cli, &status)) {
+        json_decref(params);
         json_decref(body);
         return status;
     }
+    trigger_fit_dag(cli, dag, params);
     json_object_set_new(body, "params", params);
     json_object_set_new(body, "date", js_string(date));
     json_object_set_new(body, "note", js_string(note));

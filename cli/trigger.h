@@ -8,5 +8,10 @@
 
 /* {"key": value, ...}, a new reference; CLI_USAGE after it has said what is wrong. */
 int trigger_params(const struct cli *cli, json_t **params);
+/* Values of params that are declared as strings become the texts that were given: -p zip=01234 and
+ * -p answer=true need no quotes. `declared`: [{name, type, ...}] of the DAG; NULL is fine. */
+void trigger_fit(const struct cli *cli, const json_t *declared, json_t *params);
+/* The same for a DAG of the server, which is only asked when it can matter. */
+void trigger_fit_dag(struct cli *cli, const char *dag, json_t *params);
 
 #endif

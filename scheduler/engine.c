@@ -217,7 +217,35 @@ static void refuse(struct pending *pending, const struct nx_err *err)
     pending->settled = true;
 }
 
-/* Runs by hand: the interval that --date names, or from the creation on. */
+/* The creation of the DAG's run by hand before this one; 0: this is the first. */
+static int64_t previous_created(struct engine *engine, const char *dag)
+{
+    struct nx_err err;
+    int64_t created_ms;
+    for (size_t i = engine->extras.n; i > 0; i--) { /* of this turn: not in the store yet */
+        struct core_run_row row;
+        if (core_get_run(engine->core, engine->extras.at[i - 1].run, &row) && str_eq(row.dag, dag))
+            return row.created_ms;
+    }
+    if (!store_last_created(engine->store, dag, NX_RC_MANUAL, &created_ms, &err))
+        give_up(&err);
+    return created_ms;
+}
+
+/* The interval of a run by hand: the instant that --date names; or, without a schedule, from the
+ * previous run of that kind until now, which for the first one is now alone. */
+static void set_interval(struct engine *engine, const struct message *message,
+                         struct store_run_extra *extra)
+{
+    struct core_run_row row;
+    extra->interval_start_ms = extra->interval_finish_ms = message->date_ms;
+    if (message->date_ms || !core_get_run(engine->core, extra->run, &row))
+        return;
+    int64_t previous = previous_created(engine, message->dag);
+    extra->interval_finish_ms = row.created_ms;
+    extra->interval_start_ms = previous && previous < row.created_ms ? previous : row.created_ms;
+}
+
 static void add_extra(struct engine *engine, const struct message *message, struct nx_run_id run,
                       const char *params)
 {
@@ -226,9 +254,8 @@ static void add_extra(struct engine *engine, const struct message *message, stru
         .params = params,
         .note = message->note,
         .idempotency_key = message->idempotency_key,
-        .interval_start_ms = message->date_ms,
-        .interval_finish_ms = message->date_ms ? message->date_ms : 0,
     };
+    set_interval(engine, message, &extra);
     vec_push(&engine->extras, extra);
 }
 

@@ -11,6 +11,7 @@ enum store_statement {
     SET_RUN,
     PUT_KEY,
     GET_KEY,
+    GET_LAST,
     PUT_INST,
     PUT_INST_ENDED,
     SET_INST_ERROR,

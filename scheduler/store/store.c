@@ -23,6 +23,8 @@ static const char *const statements[STORE_STATEMENTS] = {
         " where run = ?1",
     [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
     [GET_KEY] = "select run from run_key where key = ?1",
+    [GET_LAST] =
+        "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at)"
@@ -435,6 +437,20 @@ bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
     if (!sql_step(stmt, &row, err))
         return false;
     run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,
+                        int64_t *created_ms, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_LAST];
+    bool row;
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, cause);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    *created_ms = row ? sql_int(stmt, 0) : 0;
     sql_reset(stmt);
     return true;
 }

@@ -126,6 +126,9 @@ bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outp
 /* The run that was created with that key, or 0. */
 bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
                     struct nx_err *err);
+/* When the DAG's newest run of that cause was created; 0: there is none. */
+bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,
+                        int64_t *created_ms, struct nx_err *err);
 
 /* Counted since the open: for /metrics and the benchmarks. */
 struct store_counts {
