@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "lib/base/heap.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
@@ -56,8 +57,9 @@ uint64_t ready_key(const struct run *run, uint32_t task)
     return inverted << 43 | (uint64_t)run->backfill << 42 | run->id.v;
 }
 
-static bool before(const struct ready_entry *x, const struct ready_entry *y)
+static bool more_urgent(const void *a, const void *b)
 {
+    const struct ready_entry *x = a, *y = b;
     return x->key != y->key ? x->key < y->key : x->rank < y->rank;
 }
 
@@ -71,31 +73,12 @@ void ready_push(struct core *core, struct run *run, uint32_t task)
     struct class *class = class_of(core, run, task);
     struct ready_entry entry = {ready_key(run, task), run->version->graph->rank[task], run->slot};
     vec_push(&class->heap, entry);
-    struct ready_entry *at = class->heap.at;
-    size_t i = class->heap.n - 1;
-    for (; i > 0 && before(&entry, &at[(i - 1) / 2]); i = (i - 1) / 2)
-        at[i] = at[(i - 1) / 2];
-    at[i] = entry;
+    heap_push(class->heap.at, class->heap.n, sizeof entry, more_urgent);
 }
 
 static void remove_top(struct class *class)
 {
-    struct ready_entry *at = class->heap.at;
-    struct ready_entry moved = at[--class->heap.n];
-    size_t n = class->heap.n, i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= n)
-            break;
-        if (child + 1 < n && before(&at[child + 1], &at[child]))
-            child++;
-        if (!before(&at[child], &moved))
-            break;
-        at[i] = at[child];
-        i = child;
-    }
-    if (n)
-        at[i] = moved;
+    heap_pop(class->heap.at, class->heap.n--, sizeof *class->heap.at, more_urgent);
 }
 
 /* The run and task of the top entry; false when its run is gone (the slot may be another's). */

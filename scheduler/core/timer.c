@@ -1,11 +1,13 @@
+#include "lib/base/heap.h"
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
 
 /* A binary heap by due time; equal times by kind and subject, so that order never depends on
  * history. A timer is not removed when its reason goes away: it is checked when it is due. */
 
-static bool sooner(const struct timer *x, const struct timer *y)
+static bool sooner(const void *a, const void *b)
 {
+    const struct timer *x = a, *y = b;
     if (x->due_mono != y->due_mono)
         return x->due_mono < y->due_mono;
     if (x->kind != y->kind)
@@ -18,32 +20,14 @@ static bool sooner(const struct timer *x, const struct timer *y)
 void timer_push(struct core *core, struct timer timer)
 {
     vec_push(&core->timers, timer);
-    struct timer *at = core->timers.at;
-    size_t i = core->timers.n - 1;
-    for (; i > 0 && sooner(&timer, &at[(i - 1) / 2]); i = (i - 1) / 2)
-        at[i] = at[(i - 1) / 2];
-    at[i] = timer;
+    heap_push(core->timers.at, core->timers.n, sizeof timer, sooner);
 }
 
 static struct timer pop(struct core *core)
 {
-    struct timer *at = core->timers.at, top = at[0];
-    struct timer moved = at[--core->timers.n];
-    size_t n = core->timers.n, i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= n)
-            break;
-        if (child + 1 < n && sooner(&at[child + 1], &at[child]))
-            child++;
-        if (!sooner(&at[child], &moved))
-            break;
-        at[i] = at[child];
-        i = child;
-    }
-    if (n)
-        at[i] = moved;
-    return top;
+    struct timer first = core->timers.at[0];
+    heap_pop(core->timers.at, core->timers.n--, sizeof first, sooner);
+    return first;
 }
 
 void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono)

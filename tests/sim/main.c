@@ -4,14 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/heap.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "tests/sim/sim.h"
 
 /* ---- Time and chance ---- */
 
-static bool sooner(const struct sim_event *x, const struct sim_event *y)
+static bool sooner(const void *a, const void *b)
 {
+    const struct sim_event *x = a, *y = b;
     return x->at != y->at ? x->at < y->at : x->number < y->number;
 }
 
@@ -22,32 +24,14 @@ void sim_post(struct sim *sim, int kind, int64_t delay, uint32_t a, uint64_t b, 
     if (bytes)
         event.bytes = mem_dup(bytes, n);
     vec_push(&sim->events, event);
-    struct sim_event *at = sim->events.at;
-    size_t i = sim->events.n - 1;
-    for (; i > 0 && sooner(&event, &at[(i - 1) / 2]); i = (i - 1) / 2)
-        at[i] = at[(i - 1) / 2];
-    at[i] = event;
+    heap_push(sim->events.at, sim->events.n, sizeof event, sooner);
 }
 
 static struct sim_event next_event(struct sim *sim)
 {
-    struct sim_event *at = sim->events.at, top = at[0];
-    struct sim_event moved = at[--sim->events.n];
-    size_t n = sim->events.n, i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= n)
-            break;
-        if (child + 1 < n && sooner(&at[child + 1], &at[child]))
-            child++;
-        if (!sooner(&at[child], &moved))
-            break;
-        at[i] = at[child];
-        i = child;
-    }
-    if (n)
-        at[i] = moved;
-    return top;
+    struct sim_event first = sim->events.at[0];
+    heap_pop(sim->events.at, sim->events.n--, sizeof first, sooner);
+    return first;
 }
 
 bool sim_chance(struct sim *sim, uint64_t numerator, uint64_t denominator)

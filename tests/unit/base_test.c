@@ -1,5 +1,6 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
+#include "lib/base/heap.h"
 #include "lib/base/map.h"
 #include "lib/base/rng.h"
 #include "lib/base/str.h"
@@ -118,6 +119,31 @@ static void utf8_is_checked_to_the_letter(void **state)
     assert_false(str_is_utf8("\xe2\x82", 2, &bad));
 }
 
+static bool smaller(const void *a, const void *b)
+{
+    return *(const int *)a < *(const int *)b;
+}
+
+static void a_heap_gives_its_items_in_order(void **state)
+{
+    (void)state;
+    struct rng rng;
+    int items[300];
+    rng_init(&rng, 3);
+    for (size_t n = 1; n <= 300; n += 13) {
+        for (size_t i = 0; i < n; i++) {
+            items[i] = (int)rng_below(&rng, 100);
+            heap_push(items, i + 1, sizeof *items, smaller);
+        }
+        int last = -1;
+        for (size_t left = n; left > 0; left--) {
+            assert_true(items[0] >= last);
+            last = items[0];
+            heap_pop(items, left, sizeof *items, smaller);
+        }
+    }
+}
+
 static void arena_gives_zeroed_memory_after_a_reset(void **state)
 {
     (void)state;
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(sizes_and_ids_are_checked),
         cmocka_unit_test(times_go_to_text_and_back),
         cmocka_unit_test(utf8_is_checked_to_the_letter),
+        cmocka_unit_test(a_heap_gives_its_items_in_order),
         cmocka_unit_test(arena_gives_zeroed_memory_after_a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
