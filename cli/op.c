@@ -8,27 +8,6 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 
-static int run_list(struct cli *cli)
-{
-    static const char *const titles[] = {"operator", ">version", "summary"};
-    struct out_table table;
-    json_t *catalog = validate_catalog(), *op;
-    size_t i;
-    if (!out_value(cli, catalog, "name")) {
-        out_table_init(&table, 3, titles);
-        json_array_foreach(catalog, i, op)
-        {
-            out_cell(&table, js_get_text(op, "name", "?"));
-            out_cellf(&table, "%lld", (long long)js_get_int(op, "version", 1));
-            out_cell(&table, js_get_text(op, "summary", NULL));
-        }
-        out_table_print(&table, cli);
-        out_table_fini(&table);
-    }
-    json_decref(catalog);
-    return CLI_DONE;
-}
-
 /* "integer, 1 to 10 rows" */
 static const char *param_type(struct cli *cli, const json_t *param)
 {
@@ -95,6 +74,110 @@ static void print_outputs(struct cli *cli, const json_t *op)
     out_table_fini(&table);
 }
 
+/* ---- The reference of all operators ---- */
+
+/* A cell of a table: no line of its own, no bar. */
+static void markdown_cell(const char *text)
+{
+    fputs(" ", stdout);
+    for (; text && *text; text++) {
+        if (*text == '|')
+            putchar('\\');
+        putchar(*text == '\n' ? ' ' : *text);
+    }
+    fputs(" |", stdout);
+}
+
+static void markdown_params(struct cli *cli, const json_t *op)
+{
+    json_t *param;
+    size_t i;
+    if (json_array_size(json_object_get(op, "params")) == 0)
+        return;
+    puts("\n| parameter | type | default | |\n|---|---|---|---|");
+    json_array_foreach(json_object_get(op, "params"), i, param)
+    {
+        bool required = js_get_bool(param, "required", false);
+        const json_t *fallback = json_object_get(param, "default");
+        printf("| `%s` |", js_get_text(param, "name", "?"));
+        markdown_cell(param_type(cli, param));
+        markdown_cell(required ? "required" : fallback ? out_scalar(&cli->arena, fallback) : "");
+        markdown_cell(js_get_text(param, "help", ""));
+        putchar('\n');
+    }
+}
+
+static void markdown_outputs(const json_t *op)
+{
+    json_t *port;
+    size_t i;
+    if (json_array_size(json_object_get(op, "outputs")) == 0)
+        return;
+    puts("\n| output | type | |\n|---|---|---|");
+    json_array_foreach(json_object_get(op, "outputs"), i, port)
+    {
+        printf("| `%s` |", js_get_text(port, "name", "?"));
+        markdown_cell(js_get_text(port, "type", ""));
+        markdown_cell(js_get_text(port, "help", ""));
+        putchar('\n');
+    }
+}
+
+static void print_markdown(struct cli *cli, const json_t *catalog)
+{
+    json_t *op;
+    size_t i;
+    puts("# The operators\n\n"
+         "Made by `nexus op list --markdown` from what the operators say of themselves; `nexus op "
+         "show NAME`\ntells the same of one. A task names its operator with `uses` and gives it "
+         "parameters with `with`;\nother tasks read its outputs as `${{ outputs.TASK.NAME }}`. See "
+         "[the DAG file](dag-file.md) and\n[tables](data.md).\n");
+    json_array_foreach(catalog, i, op)
+    {
+        const char *name = js_get_text(op, "name", "?");
+        printf("- [%s](#", name);
+        for (const char *c = name; *c; c++) /* as pages make anchors of headings */
+            if (*c != '.')
+                putchar(*c);
+        printf("): %s\n", js_get_text(op, "summary", ""));
+    }
+    json_array_foreach(catalog, i, op)
+    {
+        const char *doc = js_get_text(op, "doc", NULL);
+        const char *example = js_get_text(op, "example", NULL);
+        printf("\n## %s\n\n%s\n", js_get_text(op, "name", "?"), js_get_text(op, "summary", ""));
+        if (doc)
+            printf("\n%s\n", doc);
+        markdown_params(cli, op);
+        markdown_outputs(op);
+        if (example)
+            printf("\n```yaml\n%s%s```\n", example, str_ends(example, "\n") ? "" : "\n");
+    }
+}
+
+static int run_list(struct cli *cli)
+{
+    static const char *const titles[] = {"operator", ">version", "summary"};
+    struct out_table table;
+    json_t *catalog = validate_catalog(), *op;
+    size_t i;
+    if (cli_given(cli, "markdown")) {
+        print_markdown(cli, catalog);
+    } else if (!out_value(cli, catalog, "name")) {
+        out_table_init(&table, 3, titles);
+        json_array_foreach(catalog, i, op)
+        {
+            out_cell(&table, js_get_text(op, "name", "?"));
+            out_cellf(&table, "%lld", (long long)js_get_int(op, "version", 1));
+            out_cell(&table, js_get_text(op, "summary", NULL));
+        }
+        out_table_print(&table, cli);
+        out_table_fini(&table);
+    }
+    json_decref(catalog);
+    return CLI_DONE;
+}
+
 static int no_such_operator(const json_t *catalog, const char *name)
 {
     VEC(const char *) names = {0};
@@ -135,12 +218,18 @@ static int run_show(struct cli *cli)
     return status;
 }
 
+static const struct cli_option list_options[] = {
+    {0, "markdown", NULL, "the reference of all operators", false, false},
+    {0},
+};
+
 const struct cli_command cmd_op_list = {
     .name = "op list",
     .arguments = "",
     .group = "Tasks",
     .summary = "the operators that a task can use; needs no server",
-    .help = "  nexus op list\n  nexus op list -o id",
+    .help = "  nexus op list -o id\n  nexus op list --markdown > docs/operators.md",
+    .options = list_options,
     .run = run_list,
 };
 
