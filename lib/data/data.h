@@ -50,7 +50,8 @@ enum data_kind {
     DATA_DOUBLE,
     DATA_TEXT,
     DATA_DATE,
-    DATA_TIMESTAMP
+    DATA_TIMESTAMP,
+    DATA_LIST
 };
 struct data_value {
     enum data_kind kind;
@@ -59,11 +60,16 @@ struct data_value {
         int64_t i; /* DATA_INT; DATA_DATE: days; DATA_TIMESTAMP: microseconds */
         double f;
         const char *text; /* borrowed */
+        struct {
+            const struct data_value *items; /* of one kind: bool, int, double or text */
+            size_t n;
+        } list; /* borrowed */
     } as;
 };
 
-/* JSON text as nx_arg_sql_value gives it: a scalar, {"timestamp_us": n}, {"date_days": n}. Lists
- * and objects are errors. Text lives in the arena. */
+/* JSON text as nx_arg_sql_value gives it: a scalar, {"timestamp_us": n}, {"date_days": n}, or a
+ * list of texts, of booleans or of numbers (with one double all are). Other lists and objects are
+ * errors. Text and lists live in the arena. */
 bool data_value_read(const char *json, struct arena *arena, struct data_value *value,
                      struct nx_err *err);
 

@@ -26,6 +26,7 @@ typedef struct duckdb_extracted_s *duckdb_extracted;
 typedef struct duckdb_chunk_s *duckdb_chunk;
 typedef struct duckdb_vector_s *duckdb_vector;
 typedef struct duckdb_logical_s *duckdb_logical;
+typedef struct duckdb_value_s *duckdb_value;
 typedef struct duckdb_function_s *duckdb_function;
 typedef struct duckdb_info_s *duckdb_info;
 typedef struct duckdb_appender_s *duckdb_appender;
@@ -138,6 +139,13 @@ typedef void (*duckdb_delete)(void *data);
     X(duckdb_state, bind_double, (duckdb_prepared statement, idx_t i, double v)) \
     X(duckdb_state, bind_varchar_length, (duckdb_prepared statement, idx_t i, const char *v, idx_t n)) \
     X(duckdb_state, bind_date, (duckdb_prepared statement, idx_t i, duckdb_date v)) \
+    X(duckdb_value, create_varchar_length, (const char *text, idx_t n)) \
+    X(duckdb_value, create_bool, (bool v)) \
+    X(duckdb_value, create_int64, (int64_t v)) \
+    X(duckdb_value, create_double, (double v)) \
+    X(duckdb_value, create_list_value, (duckdb_logical item, duckdb_value *values, idx_t n)) \
+    X(void, destroy_value, (duckdb_value *value)) \
+    X(duckdb_state, bind_value, (duckdb_prepared statement, idx_t i, duckdb_value v)) \
     X(duckdb_state, bind_timestamp, (duckdb_prepared statement, idx_t i, duckdb_timestamp v)) \
     X(duckdb_state, execute_prepared, (duckdb_prepared statement, duckdb_result *result)) \
     X(duckdb_state, execute_prepared_streaming, (duckdb_prepared statement, duckdb_result *result)) \

@@ -59,19 +59,86 @@ static bool read_scalar(const json_t *json, struct arena *arena, struct data_val
     return false;
 }
 
+/* Integers become doubles beside a double; all else must be of the first item's kind. */
+static bool read_list(const json_t *json, struct arena *arena, struct data_value *value)
+{
+    size_t n = json_array_size(json);
+    struct data_value *items = arena_array(arena, n + 1, sizeof *items);
+    bool any_double = false;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(json, i);
+        if (json_is_null(item) || json_is_object(item) || json_is_array(item) ||
+            !read_scalar(item, arena, &items[i])) {
+            return false;
+        }
+        any_double = any_double || items[i].kind == DATA_DOUBLE;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (any_double && items[i].kind == DATA_INT) {
+            items[i] = (struct data_value){.kind = DATA_DOUBLE, .as.f = (double)items[i].as.i};
+        }
+        if (items[i].kind != items[0].kind) {
+            return false;
+        }
+    }
+    *value = (struct data_value){.kind = DATA_LIST, .as.list = {items, n}};
+    return true;
+}
+
 bool data_value_read(const char *json, struct arena *arena, struct data_value *value,
                      struct nx_err *err)
 {
     json_t *read = json_loads(json, JSON_DECODE_ANY, NULL);
-    bool ok = read && read_scalar(read, arena, value);
+    bool ok = read && (json_is_array(read) ? read_list(read, arena, value)
+                                           : read_scalar(read, arena, value));
     json_decref(read);
     if (!ok) {
         return nx_fail(err, NX_E_INVALID,
                        "a value of the SQL is neither a text, a number, a boolean, a date, a "
-                       "timestamp nor null: %.60s",
+                       "timestamp, null nor a list of one kind of these: %.60s",
                        json);
     }
     return true;
+}
+
+static duckdb_value item_value(const struct duckdb_api *api, const struct data_value *item)
+{
+    switch (item->kind) {
+    case DATA_BOOL:
+        return api->create_bool(item->as.b);
+    case DATA_INT:
+        return api->create_int64(item->as.i);
+    case DATA_DOUBLE:
+        return api->create_double(item->as.f);
+    default:
+        return api->create_varchar_length(item->as.text, strlen(item->as.text));
+    }
+}
+
+static bool bind_list(const struct duckdb_api *api, duckdb_prepared statement, idx_t i,
+                      const struct data_value *list)
+{
+    size_t n = list->as.list.n;
+    enum data_kind kind = n ? list->as.list.items[0].kind : DATA_TEXT;
+    duckdb_logical type = api->create_logical_type(kind == DATA_BOOL     ? DUCKDB_T_BOOLEAN
+                                                   : kind == DATA_INT    ? DUCKDB_T_BIGINT
+                                                   : kind == DATA_DOUBLE ? DUCKDB_T_DOUBLE
+                                                                         : DUCKDB_T_VARCHAR);
+    duckdb_value *values = mem_alloc_array(n + 1, sizeof *values);
+    for (size_t k = 0; k < n; k++) {
+        values[k] = item_value(api, &list->as.list.items[k]);
+    }
+    duckdb_value all = api->create_list_value(type, values, n);
+    bool ok = all && api->bind_value(statement, i, all) == DUCKDB_SUCCESS;
+    if (all) {
+        api->destroy_value(&all);
+    }
+    for (size_t k = 0; k < n; k++) {
+        api->destroy_value(&values[k]);
+    }
+    mem_free(values);
+    api->destroy_logical_type(&type);
+    return ok;
 }
 
 static bool bind_one(const struct duckdb_api *api, duckdb_prepared statement, idx_t i,
@@ -93,6 +160,8 @@ static bool bind_one(const struct duckdb_api *api, duckdb_prepared statement, id
         return api->bind_date(statement, i, (duckdb_date){(int32_t)value->as.i}) == DUCKDB_SUCCESS;
     case DATA_TIMESTAMP:
         return api->bind_timestamp(statement, i, (duckdb_timestamp){value->as.i}) == DUCKDB_SUCCESS;
+    case DATA_LIST:
+        return bind_list(api, statement, i, value);
     }
     return false;
 }

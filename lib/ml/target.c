@@ -93,6 +93,16 @@ static enum ml_task_wish guess(const struct column *c, const struct ml_algorithm
     return n == 2 && (zero_one || c->type == TABLE_INT64) ? ML_TASK_BINARY : ML_TASK_REGRESSION;
 }
 
+/* Measurements rather than names of classes: more than two, and with fractions. */
+static bool is_measured(const struct column *c)
+{
+    double found[4];
+    bool fraction = false;
+    for (size_t i = 0; c->type == TABLE_DOUBLE && i < c->n_rows && !fraction; i++)
+        fraction = model_number(c, i) != floor(model_number(c, i));
+    return fraction && different_numbers(c, found, 2) > 2;
+}
+
 static bool set_positive(struct model *model, const char *positive, struct nx_err *err)
 {
     if (model->task != MODEL_BINARY) {
@@ -145,6 +155,11 @@ bool ml_fit_target(struct model *model, const struct column *target, enum ml_tas
     must(target->n_missing == 0);
     model->target = arena_strdup(&model->arena, target->name);
     model->target_type = target->type == TABLE_STRING ? TABLE_CATEGORY : target->type;
+    if (wish == ML_TASK_AUTO && !algorithm->regresses && is_measured(target))
+        return nx_fail(err, NX_E_DATA,
+                       "target '%s' holds numbers with fractions, and %s learns classes: take "
+                       "linear_regression or gradient_boosting, or say `task: multiclass`",
+                       target->name, algorithm->name);
     if (wish == ML_TASK_AUTO)
         wish = guess(target, algorithm);
     if (wish == ML_TASK_REGRESSION ? !algorithm->regresses : !algorithm->classifies)

@@ -174,9 +174,25 @@ static json_t *eval_string(struct script *script, const char *text, struct nx_er
     return value;
 }
 
-/* A $n value must be a scalar that a database knows: lists and objects go in as JSON text. */
+/* A list of texts, of numbers or of booleans, which a database knows too. */
+static bool is_plain_list(const json_t *value)
+{
+    const json_t *first = json_array_get(value, 0);
+    bool plain = json_is_array(value);
+    for (size_t i = 0; plain && i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        plain = (json_is_string(first) && json_is_string(item)) ||
+                (json_is_number(first) && json_is_number(item)) ||
+                (json_is_boolean(first) && json_is_boolean(item));
+    }
+    return plain;
+}
+
+/* A $n value must be one that a database knows: other lists and objects go in as JSON text. */
 static json_t *bound_value(json_t *value)
 {
+    if (is_plain_list(value))
+        return value;
     bool tagged = json_object_get(value, "timestamp_us") || json_object_get(value, "date_days");
     if (!json_is_array(value) && (!json_is_object(value) || tagged))
         return value;

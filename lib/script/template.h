@@ -59,7 +59,8 @@ bool template_run(struct arena *arena, const char *text, const char *shell,
 /* Evaluates all expressions in a JSON tree. A string that is one expression becomes its value with
  * its type (times as text); other text is filled in. A member of `with` named in sql_params (n of
  * them) becomes {"sql": text with $1..$n, "values": [...]}, with {"timestamp_us": n} for times and
- * {"date_days": n} for dates, also when it has no expressions. Errors name the path
+ * {"date_days": n} for dates (lists of one kind stay lists, other lists and objects become JSON
+ * text), also when it has no expressions. Errors name the path
  * ("with.query: ..."). *out: a new reference. */
 bool template_eval_json(struct script *script, const json_t *with, const char *const *sql_params,
                         size_t n_sql_params, json_t **out, struct nx_err *err);

@@ -219,7 +219,8 @@ static void values_are_bound_by_type(void **state)
     assert_int_equal(info.columns[3].type, TABLE_TIMESTAMP);
     assert_int_equal(info.columns[5].type, TABLE_DATE);
     struct data_value value;
-    fails_with(f, data_value_read("[1, 2]", &f->arena, &value, &f->err), NX_E_INVALID, "[1, 2]");
+    fails_with(f, data_value_read("[1, \"a\"]", &f->arena, &value, &f->err), NX_E_INVALID, "[1, ");
+    fails_with(f, data_value_read("[[1]]", &f->arena, &value, &f->err), NX_E_INVALID, "[[1]]");
     write.n_values = 5;
     fails_with(f, data_write_table(f->db, &write, &f->arena, &info, &f->err), NX_E_INVALID,
                "6 parameters, 5 values");
