@@ -107,16 +107,23 @@ static bool is_size(const json_t *value, json_t **normal)
     return js_size_bytes(value, &bytes);
 }
 
+/* A time with an offset becomes the same in UTC: databases drop the offset of a text. */
 static bool is_time(const json_t *value, json_t **normal)
 {
     int64_t wall_ms;
-    (void)normal;
-    return js_wall_ms(value, &wall_ms);
+    char utc[TIME_TEXT_MAX];
+    if (!js_wall_ms(value, &wall_ms))
+        return false;
+    const char *text = json_string_value(value);
+    size_t n = strlen(text);
+    if (n > 10 && text[n - 1] != 'Z' && strpbrk(text + 10, "+-"))
+        *normal = json_string(time_format(utc, wall_ms));
+    return true;
 }
 
 static bool is_date(const json_t *value, json_t **normal)
 {
-    return is_time(value, normal) && json_string_length(value) == 10;
+    return json_string_length(value) == 10 && is_time(value, normal);
 }
 
 static bool is_sql(const json_t *value, json_t **normal)

@@ -333,6 +333,16 @@ static void params_are_read_from_text_and_all_mistakes_are_told(void **state)
     assert_string_equal(err.text, "the param 'name' is required");
     json_decref(given);
     json_decref(params);
+    params = json("[{\"name\": \"at\", \"type\": \"time\", \"default\": "
+                  "\"2001-03-04T02:00+02:00\"}, {\"name\": \"same\", \"type\": "
+                  "\"time\", \"default\": \"2001-03-04T00:00:00.123456Z\"}]");
+    assert_true(params_check(params, NULL, &resolved, &err));
+    text = js_text(resolved);
+    assert_string_equal(text, "{\"at\":\"2001-03-04T00:00:00.000Z\","
+                              "\"same\":\"2001-03-04T00:00:00.123456Z\"}");
+    mem_free(text);
+    json_decref(resolved);
+    json_decref(params);
 }
 
 int main(void)
