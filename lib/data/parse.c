@@ -64,14 +64,13 @@ bool parse_bool(const char *text, size_t n, bool *v)
  * number of an account with 20 digits hardly ever. */
 static bool is_exact(const char *digits, size_t n)
 {
-    char text[320], back[320];
-    if (n >= sizeof text) {
+    char back[320];
+    double v = 0;
+    if (n >= sizeof back)
         return false;
-    }
-    memcpy(text, digits, n);
-    text[n] = 0;
-    snprintf(back, sizeof back, "%.0f", strtod(text, NULL));
-    return strcmp(text, back) == 0;
+    for (size_t i = 0; i < n; i++)
+        v = v * 10 + (digits[i] - '0');
+    return snprintf(back, sizeof back, "%.0f", v) == (int)n && memcmp(digits, back, n) == 0;
 }
 
 bool parse_is_double(const char *text, size_t n)
