@@ -142,6 +142,12 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
     arena_init(&job.arena);
     buf_init(&job.select);
     bool ok = tables_open(ctx, &job.db, err) && run_query(&job, err);
+    if (!ok && err->code == NX_E_DENIED && strstr(err->text, "Cannot access file")) {
+        char *end = strstr(err->text, " - file system operations");
+        *(end ? end : err->text + strlen(err->text)) = 0;
+        nx_wrap(err, "the query reads only the tables it is given and, in read_csv('...'), "
+                     "read_json or read_parquet, files of the project by relative paths");
+    }
     tables_close(ctx, job.db);
     buf_fini(&job.select);
     arena_fini(&job.arena);
