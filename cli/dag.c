@@ -16,15 +16,24 @@ static const char *dag_state(const json_t *dag)
     return js_get_bool(dag, "paused", false) ? "paused" : "active";
 }
 
+/* "file:line:column: message"; of what has no place the message alone. */
+static const char *error_words(struct cli *cli, const json_t *error)
+{
+    const char *file = js_get_text(error, "file", NULL);
+    const char *message = js_get_text(error, "message", "?");
+    if (!file)
+        return message;
+    return arena_printf(&cli->arena, "%s:%lld:%lld: %s", file,
+                        (long long)js_get_int(error, "line", 0),
+                        (long long)js_get_int(error, "column", 0), message);
+}
+
 /* The first error of a broken file stands in place of its description. */
 static const char *dag_words(struct cli *cli, const json_t *dag)
 {
     const json_t *first = json_array_get(json_object_get(dag, "errors"), 0);
     if (first)
-        return arena_printf(&cli->arena, "%s:%lld:%lld: %s", js_get_text(first, "file", "?"),
-                            (long long)js_get_int(first, "line", 0),
-                            (long long)js_get_int(first, "column", 0),
-                            js_get_text(first, "message", "?"));
+        return error_words(cli, first);
     return js_get_text(dag, "description", NULL);
 }
 
@@ -127,10 +136,7 @@ static int run_show(struct cli *cli)
         print_pair("tags", out_scalar(&cli->arena, json_object_get(dag, "tags")));
         print_pair("schedule", out_scalar(&cli->arena, json_object_get(dag, "schedule")));
         print_pair("next", js_get_text(dag, "next_fire_at", NULL));
-        json_array_foreach(json_object_get(dag, "errors"), i, error)
-            printf("%s:%lld:%lld: %s\n", js_get_text(error, "file", "?"),
-                   (long long)js_get_int(error, "line", 0),
-                   (long long)js_get_int(error, "column", 0), js_get_text(error, "message", "?"));
+        json_array_foreach(json_object_get(dag, "errors"), i, error) puts(error_words(cli, error));
         print_params(cli, dag);
         print_dag_tasks(cli, dag);
     }

@@ -121,7 +121,8 @@ static void print_failure(struct cli *cli, const char *run, const json_t *task)
 {
     struct buf text = {0};
     const char *name = live_task_name(&cli->arena, task);
-    const char *error = js_get_text(task, "error", "it failed without a message");
+    const char *why = js_get_text(json_object_get(task, "reason"), "text", NULL);
+    const char *error = js_get_text(task, "error", why ? why : "it failed without a message");
     int64_t attempt = js_get_int(task, "attempt", 0), most = js_get_int(task, "max_attempts", 0);
     buf_printf(&text, "\n%s failed", name);
     if (most > 1)
@@ -171,7 +172,8 @@ void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, 
         if (!str_eq(js_get_text(task, "state", ""), "failed") || shown++ >= FAILURES_MAX)
             continue;
         print_failure(cli, id, task);
-        first = first ? first : live_task_name(&cli->arena, task);
+        if (!first && js_get_int(task, "attempt", 0) > 0) /* it has a log */
+            first = live_task_name(&cli->arena, task);
     }
     if (shown > FAILURES_MAX)
         printf("\n... and %zu more failed tasks\n", shown - FAILURES_MAX);

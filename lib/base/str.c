@@ -96,7 +96,7 @@ const char *str_nearest(const char *name, const char *const *candidates, size_t 
             continue;
         size_t d = distance(name, len, candidates[i], other);
         size_t longer = len > other ? len : other, most = longer > 5 ? longer / 3 : 1;
-        if (d <= most && d < best) {
+        if (d <= most && d < longer && d < best) {
             best = d;
             found = candidates[i];
         }

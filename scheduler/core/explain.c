@@ -74,24 +74,45 @@ static void why_pool(const struct core *core, const struct class *class, struct 
              names[0] ? names : "nobody");
 }
 
+/* What the class asks of a worker beyond a slot; its queue when it asks nothing else. */
+static void add_needs(char *text, size_t size, const struct graph_class *needs)
+{
+    char one[NX_NAME_MAX + 32];
+    if (needs->memory_bytes > 0) {
+        snprintf(one, sizeof one, "%lld MiB of memory", (long long)(needs->memory_bytes >> 20));
+        add_name(text, size, one);
+    }
+    if (needs->gpus > 0) {
+        snprintf(one, sizeof one, "%u gpus", needs->gpus);
+        add_name(text, size, one);
+    }
+    if (!needs->script)
+        add_name(text, size, "this version's operators");
+    if (!text[0] || strcmp(needs->queue, "default") != 0) {
+        snprintf(one, sizeof one, "queue '%s'", needs->queue);
+        add_name(text, size, one);
+    }
+}
+
 static void why_worker(const struct core *core, const struct class *class, struct core_why *why)
 {
-    const struct graph_class *needs = &class->needs;
-    size_t available = 0, fitting = 0;
+    size_t available = 0, fitting = 0, draining = 0;
+    char needs[256] = "";
     for (size_t i = 0; i < core->workers.n; i++) {
         const struct worker *worker = core->workers.at[i];
         available += assign_available(worker);
         fitting += assign_available(worker) && assign_fits(worker, class);
+        draining += worker->known && !worker->lost && worker->drain;
     }
     if (!available) {
         why->code = NX_WHY_NO_WORKER;
-        snprintf(why->text, sizeof why->text, "no worker is online (%zu known)", core->workers.n);
+        snprintf(why->text, sizeof why->text, "no worker takes tasks: %zu known, %zu draining",
+                 core->workers.n, draining);
     } else if (!fitting) {
         why->code = NX_WHY_NO_FIT;
+        add_needs(needs, sizeof needs, &class->needs);
         snprintf(why->text, sizeof why->text,
-                 "none of %zu online workers has queue '%s', %lld MiB of memory, %u gpus%s",
-                 available, needs->queue, (long long)(needs->memory_bytes >> 20), needs->gpus,
-                 needs->script ? "" : " and this version's operators");
+                 "none of the workers online (%zu) has what it needs: %s", available, needs);
     } else {
         why->code = class->why == NX_WHY_NO_SLOT ? NX_WHY_NO_SLOT : NX_WHY_NEXT;
         snprintf(why->text, sizeof why->text,

@@ -118,7 +118,7 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
     case SCRIPT_ITEM:
     case SCRIPT_INDEX:
         yaml_problem_at(r->problems, node, offset + name->offset,
-                        "'%s' is known only in a task with 'for_each', which is not supported yet",
+                        "'%s' is known only in a task with 'for_each', which is not yet supported",
                         script_root_name(name->root));
         break;
     default:

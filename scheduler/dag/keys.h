@@ -39,7 +39,7 @@ struct key {
     double min, max;      /* of numbers, durations (seconds) and sizes; both 0: none */
     const char *choices;  /* KEY_ENUM: "a|b|c" */
     const char *fallback; /* the default, for people; NULL: none */
-    const char *help;     /* NULL: known, but not supported yet */
+    const char *help;     /* NULL: known, but not yet supported */
 };
 
 #define KEY_BY_HAND ((size_t)-1)

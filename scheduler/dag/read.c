@@ -243,7 +243,7 @@ void read_keys(struct reader *r, const struct yaml_node *map, enum key_scope sco
             unknown_key(r, name, scope, what);
         else if (!key->help)
             problem_hint(r->problems,
-                         yaml_problem(r->problems, name, "'%s' is not supported yet", name->text),
+                         yaml_problem(r->problems, name, "'%s' is not yet supported", name->text),
                          "leave it out");
         else if (key->offset != KEY_BY_HAND)
             read_value(r, key, value, (char *)target + key->offset);

@@ -280,7 +280,7 @@ void spec_keys_markdown(struct buf *to)
     add_table(KEY_RESOURCES, "Keys of `resources`", to);
     add_table(KEY_RETRY_ON, "Keys of `retry_on`", to);
     add_table(KEY_PARAM, "Keys of a param", to);
-    buf_str(to, "Known, but not supported yet:");
+    buf_str(to, "Known, but not yet supported:");
     for (size_t i = 0, n = 0; i < key_count(); i++) {
         if (!key_table[i].help)
             buf_printf(to, "%s `%s`", n++ ? "," : "", key_table[i].name);

@@ -169,6 +169,7 @@ bool handle_not_yet(struct call *call, struct nx_err *err);
 bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);
 bool handle_backup(struct call *call, struct nx_err *err);
+bool handle_root(struct call *call, struct nx_err *err);
 bool handle_health(struct call *call, struct nx_err *err);
 bool handle_ready(struct call *call, struct nx_err *err);
 bool handle_metrics(struct call *call, struct nx_err *err);

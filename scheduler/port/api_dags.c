@@ -95,7 +95,7 @@ static bool put_dag(struct call *call, const struct files *files, const struct q
         return false;
     const char *errors = problems_of(files, shown.file);
     if (!dag->present && !errors)
-        errors = "[{\"file\":null,\"line\":0,\"column\":0,\"severity\":\"error\","
+        errors = "[{\"file\":null,\"line\":null,\"column\":null,\"severity\":\"error\","
                  "\"message\":\"the DAG is not in the folder any more\",\"hint\":null}]";
     shape_dag(&call->body, dag, &shown, errors);
     return true;

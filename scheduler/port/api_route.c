@@ -81,6 +81,7 @@ static const struct route routes[] = {
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},
+    {"GET", "/", "a page that says what is here", NULL, NULL, handle_root},
     {"GET", "/api/openapi.json", "this document", NULL, NULL, handle_openapi},
     {"GET", "/metrics", "figures for Prometheus", NULL, NULL, handle_metrics},
     {"GET", "/health", "whether the process answers", NULL, NULL, handle_health},
@@ -108,6 +109,8 @@ static bool matches(const struct call *call, const struct route *route,
 {
     const char *path = route->path, *segment;
     size_t n, i = 0, n_params = 0;
+    if (!path[1])
+        return http_segment(call->request, 0) == NULL;
     for (; next_segment(&path, &segment, &n); i++) {
         const char *given = http_segment(call->request, i);
         if (!given)

@@ -75,6 +75,9 @@ static void the_nearest_name_is_found_only_when_near(void **state)
     const char *commands[] = {"trigger", "run"};
     assert_string_equal(str_nearest("trigr", commands, 2), "trigger");
     assert_null(str_nearest("trig", commands, 2));
+    const char *letters[] = {"a", "b"};
+    assert_null(str_nearest("q", letters, 2));
+    assert_string_equal(str_nearest("ab", letters, 2), "a");
 }
 
 static void sizes_and_ids_are_checked(void **state)
