@@ -56,7 +56,8 @@ const struct key key_table[] = {
     {"trigger_rule", BOTH, KEY_ENUM, TASK(rule), 0, 0, RULES, "all_success",
      "What must have become of the tasks that it needs."},
     {"finally", KEY_TASK, KEY_BOOL, TASK(finally), 0, 0, NULL, "false",
-     "Runs when everything else of the run is final, also after a cancel."},
+     "Runs when everything else of the run is final, also after a cancel; its trigger_rule is "
+     "all_done unless said."},
     {"exclusive", BOTH, KEY_BOOL, TASK(exclusive), 0, 0, NULL, "false",
      "Two attempts never overlap, also when a worker is lost."},
     {"retries", BOTH, KEY_INT, TASK(retries), 0, NX_RETRIES_MAX, NULL, "0",

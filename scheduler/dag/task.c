@@ -400,6 +400,10 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
     }
     read_keys(r, body, KEY_TASK, task, what);
     read_common(r, body, task);
+    bool ruled =
+        yaml_get(body, "trigger_rule") || (r->defaults && yaml_get(r->defaults, "trigger_rule"));
+    if (task->finally && !ruled) /* who cleans up does so whatever became of the others */
+        task->rule = NX_TR_ALL_DONE;
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
     check_work(r, index, body);

@@ -105,6 +105,19 @@ static void tend(struct stack *s)
     crash_again[0] = 0;
 }
 
+/* A crash at the last commit comes when the run's end can be read already: the worker can only say
+ * goodbye to a scheduler that is up again. */
+static void settle(struct stack *s)
+{
+    int64_t until = clock_mono_ms() + 10000;
+    do {
+        clock_sleep_ms(100);
+        tend(s);
+        s->url[0] = 0; /* it may be another one's */
+    } while (stack_call(s, "GET", "/health/ready", NULL, NULL, NULL) != 200 &&
+             clock_mono_ms() < until);
+}
+
 /* The states as the API tells them. */
 static void check_states(struct stack *s, uint64_t run)
 {
@@ -218,8 +231,8 @@ static enum round_end play(const char *crash, const char *again, bool keep)
         stack_fail(&s, "the run's state is '%s'", state);
     if (run)
         check_states(&s, run);
+    settle(&s);
     bool crashed = s.scheduler_status != -1;
-    tend(&s);
     stack_end(&s, &s.worker, "the worker", 10000);
     tend(&s);
     stack_end(&s, &s.scheduler, "the scheduler", 10000);

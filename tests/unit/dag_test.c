@@ -443,6 +443,19 @@ static void files_are_found_beside_the_dag(void **state)
     assert_true(path_remove_tree(folder, &err));
 }
 
+static void a_finally_task_cleans_up_whatever_became_of_what_it_needs(void **state)
+{
+    (void)state;
+    struct loaded l = load("id: d\ntasks:\n  a: {run: x}\n"
+                           "  tidy: {run: x, needs: a, finally: true}\n"
+                           "  told: {run: x, needs: a, finally: true, trigger_rule: one_failed}\n");
+    expect_ok(&l);
+    assert_int_equal(l.specs[0]->tasks[0].rule, NX_TR_ALL_SUCCESS);
+    assert_int_equal(l.specs[0]->tasks[1].rule, NX_TR_ALL_DONE);
+    assert_int_equal(l.specs[0]->tasks[2].rule, NX_TR_ONE_FAILED);
+    done(&l);
+}
+
 static void a_chain_of_10000_tasks_is_loaded(void **state)
 {
     (void)state;
@@ -479,6 +492,7 @@ int main(void)
         cmocka_unit_test(an_unlisted_output_is_a_warning),
         cmocka_unit_test(a_file_gives_its_name_and_several_documents),
         cmocka_unit_test(files_are_found_beside_the_dag),
+        cmocka_unit_test(a_finally_task_cleans_up_whatever_became_of_what_it_needs),
         cmocka_unit_test(a_chain_of_10000_tasks_is_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
