@@ -151,7 +151,8 @@ static bool take_out(struct link_conn *conn)
         conn->sending = false;
     }
     buf_clear(more ? &conn->out : &conn->flying);
-    conn->n_sent = 0; /* before the lock goes: without more, another thread may be the sender then */
+    conn->n_sent =
+        0; /* before the lock goes: without more, another thread may be the sender then */
     pthread_mutex_unlock(conn->lock);
     return more;
 }
