@@ -57,7 +57,6 @@ struct engine {
     VEC(struct store_ask_error) ask_errors;
     VEC(uint64_t) ended; /* runs */
     struct arena arena;
-    struct engine_counts counts;
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -71,7 +70,6 @@ static struct core_event now_event(enum core_event_kind kind)
 static void step(struct engine *engine, const struct core_event *event)
 {
     core_step(engine->core, event, &engine->update);
-    engine->counts.events++;
 }
 
 _Noreturn static void give_up(const struct nx_err *err)
@@ -407,7 +405,6 @@ static void write_rows(struct engine *engine)
         .n_extras = engine->extras.n,
         .ask_errors = engine->ask_errors.at,
         .n_ask_errors = engine->ask_errors.n,
-        .wall_ms = clock_wall_ms(),
     };
     struct nx_err err;
     if (!store_begin(engine->store, &err) || !store_write(engine->store, &turn, &err))
@@ -458,7 +455,6 @@ static void commit(struct engine *engine)
     if (!store_commit(engine->store, &err))
         give_up(&err);
     crash_if(engine, CRASH_AFTER_COMMIT);
-    engine->counts.commits++;
     if (engine->config.committed)
         engine->config.committed(engine->config.arg, engine->core, &engine->update,
                                  engine->n_commits);
@@ -537,7 +533,6 @@ static void plan_next(struct engine *engine)
 static void turn(struct engine *engine)
 {
     struct nx_err err;
-    int64_t start = clock_mono_us();
     engine->messages = inbox_take(engine->inbox);
     for (struct message *message = engine->messages; message; message = message->next)
         on_message(engine, message);
@@ -553,11 +548,6 @@ static void turn(struct engine *engine)
     end_turn(engine);
     if (!store_checkpoint(engine->store, idle, &err))
         log_warn("checkpoint: %s", err.text);
-    int64_t took = clock_mono_us() - start;
-    engine->counts.turns++;
-    engine->counts.busy_us += took;
-    if (took > engine->counts.turn_us_max)
-        engine->counts.turn_us_max = took;
     plan_next(engine);
     if (engine->stopping)
         uv_stop(&engine->loop);
@@ -792,14 +782,4 @@ void engine_close(struct engine *engine)
     vec_fini(&engine->ended);
     arena_fini(&engine->arena);
     mem_free(engine);
-}
-
-struct engine_counts engine_counted(const struct engine *engine)
-{
-    return engine->counts;
-}
-
-struct store_counts engine_store_counted(const struct engine *engine)
-{
-    return store_counted(engine->store);
 }

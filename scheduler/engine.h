@@ -45,12 +45,4 @@ void engine_set_url(struct engine *engine, const char *url);
 void engine_run(struct engine *engine);
 void engine_close(struct engine *engine); /* NULL is fine */
 
-/* Counted since the start, to be read on the loop. */
-struct engine_counts {
-    uint64_t turns, events, commits;
-    int64_t turn_us_max, busy_us;
-};
-struct engine_counts engine_counted(const struct engine *engine);
-struct store_counts engine_store_counted(const struct engine *engine);
-
 #endif

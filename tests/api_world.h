@@ -120,8 +120,7 @@ static inline void world_turn(struct world *world)
     const struct store_turn what = {.core = world->core,
                                     .update = &world->update,
                                     .extras = world->extras.at,
-                                    .n_extras = world->extras.n,
-                                    .wall_ms = clock_wall_ms()};
+                                    .n_extras = world->extras.n};
     if (core_update_has_rows(&world->update) || store_in_transaction(world->store)) {
         assert_true(store_begin(world->store, &err) && store_write(world->store, &what, &err) &&
                     store_commit(world->store, &err));

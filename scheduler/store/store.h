@@ -99,7 +99,6 @@ struct store_turn {
     size_t n_extras;
     const struct store_ask_error *ask_errors;
     size_t n_ask_errors;
-    int64_t wall_ms;
 };
 
 /* Opens the transaction if it is not open: what is put, set or written from now on is one with the

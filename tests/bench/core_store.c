@@ -115,11 +115,8 @@ static void end_turn(struct world *w)
     struct core_event turn = event_of(EV_TURN);
     step(w, &turn);
     if (core_update_has_rows(&w->update)) {
-        const struct store_turn rows = {.core = w->core,
-                                        .update = &w->update,
-                                        .extras = &w->extra,
-                                        .n_extras = 1,
-                                        .wall_ms = turn.wall_ms};
+        const struct store_turn rows = {
+            .core = w->core, .update = &w->update, .extras = &w->extra, .n_extras = 1};
         int64_t start = clock_mono_us();
         if (!store_begin(w->store, &err) || !store_write(w->store, &rows, &err))
             stop(&err);

@@ -248,7 +248,7 @@ static void check_shares(struct sim *sim)
 {
     static const char *const pools[SIM_POOLS] = {"pool0", "pool1"};
     int64_t used[SIM_POOLS] = {0};
-    size_t on[SIM_WORKERS_MAX] = {0}, bounded[SIM_WORKERS_MAX] = {0};
+    size_t on[SIM_WORKERS_MAX] = {0};
     uint32_t active[SIM_DAGS] = {0};
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         const struct sim_run *run = sim->store.runs.at[i];
@@ -265,7 +265,6 @@ static void check_shares(struct sim *sim)
                 on[w] += sim->store.workers[w].row.number == row->worker;
         }
     }
-    (void)bounded;
     for (int p = 0; p < SIM_POOLS; p++) {
         if (used[p] > sim->pool_slots[p])
             sim_fail(sim, "a pool is never overfull", "%s holds %lld", pools[p],

@@ -57,7 +57,7 @@ struct sim_stats {
 struct sim_inst {
     bool present;
     struct core_inst_row row;
-    uint32_t n_ends, n_failures, n_starts;
+    uint32_t n_ends, n_failures;
     uint32_t last_end_attempt;
     uint32_t sent_lease;
     uint64_t sent_epoch;
