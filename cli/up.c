@@ -316,6 +316,8 @@ static int start_up(struct up *up)
     up->supervisor.grace_ms = grace_of(up->cli, &up->home, &status);
     if (!status)
         status = prepare_parts(up);
+    if (!status && !path_exists(up->home.path)) /* one that cannot start leaves nothing behind */
+        status = check_port(up);
     if (!status)
         status = make_folders(up);
     if (!status)

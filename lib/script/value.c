@@ -12,8 +12,9 @@
 #include "lib/script/moment.h"
 #include "lib/text/json.h"
 
-/* Their addresses are keys in the registry. An empty table does not tell whether it is a list, and
- * a list with nulls does not tell its length: metatables do. */
+/* Their addresses are keys in the registry. An empty table does not tell whether it is a list, a
+ * list with nulls does not tell its length, and an object not which of its members are null:
+ * metatables do. At 1 they have the length, or the names. */
 static const char empty_object_key = 'o', sparse_list_key = 's';
 
 static int sparse_len(lua_State *L)
@@ -60,15 +61,33 @@ static bool push_instant(lua_State *L, const char *key, const json_t *value)
 
 static void push(lua_State *L, const json_t *value, bool times, int depth);
 
+/* The object at the top gets the names of its members that are null. */
+static void note_nulls(lua_State *L, json_t *object)
+{
+    lua_Integer n = 0;
+    lua_createtable(L, 1, 0);
+    lua_createtable(L, 1, 0);
+    for (void *it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+        if (!json_is_null(json_object_iter_value(it)))
+            continue;
+        lua_pushstring(L, json_object_iter_key(it));
+        lua_rawseti(L, -2, ++n);
+    }
+    lua_rawseti(L, -2, 1);
+    lua_setmetatable(L, -2);
+}
+
 static void push_object(lua_State *L, const json_t *object, bool times, int depth)
 {
     if (push_tagged(L, object))
         return;
+    bool nulls = false;
     json_t *mutable = (json_t *)(uintptr_t)object;
     lua_createtable(L, 0, (int)json_object_size(object));
     for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
         const char *key = json_object_iter_key(it);
         json_t *member = json_object_iter_value(it);
+        nulls = nulls || json_is_null(member);
         lua_pushstring(L, key);
         if (!times || !push_instant(L, key, member))
             push(L, member, times, depth + 1);
@@ -77,6 +96,8 @@ static void push_object(lua_State *L, const json_t *object, bool times, int dept
     if (json_object_size(object) == 0) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_object_key);
         lua_setmetatable(L, -2);
+    } else if (nulls) {
+        note_nulls(L, mutable);
     }
 }
 
@@ -228,6 +249,18 @@ static bool read_key(struct conversion *c, struct value_key *key)
     return !c->why;
 }
 
+/* The names of the members that were null when the object came in; false: nothing is pushed. */
+static bool push_null_names(lua_State *L, int index)
+{
+    if (!lua_getmetatable(L, index))
+        return false;
+    bool found = lua_rawgeti(L, -1, 1) == LUA_TTABLE;
+    lua_remove(L, -2);
+    if (!found)
+        lua_pop(L, 1);
+    return found;
+}
+
 static json_t *convert_object(struct conversion *c, int index, int depth)
 {
     VEC(struct member) list = {0};
@@ -242,6 +275,16 @@ static json_t *convert_object(struct conversion *c, int index, int depth)
         lua_pop(c->L, 1);
     }
     lua_settop(c->L, top);
+    if (!c->why && push_null_names(c->L, index)) {
+        for (lua_Integer i = 1; lua_rawgeti(c->L, -1, i) == LUA_TSTRING; i++) {
+            struct member member = {.value = json_null()};
+            member.key.text = lua_tolstring(c->L, -1, &member.key.n);
+            if (lua_rawget(c->L, index) == LUA_TNIL) /* takes the name, leaves the member */
+                vec_push(&list, member);
+            lua_pop(c->L, 1);
+        }
+        lua_settop(c->L, top);
+    }
     if (list.n > 1)
         qsort(list.at, list.n, sizeof *list.at, compare_keys);
     json_t *object = json_object();
@@ -283,6 +326,10 @@ static json_t *convert_table(struct conversion *c, int index, int depth)
     lua_Integer length = sparse_length(c->L, index);
     if (length >= 0)
         return convert_list(c, index, length, depth);
+    if (push_null_names(c->L, index)) {
+        lua_pop(c->L, 1);
+        return convert_object(c, index, depth);
+    }
     if (!value_keys(c->L, index, &keys, &n))
         return fail(c, "a table whose keys are neither integers nor texts");
     if (n == 0)

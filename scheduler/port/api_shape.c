@@ -135,7 +135,11 @@ void shape_task(struct call *call, const struct query_task *task, bool live)
     put_time(buf, "started_at", task->started_ms);
     put_time(buf, "finished_at", task->finished_ms);
     put_raw(buf, "outputs", task->outputs);
-    put_text(buf, "error", task->error);
+    /* What failed without an attempt of its own has no other text than its reason. */
+    put_text(buf, "error",
+             task->error                   ? task->error
+             : task->state == NX_TS_FAILED ? shape_reason_text(task->reason)
+                                           : NULL);
     put_close(buf, '}');
 }
 

@@ -29,7 +29,8 @@ static struct script *make(void)
         "\"finish\": \"2001-02-01T00:00:00.000Z\"}, \"created_at\": \"2001-02-03T04:05:06.007Z\"}");
     set(script, "outputs",
         "{\"train\": {\"roc_auc\": 0.75, \"n\": 3, \"items\": [1, null, \"x\"], \"empty\": [], "
-        "\"map\": {}, \"big\": 9007199254740993}, \"skipped\": {}}");
+        "\"map\": {}, \"big\": 9007199254740993}, \"skipped\": {}, "
+        "\"nulls\": [{\"b\": 1, \"a\": null}, {\"a\": null}]}");
     return script;
 }
 
@@ -71,6 +72,8 @@ static void expressions_compute_over_json_values(void **state)
         {"outputs.skipped.anything", "null"},
         {"outputs.train", "{\"big\":9007199254740993,\"empty\":[],\"items\":[1,null,\"x\"],\"map\":"
                           "{},\"n\":3,\"roc_auc\":0.75}"},
+        {"params", "{\"days\":60,\"name\":\"it's\",\"none\":null}"},
+        {"outputs.nulls", "[{\"a\":null,\"b\":1},{\"a\":null}]"},
         {"#outputs.train.items", "3"},
         {"outputs.train.items[3]", "\"x\""},
         {"{1, 2, {a = params.name}}", "[1,2,{\"a\":\"it's\"}]"},
