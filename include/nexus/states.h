@@ -113,6 +113,9 @@ enum nx_reason {
     NX_WHY_PERMANENT,     /* failed: an error that no retry can mend */
     NX_WHY_TASK_SKIPPED,  /* skipped by the task itself */
     NX_WHY_MARKED,        /* marked by a person */
+    NX_WHY_CLEARED,       /* stopping: a person cleared it; it is decided again when it has ended */
+    NX_WHY_MARK_SUCCESS,  /* stopping: marked as success by a person */
+    NX_WHY_MARK_FAILED,   /* stopping: marked as failed by a person */
     NX_REASONS
 };
 

@@ -33,23 +33,31 @@ static const char *const reasons[NX_REASONS] = {
     "no_fitting_worker", "no_slot", "pool_full", "pool_missing", "next", "prefetched", "started",
     "retry_delay", "lost_wait", "max_active_runs", "finally", "cancelled", "run_timeout",
     "queue_timeout", "timeout", "memory", "lost", "error", "permanent_error", "task_skipped",
-    "marked",
+    "marked", "cleared", "mark_success", "mark_failed",
 };
 
 #define M(state) (1u << NX_TS_##state)
 #define FINAL_BY_RULE (M(UPSTREAM_FAILED) | M(SKIPPED))
+/* What a person can do: mark it, or clear it, so that it is decided again. */
+#define MARKED (M(SUCCESS) | M(FAILED))
+#define CLEARED M(WAITING)
 
 /* Row: from; bits: to. Only moves that happen: what comes with later features comes with them. */
 static const unsigned task_moves[NX_TASK_STATES] = {
-    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED),
-    [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED),
-    [NX_TS_QUEUED] = M(LEASED) | M(FAILED) | M(CANCELLED),
+    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED) | MARKED,
+    [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED,
+    [NX_TS_QUEUED] = M(LEASED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED,
     [NX_TS_LEASED] = M(RUNNING) | M(QUEUED) | M(RETRYING) | M(STOPPING) | M(SUCCESS) | M(FAILED) |
                      M(SKIPPED),
     [NX_TS_RUNNING] = M(SUCCESS) | M(FAILED) | M(SKIPPED) | M(RETRYING) | M(QUEUED) | M(STOPPING),
     [NX_TS_DEFERRED] = 0,
-    [NX_TS_RETRYING] = M(QUEUED) | M(CANCELLED),
-    [NX_TS_STOPPING] = M(SUCCESS) | M(CANCELLED),
+    [NX_TS_RETRYING] = M(QUEUED) | M(CANCELLED) | MARKED | CLEARED,
+    [NX_TS_STOPPING] = M(SUCCESS) | M(CANCELLED) | M(FAILED) | M(RETRYING) | CLEARED,
+    [NX_TS_SUCCESS] = M(FAILED) | CLEARED,
+    [NX_TS_FAILED] = M(SUCCESS) | CLEARED,
+    [NX_TS_UPSTREAM_FAILED] = MARKED | CLEARED,
+    [NX_TS_SKIPPED] = MARKED | CLEARED,
+    [NX_TS_CANCELLED] = MARKED | CLEARED,
 };
 
 #define R(state) (1u << NX_RS_##state)
@@ -58,6 +66,9 @@ static const unsigned run_moves[NX_RUN_STATES] = {
     [NX_RS_QUEUED] = R(RUNNING) | R(CANCELLED),
     [NX_RS_RUNNING] = R(STOPPING) | R(SUCCESS) | R(FAILED),
     [NX_RS_STOPPING] = R(FAILED) | R(CANCELLED),
+    [NX_RS_SUCCESS] = R(QUEUED),
+    [NX_RS_FAILED] = R(QUEUED),
+    [NX_RS_CANCELLED] = R(QUEUED),
 };
 /* clang-format on */
 

@@ -72,6 +72,11 @@ int64_t attempt_retry_delay(const struct run *run, uint32_t task)
     return delay;
 }
 
+bool attempt_elsewhere(const struct inst *inst)
+{
+    return inst->state == NX_TS_RETRYING && inst->reason != NX_WHY_RETRY_DELAY;
+}
+
 static bool may_retry(const struct graph_task *spec, const struct wire_result *result)
 {
     if (result->flags & WIRE_RESULT_PERMANENT)
@@ -139,10 +144,36 @@ static void note_end(struct core *core, struct run *run, uint32_t task,
  * late, there is a bound for all. */
 static bool lost_for_good(const struct core *core, struct inst *inst, bool started)
 {
-    if (started)
+    if (started && inst->losses < LOSSES_MAX)
         inst->losses++;
-    return inst->losses >= core->config.lost_limit ||
-           inst->attempt >= inst->failures + NX_LOST_UNSTARTED_LIMIT;
+    if (inst->leases_lost < LOSSES_MAX)
+        inst->leases_lost++;
+    return inst->losses >= core->config.lost_limit || inst->leases_lost >= NX_LOST_UNSTARTED_LIMIT;
+}
+
+void attempt_stopped(struct core *core, struct run *run, uint32_t task)
+{
+    enum nx_reason reason = run->insts[task].reason;
+    switch (reason) {
+    case NX_WHY_CLEARED:
+        inst_clear(core, run, task);
+        inst_decide(core, run, task);
+        break;
+    case NX_WHY_MARK_SUCCESS:
+        inst_set(core, run, task, NX_TS_SUCCESS, NX_WHY_MARKED);
+        break;
+    case NX_WHY_MARK_FAILED:
+        inst_set(core, run, task, NX_TS_FAILED, NX_WHY_MARKED);
+        break;
+    default:
+        inst_set(core, run, task, NX_TS_CANCELLED, reason);
+    }
+}
+
+/* Whether a success that arrives while it stops counts: a person's word about it was earlier. */
+static bool success_counts(const struct inst *inst)
+{
+    return inst->state != NX_TS_STOPPING || (inst->reason != NX_WHY_CLEARED && !inst_marked(inst));
 }
 
 void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewhere,
@@ -153,15 +184,16 @@ void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewh
     bool started = result != NULL || inst->state == NX_TS_RUNNING;
     note_end(core, run, task, stopping ? NX_AO_CANCELLED : NX_AO_LOST, result);
     release(core, run, task);
-    if (stopping) {
-        inst_set(core, run, task, NX_TS_CANCELLED, inst->reason);
-        return;
-    }
-    if (lost_for_good(core, inst, started))
+    bool wait = elsewhere && (task_of(run, task)->flags & GRAPH_EXCLUSIVE);
+    int64_t wait_ms = core->config.lease_ttl_ms + core->config.grace_ms;
+    if (stopping && wait)
+        retry_in(core, run, task, wait_ms, inst->reason);
+    else if (stopping)
+        attempt_stopped(core, run, task);
+    else if (lost_for_good(core, inst, started))
         inst_set(core, run, task, NX_TS_FAILED, NX_WHY_LOST);
-    else if (elsewhere && (task_of(run, task)->flags & GRAPH_EXCLUSIVE))
-        retry_in(core, run, task, core->config.lease_ttl_ms + core->config.grace_ms,
-                 NX_WHY_LOST_WAIT);
+    else if (wait)
+        retry_in(core, run, task, wait_ms, NX_WHY_LOST_WAIT);
     else
         inst_queue(core, run, task);
 }
@@ -173,7 +205,7 @@ void attempt_back(struct core *core, struct run *run, uint32_t task)
     must(inst->attempt > 0);
     inst->attempt--; /* it was not started: the number is free again */
     if (inst->state == NX_TS_STOPPING) {
-        inst_set(core, run, task, NX_TS_CANCELLED, inst->reason);
+        attempt_stopped(core, run, task);
     } else {
         inst_set(core, run, task, NX_TS_QUEUED, NX_WHY_NEXT);
         inst_ready(core, run, task); /* queued since it first was */
@@ -191,10 +223,10 @@ void attempt_result(struct core *core, struct run *run, uint32_t task,
     }
     note_end(core, run, task, outcome, result);
     release(core, run, task);
-    if (outcome == NX_AO_SUCCESS) {
+    if (outcome == NX_AO_SUCCESS && success_counts(inst)) {
         inst_set(core, run, task, NX_TS_SUCCESS, NX_WHY_NONE);
     } else if (inst->state == NX_TS_STOPPING) {
-        inst_set(core, run, task, NX_TS_CANCELLED, inst->reason);
+        attempt_stopped(core, run, task);
     } else if (outcome == NX_AO_SKIPPED) {
         inst_set(core, run, task, NX_TS_SKIPPED, NX_WHY_TASK_SKIPPED);
     } else if (outcome == NX_AO_CANCELLED) {

@@ -158,6 +158,7 @@ static uint64_t digest_run(const struct run *run)
         mix(&digest, inst->state);
         mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
         mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
+        mix(&digest, inst->leases_lost);
         mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED | INST_UP_SELF));
         mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
         mix(&digest, inst->up_success);

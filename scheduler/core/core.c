@@ -24,6 +24,7 @@ void core_config_init(struct core_config *config)
 struct core *core_new(const struct core_config *config)
 {
     must(config->epoch > 0 && config->next_run > 0 && config->next_worker > 0);
+    must(config->lost_limit > 0 && config->lost_limit <= LOSSES_MAX);
     struct core *core = mem_alloc(sizeof *core);
     core->config = *config;
     return core;
@@ -98,6 +99,8 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->runs);
     vec_fini(&update->workers);
     vec_fini(&update->ends);
+    vec_fini(&update->cleared);
+    vec_fini(&update->edited);
     vec_fini(&update->asks);
     vec_fini(&update->replies);
     vec_fini(&update->sends);
@@ -195,8 +198,11 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     case EV_RUN_CANCEL:
         on_cancel(core, event);
         break;
+    case EV_RUN_EDIT:
+        edit_run(core, event);
+        break;
     case EV_ANSWER:
-        inst_answer(core, event->answer.inst, event->answer.answer);
+        inst_answer(core, event);
         break;
     case EV_REPORT:
         fleet_report(core, event->report.report, event->report.context);
@@ -225,11 +231,15 @@ void core_turn_done(struct core *core, struct core_update *update)
     for (size_t i = 0; i < update->workers.n; i++)
         fleet_find(core, update->workers.at[i])->dirty = false;
     fleet_turn_done(core);
-    for (size_t i = 0; i < core->ended.n; i++)
-        run_free(core, core->runs.at[core->ended.at[i]]);
+    for (size_t i = 0; i < core->ended.n; i++) {
+        struct run *run = core->runs.at[core->ended.at[i]];
+        if (run && nx_run_state_final(run->state)) /* else it was opened again, or is gone */
+            run_free(core, run);
+    }
     core->ended.n = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
+    update->cleared.n = update->edited.n = 0;
 }
 
 int64_t core_deadline(const struct core *core)

@@ -47,12 +47,21 @@ enum core_event_kind {
     EV_POOL,       /* a pool has so many slots; negative: it does not exist */
     EV_RUN_CREATE, /* answered with the run's id */
     EV_RUN_CANCEL,
-    EV_ANSWER, /* to an ask */
-    EV_REPORT, /* a worker's report or listen */
-    EV_DRAIN   /* a worker gets no more leases, or again */
+    EV_RUN_EDIT, /* a person changes what became of a run's tasks */
+    EV_ANSWER,   /* to an ask */
+    EV_REPORT,   /* a worker's report or listen */
+    EV_DRAIN     /* a worker gets no more leases, or again */
 };
 
 enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
+
+enum core_edit {
+    CORE_RETRY,        /* those that failed (or `tasks`), and all downstream of them, are cleared */
+    CORE_CLEAR,        /* `tasks` (none: all) are decided again, as if they had never run */
+    CORE_MARK_SUCCESS, /* `tasks` count as success from now on; what was decided upon their
+                          failure alone is decided again */
+    CORE_MARK_FAILED
+};
 
 struct core_event {
     enum core_event_kind kind;
@@ -76,7 +85,16 @@ struct core_event {
         } create;
         struct nx_run_id cancel;
         struct {
+            struct nx_run_id run; /* an ended one: loaded before, see core_load_run */
+            enum core_edit what;
+            const uint32_t *tasks;
+            uint32_t n_tasks;
+            bool upstream, downstream; /* of `tasks` too */
+            bool dry_run;              /* change nothing: list what would be */
+        } edit;
+        struct {
             struct nx_inst_id inst;
+            uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
         } answer;
         struct {
@@ -96,7 +114,15 @@ struct core_event {
  */
 struct core_ask {
     struct nx_inst_id inst;
+    uint32_t number;
     uint64_t version;
+};
+
+/* An instance that an edit changed (or would have): is cleared, or has the marked state. */
+struct core_edited {
+    uint64_t token;
+    struct nx_inst_id inst;
+    enum nx_task_state before;
 };
 
 /* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */
@@ -126,11 +152,13 @@ struct core_send {
 };
 
 struct core_update {
-    VEC(struct nx_inst_id) insts; /* dirty instances */
-    VEC(struct nx_run_id) runs;   /* dirty runs */
-    VEC(uint32_t) workers;        /* dirty workers */
-    VEC(struct core_end) ends;    /* ended attempts, in order */
-    VEC(struct core_ask) asks;    /* taken (emptied) by the engine when it answers */
+    VEC(struct nx_inst_id) insts;   /* dirty instances */
+    VEC(struct nx_run_id) runs;     /* dirty runs */
+    VEC(uint32_t) workers;          /* dirty workers */
+    VEC(struct core_end) ends;      /* ended attempts, in order */
+    VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
+    VEC(struct core_edited) edited;
+    VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
     VEC(struct core_reply) replies;
     VEC(struct core_send) sends;
 };
@@ -154,8 +182,8 @@ struct core_inst_row {
     struct nx_inst_id id;
     enum nx_task_state state;
     enum nx_reason reason;
-    bool answered; /* its `if` was decided: never asked again */
-    uint32_t attempt, lease, failures, losses;
+    bool answered; /* its `if` was decided: not asked again unless it is cleared */
+    uint32_t attempt, lease, failures, losses, leases_lost;
     uint32_t worker;                           /* number; 0: none */
     int64_t due_ms;                            /* wall instant at which a retry is due; 0: none */
     int64_t ready_ms, started_ms, finished_ms; /* wall; 0: not yet */
@@ -206,9 +234,12 @@ const struct core_order *core_orders(const struct core *core, uint32_t worker, u
 /* A version that a stored run uses, or (current) that new runs use. */
 void core_load_version(struct core *core, uint64_t version, struct graph *graph, bool current);
 void core_load_worker(struct core *core, const struct core_worker_row *row);
-/* The version must be loaded. `row` counts are ignored: they are derived. */
+/* The version must be loaded. `row` counts are ignored: they are derived. Later, an ended run may
+ * be loaded for an EV_RUN_EDIT of the same turn: with its rows, then core_load_run_done; it is
+ * freed at the end of the turn unless the edit has opened it again. */
 void core_load_run(struct core *core, const struct core_run_row *row);
 void core_load_inst(struct core *core, const struct core_inst_row *row);
+void core_load_run_done(struct core *core, struct nx_run_id id);
 /* Derives what is not stored, and starts the clocks. Call once, after all rows. */
 void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms,
                     struct core_update *update);

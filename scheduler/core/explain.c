@@ -139,11 +139,16 @@ static void why_retrying(const struct core *core, const struct run *run, uint32_
     const struct inst *inst = &run->insts[task];
     char when[TIME_TEXT_MAX];
     time_format(when, core->wall_ms + (inst->due_mono - core->mono_ms));
-    if (inst->reason == NX_WHY_LOST_WAIT)
+    if (attempt_elsewhere(inst))
         snprintf(why->text, sizeof why->text,
-                 "attempt %u was lost and may still run on its worker; as it is exclusive, it "
-                 "starts again at %s",
-                 inst->attempt, when);
+                 "attempt %u was lost and may still run on its worker; as it is exclusive, it %s "
+                 "at %s",
+                 inst->attempt,
+                 inst->reason == NX_WHY_LOST_WAIT ? "starts again"
+                 : inst->reason == NX_WHY_CLEARED ? "is cleared"
+                 : inst_marked(inst)              ? "is marked"
+                                                  : "is cancelled",
+                 when);
     else
         snprintf(why->text, sizeof why->text, "attempt %u failed; attempt %u starts at %s",
                  inst->attempt, inst->attempt + 1u, when);
@@ -154,7 +159,11 @@ static void why_held(const struct core *core, const struct run *run, uint32_t ta
 {
     const struct inst *inst = &run->insts[task];
     const struct worker *worker = fleet_find(core, inst->worker);
-    const char *form = inst->state == NX_TS_RUNNING    ? "attempt %u runs on worker '%s'%s"
+    const char *form = inst->state == NX_TS_RUNNING ? "attempt %u runs on worker '%s'%s"
+                       : inst->state == NX_TS_STOPPING && inst->reason == NX_WHY_CLEARED
+                           ? "it was cleared: attempt %u is being stopped on '%s' first%s"
+                       : inst->state == NX_TS_STOPPING && inst_marked(inst)
+                           ? "it was marked: attempt %u is being stopped on '%s' first%s"
                        : inst->state == NX_TS_STOPPING ? "attempt %u is being stopped on '%s'%s"
                                                        : "attempt %u waits for a slot of '%s'%s";
     snprintf(why->text, sizeof why->text, form, inst->attempt, worker->id,

@@ -47,7 +47,8 @@ uint64_t fleet_order(struct worker *worker, enum wire_order_kind kind, struct ru
         order.inst = inst_id(run, task);
         order.lease = inst->lease;
         order.attempt = inst->attempt;
-        order.max_attempts = task_of(run, task)->retries + 1u;
+        /* Attempts before a clear, and lost ones, use up no retry. */
+        order.max_attempts = inst->attempt + (uint32_t)task_of(run, task)->retries - inst->failures;
         order.version = run->version->id;
     }
     vec_push(&worker->orders, order);

@@ -40,6 +40,8 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
               enum nx_reason reason)
 {
     struct inst *inst = &run->insts[task];
+    bool ended = nx_task_state_final(state), had_ended = nx_task_state_final(inst->state);
+    bool last = (task_of(run, task)->flags & GRAPH_FINALLY) != 0;
     must(nx_task_move_legal(inst->state, state));
     must(run->counts[inst->state] > 0);
     run->counts[inst->state]--;
@@ -48,12 +50,11 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
     inst->state = (uint8_t)state;
     inst->reason = (uint8_t)reason;
     inst->due_mono = 0;
-    if (nx_task_state_final(state)) {
-        must(!(inst->flags & INST_HELD) && run->n_left > 0);
+    run->n_left = run->n_left + had_ended - ended;
+    run->n_normal_left = run->n_normal_left + (had_ended && !last) - (ended && !last);
+    if (ended) {
+        must(!(inst->flags & INST_HELD));
         inst->finished_ms = core->wall_ms;
-        run->n_left--;
-        if (!(task_of(run, task)->flags & GRAPH_FINALLY))
-            run->n_normal_left--;
         vec_push(&core->spread, ((struct spread){run->slot, task}));
     }
     run_dirty(core, run);
@@ -78,10 +79,10 @@ void inst_queue(struct core *core, struct run *run, uint32_t task)
     inst_ready(core, run, task);
 }
 
-static void ask(struct core *core, struct run *run, uint32_t task)
+void inst_ask(struct core *core, struct run *run, uint32_t task)
 {
-    inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
-    vec_push(&core->asks, ((struct core_ask){inst_id(run, task), run->version->id}));
+    run->insts[task].hand = ++core->n_asks;
+    vec_push(&core->asks, ((struct core_ask){inst_id(run, task), core->n_asks, run->version->id}));
 }
 
 void inst_decide(struct core *core, struct run *run, uint32_t task)
@@ -99,10 +100,12 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
     case RULE_WAIT:
         break;
     case RULE_RUN:
-        if ((spec->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED))
-            ask(core, run, task);
-        else
+        if ((spec->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED)) {
+            inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
+            inst_ask(core, run, task);
+        } else {
             inst_queue(core, run, task);
+        }
         break;
     case RULE_SKIP:
         inst_set(core, run, task, NX_TS_SKIPPED, NX_WHY_RULE);
@@ -113,19 +116,33 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
     }
 }
 
-void inst_answer(struct core *core, struct nx_inst_id id, enum core_answer answer)
+void inst_answer(struct core *core, const struct core_event *event)
 {
     struct run *run;
+    struct nx_inst_id id = event->answer.inst;
     struct inst *inst = inst_find(core, id, &run);
-    if (!inst || inst->state != NX_TS_DECIDING)
-        return; /* cancelled meanwhile */
+    if (!inst || inst->state != NX_TS_DECIDING || inst->hand != event->answer.number)
+        return; /* cancelled or cleared meanwhile */
     inst->flags |= INST_ANSWERED;
-    if (answer == CORE_TRUE)
+    if (event->answer.answer == CORE_TRUE)
         inst_queue(core, run, id.task);
-    else if (answer == CORE_FALSE)
+    else if (event->answer.answer == CORE_FALSE)
         inst_set(core, run, id.task, NX_TS_SKIPPED, NX_WHY_IF_FALSE);
     else
         inst_set(core, run, id.task, NX_TS_FAILED, NX_WHY_IF_ERROR);
+}
+
+void inst_clear(struct core *core, struct run *run, uint32_t task)
+{
+    struct inst *inst = &run->insts[task];
+    bool row = (inst->flags & INST_ROW) != 0;
+    inst->flags &= (uint8_t)~INST_ANSWERED;
+    inst->failures = 0;
+    inst->losses = inst->leases_lost = 0;
+    inst->ready_ms = inst->started_ms = inst->finished_ms = 0;
+    inst_set(core, run, task, NX_TS_WAITING, NX_WHY_NONE);
+    if (row)
+        vec_push(&core->update->cleared, inst_id(run, task));
 }
 
 void inst_count(struct run *run, uint32_t task)

@@ -22,7 +22,7 @@ void core_load_worker(struct core *core, const struct core_worker_row *row)
 void core_load_run(struct core *core, const struct core_run_row *row)
 {
     struct version *version = map_get_num(&core->versions, row->version);
-    must(version != NULL && !nx_run_state_final(row->state));
+    must(version != NULL && !run_find(core, row->id));
     struct run *run = run_new(core, row->id, version);
     run->state = (uint8_t)row->state;
     run->cause = (uint8_t)row->cause;
@@ -30,7 +30,10 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     run->backfill = row->backfill;
     run->created_ms = row->created_ms;
     run->started_ms = row->started_ms;
-    if (row->state == NX_RS_QUEUED)
+    run->finished_ms = row->finished_ms;
+    if (nx_run_state_final(row->state))
+        vec_push(&core->ended, run->slot);
+    else if (row->state == NX_RS_QUEUED)
         run_wait(core, run);
     else
         run->dag->n_active++;
@@ -49,7 +52,8 @@ void core_load_inst(struct core *core, const struct core_inst_row *row)
     inst->attempt = (uint16_t)row->attempt;
     inst->lease = row->lease;
     inst->failures = (uint16_t)row->failures;
-    inst->losses = (uint8_t)row->losses;
+    inst->losses = row->losses & LOSSES_MAX;
+    inst->leases_lost = row->leases_lost & LOSSES_MAX;
     inst->worker = row->worker;
     inst->due_mono = row->due_ms; /* wall, until core_load_done */
     inst->ready_ms = row->ready_ms;
@@ -67,9 +71,8 @@ static int64_t left_of(const struct core *core, int64_t due_wall, int64_t most)
 static void resume_retry(struct core *core, struct run *run, uint32_t task)
 {
     const struct inst *inst = &run->insts[task];
-    int64_t most = inst->reason == NX_WHY_LOST_WAIT
-                       ? core->config.lease_ttl_ms + core->config.grace_ms
-                       : attempt_retry_delay(run, task);
+    int64_t most = attempt_elsewhere(inst) ? core->config.lease_ttl_ms + core->config.grace_ms
+                                           : attempt_retry_delay(run, task);
     timer_inst(core, run, task, core->mono_ms + left_of(core, inst->due_mono, most));
 }
 
@@ -77,6 +80,9 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
 {
     struct inst *inst = &run->insts[task];
     switch ((enum nx_task_state)inst->state) {
+    case NX_TS_DECIDING:
+        inst_ask(core, run, task);
+        break;
     case NX_TS_QUEUED:
         inst_ready(core, run, task);
         break;
@@ -100,30 +106,15 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
 static void derive_cancelled(struct run *run)
 {
     const struct graph *graph = run->version->graph;
+    bool ended = nx_run_state_final(run->state);
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         struct inst *inst = &run->insts[i];
-        if (inst->state == NX_TS_WAITING && !(graph->tasks[i].flags & GRAPH_FINALLY)) {
+        if (inst->state == NX_TS_WAITING && (ended || !(graph->tasks[i].flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
             inst->reason = run->reason;
+            inst->finished_ms = run->finished_ms;
         }
     }
-}
-
-static void derive_counts(struct run *run)
-{
-    const struct graph *graph = run->version->graph;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        struct inst *inst = &run->insts[i];
-        run->counts[NX_TS_WAITING]--;
-        run->counts[inst->state]++;
-        if (!nx_task_state_final(inst->state))
-            continue;
-        run->n_left--;
-        if (!(graph->tasks[i].flags & GRAPH_FINALLY))
-            run->n_normal_left--;
-        inst_count(run, i);
-    }
-    run->finally_begun = run->n_normal_left == 0;
 }
 
 /* When an instance that has no row became ready: with the last of its upstream. */
@@ -142,16 +133,16 @@ static int64_t derive_ready(const struct run *run, uint32_t task)
 static void load_run_done(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
-    if (run->state == NX_RS_QUEUED)
-        return;
-    if (run->state == NX_RS_STOPPING)
+    if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state))
         derive_cancelled(run);
-    derive_counts(run);
+    run_count(run);
+    if (run->state == NX_RS_QUEUED || nx_run_state_final(run->state))
+        return;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         struct inst *inst = &run->insts[i];
-        if (inst->flags & INST_ROW) {
+        if (inst->state != NX_TS_WAITING) {
             resume_inst(core, run, i);
-        } else if (inst->state == NX_TS_WAITING) {
+        } else {
             inst->ready_ms = derive_ready(run, i);
             int64_t ready = inst->ready_ms;
             inst_decide(core, run, i);
@@ -164,6 +155,13 @@ static void load_run_done(struct core *core, struct run *run)
         timer_run(core, run,
                   core->mono_ms +
                       left_of(core, run->started_ms + graph->timeout_ms, graph->timeout_ms));
+}
+
+void core_load_run_done(struct core *core, struct nx_run_id id)
+{
+    struct run *run = run_find(core, id);
+    must(run && nx_run_state_final(run->state)); /* the others are done by core_load_done */
+    load_run_done(core, run);
 }
 
 void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms, struct core_update *update)

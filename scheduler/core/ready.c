@@ -81,6 +81,8 @@ static void remove_top(struct class *class)
     heap_pop(class->heap.at, class->heap.n--, sizeof *class->heap.at, more_urgent);
 }
 
+/* An entry may be stale: its instance has left the queue, or its run ended and was opened again. */
+
 /* The run and task of the top entry; false when its run is gone (the slot may be another's). */
 static bool top_entry(struct core *core, struct class *class, struct run **run, uint32_t *task)
 {
@@ -100,8 +102,7 @@ bool ready_peek(struct core *core, struct class *class, struct run **run, uint32
         uint32_t index = 0;
         if (top_entry(core, class, &found, &index)) {
             struct inst *inst = &found->insts[index];
-            must(inst->flags & INST_READY);
-            if (inst->state == NX_TS_QUEUED) {
+            if (inst->state == NX_TS_QUEUED && (inst->flags & INST_READY)) {
                 *run = found;
                 *task = index;
                 return true;

@@ -22,6 +22,7 @@ bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_in
         .lease = inst->lease,
         .failures = inst->failures,
         .losses = inst->losses,
+        .leases_lost = inst->leases_lost,
         .worker = inst->worker,
         .due_ms = inst->state == NX_TS_RETRYING ? wall_of(core, inst->due_mono) : 0,
         .ready_ms = inst->ready_ms,

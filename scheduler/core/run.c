@@ -72,6 +72,7 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
     run->insts = mem_alloc_array(graph->n_tasks, sizeof *run->insts);
     run->n_left = graph->n_tasks;
     run->n_normal_left = graph->n_tasks - graph->n_finally;
+    run->finally_begun = run->n_normal_left == 0;
     run->counts[NX_TS_WAITING] = graph->n_tasks;
     if (core->free_slots.n) {
         run->slot = vec_pop(&core->free_slots);
@@ -115,6 +116,10 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
     bool was_active = run->state == NX_RS_RUNNING || run->state == NX_RS_STOPPING;
     run->state = (uint8_t)state;
     run_dirty(core, run);
+    if (state == NX_RS_QUEUED) {
+        run->reason = NX_WHY_NONE;
+        run->started_ms = run->finished_ms = 0;
+    }
     if (state == NX_RS_RUNNING) {
         run->started_ms = core->wall_ms;
         run->dag->n_active++;
@@ -130,6 +135,30 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
         }
         vec_push(&core->startable, run->dag);
     }
+}
+
+void run_count(struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        run->counts[i] = 0;
+    run->n_left = run->n_normal_left = 0;
+    run->leaf_failed = run->finally_failed = false;
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        struct inst *inst = &run->insts[i];
+        run->counts[inst->state]++;
+        inst->up_success = inst->up_failed = inst->up_skipped = 0;
+        inst->flags &= (uint8_t)~INST_UP_SELF;
+    }
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        if (nx_task_state_final(run->insts[i].state)) {
+            inst_count(run, i);
+            continue;
+        }
+        run->n_left++;
+        run->n_normal_left += !(graph->tasks[i].flags & GRAPH_FINALLY);
+    }
+    run->finally_begun = run->n_normal_left == 0;
 }
 
 static void start(struct core *core, struct run *run)
@@ -182,7 +211,12 @@ static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx
     if (inst->state == NX_TS_LEASED || inst->state == NX_TS_RUNNING) {
         inst_set(core, run, task, NX_TS_STOPPING, reason);
         fleet_order(fleet_find(core, inst->worker), WIRE_CANCEL, run, task);
-    } else if (!nx_task_state_final(inst->state) && inst->state != NX_TS_STOPPING) {
+    } else if ((inst->state == NX_TS_STOPPING && inst->reason == NX_WHY_CLEARED) ||
+               (attempt_elsewhere(inst) && !inst_marked(inst))) {
+        inst->reason = (uint8_t)reason; /* it will not be decided or queued again */
+        inst_dirty(core, run, task);
+    } else if (!nx_task_state_final(inst->state) && inst->state != NX_TS_STOPPING &&
+               !attempt_elsewhere(inst)) {
         inst_set(core, run, task, NX_TS_CANCELLED, reason);
     }
 }

@@ -32,18 +32,21 @@ enum inst_flag {
     INST_UP_SELF = 64  /* of its up_failed at least one failed itself: not upstream_failed */
 };
 
+#define LOSSES_MAX 15
+
 /* 64 bytes: a run of 100,000 tasks is counted in these. */
 struct inst {
     uint8_t state;  /* enum nx_task_state */
     uint8_t reason; /* enum nx_reason */
     uint8_t flags;
-    uint8_t losses;
-    uint16_t attempt; /* number of the current or last attempt; 0: none yet */
+    uint8_t losses : 4;      /* of attempts that had started; see attempt.c */
+    uint8_t leases_lost : 4; /* in all */
+    uint16_t attempt;        /* number of the current or last attempt; 0: none yet */
     uint16_t failures;
     uint32_t lease;  /* number of the last lease */
     uint32_t worker; /* number of the worker that holds, or held, it */
     uint32_t up_success, up_failed, up_skipped;
-    uint32_t hand;    /* held: index in its worker's hands */
+    uint32_t hand;    /* held: index in its worker's hands; deciding: number of its ask */
     int64_t due_mono; /* of the timer that its state has; 0: none */
     int64_t ready_ms, started_ms, finished_ms;
 };
@@ -158,6 +161,7 @@ struct core {
     VEC(struct timer) timers;  /* heap */
     VEC(struct core_ask) asks; /* not emitted yet */
     size_t asks_first;
+    uint32_t n_asks;           /* numbers of asks */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
     size_t spread_first;
     VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
@@ -185,6 +189,8 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state);
 void run_wait(struct core *core, struct run *run); /* puts a queued run into its DAG's line */
 void run_start_waiting(struct core *core);
 void run_stop(struct core *core, struct run *run, enum nx_reason reason);
+/* Derives all counters of the run from the states of its instances. */
+void run_count(struct run *run);
 
 /* inst.c: instances. inst_set is the only writer of an instance's state. */
 struct nx_inst_id inst_id(const struct run *run, uint32_t task);
@@ -195,11 +201,21 @@ void inst_dirty(struct core *core, struct run *run, uint32_t task);
 /* Decides a waiting instance if its trigger rule can. */
 void inst_decide(struct core *core, struct run *run, uint32_t task);
 void inst_queue(struct core *core, struct run *run, uint32_t task);
+/* The question of a deciding instance goes out in this turn, or again after a restart. */
+void inst_ask(struct core *core, struct run *run, uint32_t task);
 /* Makes a queued instance ready: its place in line and its queue timeout. */
 void inst_ready(struct core *core, struct run *run, uint32_t task);
-void inst_answer(struct core *core, struct nx_inst_id id, enum core_answer answer);
+void inst_answer(struct core *core, const struct core_event *event);
 /* Counts a final state for those that need it. */
 void inst_count(struct run *run, uint32_t task);
+/* Stopping, with a state that a person gave it. */
+static inline bool inst_marked(const struct inst *inst)
+{
+    return inst->reason == NX_WHY_MARK_SUCCESS || inst->reason == NX_WHY_MARK_FAILED;
+}
+
+/* As if it had never run: waiting, with its numbers of attempt and lease going on. */
+void inst_clear(struct core *core, struct run *run, uint32_t task);
 /* Tells the downstream of everything that ended, and ends or moves on the runs concerned. */
 void inst_spread(struct core *core);
 
@@ -213,7 +229,15 @@ void attempt_back(struct core *core, struct run *run, uint32_t task);
 /* The worker or child is gone. elsewhere: it may still be running there. */
 void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewhere,
                   const struct wire_result *result);
+/* What was stopped has come to its end: what its reason says. */
+void attempt_stopped(struct core *core, struct run *run, uint32_t task);
+/* An exclusive one that was lost elsewhere: retrying, until it cannot run there any more. Then it
+ * is queued again, or, with the reason of a stop, stopped. */
+bool attempt_elsewhere(const struct inst *inst);
 int64_t attempt_retry_delay(const struct run *run, uint32_t task);
+
+/* edit.c: what a person does to a run's tasks. */
+void edit_run(struct core *core, const struct core_event *event);
 
 /* ready.c: classes, pools and ready queues. */
 uint32_t class_intern(struct core *core, const struct graph_class *needs);

@@ -48,7 +48,9 @@ static void inst_due(struct core *core, struct run *run, const struct timer *tim
     struct inst *inst = &run->insts[task];
     if (inst->due_mono != timer->due_mono)
         return;
-    if (inst->state == NX_TS_RETRYING)
+    if (attempt_elsewhere(inst) && inst->reason != NX_WHY_LOST_WAIT)
+        attempt_stopped(core, run, task);
+    else if (inst->state == NX_TS_RETRYING)
         inst_queue(core, run, task);
     else if (inst->state == NX_TS_QUEUED)
         inst_set(core, run, task, NX_TS_FAILED, NX_WHY_QUEUE_TIMEOUT);

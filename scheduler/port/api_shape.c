@@ -39,6 +39,9 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_PERMANENT] = "its error is one that no retry can mend",
     [NX_WHY_TASK_SKIPPED] = "it skipped itself",
     [NX_WHY_MARKED] = "it was marked by a person",
+    [NX_WHY_CLEARED] = "it was cleared and is stopped first",
+    [NX_WHY_MARK_SUCCESS] = "it was marked as success and is stopped first",
+    [NX_WHY_MARK_FAILED] = "it was marked as failed and is stopped first",
 };
 /* clang-format on */
 
@@ -87,7 +90,8 @@ static void put_reason(struct buf *buf, const struct query_task *task)
         put_null(buf, "reason");
         return;
     }
-    if (task->state == NX_TS_RETRYING && task->due_ms) {
+    bool again = task->reason == NX_WHY_RETRY_DELAY || task->reason == NX_WHY_LOST_WAIT;
+    if (task->state == NX_TS_RETRYING && task->due_ms && again) {
         snprintf(text, sizeof text, "attempt %u ended; the next one starts at %s", task->attempt,
                  time_format(when, task->due_ms));
         shown = text;

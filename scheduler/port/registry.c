@@ -89,14 +89,27 @@ static bool parse(struct registry *registry, struct registry_version *version, s
     return ok;
 }
 
+/* One that only ended runs use. */
+static struct registry_version *add_former(struct registry *registry, uint64_t id,
+                                           struct nx_err *err)
+{
+    struct registry_version *version = NULL;
+    struct buf dag, file;
+    buf_init(&dag);
+    buf_init(&file);
+    if (store_version_names(registry->store, id, &dag, &file, err))
+        version = registry_add(registry, id, buf_text(&dag), buf_text(&file), NULL, NULL);
+    buf_fini(&dag);
+    buf_fini(&file);
+    return version;
+}
+
 struct registry_version *registry_get(struct registry *registry, uint64_t id, struct nx_err *err)
 {
     struct registry_version *version = map_get_num(&registry->versions, id);
-    if (!version) {
-        nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu", (unsigned long long)id);
-        return NULL;
-    }
-    return parse(registry, version, err) ? version : NULL;
+    if (!version)
+        version = add_former(registry, id, err);
+    return version && parse(registry, version, err) ? version : NULL;
 }
 
 static void no_such_dag(const struct registry *registry, const char *dag, struct nx_err *err)

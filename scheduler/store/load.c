@@ -21,13 +21,16 @@ bool store_begin_epoch(struct store *store, uint64_t *epoch, uint64_t *next_run,
 
 typedef bool row_fn(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err);
 
-static bool each_row(struct store *store, const char *sql, row_fn *fn,
+/* `run` is the statement's ?1; 0: it has none. */
+static bool each_row(struct store *store, const char *sql, uint64_t run, row_fn *fn,
                      const struct store_loader *loader, struct nx_err *err)
 {
     struct sql_stmt *stmt;
     bool row = false, ok;
     if (!sql_prepare(store->sql, sql, &stmt, err))
         return false;
+    if (run)
+        sql_bind_int(stmt, 1, (int64_t)run);
     while ((ok = sql_step(stmt, &row, err)) && row && (ok = fn(stmt, loader, err))) {
     }
     sql_stmt_free(stmt);
@@ -78,6 +81,7 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
         .backfill = sql_int(stmt, 6) != 0,
         .created_ms = sql_int(stmt, 7),
         .started_ms = sql_int(stmt, 8),
+        .finished_ms = sql_int(stmt, 9),
     };
     loader->run(loader->arg, &row);
     return true;
@@ -100,10 +104,17 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
         .ready_ms = sql_int(stmt, 12),
         .started_ms = sql_int(stmt, 13),
         .finished_ms = sql_int(stmt, 14),
+        .leases_lost = (uint32_t)sql_int(stmt, 15),
     };
     loader->inst(loader->arg, &row);
     return true;
 }
+
+#define RUN_COLUMNS \
+    "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at"
+#define INST_COLUMNS \
+    "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
+    " due_at, ready_at, started_at, finished_at, leases_lost"
 
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err)
 {
@@ -114,22 +125,28 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
         " exists (select 1 from version_file f where f.version = v.version)"
         " from dag_version v join dag d on d.id = v.dag"
         " where (d.version = v.version and d.present) or v.version in used order by v.version";
-    return (!loader->version || each_row(store, versions, on_version, loader, err)) &&
+    return (!loader->version || each_row(store, versions, 0, on_version, loader, err)) &&
            (!loader->worker ||
             each_row(store,
-                     "select number, id, incarnation, drain, ipc from worker order by number",
+                     "select number, id, incarnation, drain, ipc from worker order by number", 0,
                      on_worker, loader, err)) &&
            (!loader->run ||
-            each_row(store,
-                     "select run, dag, version, state, cause, reason, backfill, created_at,"
-                     " started_at from run where state < 3 order by run",
+            each_row(store, "select " RUN_COLUMNS " from run where state < 3 order by run", 0,
                      on_run, loader, err)) &&
            (!loader->inst ||
             each_row(store,
-                     "select run, task, map_index, state, reason, answered, attempt, lease,"
-                     " failures, losses, worker, due_at, ready_at, started_at, finished_at"
+                     "select " INST_COLUMNS
                      " from task_instance where run in (select run from run where state < 3)",
-                     on_inst, loader, err));
+                     0, on_inst, loader, err));
+}
+
+bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
+                    struct nx_err *err)
+{
+    return each_row(store, "select " RUN_COLUMNS " from run where run = ?1", run.v, on_run, loader,
+                    err) &&
+           each_row(store, "select " INST_COLUMNS " from task_instance where run = ?1", run.v,
+                    on_inst, loader, err);
 }
 
 /* ---- Versions ---- */
@@ -240,6 +257,27 @@ bool store_source(struct store *store, uint64_t version, struct buf *source, str
     else if (ok)
         ok = nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu",
                      (unsigned long long)version);
+    sql_stmt_free(stmt);
+    return ok;
+}
+
+bool store_version_names(struct store *store, uint64_t version, struct buf *dag, struct buf *file,
+                         struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row = false;
+    if (!sql_prepare(store->sql, "select dag, file from dag_version where version = ?1", &stmt,
+                     err))
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)version);
+    bool ok = sql_step(stmt, &row, err);
+    if (ok && row) {
+        buf_str(dag, sql_text(stmt, 0));
+        buf_str(file, sql_text(stmt, 1));
+    } else if (ok) {
+        ok = nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu",
+                     (unsigned long long)version);
+    }
     sql_stmt_free(stmt);
     return ok;
 }

@@ -84,9 +84,22 @@ static const char version_1[] =
     " code integer, error text,"
     " primary key (run, task, map_index, attempt)"
     ") strict, without rowid;";
+static const char version_2[] =
+    "alter table task_instance add column leases_lost integer not null default 0;"
+
+    /* Who changed what by hand. */
+    "create table audit ("
+    " id integer primary key,"
+    " at integer not null,"
+    " who text not null,"
+    " what text not null,"            /* run.cancel, dag.pause, ... */
+    " target text not null,"          /* id of the run, DAG, worker, ... */
+    " detail text"                    /* JSON object */
+    ") strict;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
+    {2, version_2},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

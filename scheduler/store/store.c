@@ -27,21 +27,21 @@ static const char *const statements[STORE_STATEMENTS] = {
         "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
-        " failures, losses, worker, due_at, ready_at, started_at, finished_at)"
-        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
         " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
-        " started_at = ?14, finished_at = ?15",
+        " started_at = ?14, finished_at = ?15, leases_lost = ?16",
     [PUT_INST_ENDED] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
-        " failures, losses, worker, due_at, ready_at, started_at, finished_at,"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost,"
         " outcome, exit_code, signal, max_rss, cpu_us, code, error)"
         " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-        " ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+        " ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
         " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
         " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
-        " started_at = ?14, finished_at = ?15, outcome = ?16, exit_code = ?17, signal = ?18,"
-        " max_rss = ?19, cpu_us = ?20, code = ?21, error = ?22",
+        " started_at = ?14, finished_at = ?15, leases_lost = ?16, outcome = ?17, exit_code = ?18,"
+        " signal = ?19, max_rss = ?20, cpu_us = ?21, code = ?22, error = ?23",
     [SET_INST_ERROR] =
         "update task_instance set code = ?4, error = ?5 where run = ?1 and task = ?2"
         " and map_index = ?3",
@@ -49,6 +49,13 @@ static const char *const statements[STORE_STATEMENTS] = {
         "insert or replace into attempt (run, task, map_index, attempt, outcome, worker,"
         " started_at, finished_at, exit_code, signal, max_rss, cpu_us, code, error)"
         " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [KEEP_ATTEMPT] =
+        "insert or ignore into attempt (run, task, map_index, attempt, outcome, worker,"
+        " started_at, finished_at, exit_code, signal, max_rss, cpu_us, code, error)"
+        " select run, task, map_index, attempt, outcome, worker, started_at, finished_at,"
+        " exit_code, signal, max_rss, cpu_us, code, error from task_instance"
+        " where run = ?1 and task = ?2 and map_index = ?3 and outcome is not null",
+    [DROP_OUTPUT] = "delete from output where run = ?1 and task = ?2 and map_index = ?3",
     [PUT_OUTPUT] =
         "insert or replace into output (run, task, map_index, json) values (?1, ?2, ?3, ?4)",
     [GET_OUTPUT] = "select json from output where run = ?1 and task = ?2 and map_index = ?3",
@@ -244,8 +251,8 @@ static bool write_inst(struct store *store, const struct store_turn *turn, struc
     struct core_inst_row row;
     must(core_get_inst(turn->core, id, &row));
     const struct core_end *end = find_end(store, turn->update, id);
-    bool started_anew = row.state == NX_TS_LEASED;
-    bool ended = end && end->attempt == row.attempt;
+    bool started_anew = row.state == NX_TS_LEASED || row.state == NX_TS_WAITING;
+    bool ended = end && end->attempt == row.attempt && row.state != NX_TS_WAITING;
     struct sql_stmt *stmt = store->stmt[ended || started_anew ? PUT_INST_ENDED : PUT_INST];
     bind_inst(stmt, id);
     sql_bind_int(stmt, 4, row.state);
@@ -260,11 +267,12 @@ static bool write_inst(struct store *store, const struct store_turn *turn, struc
     bind_time(stmt, 13, row.ready_ms);
     bind_time(stmt, 14, row.started_ms);
     bind_time(stmt, 15, ended && !row.finished_ms ? end->finished_ms : row.finished_ms);
+    sql_bind_int(stmt, 16, row.leases_lost);
     if (ended || started_anew) {
-        sql_bind_null(stmt, 16);
+        sql_bind_null(stmt, 17);
         if (ended)
-            sql_bind_int(stmt, 16, end->outcome);
-        bind_result(stmt, 17, ended ? end->result : NULL);
+            sql_bind_int(stmt, 17, end->outcome);
+        bind_result(stmt, 18, ended ? end->result : NULL);
     }
     store->counts.rows++;
     return sql_run(stmt, err);
@@ -305,7 +313,8 @@ static bool write_ends(struct store *store, const struct store_turn *turn, struc
         bool last = nx_task_state_final(row.state) && row.attempt == end->attempt;
         if (!last && !write_attempt(store, end, err))
             return false;
-        bool kept = end->result && end->result->outputs.n && end->outcome == NX_AO_SUCCESS;
+        bool kept = end->result && end->result->outputs.n && row.state == NX_TS_SUCCESS &&
+                    end->outcome == NX_AO_SUCCESS;
         if (kept && !write_output(store, end, err))
             return false;
     }
@@ -326,6 +335,14 @@ static bool write_worker(struct store *store, const struct store_turn *turn, uin
     return sql_run(stmt, err);
 }
 
+/* What was cleared leaves its attempt as history, and no outputs. */
+static bool write_cleared(struct store *store, struct nx_inst_id id, struct nx_err *err)
+{
+    bind_inst(store->stmt[KEEP_ATTEMPT], id);
+    bind_inst(store->stmt[DROP_OUTPUT], id);
+    return sql_run(store->stmt[KEEP_ATTEMPT], err) && sql_run(store->stmt[DROP_OUTPUT], err);
+}
+
 static bool write_rows(struct store *store, const struct store_turn *turn, struct nx_err *err)
 {
     const struct core_update *update = turn->update;
@@ -335,6 +352,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
     }
     for (size_t i = 0; i < update->runs.n; i++) {
         if (!write_run(store, turn, update->runs.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->cleared.n; i++) {
+        if (!write_cleared(store, update->cleared.at[i], err))
             return false;
     }
     if (!write_ends(store, turn, err))

@@ -42,6 +42,9 @@ struct store_loader {
 /* Every current version and those in use; then workers, unfinished runs in the order of their ids,
  * and their instances. Functions that are NULL are left out. */
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
+/* One run, ended or not, and its instances; nothing is called when there is none. */
+bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
+                    struct nx_err *err);
 
 /* ---- Versions ---- */
 
@@ -70,6 +73,9 @@ bool store_set_problems(struct store *store, const char *file, const char *probl
                         struct nx_err *err);
 /* Source of a version, appended. */
 bool store_source(struct store *store, uint64_t version, struct buf *source, struct nx_err *err);
+/* DAG and file of a version, appended. */
+bool store_version_names(struct store *store, uint64_t version, struct buf *dag, struct buf *file,
+                         struct nx_err *err);
 /* The files of a version, one after the other. */
 bool store_files(struct store *store, uint64_t version, void *arg,
                  bool (*file)(void *arg, const struct store_file *file, struct nx_err *err),
@@ -119,6 +125,18 @@ bool store_checkpoint(struct store *store, bool idle, struct nx_err *err);
 bool store_params(struct store *store, struct nx_run_id run, struct buf *params,
                   int64_t *interval_start_ms, int64_t *interval_finish_ms, int64_t *created_ms,
                   struct nx_err *err);
+/* Notes who changed what: one row of the audit list, in the turn's transaction. */
+struct store_audit {
+    int64_t at_ms;
+    const char *who, *what, *target;
+    const char *detail; /* JSON object, or NULL */
+};
+bool store_put_audit(struct store *store, const struct store_audit *audit, struct nx_err *err);
+/* NULL takes the note away. *found false: there is no such run. */
+bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,
+                    struct nx_err *err);
+/* Takes an ended run and all that belongs to it out of the store. */
+bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err);
 /* Outputs of a task instance, appended; nothing when there are none. */
 bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
                    struct nx_err *err);

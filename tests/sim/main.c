@@ -101,6 +101,10 @@ static void something_happens(struct sim *sim)
             sim_count(sim, FAULT_WORKER_SILENT);
             worker->silent_until = sim->now + sim_between(sim, 500, 40000);
             sim_faulted(worker, worker->silent_until + 5000);
+            for (size_t i = 0; i < worker->children.n; i++) {
+                if (worker->children.at[i].exclusive)
+                    sim_edit_soon(sim, worker->children.at[i].inst.run, 12000);
+            }
             break;
         case 2:
         case 3:
@@ -145,6 +149,7 @@ static void deliver(struct sim *sim, struct sim_event *event)
         break;
     case SIM_CREATE:
     case SIM_CANCEL:
+    case SIM_EDIT:
         if (sim->core)
             sim_scheduler_post(sim, event);
         else
@@ -185,7 +190,7 @@ static bool all_ended(const struct sim *sim)
         if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
             return false;
     }
-    return sim->runs_created >= sim->runs_wanted;
+    return sim->runs_created >= sim->runs_wanted && !sim->edits_left;
 }
 
 static void say_why_stuck(struct sim *sim)
@@ -221,6 +226,7 @@ static void plan_work(struct sim *sim)
         if (sim_chance(sim, 1, 4))
             sim_post(sim, SIM_CANCEL, sim_between(sim, 0, 12000), 0, i + 1, 0, NULL, 0);
     }
+    sim_plan_edits(sim);
 }
 
 static void build_world(struct sim *sim)
@@ -305,6 +311,7 @@ void sim_free(struct sim *sim)
     vec_fini(&sim->inbox);
     vec_fini(&sim->slow);
     vec_fini(&sim->contexts);
+    vec_fini(&sim->edited);
     arena_fini(&sim->arena);
 }
 
@@ -336,6 +343,12 @@ static const char *const fault_names[SIM_FAULTS] = {
     "former incarnation refused",
     "result of a lease given up",
     "ordered again after a restart",
+    "edit of a running run",
+    "edit of an ended run",
+    "edit refused",
+    "edit that only looks",
+    "clear of a running task",
+    "mark of a running task",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

@@ -82,7 +82,7 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
     const struct graph *graph = graph_of(sim, run);
     const struct graph_task *spec = &graph->tasks[task];
     int s = 0, f = 0, k = 0, u = 0;
-    if (row->state == NX_TS_CANCELLED)
+    if (row->state == NX_TS_CANCELLED || row->reason == NX_WHY_MARKED)
         return;
     for (uint32_t j = 0; j < spec->n_up; j++) {
         struct core_inst_row up;
@@ -109,6 +109,18 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
 
 /* ---- Steps ---- */
 
+/* What a person has said of an attempt that runs holds against what it ends with. */
+static void check_stopped(struct sim *sim, const struct sim_run *run, uint32_t task,
+                          const struct core_inst_row *row)
+{
+    bool said =
+        run->shadow_why[task] == NX_WHY_CLEARED || run->shadow_why[task] == NX_WHY_MARK_FAILED;
+    if (run->shadow[task] == NX_TS_STOPPING && said && row->state == NX_TS_SUCCESS &&
+        row->reason != NX_WHY_MARKED)
+        sim_fail(sim, "a person's word about an attempt is not overruled by its end",
+                 "run %llu task %u", (unsigned long long)run->row.id.v, task);
+}
+
 static void look_at_run(struct sim *sim, struct sim_run *run)
 {
     const struct graph *graph = graph_of(sim, run);
@@ -121,7 +133,9 @@ static void look_at_run(struct sim *sim, struct sim_run *run)
             check_decision(sim, run, task, &row);
         if (run->shadow[task] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
             sim_count(sim, SEEN_CANCEL_CROSSED_SUCCESS);
+        check_stopped(sim, run, task, &row);
         run->shadow[task] = (uint8_t)row.state;
+        run->shadow_why[task] = (uint8_t)row.reason;
         bool told = core_explain(sim->core, id_of(run, task), &why, 1) == 1 && why.text[0];
         if (!told)
             sim_fail(sim, "every instance has an explanation", "run %llu task %u in %s",
@@ -134,10 +148,8 @@ void oracle_step(struct sim *sim)
     const char *broken = core_check(sim->core);
     if (broken)
         sim_fail(sim, broken, "core_check");
-    for (size_t i = 0; i < sim->store.runs.n; i++) {
-        if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
-            look_at_run(sim, sim->store.runs.at[i]);
-    }
+    for (size_t i = 0; i < sim->store.runs.n; i++)
+        look_at_run(sim, sim->store.runs.at[i]);
 }
 
 void oracle_loaded(struct sim *sim)
@@ -146,16 +158,33 @@ void oracle_loaded(struct sim *sim)
         struct sim_run *run = sim->store.runs.at[i];
         for (uint32_t task = 0; task < graph_of(sim, run)->n_tasks; task++) {
             struct core_inst_row row;
-            if (core_get_inst(sim->core, id_of(run, task), &row))
-                run->shadow[task] = (uint8_t)row.state;
+            if (!core_get_inst(sim->core, id_of(run, task), &row))
+                continue;
+            run->shadow[task] = (uint8_t)row.state;
+            run->shadow_why[task] = (uint8_t)row.reason;
         }
     }
+}
+
+/* Whether a person changed it in this turn: then what was accepted may change. */
+static bool touched(const struct sim *sim, struct nx_inst_id id)
+{
+    for (size_t i = 0; i < sim->edited.n; i++) {
+        if (sim->edited.at[i].run.v == id.run.v && sim->edited.at[i].task == id.task)
+            return true;
+    }
+    for (size_t i = 0; i < sim->update.cleared.n; i++) {
+        const struct nx_inst_id *cleared = &sim->update.cleared.at[i];
+        if (cleared->run.v == id.run.v && cleared->task == id.task)
+            return true;
+    }
+    return false;
 }
 
 void oracle_ask(struct sim *sim, struct nx_inst_id id)
 {
     const struct sim_run *run = sim_run_find(sim, id.run);
-    if (run && run->insts[id.task].present && run->insts[id.task].row.answered)
+    if (run && !touched(sim, id) && run->insts[id.task].present && run->insts[id.task].row.answered)
         sim_fail(sim, "a question is answered once", "run %llu task %u asked again",
                  (unsigned long long)id.run.v, id.task);
 }
@@ -208,12 +237,15 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
         return;
     const struct sim_inst *inst = &run->insts[id.task];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[id.task];
-    if (inst->present && nx_task_state_final(inst->row.state) && row.state != inst->row.state)
+    if (inst->present && nx_task_state_final(inst->row.state) && row.state != inst->row.state &&
+        !touched(sim, id))
         sim_fail(sim, "an accepted result is never changed", "run %llu %s: %s became %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(inst->row.state),
                  nx_task_state_name(row.state));
     bool stopped = run->row.state == NX_RS_STOPPING && !(spec->flags & GRAPH_FINALLY);
-    if (stopped && row.state != NX_TS_STOPPING && !nx_task_state_final(row.state))
+    bool waits = row.state == NX_TS_RETRYING && (spec->flags & GRAPH_EXCLUSIVE) &&
+                 row.reason != NX_WHY_RETRY_DELAY && row.reason != NX_WHY_LOST_WAIT;
+    if (stopped && row.state != NX_TS_STOPPING && !waits && !nx_task_state_final(row.state))
         sim_fail(sim, "nothing but finally tasks goes on in a stopped run", "run %llu %s: %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(row.state));
     if (row.lease < inst->row.lease)
@@ -295,7 +327,7 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
     bool leaf_failed = false, finally_failed = false;
     bool started = run->row.started_ms != 0;
     for (uint32_t task = 0; task < graph->n_tasks; task++) {
-        const struct sim_inst *inst = &run->insts[task];
+        struct sim_inst *inst = &run->insts[task];
         enum nx_task_state state = inst->present ? inst->row.state : NX_TS_CANCELLED;
         bool last = (graph->tasks[task].flags & GRAPH_FINALLY) != 0;
         bool bad = state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
@@ -305,7 +337,8 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
             sim_fail(sim, "a run ends when all its instances have", "run %llu %s is %s",
                      (unsigned long long)run->row.id.v, graph->tasks[task].id,
                      nx_task_state_name(state));
-        if (last && started && state == NX_TS_CANCELLED)
+        inst->never_begun = !started || (inst->never_begun && inst->present);
+        if (last && started && state == NX_TS_CANCELLED && !inst->never_begun)
             sim_fail(sim, "finally tasks are decided even after a cancel", "run %llu %s",
                      (unsigned long long)run->row.id.v, graph->tasks[task].id);
     }

@@ -8,13 +8,13 @@
 
 static const char *const pool_names[SIM_POOLS] = {"pool0", "pool1"};
 
-static struct core_event event_now(const struct sim *sim, enum core_event_kind kind)
+struct core_event sim_scheduler_event(const struct sim *sim, enum core_event_kind kind)
 {
     return (struct core_event){
         .kind = kind, .mono_ms = sim->now, .wall_ms = sim->now + sim->wall_offset};
 }
 
-static void step(struct sim *sim, const struct core_event *event)
+void sim_scheduler_step(struct sim *sim, const struct core_event *event)
 {
     core_step(sim->core, event, &sim->update);
     sim->n_events++;
@@ -72,10 +72,10 @@ void sim_scheduler_start(struct sim *sim)
     if (sim->digest && core_digest(sim->core) != sim->digest)
         sim_fail(sim, "a restarted core is the one that was committed", "digest differs");
     for (int i = 0; i < SIM_POOLS; i++) {
-        struct core_event event = event_now(sim, EV_POOL);
+        struct core_event event = sim_scheduler_event(sim, EV_POOL);
         event.pool.name = pool_names[i];
         event.pool.slots = sim->pool_slots[i];
-        step(sim, &event);
+        sim_scheduler_step(sim, &event);
     }
     for (uint32_t i = 0; i < sim->n_workers; i++) {
         for (uint64_t slot = 0; slot < 2; slot++) {
@@ -101,7 +101,8 @@ void sim_scheduler_crash(struct sim *sim)
     must(sim->core);
     for (size_t i = 0; i < sim->inbox.n; i++) { /* who was not answered asks again */
         const struct sim_event *event = &sim->inbox.at[i];
-        if (event->kind == SIM_CREATE || event->kind == SIM_CANCEL)
+        sim->edits_left += event->kind == SIM_EDIT;
+        if (event->kind == SIM_CREATE || event->kind == SIM_CANCEL || event->kind == SIM_EDIT)
             sim_post(sim, event->kind, 500, event->a, event->b, 0, NULL, 0);
     }
     forget_inbox(sim);
@@ -130,7 +131,7 @@ void sim_scheduler_post(struct sim *sim, struct sim_event *event)
 
 static void take_report(struct sim *sim, const struct sim_event *from)
 {
-    struct core_event event = event_now(sim, EV_REPORT);
+    struct core_event event = sim_scheduler_event(sim, EV_REPORT);
     struct wire_report report;
     struct nx_err err;
     if (!wire_decode_report(from->bytes, from->n, &sim->arena, &report, &err)) {
@@ -141,7 +142,7 @@ static void take_report(struct sim *sim, const struct sim_event *from)
     vec_push(&sim->contexts, ((struct sim_context){from->a, from->b}));
     event.report.report = &report;
     event.report.context = sim->contexts.n;
-    step(sim, &event);
+    sim_scheduler_step(sim, &event);
 }
 
 static void take_event(struct sim *sim, const struct sim_event *from)
@@ -151,51 +152,69 @@ static void take_event(struct sim *sim, const struct sim_event *from)
     if (from->kind == SIM_REQUEST) {
         take_report(sim, from);
     } else if (from->kind == SIM_CREATE) {
-        event = event_now(sim, EV_RUN_CREATE);
+        event = sim_scheduler_event(sim, EV_RUN_CREATE);
         event.token = 1;
         event.create.dag = ids[from->a];
         event.create.cause = NX_RC_MANUAL;
         event.create.backfill = from->b != 0;
-        step(sim, &event);
+        sim_scheduler_step(sim, &event);
     } else if (from->kind == SIM_CANCEL) {
-        event = event_now(sim, EV_RUN_CANCEL);
+        event = sim_scheduler_event(sim, EV_RUN_CANCEL);
         event.token = 1;
         event.cancel.v = from->b;
-        step(sim, &event);
+        sim_scheduler_step(sim, &event);
+    } else if (from->kind == SIM_EDIT) {
+        sim_edit(sim, from);
     } else {
-        event = event_now(sim, EV_DRAIN);
+        event = sim_scheduler_event(sim, EV_DRAIN);
         event.drain.worker = from->a == 0 ? "w0" : "w1";
         event.drain.on = from->b != 0;
-        step(sim, &event);
+        sim_scheduler_step(sim, &event);
     }
 }
 
 static void answer(struct sim *sim, const struct core_ask *ask)
 {
-    struct core_event event = event_now(sim, EV_ANSWER);
+    struct core_event event = sim_scheduler_event(sim, EV_ANSWER);
     uint64_t dice = rng_below(&sim->rng, 10);
     event.answer.inst = ask->inst;
+    event.answer.number = ask->number;
     event.answer.answer = dice < 6 ? CORE_TRUE : dice < 9 ? CORE_FALSE : CORE_ERROR;
+    struct core_inst_row before = {0}, after = {0};
+    core_get_inst(sim->core, ask->inst, &before);
+    sim_scheduler_step(sim, &event);
+    core_get_inst(sim->core, ask->inst, &after);
+    if (before.state != NX_TS_DECIDING || after.state == NX_TS_DECIDING)
+        return; /* it was dropped */
     oracle_ask(sim, ask->inst);
-    step(sim, &event);
+    for (size_t i = 0; i < sim->slow.n; i++) {
+        const struct core_ask *other = &sim->slow.at[i];
+        if (other->inst.run.v == ask->inst.run.v && other->inst.task == ask->inst.task &&
+            other->number > ask->number)
+            sim_fail(sim, "an answer counts for the last question alone", "run %llu task %u",
+                     (unsigned long long)ask->inst.run.v, ask->inst.task);
+    }
 }
 
 static void answer_asks(struct sim *sim)
 {
-    struct core_event turn = event_now(sim, EV_TURN);
+    struct core_event turn = sim_scheduler_event(sim, EV_TURN);
     while (sim->update.asks.n) {
         VEC(struct core_ask) asks = {0};
         for (size_t i = 0; i < sim->update.asks.n; i++)
             vec_push(&asks, sim->update.asks.at[i]);
         sim->update.asks.n = 0;
         for (size_t i = 0; i < asks.n; i++) {
-            if (sim_chance(sim, 1, 4))
-                vec_push(&sim->slow, asks.at[i]);
-            else
+            if (!sim_chance(sim, 1, 3)) {
                 answer(sim, &asks.at[i]);
+                continue;
+            }
+            vec_push(&sim->slow, asks.at[i]);
+            if (!sim_healed(sim) && sim_chance(sim, 1, 8))
+                sim_edit_soon(sim, asks.at[i].inst.run, 40);
         }
         vec_fini(&asks);
-        step(sim, &turn);
+        sim_scheduler_step(sim, &turn);
     }
 }
 
@@ -226,6 +245,7 @@ static void commit_inst(struct sim *sim, struct nx_inst_id id)
         inst->leased_at = sim->now;
     inst->row = row;
     inst->present = true;
+    inst->never_begun = inst->never_begun && row.state == NX_TS_CANCELLED;
 }
 
 static void commit_worker(struct sim *sim, uint32_t number)
@@ -252,7 +272,11 @@ static void commit(struct sim *sim)
         commit_inst(sim, update->insts.at[i]);
     for (size_t i = 0; i < update->workers.n; i++)
         commit_worker(sim, update->workers.at[i]);
+    for (size_t i = 0; i < update->cleared.n; i++)
+        sim_run_find(sim, update->cleared.at[i].run)->insts[update->cleared.at[i].task].n_failures =
+            0;
     oracle_committed(sim);
+    oracle_step(sim); /* of new runs, what they are from now on */
     sim->stats->commits++;
 }
 
@@ -366,14 +390,16 @@ static void plan_turn(struct sim *sim)
 
 static void drain_inbox(struct sim *sim)
 {
-    struct core_event turn = event_now(sim, EV_TURN);
+    struct core_event turn = sim_scheduler_event(sim, EV_TURN);
+    sim->edited.n = 0;
     for (size_t i = 0; i < sim->inbox.n; i++)
         take_event(sim, &sim->inbox.at[i]);
-    if (sim->slow.n && sim_chance(sim, 1, 3)) {
-        struct core_ask ask = vec_pop(&sim->slow);
+    if (sim->slow.n && sim_chance(sim, 1, 4)) {
+        struct core_ask *any = &sim->slow.at[rng_below(&sim->rng, sim->slow.n)], ask = *any;
+        *any = vec_pop(&sim->slow);
         answer(sim, &ask);
     }
-    step(sim, &turn);
+    sim_scheduler_step(sim, &turn);
     answer_asks(sim);
 }
 

@@ -42,6 +42,12 @@ enum sim_fault {
     SEEN_FORMER_REFUSED,         /* a late report of a former incarnation */
     SEEN_STALE_RESULT,           /* a worker came back with a result nobody waits for */
     SEEN_ORDERED_AGAIN,          /* same lease number after a restart */
+    SEEN_EDIT_RUNNING,           /* a run was edited while it ran */
+    SEEN_EDIT_ENDED,             /* an ended one was opened again */
+    SEEN_EDIT_REFUSED,
+    SEEN_EDIT_DRY,
+    SEEN_CLEARED_RUNNING, /* an attempt was stopped because its instance was cleared */
+    SEEN_MARKED_RUNNING,
     SIM_FAULTS
 };
 
@@ -62,6 +68,7 @@ struct sim_inst {
     uint32_t sent_lease;
     uint64_t sent_epoch;
     int64_t leased_at; /* virtual time at which its last lease was committed */
+    bool never_begun;  /* its run ended before it had started */
 };
 
 struct sim_run {
@@ -69,6 +76,7 @@ struct sim_run {
     uint32_t dag;
     struct sim_inst insts[SIM_TASKS_MAX];
     uint8_t shadow[SIM_TASKS_MAX]; /* states after the last step of the core */
+    uint8_t shadow_why[SIM_TASKS_MAX];
 };
 
 struct sim_store {
@@ -165,10 +173,11 @@ struct sim {
     struct arena arena;          /* decoded messages of the turn */
     VEC(struct sim_event) inbox; /* requests, and answers that were slow */
     VEC(struct core_ask) slow;
+    VEC(struct nx_inst_id) edited;    /* by people, in this turn */
     VEC(struct sim_context) contexts; /* context - 1 */
     int64_t turn_at;                  /* of the next planned turn */
     uint64_t digest;                  /* of the core at the last commit */
-    uint32_t runs_wanted, runs_created;
+    uint32_t runs_wanted, runs_created, edits_left;
     uint64_t n_commits, n_events;
     const char *broken; /* the oracle's first complaint */
     char detail[512];
@@ -185,7 +194,8 @@ enum sim_event_kind {
     SIM_START,   /* a worker's process starts: a */
     SIM_FAULT,   /* something happens */
     SIM_CREATE,  /* a run is asked for */
-    SIM_CANCEL   /* a run is cancelled */
+    SIM_CANCEL,  /* a run is cancelled */
+    SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
 void sim_post(struct sim *sim, int kind, int64_t delay, uint32_t a, uint64_t b, uint64_t c,
@@ -207,6 +217,8 @@ void sim_scheduler_crash(struct sim *sim);
 void sim_scheduler_receive(struct sim *sim, struct sim_event *event);
 void sim_scheduler_turn(struct sim *sim);
 void sim_scheduler_post(struct sim *sim, struct sim_event *event);
+void sim_scheduler_step(struct sim *sim, const struct core_event *event);
+struct core_event sim_scheduler_event(const struct sim *sim, enum core_event_kind kind);
 
 /* worker.c */
 void sim_worker_start(struct sim *sim, uint32_t worker);
@@ -217,6 +229,12 @@ void sim_worker_child_kill(struct sim *sim, uint32_t worker);
 void sim_worker_reply(struct sim *sim, const struct sim_event *event);
 void sim_worker_resend(struct sim *sim, uint32_t worker, uint64_t request);
 void sim_send_request(struct sim *sim, uint32_t worker, int slot);
+
+/* people.c */
+void sim_plan_edits(struct sim *sim);
+/* An edit of that run, soon, that looks for a task in a state that is seldom met by chance. */
+void sim_edit_soon(struct sim *sim, struct nx_run_id run, int64_t within_ms);
+void sim_edit(struct sim *sim, const struct sim_event *event);
 
 /* oracle.c */
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);

@@ -128,9 +128,10 @@ static void start_children(struct sim *sim, struct sim_worker *worker)
                                   .started = sim->now,
                                   .exclusive = start.order.flags & WIRE_LEASE_EXCLUSIVE};
         /* Most are short; some outlast a silent worker's lost_after and an exclusive lease. */
-        int64_t duration = sim_chance(sim, 1, 4)    ? sim_between(sim, 0, 4000)
-                           : sim_chance(sim, 1, 25) ? sim_between(sim, 5000, 45000)
-                                                    : sim_between(sim, 0, 40);
+        uint64_t one_in = child.exclusive ? 5 : 25;
+        int64_t duration = sim_chance(sim, 1, 4)        ? sim_between(sim, 0, 4000)
+                           : sim_chance(sim, 1, one_in) ? sim_between(sim, 5000, 45000)
+                                                        : sim_between(sim, 0, 40);
         child.ends = ++sim->next_number;
         sim_post(sim, SIM_CHILD, duration, worker->index, worker->generation, child.ends, NULL, 0);
         vec_push(&worker->children, child);

@@ -1,0 +1,234 @@
+/* The engine's beginning and end: from the rows to a core that goes on. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "nexus/catalog.h"
+#include "scheduler/engine_state.h"
+
+static void on_wake(uv_async_t *wake)
+{
+    engine_turn(wake->data);
+}
+
+/* On any thread. */
+static void wake_loop(void *arg)
+{
+    struct engine *engine = arg;
+    uv_async_send(&engine->wake);
+}
+
+/* On the loader's thread. */
+static void post_loaded(void *arg, struct loader_event *loaded)
+{
+    struct engine *engine = arg;
+    struct message *message = message_new(MSG_LOADER);
+    message->loaded = loaded;
+    must(inbox_post(engine->inbox, message));
+}
+
+struct loading {
+    struct engine *engine;
+    struct arena arena;
+    VEC(struct loader_known) known;
+};
+
+static bool load_version(void *arg, const struct store_version *row, struct nx_err *err)
+{
+    struct loading *loading = arg;
+    struct engine *engine = loading->engine;
+    struct registry_version *version =
+        registry_add(&engine->registry, row->version, row->dag, row->file, NULL, NULL);
+    if (row->current) {
+        registry_make_current(&engine->registry, version);
+        /* One that was checked against other operators is checked again. */
+        if (str_eq(row->catalog, engine->catalog_hash)) {
+            struct loader_known known = {
+                .file = arena_strdup(&loading->arena, row->file),
+                .id = arena_strdup(&loading->arena, row->dag),
+                .hash = arena_strdup(&loading->arena, row->hash),
+                .source_hash = arena_strdup(&loading->arena, row->source_hash),
+                .has_files = row->has_files,
+            };
+            vec_push(&loading->known, known);
+        }
+    }
+    if (row->has_files)
+        versions_lay_out(engine, row->version);
+    (void)err;
+    return true;
+}
+
+static bool load_version_in_use(void *arg, const struct store_version *row, struct nx_err *err)
+{
+    struct loading *loading = arg;
+    struct engine *engine = loading->engine;
+    if (!row->in_use)
+        return true;
+    struct registry_version *version = registry_get(&engine->registry, row->version, err);
+    if (!version)
+        return false;
+    core_load_version(engine->core, version->id, version->graph, row->current);
+    version->in_core = row->current;
+    return true;
+}
+
+static void load_worker(void *arg, const struct core_worker_row *row)
+{
+    struct loading *loading = arg;
+    core_load_worker(loading->engine->core, row);
+}
+
+static void load_run(void *arg, const struct core_run_row *row)
+{
+    struct loading *loading = arg;
+    core_load_run(loading->engine->core, row);
+}
+
+static void load_inst(void *arg, const struct core_inst_row *row)
+{
+    struct loading *loading = arg;
+    core_load_inst(loading->engine->core, row);
+}
+
+static bool load(struct engine *engine, struct loading *loading, struct nx_err *err)
+{
+    const struct store_loader versions = {.arg = loading, .version = load_version};
+    const struct store_loader rows = {.arg = loading,
+                                      .version = load_version_in_use,
+                                      .worker = load_worker,
+                                      .run = load_run,
+                                      .inst = load_inst};
+    struct core_config config;
+    core_config_init(&config);
+    str_copy(config.catalog, sizeof config.catalog, engine->catalog_hash);
+    if (engine->config.lost_after_ms >= 0)
+        config.lost_after_ipc_ms = engine->config.lost_after_ms;
+    if (!store_begin_epoch(engine->store, &engine->epoch, &config.next_run, err))
+        return false;
+    config.epoch = engine->epoch;
+    engine->core = core_new(&config);
+    engine->question.core = engine->core;
+    if (!store_load(engine->store, &versions, err) || !store_load(engine->store, &rows, err))
+        return false;
+    for (size_t i = 0; i < engine->config.n_pools; i++) {
+        struct core_event event = now_event(EV_POOL);
+        event.pool.name = engine->config.pools[i].name;
+        event.pool.slots = engine->config.pools[i].slots;
+        engine_step(engine, &event);
+    }
+    core_load_done(engine->core, clock_mono_ms(), clock_wall_ms(), &engine->update);
+    return true;
+}
+
+static bool open_parts(struct engine *engine, struct loading *loading, struct nx_err *err)
+{
+    char path[PATH_MAX_BYTES + 64];
+    json_error_t problem;
+    engine->catalog = json_loads(nx_catalog_json, 0, &problem);
+    must(engine->catalog != NULL);
+    sha256_of(nx_catalog_json, strlen(nx_catalog_json), engine->catalog_hash);
+    snprintf(path, sizeof path, "%s/nexus.db", engine->home);
+    if (!store_open(path, &engine->store, err))
+        return false;
+    registry_init(&engine->registry, engine->store);
+    if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
+                       engine->config.vars, engine->config.secrets, err) ||
+        !load(engine, loading, err))
+        return false;
+    snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
+    if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))
+        return false;
+    return loader_start(engine->config.dags, engine->catalog, loading->known.at, loading->known.n,
+                        post_loaded, engine, &engine->loader, err);
+}
+
+bool engine_open(const struct engine_config *config, struct engine **out, struct nx_err *err)
+{
+    struct engine *engine = mem_alloc(sizeof *engine);
+    struct loading loading = {.engine = engine};
+    engine->config = *config;
+    str_copy(engine->home, sizeof engine->home, config->home);
+    arena_init(&engine->arena);
+    arena_init(&loading.arena);
+    core_update_init(&engine->update);
+    must(uv_loop_init(&engine->loop) == 0);
+    must(uv_async_init(&engine->loop, &engine->wake, on_wake) == 0);
+    must(uv_timer_init(&engine->loop, &engine->timer) == 0);
+    engine->wake.data = engine->timer.data = engine;
+    engine->inbox = inbox_new(wake_loop, engine);
+    bool ok = open_parts(engine, &loading, err);
+    vec_fini(&loading.known);
+    arena_fini(&loading.arena);
+    if (!ok) {
+        engine_close(engine);
+        return false;
+    }
+    *out = engine;
+    return true;
+}
+
+struct inbox *engine_inbox(struct engine *engine)
+{
+    return engine->inbox;
+}
+
+void engine_set_url(struct engine *engine, const char *url)
+{
+    str_copy(engine->url, sizeof engine->url, url);
+}
+
+void engine_run(struct engine *engine)
+{
+    engine_turn(engine);
+    if (!engine->stopping)
+        uv_run(&engine->loop, UV_RUN_DEFAULT);
+}
+
+/* Who still waits is told that the scheduler stops. */
+static void refuse_rest(struct engine *engine)
+{
+    struct message *message = inbox_take(engine->inbox);
+    while (message) {
+        struct message *next = message->next;
+        struct write_result result = {.err = {.code = NX_E_BUSY}};
+        str_copy(result.err.text, sizeof result.err.text, "the scheduler is stopping");
+        if (message->kind == MSG_WRITE && message->done)
+            message->done(message->arg, &result);
+        if (message->kind == MSG_QUERY)
+            message->look(message->arg, NULL);
+        message_free(message);
+        message = next;
+    }
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    loader_stop(engine->loader);
+    dispatch_close(engine->dispatch);
+    refuse_rest(engine);
+    if (engine->store) {
+        question_fini(&engine->question);
+        core_free(engine->core);
+        registry_fini(&engine->registry);
+        store_close(engine->store);
+    }
+    core_update_fini(&engine->update);
+    uv_close((uv_handle_t *)&engine->wake, NULL);
+    uv_close((uv_handle_t *)&engine->timer, NULL);
+    uv_run(&engine->loop, UV_RUN_DEFAULT);
+    must(uv_loop_close(&engine->loop) == 0);
+    inbox_free(engine->inbox);
+    json_decref(engine->catalog);
+    vec_fini(&engine->pending);
+    vec_fini(&engine->extras);
+    vec_fini(&engine->ask_errors);
+    vec_fini(&engine->ended);
+    arena_fini(&engine->arena);
+    mem_free(engine);
+}

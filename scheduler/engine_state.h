@@ -1,0 +1,68 @@
+/* The engine's own structure; for the files engine*.c, versions.c and write.c. */
+#ifndef SCHEDULER_ENGINE_STATE_H
+#define SCHEDULER_ENGINE_STATE_H
+
+#include <uv.h>
+
+#include "lib/base/path.h"
+#include "lib/base/vec.h"
+#include "lib/crypt/crypt.h"
+#include "scheduler/engine.h"
+#include "scheduler/port/dispatch.h"
+#include "scheduler/question.h"
+
+/* A write that waits for its commit. */
+struct pending {
+    struct message *message;
+    struct write_result result;
+    bool settled; /* result is final */
+};
+
+struct engine {
+    struct engine_config config;
+    char home[PATH_MAX_BYTES];
+    char url[256];
+    char catalog_hash[SHA256_HEX];
+    json_t *catalog;
+    struct store *store;
+    struct registry registry;
+    struct question question;
+    struct core *core;
+    struct core_update update;
+    struct inbox *inbox;
+    struct dispatch *dispatch;
+    struct loader *loader;
+    uint64_t epoch, n_commits;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t timer;
+    bool stopping, scanned;
+    /* of the turn */
+    struct message *messages;
+    VEC(struct pending) pending;
+    VEC(struct store_run_extra) extras;
+    VEC(struct store_ask_error) ask_errors;
+    VEC(uint64_t) ended; /* runs */
+    struct arena arena;
+};
+
+/* ---- engine.c ---- */
+struct core_event now_event(enum core_event_kind kind);
+void engine_step(struct engine *engine, const struct core_event *event);
+/* The store cannot go on: ends the process with status 75. */
+_Noreturn void engine_give_up(const struct nx_err *err);
+/* One turn: see engine.h. */
+void engine_turn(struct engine *engine);
+
+/* ---- versions.c ---- */
+void versions_loaded(struct engine *engine, struct loader_event *loaded);
+/* The files of a version where workers of this home find them. */
+void versions_lay_out(struct engine *engine, uint64_t version);
+/* The core gets to know the version as its DAG's current one. */
+void versions_tell_core(struct engine *engine, struct registry_version *version);
+
+/* ---- write.c ---- */
+void write_take(struct engine *engine, struct message *message);
+void write_answer(struct engine *engine);
+
+#endif

@@ -1,0 +1,56 @@
+/* What people change in the store beside the state of the core: notes, deletions, and the list of
+ * who changed what. */
+#include "lib/base/must.h"
+#include "scheduler/store/internal.h"
+
+bool store_put_audit(struct store *store, const struct store_audit *audit, struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    if (!store_begin(store, err) || !sql_prepare(store->sql,
+                                                 "insert into audit (at, who, what, target, detail)"
+                                                 " values (?1, ?2, ?3, ?4, ?5)",
+                                                 &stmt, err))
+        return false;
+    sql_bind_int(stmt, 1, audit->at_ms);
+    sql_bind_text(stmt, 2, audit->who);
+    sql_bind_text(stmt, 3, audit->what);
+    sql_bind_text(stmt, 4, audit->target);
+    sql_bind_text(stmt, 5, audit->detail);
+    bool ok = sql_run(stmt, err);
+    sql_stmt_free(stmt);
+    return ok;
+}
+
+bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,
+                    struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    if (!store_begin(store, err) ||
+        !sql_prepare(store->sql, "update run set note = ?2 where run = ?1 returning run", &stmt,
+                     err))
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_text(stmt, 2, note);
+    bool ok = sql_step(stmt, found, err);
+    sql_stmt_free(stmt);
+    return ok;
+}
+
+bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err)
+{
+    static const char *const deletions[] = {
+        "delete from attempt where run = ?1",       "delete from output where run = ?1",
+        "delete from task_instance where run = ?1", "delete from run_key where run = ?1",
+        "delete from run where run = ?1",
+    };
+    bool ok = store_begin(store, err);
+    for (size_t i = 0; ok && i < sizeof deletions / sizeof *deletions; i++) {
+        struct sql_stmt *stmt;
+        if (!sql_prepare(store->sql, deletions[i], &stmt, err))
+            return false;
+        sql_bind_int(stmt, 1, (int64_t)run.v);
+        ok = sql_run(stmt, err);
+        sql_stmt_free(stmt);
+    }
+    return ok;
+}
