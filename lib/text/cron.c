@@ -208,7 +208,7 @@ static bool next_by_instant(const struct cron *cron, const struct zone *zone, in
     return false;
 }
 
-static bool last_by_instant(const struct cron *cron, const struct zone *zone, int64_t at_ms,
+static bool prev_by_instant(const struct cron *cron, const struct zone *zone, int64_t at_ms,
                             int64_t *fire_ms)
 {
     struct zone_span span;
@@ -244,7 +244,7 @@ bool cron_next(const struct cron *cron, const struct zone *zone, int64_t after_m
     return true;
 }
 
-bool cron_last(const struct cron *cron, const struct zone *zone, int64_t at_ms, int64_t *fire_ms)
+bool cron_prev(const struct cron *cron, const struct zone *zone, int64_t at_ms, int64_t *fire_ms)
 {
     int64_t local;
     must(cron->minutes && cron->hours && cron->months);
@@ -253,7 +253,7 @@ bool cron_last(const struct cron *cron, const struct zone *zone, int64_t at_ms, 
     if (at_ms > ZONE_MS_MAX / 2)
         at_ms = ZONE_MS_MAX / 2;
     if (cron->every_real_hour)
-        return last_by_instant(cron, zone, at_ms, fire_ms);
+        return prev_by_instant(cron, zone, at_ms, fire_ms);
     if (!local_before(cron, FIRST_MS, zone_latest(zone, at_ms), &local))
         return false;
     *fire_ms = zone_first(zone, local);

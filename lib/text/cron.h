@@ -67,7 +67,7 @@ bool cron_parse(const char *text, uint64_t seed, struct cron *cron, struct cron_
 bool cron_next(const struct cron *cron, const struct zone *zone, int64_t after_ms,
                int64_t *fire_ms);
 /* The last fire time at or before at_ms; false when there is none since the year 1. */
-bool cron_last(const struct cron *cron, const struct zone *zone, int64_t at_ms, int64_t *fire_ms);
+bool cron_prev(const struct cron *cron, const struct zone *zone, int64_t at_ms, int64_t *fire_ms);
 
 /* "at 02:30 on Monday", "at minute 0, 20 and 40 of every hour every day". Returns `to` (at least
  * CRON_DESCRIBE_MAX bytes; what does not fit is cut). */

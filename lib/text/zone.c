@@ -157,8 +157,10 @@ static bool read_footer(struct reader *reader, struct zone *zone)
 
 static struct zone *zone_new(const struct header *h)
 {
-    struct zone *zone = mem_alloc(sizeof *zone + h->n_changes * (sizeof *zone->at_s + 1) +
-                                  h->n_kinds * sizeof *zone->kinds);
+    struct zone *zone = mem_try_alloc(sizeof *zone + h->n_changes * (sizeof *zone->at_s + 1) +
+                                      h->n_kinds * sizeof *zone->kinds);
+    if (!zone)
+        return NULL;
     zone->kinds = (struct zone_kind *)(zone->at_s + h->n_changes);
     zone->kind = (uint8_t *)(zone->kinds + h->n_kinds);
     zone->rule_from_s = INT64_MIN;
@@ -187,6 +189,8 @@ bool zone_parse(const void *bytes, size_t n, struct zone **zone, struct nx_err *
     if (!check_header(&reader, &header, time_size))
         return false;
     struct zone *made = zone_new(&header);
+    if (!made)
+        return nx_fail(err, NX_E_MEMORY, "no memory for a time zone");
     bool ok = read_kinds(&reader, &header, reader.at + header.n_changes * (time_size + 1), made) &&
               read_changes(&reader, &header, time_size, made);
     if (ok && header.version) {

@@ -4,7 +4,7 @@
  *
  * reads lines `next|last ZONE FROM UNTIL EXPRESSION`, FROM and UNTIL in milliseconds since 1970,
  * and answers each with the times t, FROM <= t < UNTIL, as 64-bit numbers of the machine: how many,
- * then they, ascending by cron_next, or descending by cron_last. FOLDER is the tz database. */
+ * then they, ascending by cron_next, or descending by cron_prev. FOLDER is the tz database. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,12 +53,12 @@ static void find(const char *way, const struct cron *cron, const struct zone *zo
     if (str_eq(way, "next")) {
         for (at = from_ms - 1; cron_next(cron, zone, at, &at) && at < until_ms;)
             vec_push(&times->list, at);
-    } else if (str_eq(way, "last")) {
-        for (at = until_ms; cron_last(cron, zone, at - 1, &at) && at >= from_ms;)
+    } else if (str_eq(way, "prev")) {
+        for (at = until_ms; cron_prev(cron, zone, at - 1, &at) && at >= from_ms;)
             vec_push(&times->list, at);
     } else {
         for (at = from_ms; at < until_ms; at += 600000) {
-            if (!cron_next(cron, zone, at, &next) || !cron_last(cron, zone, at, &last))
+            if (!cron_next(cron, zone, at, &next) || !cron_prev(cron, zone, at, &last))
                 stop(way, "no such time");
             vec_push(&times->list, next);
             vec_push(&times->list, last);

@@ -20,12 +20,12 @@ static void check_times(const struct cron *cron, const struct zone *zone, int64_
     int64_t at = after_ms, next, back;
     for (int i = 0; i < 8 && cron_next(cron, zone, at, &next); i++) {
         must(next > at);
-        must(cron_last(cron, zone, next, &back) && back == next);
-        must(!cron_last(cron, zone, next - 1, &back) || back <= at);
+        must(cron_prev(cron, zone, next, &back) && back == next);
+        must(!cron_prev(cron, zone, next - 1, &back) || back <= at);
         must(cron_next(cron, zone, next - 1, &back) && back == next);
         at = next;
     }
-    if (cron_last(cron, zone, after_ms, &back))
+    if (cron_prev(cron, zone, after_ms, &back))
         must(back <= after_ms && (!cron_next(cron, zone, back, &next) || next > after_ms));
 }
 

@@ -43,8 +43,8 @@ static void check_jobs(const struct zone *zone, int64_t after)
         must(cron_parse(texts[i], 0, &cron, NULL, NULL, NULL));
         for (int n = 0; n < 3 && cron_next(&cron, zone, at, &next); n++, at = next) {
             must(next > at);
-            must(cron_last(&cron, zone, next, &back) && back == next);
-            must(!cron_last(&cron, zone, next - 1, &back) || back <= at);
+            must(cron_prev(&cron, zone, next, &back) && back == next);
+            must(!cron_prev(&cron, zone, next - 1, &back) || back <= at);
         }
     }
 }

@@ -44,8 +44,8 @@ static void expect_in(const struct zone *zone, const char *text, const char *aft
         int64_t before = at, back;
         assert_true(cron_next(&cron, zone, before, &at));
         assert_true(at > before);
-        assert_true(cron_last(&cron, zone, at, &back) && back == at);
-        assert_true(!cron_last(&cron, zone, at - 1, &back) || back <= before);
+        assert_true(cron_prev(&cron, zone, at, &back) && back == at);
+        assert_true(!cron_prev(&cron, zone, at - 1, &back) || back <= before);
         n += (size_t)snprintf(all + n, sizeof all - n, "%s%.16s", n ? " " : "",
                               time_format(one, at));
         assert_true(n < sizeof all);
@@ -404,12 +404,12 @@ static void times_before_1970_and_far_away_fire(void **state)
     assert_false(cron_next(&hourly, zone, ms("9999-12-31T23:00"), &at));
     assert_false(cron_next(&hourly, zone, INT64_MAX, &at));
     assert_false(cron_next(&cron, zone, INT64_MAX, &at));
-    assert_false(cron_last(&cron, zone, INT64_MIN, &at));
-    assert_false(cron_last(&hourly, zone, ms("0001-01-01") - 100000000, &at));
+    assert_false(cron_prev(&cron, zone, INT64_MIN, &at));
+    assert_false(cron_prev(&hourly, zone, ms("0001-01-01") - 100000000, &at));
     assert_true(cron_next(&cron, NULL, INT64_MIN, &at) && at == ms("0004-02-29"));
     assert_true(cron_next(&hourly, NULL, INT64_MIN, &at) && at == ms("0001-01-01"));
-    assert_true(cron_last(&cron, NULL, INT64_MAX, &at) && at == ms("9996-02-29"));
-    assert_true(cron_last(&hourly, NULL, INT64_MAX, &at) && at == ms("9999-12-31T23:00"));
+    assert_true(cron_prev(&cron, NULL, INT64_MAX, &at) && at == ms("9996-02-29"));
+    assert_true(cron_prev(&hourly, NULL, INT64_MAX, &at) && at == ms("9999-12-31T23:00"));
     zone_free(zone);
 }
 
@@ -419,15 +419,15 @@ static void the_last_fire_time_is_at_or_before(void **state)
     struct zone *zone = load("Europe/Berlin");
     struct cron fixed = parse("30 2 * * *"), star = parse("30 * * * *");
     int64_t at;
-    assert_true(cron_last(&fixed, zone, ms("2024-03-31T00:59"), &at));
+    assert_true(cron_prev(&fixed, zone, ms("2024-03-31T00:59"), &at));
     assert_true(at == ms("2024-03-30T01:30"));
-    assert_true(cron_last(&fixed, zone, ms("2024-03-31T01:00"), &at));
+    assert_true(cron_prev(&fixed, zone, ms("2024-03-31T01:00"), &at));
     assert_true(at == ms("2024-03-31T01:00"));
-    assert_true(cron_last(&fixed, zone, ms("2024-10-27T01:30"), &at)); /* the second 02:30 */
+    assert_true(cron_prev(&fixed, zone, ms("2024-10-27T01:30"), &at)); /* the second 02:30 */
     assert_true(at == ms("2024-10-27T00:30"));
-    assert_true(cron_last(&star, zone, ms("2024-10-27T01:30"), &at));
+    assert_true(cron_prev(&star, zone, ms("2024-10-27T01:30"), &at));
     assert_true(at == ms("2024-10-27T01:30"));
-    assert_true(cron_last(&star, zone, ms("2024-10-27T01:30") - 1, &at));
+    assert_true(cron_prev(&star, zone, ms("2024-10-27T01:30") - 1, &at));
     assert_true(at == ms("2024-10-27T00:30"));
     zone_free(zone);
 }
@@ -456,7 +456,7 @@ static void next_and_last_agree_with_every_minute(void **state)
                                    c.day <= 20 && c.month == 10;
             expected = fires ? at : expected;
             assert_true(!expected || next == expected);
-            assert_true(fires == (cron_last(&cron, NULL, at, &last) && last == at));
+            assert_true(fires == (cron_prev(&cron, NULL, at, &last) && last == at));
         }
     }
 }
