@@ -10,6 +10,9 @@
 #define LAST_DAY INT64_C(2932896)  /* 9999-12-31 */
 #define FIRST_MS (FIRST_DAY * DAY_MINUTES * MINUTE_MS)
 #define LAST_MS ((LAST_DAY + 1) * DAY_MINUTES * MINUTE_MS - MINUTE_MS)
+/* No instant beyond these shows a local time between them, wherever it is. */
+#define FIRST_INSTANT_MS (FIRST_MS - ZONE_OFFSET_MAX_S * INT64_C(1000))
+#define LAST_INSTANT_MS (LAST_MS + ZONE_OFFSET_MAX_S * INT64_C(1000))
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -204,7 +207,7 @@ static bool next_by_instant(const struct cron *cron, const struct zone *zone, in
             return true;
         }
         at = span.until_ms;
-    } while (at <= LAST_MS + ZONE_OFFSET_MAX_S * INT64_C(1000));
+    } while (at <= LAST_INSTANT_MS);
     return false;
 }
 
@@ -221,7 +224,7 @@ static bool prev_by_instant(const struct cron *cron, const struct zone *zone, in
             return true;
         }
         at = span.from_ms - 1;
-    } while (at >= FIRST_MS - ZONE_OFFSET_MAX_S * INT64_C(1000));
+    } while (at >= FIRST_INSTANT_MS);
     return false;
 }
 
@@ -229,10 +232,10 @@ bool cron_next(const struct cron *cron, const struct zone *zone, int64_t after_m
 {
     int64_t local;
     must(cron->minutes && cron->hours && cron->months);
-    if (after_ms > ZONE_MS_MAX / 2)
+    if (after_ms > LAST_INSTANT_MS)
         return false;
-    if (after_ms < -ZONE_MS_MAX / 2)
-        after_ms = -ZONE_MS_MAX / 2;
+    if (after_ms < FIRST_INSTANT_MS)
+        after_ms = FIRST_INSTANT_MS - 1;
     if (cron->every_real_hour)
         return next_by_instant(cron, zone, after_ms, fire_ms);
     /* A local time fires when the clocks first show it or a later one: those beyond the latest that
@@ -248,10 +251,10 @@ bool cron_prev(const struct cron *cron, const struct zone *zone, int64_t at_ms, 
 {
     int64_t local;
     must(cron->minutes && cron->hours && cron->months);
-    if (at_ms < -ZONE_MS_MAX / 2)
+    if (at_ms < FIRST_INSTANT_MS)
         return false;
-    if (at_ms > ZONE_MS_MAX / 2)
-        at_ms = ZONE_MS_MAX / 2;
+    if (at_ms > LAST_INSTANT_MS)
+        at_ms = LAST_INSTANT_MS;
     if (cron->every_real_hour)
         return prev_by_instant(cron, zone, at_ms, fire_ms);
     if (!local_before(cron, FIRST_MS, zone_latest(zone, at_ms), &local))

@@ -281,7 +281,8 @@ bool zone_next_change(const struct zone *zone, int64_t after_ms, int64_t *at_ms)
     struct zone_span first, next;
     zone_at(zone, after_ms, &first);
     next = first;
-    while (next.until_ms < YEAR_10000_MS) {
+    /* All changes of the file, and 400 years of the rule: then the calendar comes again. */
+    for (uint32_t left = ZONE_CHANGES_MAX + 1000; left && next.until_ms < YEAR_10000_MS; left--) {
         int64_t at = next.until_ms;
         zone_at(zone, at, &next);
         must(next.from_ms <= at && next.until_ms > at);

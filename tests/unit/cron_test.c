@@ -413,6 +413,30 @@ static void times_before_1970_and_far_away_fire(void **state)
     zone_free(zone);
 }
 
+/* One type, no transition, a rule for all times. */
+#define HEADER "TZif2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define COUNTS "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4"
+#define TYPE "\0\0\0\0\0\0UTC\0"
+
+static void a_rule_for_all_times_is_followed_within_the_years_only(void **state)
+{
+    (void)state;
+    static const char always[] = HEADER COUNTS TYPE HEADER COUNTS TYPE "\nAAA0BBB,J89/0,J300/0\n";
+    struct zone *zone = NULL;
+    struct nx_err err;
+    struct cron hourly = parse("@hourly"), daily = parse("@daily"), gap = parse("0 */24 30 3 *");
+    int64_t at;
+    assert_true(zone_parse(always, sizeof always - 1, &zone, &err));
+    assert_true(cron_next(&hourly, zone, INT64_MIN, &at) && at == ms("0001-01-01"));
+    assert_true(cron_next(&daily, zone, INT64_MIN, &at) && at == ms("0001-01-01"));
+    assert_true(cron_prev(&hourly, zone, INT64_MAX, &at) && at == ms("9999-12-31T23:00"));
+    assert_true(cron_prev(&daily, zone, INT64_MAX, &at) && at == ms("9999-12-31"));
+    /* 30 March begins with a gap each year. */
+    assert_false(cron_next(&gap, zone, INT64_MIN, &at));
+    assert_false(cron_prev(&gap, zone, INT64_MAX, &at));
+    zone_free(zone);
+}
+
 static void the_last_fire_time_is_at_or_before(void **state)
 {
     (void)state;
@@ -478,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_star_in_the_hour_fires_at_each_real_instant),
         cmocka_unit_test(odd_zones_keep_the_rules),
         cmocka_unit_test(times_before_1970_and_far_away_fire),
+        cmocka_unit_test(a_rule_for_all_times_is_followed_within_the_years_only),
         cmocka_unit_test(the_last_fire_time_is_at_or_before),
         cmocka_unit_test(next_and_last_agree_with_every_minute),
     };

@@ -285,6 +285,7 @@ static void every_form_of_a_rule_is_read(void **state)
     zone_at(zone, ms("2024-01-01T03:00"), &span);
     assert_true(span.is_dst);
     assert_false(zone_next_change(zone, ms("2024-06-01"), &at));
+    assert_false(zone_next_change(zone, INT64_MIN, &at));
     zone_free(zone);
 }
 
