@@ -50,5 +50,6 @@ const struct cli_command cmd_audit = {
     .summary = "who changed what by hand, newest first",
     .help = "  nexus audit\n  nexus audit -n 100 -o json",
     .options = options,
+    .flags = CLI_MINOR,
     .run = run_audit,
 };

@@ -85,7 +85,12 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
 /* Writes what the questions may look at, answers them, and lets the answers take effect. */
 static void answer_asks(struct engine *engine)
 {
-    while (engine->update.asks.n) {
+    while (engine->update.asks.n || engine->update.dues.n) {
+        if (timetables_answer(engine)) {
+            struct core_event again = now_event(EV_TURN);
+            engine_step(engine, &again);
+            continue;
+        }
         write_rows(engine);
         size_t n = engine->update.asks.n;
         struct core_ask *asks = arena_dup(&engine->arena, engine->update.asks.at, n * sizeof *asks);
@@ -204,6 +209,7 @@ void engine_turn(struct engine *engine)
     engine_step(engine, &event);
     answer_asks(engine);
     note_ended(engine);
+    timetables_log(engine);
     commit(engine);
     send_all(engine);
     crash_if(engine, CRASH_AFTER_SEND);

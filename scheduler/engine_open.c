@@ -44,6 +44,7 @@ static bool load_version(void *arg, const struct store_version *row, struct nx_e
         registry_add(&engine->registry, row->version, row->dag, row->file, NULL, NULL);
     if (row->current) {
         registry_make_current(&engine->registry, version);
+        timetables_tell(engine, version, row->timetable, row->paused, true);
         /* One that was checked against other operators is checked again. */
         if (str_eq(row->catalog, engine->catalog_hash)) {
             struct loader_known known = {
@@ -134,6 +135,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     snprintf(path, sizeof path, "%s/nexus.db", engine->home);
     if (!store_open(path, &engine->store, err))
         return false;
+    engine->zones = zones_new();
     registry_init(&engine->registry, engine->store);
     if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
                        engine->config.vars, engine->config.secrets, err) ||
@@ -216,6 +218,7 @@ void engine_close(struct engine *engine)
         question_fini(&engine->question);
         core_free(engine->core);
         registry_fini(&engine->registry);
+        zones_free(engine->zones);
         store_close(engine->store);
     }
     core_update_fini(&engine->update);

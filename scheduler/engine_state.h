@@ -7,9 +7,13 @@
 #include "lib/base/path.h"
 #include "lib/base/vec.h"
 #include "lib/crypt/crypt.h"
+#include "scheduler/dag/timetable_json.h"
 #include "scheduler/engine.h"
 #include "scheduler/port/dispatch.h"
 #include "scheduler/question.h"
+
+/* Of events whose reply the engine itself reads. */
+#define TOKEN_OF_NOBODY UINT64_MAX
 
 /* A write that waits for its commit. */
 struct pending {
@@ -25,6 +29,7 @@ struct engine {
     char catalog_hash[SHA256_HEX];
     json_t *catalog;
     struct store *store;
+    struct zones *zones;
     struct registry registry;
     struct question question;
     struct core *core;
@@ -54,6 +59,21 @@ _Noreturn void engine_give_up(const struct nx_err *err);
 /* One turn: see engine.h. */
 void engine_turn(struct engine *engine);
 
+/* ---- timetables.c ---- */
+/* A current version's timetable goes to the core; before its rows are loaded (loading) or later. */
+void timetables_tell(struct engine *engine, struct registry_version *version, const char *text,
+                     bool paused, bool loading);
+void timetables_forget(struct engine *engine, const char *dag);
+/* Creates the scheduled runs that are due; true when there were any. */
+bool timetables_answer(struct engine *engine);
+/* What the core says of them. */
+void timetables_log(struct engine *engine);
+/* The data interval of a run by hand. date NULL: the last complete one. *claims: it is the one of
+ * the schedule, and to be found by store_find_interval. */
+bool timetables_interval(struct engine *engine, const struct registry_version *version,
+                         const char *date, int64_t now_ms, int64_t *start_ms, int64_t *finish_ms,
+                         bool *claims, struct nx_err *err);
+
 /* ---- versions.c ---- */
 void versions_loaded(struct engine *engine, struct loader_event *loaded);
 /* The files of a version where workers of this home find them. */
@@ -63,6 +83,9 @@ void versions_tell_core(struct engine *engine, struct registry_version *version)
 
 /* ---- write.c ---- */
 void write_take(struct engine *engine, struct message *message);
+/* The run's params: those of the DAG, with the given JSON object (or NULL) in place of defaults. */
+bool write_params(struct engine *engine, const struct registry_version *version, const char *given,
+                  const char **params, struct nx_err *err);
 void write_answer(struct engine *engine);
 
 #endif

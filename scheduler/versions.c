@@ -78,6 +78,7 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
         .catalog = engine->catalog_hash,
         .source = buf_text(&loaded->source),
         .info = text,
+        .timetable = loaded->spec->timetable,
         .files = files,
         .n_files = loaded->n_files,
         .created_ms = clock_wall_ms(),
@@ -88,11 +89,17 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
     mem_free(text);
     json_decref(info);
     drop_current(engine, loaded->id);
+    const char *timetable =
+        loaded->spec->timetable ? arena_strdup(&engine->arena, loaded->spec->timetable) : NULL;
+    bool paused;
+    if (!store_get_paused(engine->store, loaded->id, &paused, &err))
+        engine_give_up(&err);
     struct registry_version *version =
         registry_add(&engine->registry, id, loaded->id, loaded->file, loaded->spec, loaded->graph);
     loaded->spec = NULL;
     loaded->graph = NULL;
     registry_make_current(&engine->registry, version);
+    timetables_tell(engine, version, timetable, paused, false);
     if (loaded->n_files)
         versions_lay_out(engine, id);
     log_info("%s: DAG '%s' is loaded (version %llu)", loaded->file, loaded->id,
@@ -123,6 +130,7 @@ void versions_loaded(struct engine *engine, struct loader_event *loaded)
         break;
     case LOADER_REMOVED:
         drop_current(engine, loaded->id);
+        timetables_forget(engine, loaded->id);
         if (!store_set_present(engine->store, loaded->id, false, &err))
             engine_give_up(&err);
         log_info("DAG '%s' is gone: its file was removed", loaded->id);

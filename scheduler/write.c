@@ -16,58 +16,11 @@ static void refuse(struct pending *pending, const struct nx_err *err)
     pending->settled = true;
 }
 
-/* The creation of the DAG's run by hand before this one; 0: this is the first. */
-static int64_t previous_created(struct engine *engine, const char *dag)
-{
-    struct nx_err err;
-    int64_t created_ms;
-    for (size_t i = engine->extras.n; i > 0; i--) { /* of this turn: not in the store yet */
-        struct core_run_row row;
-        if (core_get_run(engine->core, engine->extras.at[i - 1].run, &row) && str_eq(row.dag, dag))
-            return row.created_ms;
-    }
-    if (!store_last_created(engine->store, dag, NX_RC_MANUAL, &created_ms, &err))
-        engine_give_up(&err);
-    return created_ms;
-}
-
-/* The interval of a run by hand: the instant that --date names; or, without a schedule, from the
- * previous run of that kind until now, which for the first one is now alone. */
-static void set_interval(struct engine *engine, const struct message *message,
-                         struct store_run_extra *extra)
-{
-    struct core_run_row row;
-    extra->interval_start_ms = extra->interval_finish_ms = message->date_ms;
-    if (message->interval_finish_ms) {
-        extra->interval_start_ms = message->interval_start_ms;
-        extra->interval_finish_ms = message->interval_finish_ms;
-        return;
-    }
-    if (message->date_ms || !core_get_run(engine->core, extra->run, &row))
-        return;
-    int64_t previous = previous_created(engine, message->dag);
-    extra->interval_finish_ms = row.created_ms;
-    extra->interval_start_ms = previous && previous < row.created_ms ? previous : row.created_ms;
-}
-
-static void add_extra(struct engine *engine, const struct message *message, struct nx_run_id run,
-                      const char *params)
-{
-    struct store_run_extra extra = {
-        .run = run,
-        .params = params,
-        .note = message->note,
-        .idempotency_key = message->idempotency_key,
-    };
-    set_interval(engine, message, &extra);
-    vec_push(&engine->extras, extra);
-}
-
-static bool resolve_params(struct engine *engine, const struct registry_version *version,
-                           const struct message *message, const char **params, struct nx_err *err)
+bool write_params(struct engine *engine, const struct registry_version *version, const char *json,
+                  const char **params, struct nx_err *err)
 {
     json_t *given = NULL, *resolved = NULL;
-    if (message->params && !(given = json_loads(message->params, JSON_REJECT_DUPLICATES, NULL)))
+    if (json && !(given = json_loads(json, JSON_REJECT_DUPLICATES, NULL)))
         return nx_fail(err, NX_E_INVALID, "params are not a JSON object");
     bool ok = params_check(version->spec->params, given, &resolved, err);
     if (ok) {
@@ -85,11 +38,36 @@ static bool resolve_params(struct engine *engine, const struct registry_version 
     return ok;
 }
 
+static bool interval_of(struct engine *engine, const struct registry_version *version,
+                        const struct message *message, struct core_event *event, bool *claims,
+                        struct nx_err *err)
+{
+    int64_t *start_ms = &event->create.interval_start_ms;
+    int64_t *finish_ms = &event->create.interval_finish_ms;
+    struct nx_run_id other = {0};
+    if (message->interval_finish_ms) { /* of the run that it repeats */
+        *start_ms = message->interval_start_ms;
+        *finish_ms = message->interval_finish_ms;
+        return true;
+    }
+    if (!timetables_interval(engine, version, message->date, event->wall_ms, start_ms, finish_ms,
+                             claims, err))
+        return false;
+    if (!*claims)
+        return true;
+    if (!store_find_interval(engine->store, message->dag, *start_ms, *finish_ms, &other, err))
+        engine_give_up(err);
+    return !other.v || nx_fail(err, NX_E_CONFLICT,
+                               "run %llu is the one of that data interval: `nexus runs clear %llu` "
+                               "does it again, `nexus runs rerun %llu` as a new run",
+                               (unsigned long long)other.v, (unsigned long long)other.v,
+                               (unsigned long long)other.v);
+}
+
 static void create(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
     struct nx_err err;
-    const char *params = NULL;
     if (message->idempotency_key) {
         struct nx_run_id run;
         if (!store_find_key(engine->store, message->idempotency_key, &run, &err))
@@ -101,20 +79,24 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
         }
     }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
-    if (!version || !resolve_params(engine, version, message, &params, &err)) {
+    struct core_event event = now_event(EV_RUN_CREATE);
+    struct store_run_extra extra = {.note = message->note,
+                                    .idempotency_key = message->idempotency_key};
+    if (!version || !write_params(engine, version, message->params, &extra.params, &err) ||
+        !interval_of(engine, version, message, &event, &extra.claims, &err)) {
         refuse(pending, &err);
         return;
     }
     versions_tell_core(engine, version);
-    struct core_event event = now_event(EV_RUN_CREATE);
     event.token = index + 1;
     event.create.dag = message->dag;
     event.create.cause = NX_RC_MANUAL;
     engine_step(engine, &event);
     const struct core_reply *reply = &engine->update.replies.at[engine->update.replies.n - 1];
     must(reply->token == event.token);
+    extra.run = reply->run;
     if (reply->err.code == NX_OK)
-        add_extra(engine, message, reply->run, params);
+        vec_push(&engine->extras, extra);
 }
 
 static bool pause_dag(struct engine *engine, const struct message *message, struct nx_err *err)
@@ -123,6 +105,10 @@ static bool pause_dag(struct engine *engine, const struct message *message, stru
         return false;
     if (!store_set_paused(engine->store, message->dag, message->on, err))
         engine_give_up(err);
+    struct core_event event = now_event(EV_PAUSE);
+    event.pause.dag = message->dag;
+    event.pause.on = message->on;
+    engine_step(engine, &event);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/net/fetch.h"
 #include "lib/text/json.h"
 #include "scheduler/dag/spec.h"
@@ -75,6 +76,9 @@ static inline void world_write(struct world *world, struct message *message)
             }
         }
         event.create.dag = message->dag;
+        if (message->date)
+            assert_true(time_parse(message->date, &event.create.interval_start_ms));
+        event.create.interval_finish_ms = event.create.interval_start_ms;
     } else if (message->op == WRITE_CANCEL) {
         event.cancel = message->run;
     } else {
@@ -87,9 +91,7 @@ static inline void world_write(struct world *world, struct message *message)
         struct store_run_extra extra = {.run = reply->run,
                                         .params = message->params ? message->params : "{}",
                                         .note = message->note,
-                                        .idempotency_key = message->idempotency_key,
-                                        .interval_start_ms = message->date_ms,
-                                        .interval_finish_ms = message->date_ms};
+                                        .idempotency_key = message->idempotency_key};
         vec_push(&world->extras, extra);
     }
 }

@@ -13,6 +13,7 @@
 #define NX_DAG_TASKS_MAX 1000000
 #define NX_DAG_EDGES_MAX 8000000
 #define NX_DAG_PARAMS_MAX 256
+#define NX_SCHEDULES_MAX 64 /* entries of one DAG's schedule */
 #define NX_DAG_ERRORS_MAX 200
 #define NX_YAML_DEPTH_MAX 64
 #define NX_DEFINITION_MAX (96 * 1024) /* of a task, as JSON: it travels with its leases */
@@ -35,6 +36,8 @@
 #define NX_PRIORITY_MAX 1000000
 #define NX_POOLS_MAX 1000
 #define NX_RUNS_ACTIVE_MAX 1000000
+#define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
+#define NX_MISFIRE_GRACE_MS 60000 /* an interval that ended so long ago is still run */
 #define NX_LOST_LIMIT 3
 #define NX_LOST_UNSTARTED_LIMIT 12 /* leases lost in all, those never known to have started too */
 #define NX_LEASE_TTL_MS 20000

@@ -116,6 +116,7 @@ enum nx_reason {
     NX_WHY_CLEARED,       /* stopping: a person cleared it; it is decided again when it has ended */
     NX_WHY_MARK_SUCCESS,  /* stopping: marked as success by a person */
     NX_WHY_MARK_FAILED,   /* stopping: marked as failed by a person */
+    NX_WHY_OVERLAP,       /* its run made way for a newer one of its schedule */
     NX_REASONS
 };
 

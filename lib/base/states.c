@@ -33,7 +33,7 @@ static const char *const reasons[NX_REASONS] = {
     "no_fitting_worker", "no_slot", "pool_full", "pool_missing", "next", "prefetched", "started",
     "retry_delay", "lost_wait", "max_active_runs", "finally", "cancelled", "run_timeout",
     "queue_timeout", "timeout", "memory", "lost", "error", "permanent_error", "task_skipped",
-    "marked", "cleared", "mark_success", "mark_failed",
+    "marked", "cleared", "mark_success", "mark_failed", "overlap",
 };
 
 #define M(state) (1u << NX_TS_##state)

@@ -230,6 +230,7 @@ static void emit_asks(struct core *core)
 void assign_turn(struct core *core)
 {
     core->turn++;
+    schedule_turn(core);
     timer_turn(core);
     inst_spread(core);
     do {

@@ -38,6 +38,7 @@ static void free_dags(struct core *core)
             dag->version->current = false;
             version_release(core, dag->version);
         }
+        schedule_fini(dag);
         vec_fini(&dag->waiting);
         mem_free(dag);
     }
@@ -80,6 +81,7 @@ void core_free(struct core *core)
     vec_fini(&core->classes);
     vec_fini(&core->workers);
     vec_fini(&core->timers);
+    vec_fini(&core->fires);
     vec_fini(&core->asks);
     vec_fini(&core->spread);
     vec_fini(&core->to_check);
@@ -100,6 +102,9 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->workers);
     vec_fini(&update->ends);
     vec_fini(&update->cleared);
+    vec_fini(&update->schedules);
+    vec_fini(&update->dues);
+    vec_fini(&update->notices);
     vec_fini(&update->edited);
     vec_fini(&update->asks);
     vec_fini(&update->replies);
@@ -108,7 +113,8 @@ void core_update_fini(struct core_update *update)
 
 bool core_update_has_rows(const struct core_update *update)
 {
-    return update->insts.n || update->runs.n || update->workers.n || update->ends.n;
+    return update->insts.n || update->runs.n || update->workers.n || update->ends.n ||
+           update->schedules.n;
 }
 
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
@@ -135,6 +141,24 @@ static void on_dag_gone(struct core *core, const char *id)
     version_release(core, former);
 }
 
+static void on_timetable(struct core *core, const struct core_event *event)
+{
+    struct dag *dag = dag_get(core, event->timetable.dag);
+    schedule_set(core, dag, event->timetable.timetable, event->timetable.marks,
+                 event->timetable.n_marks);
+    dag->paused = event->timetable.paused;
+    schedule_resume(core, dag);
+}
+
+static void on_pause(struct core *core, const struct core_event *event)
+{
+    struct dag *dag = map_get(&core->dags, event->pause.dag);
+    if (!dag || dag->paused == event->pause.on)
+        return;
+    dag->paused = event->pause.on;
+    schedule_resume(core, dag);
+}
+
 static void on_create(struct core *core, const struct core_event *event)
 {
     struct dag *dag = map_get(&core->dags, event->create.dag);
@@ -149,10 +173,18 @@ static void on_create(struct core *core, const struct core_event *event)
                        "there are %d unfinished runs, which is the limit", NX_RUNS_ACTIVE_MAX);
         return;
     }
+    if (event->create.cause == NX_RC_SCHEDULE && !schedule_makes_way(core, dag)) {
+        core_answer_to(core, event->token, none, NX_E_CONFLICT,
+                       "%u runs of '%s' have not ended, which is max_active_runs (overlap: skip)",
+                       dag->version->graph->max_active_runs, dag->id);
+        return;
+    }
     struct nx_run_id id = {core->config.next_run++};
     struct run *run = run_new(core, id, dag->version);
     run->cause = (uint8_t)event->create.cause;
     run->backfill = event->create.backfill;
+    run->interval_start_ms = event->create.interval_start_ms;
+    run->interval_finish_ms = event->create.interval_finish_ms;
     run->created_ms = core->wall_ms;
     run_dirty(core, run);
     run_wait(core, run);
@@ -188,6 +220,12 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_DAG_GONE:
         on_dag_gone(core, event->dag_gone);
+        break;
+    case EV_TIMETABLE:
+        on_timetable(core, event);
+        break;
+    case EV_PAUSE:
+        on_pause(core, event);
         break;
     case EV_POOL:
         pool_get(core, event->pool.name)->slots = event->pool.slots;
@@ -230,6 +268,8 @@ void core_turn_done(struct core *core, struct core_update *update)
     }
     for (size_t i = 0; i < update->workers.n; i++)
         fleet_find(core, update->workers.at[i])->dirty = false;
+    for (size_t i = 0; i < update->schedules.n; i++)
+        ((struct dag *)map_get(&core->dags, update->schedules.at[i]))->marks_dirty = false;
     fleet_turn_done(core);
     for (size_t i = 0; i < core->ended.n; i++) {
         struct run *run = core->runs.at[core->ended.at[i]];
@@ -240,11 +280,18 @@ void core_turn_done(struct core *core, struct core_update *update)
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
+    update->schedules.n = update->dues.n = update->notices.n = 0;
 }
 
 int64_t core_deadline(const struct core *core)
 {
     if (core->asks_first < core->asks.n || core->startable.n)
         return core->mono_ms;
-    return core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
+    int64_t due = core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
+    if (core->fires.n) {
+        int64_t left = core->fires.at[0].due_wall - core->wall_ms;
+        int64_t fire = core->mono_ms + (left < 0 ? 0 : left);
+        due = fire < due ? fire : due;
+    }
+    return due;
 }

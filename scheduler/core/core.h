@@ -18,6 +18,7 @@
 #include "nexus/limits.h"
 #include "nexus/states.h"
 #include "scheduler/graph/graph.h"
+#include "scheduler/graph/timetable.h"
 
 struct core;
 
@@ -44,6 +45,8 @@ enum core_event_kind {
     EV_TURN = 1,   /* ends a turn */
     EV_DAG,        /* this version is the current one of its DAG from now on */
     EV_DAG_GONE,   /* its file was removed: no new runs */
+    EV_TIMETABLE,  /* when a DAG runs, from now on */
+    EV_PAUSE,      /* its timetable rests, or goes on */
     EV_POOL,       /* a pool has so many slots; negative: it does not exist */
     EV_RUN_CREATE, /* answered with the run's id */
     EV_RUN_CANCEL,
@@ -51,6 +54,13 @@ enum core_event_kind {
     EV_ANSWER,   /* to an ask */
     EV_REPORT,   /* a worker's report or listen */
     EV_DRAIN     /* a worker gets no more leases, or again */
+};
+
+/* Where an entry of a DAG's schedule stands, as stored. */
+struct core_mark {
+    const char *key;      /* of the timetable's entry */
+    int64_t watermark_ms; /* its last fire; TIMETABLE_NEVER: none */
+    int64_t from_ms;      /* where its next interval begins in any case; 0: as the timetable says */
 };
 
 enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
@@ -75,6 +85,18 @@ struct core_event {
         } dag;
         const char *dag_gone; /* id */
         struct {
+            const char *dag;
+            struct timetable *timetable; /* held by the core as long as it needs it; NULL: none */
+            bool paused;
+            const struct core_mark
+                *marks; /* as stored; looked at when the DAG is new to the core */
+            size_t n_marks;
+        } timetable;
+        struct {
+            const char *dag;
+            bool on;
+        } pause;
+        struct {
             const char *name;
             int64_t slots;
         } pool;
@@ -82,6 +104,7 @@ struct core_event {
             const char *dag;
             enum nx_run_cause cause;
             bool backfill; /* after live runs */
+            int64_t interval_start_ms, interval_finish_ms;
         } create;
         struct nx_run_id cancel;
         struct {
@@ -126,6 +149,22 @@ struct core_edited {
     bool cleared; /* else marked */
 };
 
+/* A scheduled run is due: its mark has moved. In this turn the engine creates it (EV_DAG before, if
+ * the core does not know the version; then EV_RUN_CREATE), unless there is one of that interval. */
+struct core_due {
+    const char *dag;
+    int64_t start_ms, finish_ms; /* its data interval */
+};
+
+enum core_notice_kind {
+    CORE_CATCHUP_CUT /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
+};
+
+struct core_notice {
+    const char *dag;
+    enum core_notice_kind kind;
+};
+
 /* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */
 struct core_end {
     struct nx_inst_id inst;
@@ -159,6 +198,9 @@ struct core_update {
     VEC(struct core_end) ends;      /* ended attempts, in order */
     VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
     VEC(struct core_edited) edited;
+    VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
+    VEC(struct core_due) dues;   /* taken (emptied) by the engine when it creates the runs */
+    VEC(struct core_notice) notices;
     VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
     VEC(struct core_reply) replies;
     VEC(struct core_send) sends;
@@ -198,6 +240,7 @@ struct core_run_row {
     enum nx_run_cause cause;
     enum nx_reason reason; /* why it is stopping or how it ended: cancel, run timeout, or none */
     bool backfill;
+    int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
 };
@@ -213,6 +256,8 @@ struct core_worker_row {
 /* False: there is no such run (or instance) in the core. */
 bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_inst_row *row);
 bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
+/* The i-th mark of a DAG; false: there are no more. */
+bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
 bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
 const struct graph *core_run_graph(const struct core *core, struct nx_run_id id);
 
@@ -234,6 +279,9 @@ const struct core_order *core_orders(const struct core *core, uint32_t worker, u
 
 /* A version that a stored run uses, or (current) that new runs use. */
 void core_load_version(struct core *core, uint64_t version, struct graph *graph, bool current);
+/* Before core_load_done. */
+void core_load_timetable(struct core *core, const char *dag, struct timetable *timetable,
+                         bool paused, const struct core_mark *marks, size_t n_marks);
 void core_load_worker(struct core *core, const struct core_worker_row *row);
 /* The version must be loaded. `row` counts are ignored: they are derived. Later, an ended run may
  * be loaded for an EV_RUN_EDIT of the same turn: with its rows, then core_load_run_done; it is

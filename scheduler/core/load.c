@@ -9,6 +9,14 @@ void core_load_version(struct core *core, uint64_t id, struct graph *graph, bool
         version_make_current(core, version);
 }
 
+void core_load_timetable(struct core *core, const char *id, struct timetable *timetable,
+                         bool paused, const struct core_mark *marks, size_t n_marks)
+{
+    struct dag *dag = dag_get(core, id);
+    schedule_set(core, dag, timetable, marks, n_marks);
+    dag->paused = paused;
+}
+
 void core_load_worker(struct core *core, const struct core_worker_row *row)
 {
     struct worker *worker = fleet_add(core, row->id, row->number);
@@ -28,6 +36,8 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     run->cause = (uint8_t)row->cause;
     run->reason = (uint8_t)row->reason;
     run->backfill = row->backfill;
+    run->interval_start_ms = row->interval_start_ms;
+    run->interval_finish_ms = row->interval_finish_ms;
     run->created_ms = row->created_ms;
     run->started_ms = row->started_ms;
     run->finished_ms = row->finished_ms;
@@ -173,7 +183,10 @@ void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms, struct 
         core->workers.at[i]->last_mono = mono_ms; /* it has lost_after from now */
         fleet_watch(core, core->workers.at[i]);
     }
+    core->up_since_wall = wall_ms;
     for (size_t i = 0; i < core->runs.n; i++)
         load_run_done(core, core->runs.at[i]);
+    for (size_t i = 0; i < core->dags.n; i++)
+        schedule_resume(core, core->dags.at[i].value);
     core->update = NULL;
 }

@@ -45,6 +45,8 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
         .cause = run->cause,
         .reason = run->reason,
         .backfill = run->backfill,
+        .interval_start_ms = run->interval_start_ms,
+        .interval_finish_ms = run->interval_finish_ms,
         .created_ms = run->created_ms,
         .started_ms = run->started_ms,
         .finished_ms = run->finished_ms,

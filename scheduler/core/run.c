@@ -134,6 +134,7 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
             run->dag->n_active--;
         }
         vec_push(&core->startable, run->dag);
+        schedule_run_ended(core, run->dag);
     }
 }
 

@@ -14,8 +14,19 @@ struct version {
     bool current;
 };
 
+/* Of one entry of a timetable: see schedule.c. */
+struct mark {
+    char *key;
+    int64_t watermark_ms, from_ms;
+    bool taken, kept; /* while marks are carried over */
+};
+
 struct dag {
     char id[NX_ID_MAX + 1];
+    struct timetable *timetable; /* NULL: none */
+    VEC(struct mark) marks;      /* one an entry of the timetable; without one those it had */
+    uint32_t generation;         /* of its fire timers: others are void */
+    bool paused, marks_known, marks_dirty;
     struct version *version; /* NULL: its file is gone */
     uint32_t n_active;       /* runs that are running or stopping */
     VEC(uint32_t) waiting;   /* slots of queued runs, oldest first */
@@ -64,6 +75,7 @@ struct run {
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
+    int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
     int64_t due_mono; /* its timeout; 0: none */
 };
@@ -141,6 +153,13 @@ struct timer {
     uint32_t c;    /* low bits of the run's id: a slot may have been reused */
 };
 
+/* A planned fire, by the wall clock; checked when it is due. */
+struct fire_timer {
+    int64_t due_wall;
+    struct dag *dag;
+    uint32_t entry, generation;
+};
+
 struct spread {
     uint32_t slot, task;
 };
@@ -158,8 +177,11 @@ struct core {
     VEC(uint32_t) free_slots;
     VEC(struct class *) classes;
     VEC(struct worker *) workers;
-    VEC(struct timer) timers;  /* heap */
-    VEC(struct core_ask) asks; /* not emitted yet */
+    VEC(struct fire_timer) fires; /* heap */
+    int64_t up_since_wall;        /* since then the schedules were watched without a break */
+    int64_t turn_wall, turn_mono; /* of the last turn; mono 0: there was none */
+    VEC(struct timer) timers;     /* heap */
+    VEC(struct core_ask) asks;    /* not emitted yet */
     size_t asks_first;
     uint32_t n_asks;           /* numbers of asks */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
@@ -191,6 +213,17 @@ void run_start_waiting(struct core *core);
 void run_stop(struct core *core, struct run *run, enum nx_reason reason);
 /* Derives all counters of the run from the states of its instances. */
 void run_count(struct run *run);
+
+/* schedule.c: timetables. */
+void schedule_set(struct core *core, struct dag *dag, struct timetable *timetable,
+                  const struct core_mark *stored, size_t n_stored);
+/* The timetable begins or goes on: decides about what was missed, and plans what comes. */
+void schedule_resume(struct core *core, struct dag *dag);
+void schedule_turn(struct core *core); /* everything that is due */
+void schedule_run_ended(struct core *core, struct dag *dag);
+/* Room for one more scheduled run, as `overlap` says; false: it is skipped. */
+bool schedule_makes_way(struct core *core, struct dag *dag);
+void schedule_fini(struct dag *dag);
 
 /* inst.c: instances. inst_set is the only writer of an instance's state. */
 struct nx_inst_id inst_id(const struct run *run, uint32_t task);

@@ -39,6 +39,22 @@ const struct key key_table[] = {
      "How long a run may take; what is not final then is stopped, and the run fails."},
     {"max_active_runs", KEY_DAG, KEY_INT, DAG(max_active_runs), 1, NX_RUNS_ACTIVE_MAX, NULL, "16",
      "Runs at the same time; others wait."},
+    {"schedule", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
+     "When runs start: a cron expression, a preset, {every: 15m}, {at: 2026-12-24T18:00}, or a list "
+     "of these."},
+    {"timezone", KEY_DAG, KEY_TEXT, DAG(timezone), 0, 0, NULL, "UTC",
+     "The zone of schedule, start, end and dates, such as Europe/Berlin."},
+    {"start", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
+     "No data interval begins before this date or time."},
+    {"end", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
+     "No data interval begins after this date (which is included) or time."},
+    {"catchup", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "false",
+     "What happens to intervals that were missed: false, true (all), latest, or a duration such as "
+     "6h (those missed within it)."},
+    {"overlap", KEY_DAG, KEY_ENUM, DAG(overlap), 0, 0, "queue|skip|cancel_running", "queue",
+     "What a scheduled run does when max_active_runs is reached."},
+    {"jitter", KEY_DAG, KEY_DURATION, DAG(jitter_ms), 0, 86400, NULL, "0s",
+     "Delays each scheduled start by up to this, always the same for the same time."},
     {"tasks", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, "required", "The tasks, by id."},
 
     {"uses", KEY_TASK, KEY_TEXT, TASK(uses), 0, 0, NULL, NULL,
@@ -109,8 +125,6 @@ const struct key key_table[] = {
      "Every run must be given a value."},
     {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
 
-    NOT_YET("schedule", KEY_DAG), NOT_YET("timezone", KEY_DAG), NOT_YET("start", KEY_DAG),
-    NOT_YET("end", KEY_DAG), NOT_YET("catchup", KEY_DAG), NOT_YET("overlap", KEY_DAG),
     NOT_YET("deadline", KEY_DAG), NOT_YET("retention", KEY_DAG),
     NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
     NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),

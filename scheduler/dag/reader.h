@@ -55,6 +55,8 @@ const char *keep(struct reader *r, const char *text);
 /* ---- params.c, files.c ---- */
 void read_params(struct reader *r);
 void read_files(struct reader *r);
+/* ---- schedule.c ---- */
+void read_schedule(struct reader *r);
 
 /* ---- task.c ---- */
 /* Fills spec->tasks and r->drafts. */

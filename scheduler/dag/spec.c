@@ -15,6 +15,7 @@ void spec_free(struct spec *spec)
     if (!spec)
         return;
     json_decref(spec->params);
+    json_decref(spec->schedules);
     map_fini(&spec->task_index);
     struct arena arena = spec->arena; /* which the spec itself is in */
     arena_fini(&arena);
@@ -111,6 +112,7 @@ static struct spec *read_document(struct reader *r, struct yaml_node *root, cons
     read_tags(r);
     read_params(r);
     read_files(r);
+    read_schedule(r);
     read_tasks(r);
     check_order(r);
     if (r->problems->n_errors == errors_before)
@@ -229,6 +231,8 @@ json_t *spec_json(const struct spec *spec)
     json_object_set_new(o, "timeout",
                         spec->timeout_ms ? js_seconds(spec->timeout_ms) : json_null());
     json_object_set_new(o, "max_active_runs", json_integer(spec->max_active_runs));
+    json_object_set(o, "schedule", spec->schedules);
+    json_object_set_new(o, "timezone", js_string(spec->timezone ? spec->timezone : "UTC"));
     json_object_set_new(o, "tasks", tasks);
     return o;
 }

@@ -74,6 +74,11 @@ struct spec {
     size_t n_tags;
     json_t *params; /* a list of {name, type, default, min, max, choices, required, help} */
     int64_t timeout_ms, max_active_runs;
+    const char *timezone;  /* NULL: UTC */
+    const char *timetable; /* as timetable_json.h has it; NULL: no schedule */
+    json_t *schedules;     /* a list of texts */
+    unsigned overlap;      /* enum timetable_overlap */
+    int64_t jitter_ms;
     struct spec_file *files;
     size_t n_files;
     struct spec_task *tasks;
@@ -94,8 +99,8 @@ void spec_free(struct spec *spec);
 int64_t spec_find(const struct spec *spec, const char *id);
 
 /* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
- * tasks[{id uses needs[] trigger_rule pool queue retries if finally group mapped}]}; a new
- * reference. */
+ * schedule[] timezone tasks[{id uses needs[] trigger_rule pool queue retries if finally group
+ * mapped}]}; a new reference. */
 json_t *spec_json(const struct spec *spec);
 
 /* The graph that the core works on. Cannot fail for a checked spec. */

@@ -291,6 +291,7 @@ static void init_lock(struct api *api)
 static void free_api(struct api *api)
 {
     query_pool_free(api->pool);
+    zones_free(api->zones);
     events_free(api->events);
     vec_fini(&api->streams);
     pthread_cond_destroy(&api->changed);
@@ -310,6 +311,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->inbox = config->inbox;
     api->started_ms = config->started_ms;
     api->pool = query_pool_new(path, NX_QUERY_MS);
+    api->zones = zones_new();
     api->events = events_new(config->started_ms);
     api->last_job = &api->jobs;
     init_lock(api);

@@ -15,6 +15,7 @@
 #include "lib/base/path.h"
 #include "lib/base/vec.h"
 #include "lib/net/http.h"
+#include "scheduler/dag/timetable_json.h"
 #include "scheduler/port/api.h"
 #include "scheduler/port/api_events.h"
 #include "scheduler/store/query.h"
@@ -35,6 +36,7 @@ struct api {
     struct http_server *server;
     struct inbox *inbox;
     struct query_pool *pool;
+    struct zones *zones;
     struct events *events;
     int64_t started_ms;
     atomic_bool ready;
@@ -157,6 +159,7 @@ bool handle_dags(struct call *call, struct nx_err *err);
 bool handle_dag(struct call *call, struct nx_err *err);
 bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
+bool handle_next(struct call *call, struct nx_err *err);
 bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);

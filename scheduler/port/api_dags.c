@@ -97,7 +97,10 @@ static bool put_dag(struct call *call, const struct files *files, const struct q
     if (!dag->present && !errors)
         errors = "[{\"file\":null,\"line\":null,\"column\":null,\"severity\":\"error\","
                  "\"message\":\"the DAG is not in the folder any more\",\"hint\":null}]";
-    shape_dag(&call->body, dag, &shown, errors);
+    int64_t next_fire_ms;
+    if (!find_next_fire(call, dag, &shown, &next_fire_ms, err))
+        return false;
+    shape_dag(&call->body, dag, &shown, next_fire_ms, errors);
     return true;
 }
 

@@ -27,6 +27,9 @@ static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"}, LIMIT, CURSOR, {0}};
 static const struct route_param source_query[] = {
     {"version", PARAM_INT, "the DAG's version number; the newest unless said"}, {0}};
+static const struct route_param next_query[] = {
+    {"from", PARAM_TEXT, "fires then or later: RFC 3339 or a date, local to the DAG's zone"},
+    LIMIT, {0}};
 static const struct route_param log_query[] = {
     {"offset", PARAM_INT, "the first byte wanted"},
     {"follow", PARAM_BOOL, "go on until the attempt has ended"}, {0}};
@@ -76,6 +79,8 @@ static const struct route routes[] = {
     {"PATCH", V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
     {"GET", V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
     {"GET", V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
+    {"GET", V1 "/dags/{dag}/next", "when its schedule fires next, and for which data interval",
+     next_query, NULL, handle_next},
     {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},

@@ -39,6 +39,7 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_PERMANENT] = "its error is one that no retry can mend",
     [NX_WHY_TASK_SKIPPED] = "it skipped itself",
     [NX_WHY_MARKED] = "it was marked by a person",
+    [NX_WHY_OVERLAP] = "its run made way for a newer one (overlap: cancel_running)",
     [NX_WHY_CLEARED] = "it was cleared and is stopped first",
     [NX_WHY_MARK_SUCCESS] = "it was marked as success and is stopped first",
     [NX_WHY_MARK_FAILED] = "it was marked as failed and is stopped first",
@@ -179,38 +180,37 @@ void shape_attempt(struct buf *buf, const struct query_attempt *attempt)
 /* ---- DAGs ---- */
 
 /* What every DAG has behind what its source says. */
-static void put_dag_end(struct buf *buf, bool paused, const char *errors)
+static void put_dag_end(struct buf *buf, bool paused, int64_t next_fire_ms, const char *errors)
 {
     put_bool(buf, "paused", paused);
     put_bool(buf, "valid", errors == NULL);
-    put_raw(buf, "schedule", "[]");
-    put_text(buf, "timezone", "UTC");
-    put_null(buf, "next_fire_at");
+    put_time(buf, "next_fire_at", next_fire_ms);
     put_raw(buf, "errors", errors ? errors : "[]");
     put_close(buf, '}');
 }
 
 void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
-               const char *errors)
+               int64_t next_fire_ms, const char *errors)
 {
     put_open(buf, NULL, '{');
     put_text(buf, "id", dag->id);
     put_text(buf, "file", shown->file);
     put_id(buf, "version", (uint64_t)shown->number);
     put_members(buf, shown->members, shown->n_members);
-    put_dag_end(buf, dag->paused, errors);
+    put_dag_end(buf, dag->paused, next_fire_ms, errors);
 }
 
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors)
 {
     static const char none[] = "\"description\":null,\"tags\":[],\"params\":[],\"timeout\":null,"
-                               "\"max_active_runs\":null,\"tasks\":[]";
+                               "\"max_active_runs\":null,\"schedule\":[],\"timezone\":\"UTC\","
+                               "\"tasks\":[]";
     put_open(buf, NULL, '{');
     put_text(buf, "id", id);
     put_text(buf, "file", file);
     put_null(buf, "version");
     put_members(buf, none, sizeof none - 1);
-    put_dag_end(buf, false, errors);
+    put_dag_end(buf, false, 0, errors);
 }
 
 /* ---- Finding ---- */

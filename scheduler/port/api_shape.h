@@ -11,15 +11,19 @@ void shape_run(struct buf *buf, const struct query_run *run);
  * too, unless it is final. */
 void shape_task(struct call *call, const struct query_task *task, bool live);
 void shape_attempt(struct buf *buf, const struct query_attempt *attempt);
-/* `errors`: JSON list, or NULL. */
+/* next_fire_ms 0: none. `errors`: JSON list, or NULL. */
 void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
-               const char *errors);
+               int64_t next_fire_ms, const char *errors);
 /* A file from which no DAG has come. */
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);
 /* What a reason says without the core. */
 const char *shape_reason_text(enum nx_reason reason);
 
 /* ---- What handlers look up ---- */
+
+/* When the DAG is due next; 0: never, it is paused, or its file is gone. */
+bool find_next_fire(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
+                    int64_t *due_ms, struct nx_err *err);
 
 /* A copy of the run in the arena; NX_E_NOT_FOUND. `text`: its id. */
 bool find_run(struct query *query, struct arena *arena, const char *text, struct query_run **run,

@@ -54,11 +54,11 @@ static bool finish_create(struct job *job, struct query *query, struct nx_err *e
     return run_to_body(job, query, job->result.run, err);
 }
 
-static bool read_date(const json_t *body, int64_t *date_ms, struct nx_err *err)
+/* Only its form: which instant it is depends on the DAG's zone. */
+static bool check_date(const char *text, struct nx_err *err)
 {
-    const char *text = js_get_text(body, "date", NULL);
-    *date_ms = 0;
-    if (text && !time_parse(text, date_ms))
+    int64_t ms;
+    if (text && !time_parse(text, &ms))
         return nx_fail(err, NX_E_INVALID,
                        "date must be a date (2026-01-31) or an instant (RFC 3339), not '%.64s'",
                        text);
@@ -87,8 +87,8 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
 {
     const json_t *params = json_object_get(body, "params");
     const char *key, *note = js_get_text(body, "note", NULL);
-    int64_t date_ms;
-    if (!read_date(body, &date_ms, err) || !call_key(call, &key, err))
+    const char *date = js_get_text(body, "date", NULL);
+    if (!check_date(date, err) || !call_key(call, &key, err))
         return false;
     struct message *message = call_write(call, WRITE_CREATE, "dag.trigger", call->params[0], body);
     message->dag = arena_strdup(&message->arena, call->params[0]);
@@ -98,7 +98,8 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
         message->note = arena_strdup(&message->arena, note);
     if (key)
         message->idempotency_key = arena_strdup(&message->arena, key);
-    message->date_ms = date_ms;
+    if (date)
+        message->date = arena_strdup(&message->arena, date);
     struct job *job = job_new(call);
     job->data = arena_strdup(&job->arena, call->params[0]);
     job->finish = finish_create;

@@ -21,7 +21,7 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date_ms or interval */
+    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date or interval */
     WRITE_CANCEL, /* run */
     WRITE_EDIT,   /* run, edit, tasks, upstream, downstream, dry_run */
     WRITE_NOTE,   /* run, note */
@@ -53,7 +53,7 @@ struct message {
     const char *dag, *worker, *params, *note, *idempotency_key;
     bool on;
     struct nx_run_id run;
-    int64_t date_ms;                               /* start of the data interval; 0: not said */
+    const char *date;                              /* start of the data interval; NULL: not said */
     int64_t interval_start_ms, interval_finish_ms; /* of the run that this one repeats; 0: none */
     enum core_edit edit;
     const uint32_t *tasks; /* indexes in the run's version */

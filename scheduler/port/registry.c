@@ -18,6 +18,7 @@ void registry_fini(struct registry *registry)
         if (version->spec)
             spec_free(version->spec);
         graph_release(version->graph);
+        timetable_release(version->timetable);
         mem_free(version->dag);
         mem_free(version->file);
         mem_free(version);

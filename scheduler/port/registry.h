@@ -11,9 +11,10 @@
 struct registry_version {
     uint64_t id;
     char *dag, *file;
-    struct spec *spec;   /* NULL: not parsed yet */
-    struct graph *graph; /* likewise */
-    bool in_core;        /* the core was told that it is current */
+    struct spec *spec;           /* NULL: not parsed yet */
+    struct graph *graph;         /* likewise */
+    struct timetable *timetable; /* of a current one; NULL: none */
+    bool in_core;                /* the core was told that it is current */
 };
 
 struct registry {

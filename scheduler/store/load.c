@@ -53,6 +53,8 @@ static bool on_version(struct sql_stmt *stmt, const struct store_loader *loader,
         .current = sql_int(stmt, 7) != 0,
         .in_use = sql_int(stmt, 8) != 0,
         .has_files = sql_int(stmt, 9) != 0,
+        .timetable = sql_text(stmt, 10),
+        .paused = sql_int(stmt, 11) != 0,
     };
     return loader->version(loader->arg, &version, err);
 }
@@ -85,6 +87,8 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
         .created_ms = sql_int(stmt, 7),
         .started_ms = sql_int(stmt, 8),
         .finished_ms = sql_int(stmt, 9),
+        .interval_start_ms = sql_int(stmt, 10),
+        .interval_finish_ms = sql_int(stmt, 11),
     };
     loader->run(loader->arg, &row);
     return true;
@@ -114,7 +118,8 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
 }
 
 #define RUN_COLUMNS \
-    "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at"
+    "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
+    " interval_start, interval_finish"
 #define INST_COLUMNS \
     "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
     " due_at, ready_at, started_at, finished_at, leases_lost"
@@ -125,7 +130,7 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
         "with used as (select distinct version from run where state < 3)"
         " select v.version, v.dag, v.file, v.hash, v.source_hash, v.source, v.catalog,"
         " d.version = v.version and d.present, v.version in used,"
-        " exists (select 1 from version_file f where f.version = v.version)"
+        " exists (select 1 from version_file f where f.version = v.version), v.timetable, d.paused"
         " from dag_version v join dag d on d.id = v.dag"
         " where (d.version = v.version and d.present) or v.version in used order by v.version";
     return (!loader->version || each_row(store, versions, 0, on_version, loader, err)) &&
@@ -179,8 +184,8 @@ bool store_put_version(struct store *store, const struct store_new_version *from
     if (!store_begin(store, err) ||
         !sql_prepare(store->sql,
                      "insert into dag_version (dag, number, file, hash, source_hash, catalog,"
-                     " source, info, created_at) values (?1, (select count(*) + 1 from dag_version"
-                     " where dag = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                     " source, info, created_at, timetable) values (?1, (select count(*) + 1 from"
+                     " dag_version where dag = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                      &stmt, err))
         return false;
     const char *texts[] = {from->dag,     from->file,   from->hash, from->source_hash,
@@ -188,6 +193,7 @@ bool store_put_version(struct store *store, const struct store_new_version *from
     for (int i = 0; i < 7; i++)
         sql_bind_text(stmt, i + 1, texts[i]);
     sql_bind_int(stmt, 8, from->created_ms);
+    sql_bind_text(stmt, 9, from->timetable);
     bool ok = sql_run(stmt, err);
     sql_stmt_free(stmt);
     if (!ok)
@@ -233,6 +239,42 @@ bool store_set_present(struct store *store, const char *dag, bool present, struc
 bool store_set_paused(struct store *store, const char *dag, bool paused, struct nx_err *err)
 {
     return run_two(store, "update dag set paused = ?2 where id = ?1", dag, paused, NULL, err);
+}
+
+bool store_get_paused(struct store *store, const char *dag, bool *paused, struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row = false;
+    if (!sql_prepare(store->sql, "select paused from dag where id = ?1", &stmt, err))
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    bool ok = sql_step(stmt, &row, err);
+    *paused = ok && row && sql_int(stmt, 0) != 0;
+    sql_stmt_free(stmt);
+    return ok;
+}
+
+bool store_marks(struct store *store, const char *dag, void *arg,
+                 void (*fn)(void *arg, const struct core_mark *mark), struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row = false, ok;
+    if (!sql_prepare(store->sql,
+                     "select key, watermark, from_at from schedule_mark where dag = ?1"
+                     " order by position",
+                     &stmt, err))
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct core_mark mark = {
+            .key = sql_text(stmt, 0),
+            .watermark_ms = sql_is_null(stmt, 1) ? TIMETABLE_NEVER : sql_int(stmt, 1),
+            .from_ms = sql_int(stmt, 2),
+        };
+        fn(arg, &mark);
+    }
+    sql_stmt_free(stmt);
+    return ok;
 }
 
 bool store_set_problems(struct store *store, const char *file, const char *problems,

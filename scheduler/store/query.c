@@ -184,8 +184,8 @@ bool query_shown(struct query *query, uint64_t version, struct query_shown *show
                  struct nx_err *err)
 {
     bool row;
-    struct sql_stmt *stmt =
-        query_prepare(query, "select number, file, info from dag_version where version = ?1", err);
+    struct sql_stmt *stmt = query_prepare(
+        query, "select number, file, info, timetable from dag_version where version = ?1", err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)version);
@@ -201,8 +201,28 @@ bool query_shown(struct query *query, uint64_t version, struct query_shown *show
     if (n < 2 || p[n - 1] != '}')
         return nx_fail(err, NX_E_DATA, "the stored DAG version %llu is damaged",
                        (unsigned long long)version);
-    *shown = (struct query_shown){sql_int(stmt, 0), sql_text(stmt, 1), p, n - 1};
+    *shown = (struct query_shown){sql_int(stmt, 0), sql_text(stmt, 1), p, n - 1, sql_text(stmt, 3)};
     return true;
+}
+
+bool query_marks(struct query *query, const char *dag,
+                 bool (*fn)(void *arg, const char *key, int64_t watermark_ms), void *arg,
+                 struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(
+        query, "select key, watermark from schedule_mark where dag = ?1 and watermark is not null",
+        err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        if (!fn(arg, sql_text(stmt, 0), sql_int(stmt, 1))) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
 }
 
 static bool each_dag(struct sql_stmt *stmt, query_dag_fn *fn, void *arg, struct nx_err *err)

@@ -58,10 +58,16 @@ struct query_shown {
     const char *file;
     const char *members; /* of a JSON object: "description": ... to "tasks": ..., without the end */
     size_t n_members;
+    const char *timetable; /* JSON: scheduler/dag/timetable_json.h; NULL: none */
 };
 
 /* Texts live until the next query_shown or query_end. NX_E_NOT_FOUND. */
 bool query_shown(struct query *query, uint64_t version, struct query_shown *shown,
+                 struct nx_err *err);
+
+/* The last fire of each entry of a DAG's schedule, by the entry's key. */
+bool query_marks(struct query *query, const char *dag,
+                 bool (*fn)(void *arg, const char *key, int64_t watermark_ms), void *arg,
                  struct nx_err *err);
 
 struct query_dag {

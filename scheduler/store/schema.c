@@ -85,6 +85,19 @@ static const char version_1[] =
     " primary key (run, task, map_index, attempt)"
     ") strict, without rowid;";
 static const char version_2[] =
+    "alter table dag_version add column timetable text;" /* JSON: scheduler/dag/timetable_json.h */
+
+    /* Where each entry of a DAG's schedule stands: core.h, struct core_mark. */
+    "create table schedule_mark ("
+    " dag text not null, position integer not null, key text not null,"
+    " watermark integer, from_at integer, primary key (dag, position)"
+    ") strict, without rowid;"
+
+    /* One run a DAG and data interval of its schedule, ever. */
+    "alter table run add column claims integer not null default 0;"
+    "create unique index run_of_interval on run (dag, interval_start, interval_finish)"
+    " where claims = 1;"
+
     "alter table task_instance add column leases_lost integer not null default 0;"
 
     /* Who changed what by hand. */

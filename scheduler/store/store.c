@@ -16,8 +16,8 @@
 static const char *const statements[STORE_STATEMENTS] = {
     [PUT_RUN] =
         "insert into run (run, dag, version, state, cause, reason, backfill, interval_start,"
-        " interval_finish, params, note, created_at, started_at, finished_at, counts)"
-        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        " interval_finish, params, note, created_at, started_at, finished_at, counts, claims)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     [SET_RUN] =
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6"
         " where run = ?1",
@@ -25,6 +25,11 @@ static const char *const statements[STORE_STATEMENTS] = {
     [GET_KEY] = "select run from run_key where key = ?1",
     [GET_LAST] =
         "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
+    [GET_INTERVAL] = "select run from run where dag = ?1 and interval_start = ?2"
+                     " and interval_finish = ?3 and claims = 1",
+    [DROP_MARKS] = "delete from schedule_mark where dag = ?1",
+    [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
+                 " values (?1, ?2, ?3, ?4, ?5)",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
@@ -161,14 +166,15 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     sql_bind_int(stmt, 5, row->cause);
     sql_bind_int(stmt, 6, row->reason);
     sql_bind_int(stmt, 7, row->backfill);
-    bind_time(stmt, 8, extra->interval_start_ms);
-    bind_time(stmt, 9, extra->interval_finish_ms);
+    bind_time(stmt, 8, row->interval_start_ms);
+    bind_time(stmt, 9, row->interval_finish_ms);
     sql_bind_text(stmt, 10, extra->params);
     sql_bind_text(stmt, 11, extra->note);
     sql_bind_int(stmt, 12, row->created_ms);
     bind_time(stmt, 13, row->started_ms);
     bind_time(stmt, 14, row->finished_ms);
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
+    sql_bind_int(stmt, 16, extra->claims);
     if (!sql_run(stmt, err))
         return false;
     if (!extra->idempotency_key)
@@ -335,6 +341,27 @@ static bool write_worker(struct store *store, const struct store_turn *turn, uin
     return sql_run(stmt, err);
 }
 
+static bool write_marks(struct store *store, const struct core *core, const char *dag,
+                        struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_MARK];
+    struct core_mark mark;
+    sql_bind_text(store->stmt[DROP_MARKS], 1, dag);
+    bool ok = sql_run(store->stmt[DROP_MARKS], err);
+    for (size_t i = 0; ok && core_get_mark(core, dag, i, &mark); i++) {
+        sql_bind_text(stmt, 1, dag);
+        sql_bind_int(stmt, 2, (int64_t)i);
+        sql_bind_text(stmt, 3, mark.key);
+        if (mark.watermark_ms == TIMETABLE_NEVER)
+            sql_bind_null(stmt, 4);
+        else
+            sql_bind_int(stmt, 4, mark.watermark_ms);
+        bind_time(stmt, 5, mark.from_ms);
+        ok = sql_run(stmt, err);
+    }
+    return ok;
+}
+
 /* What was cleared leaves its attempt as history, and no outputs. */
 static bool write_cleared(struct store *store, struct nx_inst_id id, struct nx_err *err)
 {
@@ -352,6 +379,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
     }
     for (size_t i = 0; i < update->runs.n; i++) {
         if (!write_run(store, turn, update->runs.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->schedules.n; i++) {
+        if (!write_marks(store, turn->core, update->schedules.at[i], err))
             return false;
     }
     for (size_t i = 0; i < update->cleared.n; i++) {
@@ -455,6 +486,21 @@ bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
     struct sql_stmt *stmt = store->stmt[GET_KEY];
     bool row;
     sql_bind_text(stmt, 1, key);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                         struct nx_run_id *run, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_INTERVAL];
+    bool row;
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, start_ms);
+    sql_bind_int(stmt, 3, finish_ms);
     if (!sql_step(stmt, &row, err))
         return false;
     run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;

@@ -26,6 +26,8 @@ bool store_begin_epoch(struct store *store, uint64_t *epoch, uint64_t *next_run,
 struct store_version {
     uint64_t version;
     const char *dag, *file, *hash, *source_hash, *source, *catalog;
+    const char *timetable; /* NULL: none */
+    bool paused;
     bool current;   /* new runs use it */
     bool in_use;    /* unfinished runs use it */
     bool has_files; /* it has rows in version_file */
@@ -58,6 +60,7 @@ struct store_file {
 /* A new version becomes the current one of its DAG. `info` is what the API shows of it (JSON). */
 struct store_new_version {
     const char *dag, *file, *hash, *source_hash, *catalog, *source, *info;
+    const char *timetable; /* NULL: none */
     const struct store_file *files;
     size_t n_files;
     int64_t created_ms;
@@ -68,6 +71,10 @@ bool store_put_version(struct store *store, const struct store_new_version *from
 /* The DAG's file is gone (or back, with the same version). */
 bool store_set_present(struct store *store, const char *dag, bool present, struct nx_err *err);
 bool store_set_paused(struct store *store, const char *dag, bool paused, struct nx_err *err);
+bool store_get_paused(struct store *store, const char *dag, bool *paused, struct nx_err *err);
+/* The marks of a DAG's schedule, in order; texts live until the function returns. */
+bool store_marks(struct store *store, const char *dag, void *arg,
+                 void (*fn)(void *arg, const struct core_mark *mark), struct nx_err *err);
 /* Problems of a file as a JSON list; NULL: it has none any more. */
 bool store_set_problems(struct store *store, const char *file, const char *problems,
                         struct nx_err *err);
@@ -89,7 +96,7 @@ struct store_run_extra {
     const char *params;          /* JSON object */
     const char *note;            /* or NULL */
     const char *idempotency_key; /* or NULL */
-    int64_t interval_start_ms, interval_finish_ms;
+    bool claims;                 /* it is the one run of its DAG and data interval */
 };
 
 /* The text of a failed question, which becomes the instance's error. */
@@ -143,6 +150,9 @@ bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outp
 /* The run that was created with that key, or 0. */
 bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
                     struct nx_err *err);
+/* The run that claims that interval of the DAG's schedule, or 0. */
+bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                         struct nx_run_id *run, struct nx_err *err);
 /* When the DAG's newest run of that cause was created; 0: there is none. */
 bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,
                         int64_t *created_ms, struct nx_err *err);

@@ -122,7 +122,6 @@ static void parser_answers_wrong_usage_with_status_2(void **state)
         "dag list -o xml",
         "trigger a --note x --note y",
         "backfill hello",
-        "dag next hello",
         "status extra",
         "-o json",
         "--nonsense",

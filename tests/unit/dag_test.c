@@ -214,7 +214,7 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
     expect(
         "id: flights\n"
         "retires: 2\n"
-        "schedule: '@daily'\n"
+        "deadline: 1h\n"
         "params:\n"
         "  days: {type: integer, default: sixty}\n"
         "tasks:\n"
@@ -234,7 +234,7 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
         "    uses: flow.noop\n",
         "dags/a.yaml:2:1: error: unknown key 'retires' in the DAG (did you mean 'retries'? It is a "
         "key of a task)\n"
-        "dags/a.yaml:3:1: error: 'schedule' is not yet supported (leave it out)\n"
+        "dags/a.yaml:3:1: error: 'deadline' is not yet supported (leave it out)\n"
         "dags/a.yaml:5:34: error: 'default' must be an integer, not a string 'sixty'\n"
         "dags/a.yaml:8:11: error: unknown operator 'data.slq' (did you mean 'data.sql'?)\n"
         "dags/a.yaml:11:12: error: task 'train' needs 'splitt', which does not exist (did you mean "
@@ -377,6 +377,45 @@ static void mistakes_of_the_dag_itself_are_found(void **state)
         expect(cases[i][0], cases[i][1]);
 }
 
+static void a_schedule_is_checked(void **state)
+{
+    (void)state;
+    expect("schedule: ['61 3 * * *', {evry: 15m}, {every: 10ms}, 5, '0 0 30 2 *']\n"
+           "timezone: Europe/Berln\n"
+           "start: yesterday\n"
+           "catchup: maybe\n"
+           "params: {p: {required: true}}\n"
+           "tasks: {a: {run: x}}\n",
+           "dags/a.yaml:1:11: error: a scheduled DAG cannot have the required param 'p' (give it a "
+           "default)\n"
+           "dags/a.yaml:1:13: error: 'schedule': minute '61' is not between 0 and 59\n"
+           "dags/a.yaml:1:27: error: 'schedule' knows no 'evry' (did you mean 'every'?)\n"
+           "dags/a.yaml:1:47: error: 'every' must be at least 1s and at most 366 days, not 10ms\n"
+           "dags/a.yaml:1:54: error: 'schedule' must be a cron expression, not an integer\n"
+           "dags/a.yaml:1:62: error: 'schedule': it never fires: no month that it names has such a "
+           "day\n"
+           "dags/a.yaml:2:11: error: 'timezone' cannot be used: there is no time zone "
+           "'Europe/Berln'; did you mean 'Europe/Berlin'?\n"
+           "dags/a.yaml:3:8: error: 'start' must be a date or a time, not yesterday (2001-01-31, "
+           "2001-01-31T03:00 (local to the timezone), 2001-01-31T03:00Z)\n"
+           "dags/a.yaml:4:10: error: 'catchup' must be false, true, latest or a duration such as "
+           "6h, not maybe\n");
+    struct loaded l = load("schedule: ['0 3 * * *', {every: 90s}]\n"
+                           "timezone: Europe/Berlin\n"
+                           "start: 2001-07-01\n"
+                           "end: 2001-07-31\n"
+                           "catchup: 6h\n"
+                           "tasks: {a: {run: x}}\n");
+    expect_ok(&l);
+    assert_string_equal(l.specs[0]->timetable,
+                        "{\"start_ms\":993938400000,\"end_ms\":996616799999,"
+                        "\"catchup\":\"window\",\"catchup_ms\":21600000,"
+                        "\"timezone\":\"Europe/Berlin\",\"jitter_ms\":0,\"overlap\":0,"
+                        "\"entries\":[{\"cron\":\"0 3 * * *\",\"key\":\"0 3 * * *\"},"
+                        "{\"every_ms\":90000,\"key\":\"every 1m30s\"}]}");
+    done(&l);
+}
+
 static void an_unlisted_output_is_a_warning(void **state)
 {
     (void)state;
@@ -489,6 +528,7 @@ int main(void)
         cmocka_unit_test(ten_mistakes_give_ten_precise_messages),
         cmocka_unit_test(every_kind_of_mistake_has_its_message),
         cmocka_unit_test(mistakes_of_the_dag_itself_are_found),
+        cmocka_unit_test(a_schedule_is_checked),
         cmocka_unit_test(an_unlisted_output_is_a_warning),
         cmocka_unit_test(a_file_gives_its_name_and_several_documents),
         cmocka_unit_test(files_are_found_beside_the_dag),
