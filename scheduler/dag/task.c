@@ -250,13 +250,20 @@ static bool parses(struct reader *r, const struct yaml_node *node)
     return template_parse(&r->spec->arena, node->text, &template, NULL, NULL);
 }
 
+static void report_refused(struct reader *r, const struct yaml_node *node,
+                           const struct template_bound *bound)
+{
+    for (size_t i = 0; i < bound->n_refused; i++)
+        yaml_problem_at(r->problems, node, bound->refused[i].offset, "%s",
+                        bound->refused[i].message);
+}
+
 static void check_sql(struct reader *r, const struct yaml_node *node)
 {
     struct template_bound bound;
     struct nx_err err;
-    size_t offset = 0;
-    if (parses(r, node) && !template_sql(&r->spec->arena, node->text, &bound, &offset, &err))
-        yaml_problem_at(r->problems, node, offset, "%s", err.text);
+    if (parses(r, node) && !template_sql(&r->spec->arena, node->text, &bound, NULL, &err))
+        report_refused(r, node, &bound);
 }
 
 /* Expressions everywhere in a value. Not deeper than the tree, which the parser bounds. */
@@ -340,12 +347,11 @@ static void check_run(struct reader *r, uint32_t index, const struct yaml_node *
     struct spec_task *task = &r->spec->tasks[index];
     struct template_bound bound;
     struct nx_err err;
-    size_t offset = 0;
     if (!task->run)
         return;
     if (parses(r, run) &&
-        !template_run(&r->spec->arena, run->text, task->shell, &bound, &offset, &err))
-        yaml_problem_at(r->problems, run, offset, "%s", err.text);
+        !template_run(&r->spec->arena, run->text, task->shell, &bound, NULL, &err))
+        report_refused(r, run, &bound);
     check_template(r, run, PLACE_RUN, index);
 }
 
