@@ -169,7 +169,8 @@ static bool names_variable(const struct command *command, const char *prefix, co
     if (is_one_of(name, tests))
         return str_eq(before, "-v") || str_eq(before, "-R");
     if (str_eq(name, "printf"))
-        return str_eq(before, "-v") || str_starts(prefix, "-v");
+        return (str_eq(before, "-v") && command->n == command->name + 3) ||
+               (str_starts(prefix, "-v") && command->n == command->name + 2);
     if (str_eq(name, "unset"))
         return true;
     if (str_eq(name, "read")) {

@@ -365,6 +365,21 @@ static void mistakes_of_the_dag_itself_are_found(void **state)
          "away)\n"},
         {"id: x\ntasks: {t: {run: x}}\n---\nid: x\ntasks: {t: {run: x}}\n",
          "dags/a.yaml:4:1: error: the DAG 'x' is here twice (the first is at dags/a.yaml:1:1)\n"},
+        {"---\n---\n",
+         "dags/a.yaml:1:1: error: the file has no DAG in it (it has at least 'tasks:')\n"},
+        {"x: &x {run: a}\ntasks:\n  a: {<<: *x, rum: b}\n  b: !t {run: x, needs: c}\n"
+         "  c: {run: 'echo ''${{ params.x }}'' $(( ${{ run.idd }} ))'}\n",
+         "dags/a.yaml:1:1: error: unknown key 'x' in the DAG\n"
+         "dags/a.yaml:3:7: error: merge keys (<<) are not supported (what several tasks share goes "
+         "into 'defaults')\n"
+         "dags/a.yaml:3:15: error: unknown key 'rum' in task 'a' (did you mean 'run'?)\n"
+         "dags/a.yaml:4:6: error: the tag '!t' is not supported (leave it out)\n"
+         "dags/a.yaml:5:20: error: an expression inside single quotes, where nothing is replaced: "
+         "end the quotes before it, or put it into 'env' and read the variable\n"
+         "dags/a.yaml:5:31: error: the DAG has no param 'x' (add it to 'params')\n"
+         "dags/a.yaml:5:42: error: an expression inside $((...)), where the shell would run its "
+         "value: calculate inside the ${{ }}\n"
+         "dags/a.yaml:5:50: error: run has no member 'idd' (did you mean 'id'?)\n"},
         {"tasks: {t: {run: x}\n",
          "dags/a.yaml:2:1: error: not YAML: did not find expected ',' or '}' "
          "while parsing a flow mapping at line 1\n"},
