@@ -233,7 +233,7 @@ int home_url(const struct cli *cli, char *to, size_t size)
 {
     struct home home;
     struct home_part part;
-    const char *said = cli_get(cli, "url");
+    const char *said = cli_get(cli, "url"), *named = getenv("NEXUS_HOME");
     said = said ? said : getenv("NEXUS_URL");
     if (said && *said) {
         if (!str_starts(said, "http://") && !str_starts(said, "https://"))
@@ -249,8 +249,15 @@ int home_url(const struct cli *cli, char *to, size_t size)
         return status;
     if (home_read_part(home.path, "scheduler", &part) && part.url[0])
         str_copy(to, size, part.url);
+    else if (cli_given(cli, "home") || (named && *named))
+        /* Who names a home does not mean what runs elsewhere. */
+        status =
+            cli_fail(CLI_UNREACHABLE,
+                     "nothing runs on the home %s; `nexus up --home %s` starts it, --url names "
+                     "a server elsewhere",
+                     home.path, home.path);
     else
         snprintf(to, size, "http://%s%s", home.listen[0] == ':' ? "127.0.0.1" : "", home.listen);
     home_fini(&home);
-    return CLI_DONE;
+    return status;
 }

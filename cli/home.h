@@ -45,8 +45,8 @@ bool home_port_free(const char *host, uint16_t port, struct nx_err *err);
 /* The process that listens on a TCP port of this machine, or 0. */
 pid_t home_port_owner(uint16_t port);
 
-/* The address of the server: --url, NEXUS_URL, the home's running scheduler, or what the settings
- * say. */
+/* The address of the server: --url, NEXUS_URL, the home's running scheduler, or, unless --home or
+ * NEXUS_HOME names a home, what the settings say. */
 int home_url(const struct cli *cli, char *to, size_t size);
 
 #endif

@@ -126,14 +126,23 @@ static void count_load(struct loader *l, const struct load *load)
 
 /* ---- Reading ---- */
 
-static void add_load(struct loader *l, struct dag_file *file, const struct file_sign *sign)
+static bool read_file(struct loader *l, const struct dag_file *file, struct buf *text,
+                      struct nx_err *err)
 {
     char path[PATH_MAX_BYTES];
+    if (!path_join(path, sizeof path, l->folder, file->path))
+        return nx_fail(err, NX_E_LIMIT, "its path is too long");
+    const char *unusable = found_unusable(path);
+    return unusable ? nx_fail(err, NX_E_IO, "%s", unusable)
+                    : path_read(path, NX_DAG_FILE_MAX, text, err);
+}
+
+static void add_load(struct loader *l, struct dag_file *file, const struct file_sign *sign)
+{
     struct load load = {.file = file, .sign = *sign};
     char hash[LOADER_HASH_MAX];
     buf_init(&load.text);
-    load.unreadable = !path_join(path, sizeof path, l->folder, file->path) ||
-                      !path_read(path, NX_DAG_FILE_MAX, &load.text, &load.err);
+    load.unreadable = !read_file(l, file, &load.text, &load.err);
     sha256_of(buf_text(&load.text), load.text.len, hash);
     file->sign_known = true;
     file->sign = *sign;
