@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/script/args.h"
+#include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
 
@@ -184,6 +185,7 @@ static int make_context(struct test *test, json_t **context)
     if (!params_check(test->spec->params, given, &params, &err))
         status = cli_fail(CLI_USAGE, "%s", err.text);
     json_decref(given);
+    params_type(params, test->spec->params);
     if (!status)
         status = read_outputs(test, &outputs);
     *context = json_object();
