@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,19 +208,29 @@ static bool try_bind(const struct addrinfo *address)
     return !taken;
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    const struct sockaddr_in *ip4 = (const void *)address;
+    return address->sa_family == AF_INET && ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
+}
+
 bool home_port_free(const char *host, uint16_t port, struct nx_err *err)
 {
     char service[8], command[256];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    if (port == 0)
-        return true;
     snprintf(service, sizeof service, "%u", port);
     int rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0)
         return nx_fail(err, NX_E_INVALID, "cannot listen on %s: %s", host, gai_strerror(rc));
-    bool free_port = try_bind(found);
+    bool local = is_loopback(found->ai_addr), free_port = !local || try_bind(found);
     freeaddrinfo(found);
-    if (free_port)
+    if (!local)
+        return nx_fail(err, NX_E_DENIED,
+                       "will not listen on %s: other machines could reach it; use 127.0.0.1", host);
+    if (free_port || port == 0)
         return true;
     pid_t owner = home_port_owner(port);
     if (!owner)

@@ -25,7 +25,7 @@
 
 #define EXIT_USAGE 2
 #define VARS_MAX (16 * 1024)
-#define EXIT_HELD 73 /* another scheduler has this home, or the port is taken */
+#define EXIT_HELD 1 /* another scheduler has this home, or the port is taken */
 
 extern char **environ;
 

@@ -274,6 +274,7 @@ static void every_kind_of_mistake_has_its_message(void **state)
         {"run: echo, retries: 5000", "'retries' must be at most 1000, not 5000"},
         {"run: echo, retries: '${{ params.x }}'", "must be a constant (${{ }} is allowed in with,"},
         {"run: echo, timeout: soon", "'timeout' must be a duration such as 10s, 5m or 1h30m"},
+        {"run: echo, timeout: 0s", "'timeout' must be longer than 0 (leave it out for none)"},
         {"run: echo, timeout: ~",
          "'timeout' must be a duration such as 10s, 5m or 1h30m, not nothing"},
         {"run: echo, exclusive: yes", "must be true or false, not a string 'yes' (write true)"},
@@ -348,6 +349,19 @@ static void mistakes_of_the_dag_itself_are_found(void **state)
         {"params: {d: {type: int}}\ntasks: {t: {run: x}}\n",
          "dags/a.yaml:1:20: error: 'type' must be one of "
          "string|integer|number|boolean|date|time|duration|list|object\n"},
+        {"params: {d: {type: integer, min: 5, max: 1}, e: {default: 5, required: true}}\ntasks: "
+         "{t: "
+         "{run: x}}\n",
+         "dags/a.yaml:1:34: error: 'min' is greater than 'max': no value is allowed\n"
+         "dags/a.yaml:1:59: error: 'default' is never used: every run must be given a value (take "
+         "away 'required' or the default)\n"},
+        {"tasks:\n  t: {run: x, pool_slots: 2, retry_delay: 10s, max_retry_delay: 5s}\n  u: {rum: "
+         "x}\n",
+         "dags/a.yaml:2:27: warning: 'pool_slots' does nothing without 'pool'\n"
+         "dags/a.yaml:2:65: warning: 'max_retry_delay' is shorter than 'retry_delay'\n"
+         "dags/a.yaml:3:3: error: task 'u' has nothing to do (it needs 'uses' (an operator) or "
+         "'run' (a script))\n"
+         "dags/a.yaml:3:7: error: unknown key 'rum' in task 'u' (did you mean 'run'?)\n"},
         {"params: {d: {default: 5, max: 3}}\ntasks: {t: {run: x}}\n",
          "dags/a.yaml:1:23: error: 'default' must be at most 3, not 5\n"},
         {"params: {d: {default: c, choices: [a, b]}}\ntasks: {t: {run: x}}\n",
