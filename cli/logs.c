@@ -57,12 +57,10 @@ static int copy_log(struct cli *cli, const char *run, const char *task, int64_t 
             return CLI_DONE;
         if (!ok && err.code != NX_E_NOT_FOUND)
             return api_fail(cli, &err);
-        if (ended && copy.offset == before)
-            return CLI_DONE;
-        if (!follow && !ok)
+        if (!follow && copy.offset == 0)
             return cli_fail(CLI_DONE, "task %s of run %s has written nothing, or its log is gone",
                             task, run);
-        if (!follow)
+        if (!follow || (ended && copy.offset == before))
             return CLI_DONE;
         json_t *instance = NULL;
         if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL,
