@@ -12,6 +12,7 @@
 #include "lib/text/source.h"
 #include "nexus/limits.h"
 
+#define MERGED_MAX 1000 /* keys that merge keys may bring into one map */
 #define LINEAR_KEYS 16 /* up to so many keys, comparing them all beats a table */
 
 /* An open list or map. Children of a map are key, value, key, value ... */
@@ -220,6 +221,7 @@ static void build_map(struct builder *b, const struct frame *frame)
     size_t n = frame->children.n / 2, room = n;
     for (size_t i = 0; i < n; i++)
         room += is_merge(at[2 * i]) ? count_merged(at[2 * i + 1]) : 0;
+    room = room - n > MERGED_MAX ? n : room;
     node->pairs = arena_array(b->arena, room, sizeof *node->pairs);
     for (size_t i = 0; i < n; i++) {
         if (at[2 * i]->kind == YAML_KIND_SCALAR && !is_merge(at[2 * i]))
