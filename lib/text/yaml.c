@@ -13,7 +13,7 @@
 #include "nexus/limits.h"
 
 #define MERGED_MAX 1000 /* keys that merge keys may bring into one map */
-#define LINEAR_KEYS 16 /* up to so many keys, comparing them all beats a table */
+#define LINEAR_KEYS 16  /* up to so many keys, comparing them all beats a table */
 
 /* An open list or map. Children of a map are key, value, key, value ... */
 struct frame {
