@@ -1,9 +1,12 @@
 #include "cli/api.h"
 
 #include <ctype.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/home.h"
 #include "lib/base/str.h"
@@ -104,6 +107,14 @@ static bool read_answer(const struct cli *cli, const char *url, const struct fet
     return fetch_check(answer, url, err);
 }
 
+/* For the server's audit list. */
+static const char *user_header(struct cli *cli)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    const char *name = user ? user->pw_name : getenv("USER");
+    return arena_printf(&cli->arena, "Nexus-User: %.64s", name ? name : "");
+}
+
 bool api_try(struct cli *cli, const char *method, const char *path, const json_t *body,
              json_t **reply, struct nx_err *err)
 {
@@ -116,8 +127,10 @@ bool api_try(struct cli *cli, const char *method, const char *path, const json_t
     if (!cli->fetch)
         cli->fetch = fetch_new();
     buf_printf(&url, "%s/api/v1%s", cli->url, path);
+    const char *headers[] = {user_header(cli), NULL};
     struct fetch_request request = {.method = method,
                                     .url = buf_text(&url),
+                                    .headers = headers,
                                     .connect_ms = CONNECT_MS,
                                     .timeout_ms = cli->request_ms ? cli->request_ms : REQUEST_MS};
     if (body) {

@@ -1,4 +1,4 @@
-/* nexus runs list | show | watch | cancel | retry | clear | mark */
+/* nexus runs list | show | watch */
 #include <stdio.h>
 #include <string.h>
 
@@ -171,101 +171,6 @@ static int run_watch(struct cli *cli)
     return live_watch(cli, cli_arg(cli, 0), &options);
 }
 
-/* Whether a failure means that the server does not know this action at all. */
-static bool is_not_yet(struct cli *cli, const struct nx_err *err, const char *run)
-{
-    json_t *found = NULL;
-    if (err->code == NX_E_UNSUPPORTED)
-        return true;
-    if (err->code != NX_E_NOT_FOUND)
-        return false;
-    bool exists = api_try(cli, "GET", api_path(&cli->arena, "/runs/%s", run), NULL, &found, NULL);
-    json_decref(found);
-    return exists && !strstr(err->text, "task");
-}
-
-/* POST /runs/RUN/<action>; the body is taken. */
-static int act(struct cli *cli, const char *action, json_t *body, const char *done)
-{
-    struct nx_err err;
-    json_t *reply = NULL;
-    const char *run = cli_arg(cli, 0);
-    int status = CLI_DONE;
-    if (cli_given(cli, "dry-run"))
-        json_object_set_new(body, "dry_run", json_true());
-    if (!api_url(cli, &status)) {
-        json_decref(body);
-        return status;
-    }
-    const char *path =
-        arena_printf(&cli->arena, "%s/%s", api_path(&cli->arena, "/runs/%s", run), action);
-    bool ok = api_try(cli, "POST", path, body, &reply, &err);
-    json_decref(body);
-    if (!ok)
-        return is_not_yet(cli, &err, run)
-                   ? cli_fail(CLI_USAGE, "`runs %s` is not in the server's version yet", action)
-                   : api_fail(cli, &err);
-    if (cli_given(cli, "dry-run")) {
-        if (!out_value(cli, reply, "id")) {
-            struct buf text = {0};
-            out_yaml(reply, &text);
-            fputs(buf_text(&text), stdout);
-            buf_fini(&text);
-        }
-    } else if (!out_value(cli, reply, "id")) {
-        printf("run %s: %s; `nexus runs watch %s` shows it\n", run, done, run);
-    }
-    json_decref(reply);
-    return CLI_DONE;
-}
-
-static int run_cancel(struct cli *cli)
-{
-    return act(cli, "cancel", json_object(), "is being cancelled");
-}
-
-static int run_retry(struct cli *cli)
-{
-    json_t *body = json_object();
-    json_object_set_new(body, "failed", json_boolean(cli_given(cli, "failed")));
-    if (cli_given(cli, "from"))
-        json_object_set_new(body, "from", json_string(cli_get(cli, "from")));
-    return act(cli, "retry", body, "is tried again");
-}
-
-static json_t *task_names(const struct cli *cli)
-{
-    json_t *tasks = json_array();
-    for (size_t i = 1; i < cli->n_args; i++)
-        json_array_append_new(tasks, json_string(cli->args[i]));
-    return tasks;
-}
-
-static int run_clear(struct cli *cli)
-{
-    json_t *body = json_object();
-    json_object_set_new(body, "tasks", task_names(cli));
-    json_object_set_new(body, "downstream", json_boolean(!cli_given(cli, "only")));
-    return act(cli, "clear", body, "is cleared and runs again");
-}
-
-static int run_mark(struct cli *cli)
-{
-    static const char *const states[] = {"success", "failed", "skipped"};
-    const char *state = cli_get(cli, "state");
-    if (!state)
-        return cli_fail(CLI_USAGE, "runs mark needs --state success, failed or skipped");
-    for (size_t i = 0; i < 3; i++) {
-        if (str_eq(states[i], state)) {
-            json_t *body = json_object();
-            json_object_set_new(body, "tasks", task_names(cli));
-            json_object_set_new(body, "state", json_string(state));
-            return act(cli, "mark", body, "is marked");
-        }
-    }
-    return cli_no_such("state to mark", state, states, 3, "nexus runs mark --help");
-}
-
 /* clang-format off */
 static const struct cli_option list_options[] = {
     {'d', "dag", "DAG", "only of this DAG", false, false},
@@ -277,32 +182,6 @@ static const struct cli_option list_options[] = {
 
 static const struct cli_option watch_options[] = {
     {'l', "logs", NULL, "the tasks' output too", false, false},
-    {0},
-};
-
-#define DRY_RUN {0, "dry-run", NULL, "only say what would be done", false, false}
-
-static const struct cli_option cancel_options[] = {
-    DRY_RUN,
-    {0},
-};
-
-static const struct cli_option retry_options[] = {
-    {0, "failed", NULL, "failed tasks and what comes after them (the default)", false, false},
-    {0, "from", "TASK", "this task and what comes after it", false, false},
-    DRY_RUN,
-    {0},
-};
-
-static const struct cli_option clear_options[] = {
-    {0, "only", NULL, "not what comes after them", false, false},
-    DRY_RUN,
-    {0},
-};
-
-static const struct cli_option mark_options[] = {
-    {'s', "state", "STATE", "success, failed or skipped", false, false},
-    DRY_RUN,
     {0},
 };
 /* clang-format on */
@@ -337,44 +216,4 @@ const struct cli_command cmd_runs_watch = {
             "  nexus runs watch 12\n  nexus runs watch 12 --logs",
     .options = watch_options,
     .run = run_watch,
-};
-
-const struct cli_command cmd_runs_cancel = {
-    .name = "runs cancel",
-    .arguments = "RUN",
-    .group = "Runs",
-    .summary = "end a run; its finally tasks still run",
-    .help = "  nexus runs cancel 12\n  nexus runs cancel 12 --dry-run",
-    .options = cancel_options,
-    .run = run_cancel,
-};
-
-const struct cli_command cmd_runs_retry = {
-    .name = "runs retry",
-    .arguments = "RUN",
-    .group = "Runs",
-    .summary = "run what failed again, and what comes after it",
-    .help = "  nexus runs retry 12\n  nexus runs retry 12 --from train",
-    .options = retry_options,
-    .run = run_retry,
-};
-
-const struct cli_command cmd_runs_clear = {
-    .name = "runs clear",
-    .arguments = "RUN [TASK...]",
-    .group = "Runs",
-    .summary = "forget results so that tasks run again (default: all)",
-    .help = "  nexus runs clear 12 train\n  nexus runs clear 12 train --only --dry-run",
-    .options = clear_options,
-    .run = run_clear,
-};
-
-const struct cli_command cmd_runs_mark = {
-    .name = "runs mark",
-    .arguments = "RUN TASK [TASK...]",
-    .group = "Runs",
-    .summary = "set a task's state by hand",
-    .help = "  nexus runs mark 12 load --state success\n  nexus runs mark 12 load -s failed",
-    .options = mark_options,
-    .run = run_mark,
 };

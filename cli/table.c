@@ -2,14 +2,17 @@
 #include "cli/table.h"
 
 const struct cli_command *const cli_commands[] = {
-    &cmd_init,          &cmd_template_list, &cmd_run,       &cmd_up,          &cmd_status,
-    &cmd_down,          &cmd_scheduler,     &cmd_worker,    &cmd_dag_list,    &cmd_dag_show,
-    &cmd_dag_validate,  &cmd_dag_graph,     &cmd_dag_pause, &cmd_dag_unpause, &cmd_schema,
-    &cmd_trigger,       &cmd_runs_list,     &cmd_runs_show, &cmd_runs_watch,  &cmd_runs_cancel,
-    &cmd_runs_retry,    &cmd_runs_clear,    &cmd_runs_mark, &cmd_logs,        &cmd_explain,
-    &cmd_task_test,     &cmd_op_list,       &cmd_op_show,   &cmd_worker_list, &cmd_worker_drain,
-    &cmd_worker_resume, &cmd_backup,        &cmd_doctor,    &cmd_completion,  &cmd_version,
-    &cmd_help,          &cmd_complete,
+    &cmd_init,         &cmd_template_list, &cmd_run,          &cmd_up,
+    &cmd_status,       &cmd_down,          &cmd_scheduler,    &cmd_worker,
+    &cmd_dag_list,     &cmd_dag_show,      &cmd_dag_validate, &cmd_dag_graph,
+    &cmd_dag_pause,    &cmd_dag_unpause,   &cmd_schema,       &cmd_trigger,
+    &cmd_runs_list,    &cmd_runs_show,     &cmd_runs_watch,   &cmd_runs_cancel,
+    &cmd_runs_retry,   &cmd_runs_clear,    &cmd_runs_mark,    &cmd_runs_rerun,
+    &cmd_runs_note,    &cmd_runs_delete,   &cmd_logs,         &cmd_explain,
+    &cmd_task_test,    &cmd_op_list,       &cmd_op_show,      &cmd_worker_list,
+    &cmd_worker_drain, &cmd_worker_resume, &cmd_backup,       &cmd_audit,
+    &cmd_doctor,       &cmd_completion,    &cmd_version,      &cmd_help,
+    &cmd_complete,
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 

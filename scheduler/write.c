@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
@@ -37,6 +38,11 @@ static void set_interval(struct engine *engine, const struct message *message,
 {
     struct core_run_row row;
     extra->interval_start_ms = extra->interval_finish_ms = message->date_ms;
+    if (message->interval_finish_ms) {
+        extra->interval_start_ms = message->interval_start_ms;
+        extra->interval_finish_ms = message->interval_finish_ms;
+        return;
+    }
     if (message->date_ms || !core_get_run(engine->core, extra->run, &row))
         return;
     int64_t previous = previous_created(engine, message->dag);
@@ -111,45 +117,166 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
         add_extra(engine, message, reply->run, params);
 }
 
-static void pause_dag(struct engine *engine, struct pending *pending)
+static bool pause_dag(struct engine *engine, const struct message *message, struct nx_err *err)
 {
-    struct nx_err err;
-    if (!registry_current(&engine->registry, pending->message->dag, &err)) {
-        refuse(pending, &err);
-        return;
-    }
-    if (!store_set_paused(engine->store, pending->message->dag, pending->message->on, &err))
-        engine_give_up(&err);
-    pending->settled = true;
+    if (!registry_current(&engine->registry, message->dag, err))
+        return false;
+    if (!store_set_paused(engine->store, message->dag, message->on, err))
+        engine_give_up(err);
+    return true;
 }
 
-void write_take(struct engine *engine, struct message *message)
+/* ---- Runs that have ended ---- */
+
+static void add_run(void *arg, const struct core_run_row *row)
 {
-    size_t index = engine->pending.n;
-    vec_push(&engine->pending, ((struct pending){.message = message}));
-    struct pending *pending = &engine->pending.at[index];
+    struct engine *engine = arg;
+    struct nx_err err;
+    const struct registry_version *version = registry_get(&engine->registry, row->version, &err);
+    if (!version) {
+        log_error("run %llu: %s", (unsigned long long)row->id.v, err.text);
+        return;
+    }
+    versions_lay_out(engine, version->id);
+    core_load_version(engine->core, version->id, version->graph, false);
+    core_load_run(engine->core, row);
+}
+
+static void add_inst(void *arg, const struct core_inst_row *row)
+{
+    struct engine *engine = arg;
+    struct core_run_row run;
+    if (core_get_run(engine->core, row->id.run, &run))
+        core_load_inst(engine->core, row);
+}
+
+/* Brings an ended run back into the core, for this turn. */
+static void load_ended(struct engine *engine, struct nx_run_id run)
+{
+    const struct store_loader loader = {.arg = engine, .run = add_run, .inst = add_inst};
+    struct core_run_row row;
+    struct nx_err err;
+    if (core_get_run(engine->core, run, &row))
+        return;
+    if (!store_load_run(engine->store, run, &loader, &err))
+        engine_give_up(&err);
+    if (core_get_run(engine->core, run, &row))
+        core_load_run_done(engine->core, run);
+}
+
+static void edit_run(struct engine *engine, struct pending *pending, size_t index)
+{
+    const struct message *message = pending->message;
     struct core_event event;
-    switch (message->op) {
-    case WRITE_CREATE:
+    load_ended(engine, message->run);
+    event = now_event(EV_RUN_EDIT);
+    event.token = index + 1;
+    event.edit.run = message->run;
+    event.edit.what = message->edit;
+    event.edit.tasks = message->tasks;
+    event.edit.n_tasks = message->n_tasks;
+    event.edit.upstream = message->upstream;
+    event.edit.downstream = message->downstream;
+    event.edit.dry_run = message->dry_run;
+    size_t first = engine->update.edited.n;
+    engine_step(engine, &event);
+    size_t n = engine->update.edited.n - first;
+    pending->result.n_edited = n;
+    if (n)
+        pending->result.edited = arena_dup(&engine->arena, engine->update.edited.at + first,
+                                           n * sizeof *engine->update.edited.at);
+}
+
+static bool delete_run(struct engine *engine, const struct message *message, struct nx_err *err)
+{
+    struct core_run_row row;
+    if (core_get_run(engine->core, message->run, &row))
+        return nx_fail(err, NX_E_CONFLICT, "run %llu has not ended: cancel it first",
+                       (unsigned long long)message->run.v);
+    if (!store_delete_run(engine->store, message->run, err))
+        engine_give_up(err);
+    return true;
+}
+
+static bool set_note(struct engine *engine, const struct message *message, struct nx_err *err)
+{
+    bool found = false;
+    if (!store_set_note(engine->store, message->run, message->note, &found, err))
+        engine_give_up(err);
+    return found ||
+           nx_fail(err, NX_E_NOT_FOUND, "there is no run %llu", (unsigned long long)message->run.v);
+}
+
+/* ---- All of them ---- */
+
+/* What the core decides: it replies to the token index + 1 in this step. */
+static bool is_event(enum write_op op)
+{
+    return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT;
+}
+
+static void take_event(struct engine *engine, struct pending *pending, size_t index)
+{
+    const struct message *message = pending->message;
+    struct core_event event;
+    if (message->op == WRITE_CREATE) {
         create(engine, pending, index);
-        break;
-    case WRITE_CANCEL:
+    } else if (message->op == WRITE_EDIT) {
+        edit_run(engine, pending, index);
+    } else if (message->op == WRITE_CANCEL) {
         event = now_event(EV_RUN_CANCEL);
         event.token = index + 1;
         event.cancel = message->run;
         engine_step(engine, &event);
-        break;
-    case WRITE_DRAIN:
+    } else {
         event = now_event(EV_DRAIN);
         event.token = index + 1;
         event.drain.worker = message->worker;
         event.drain.on = message->on;
         engine_step(engine, &event);
-        break;
-    case WRITE_PAUSE:
-        pause_dag(engine, pending);
-        break;
     }
+}
+
+/* What needs the store alone. */
+static void take_row(struct engine *engine, struct pending *pending)
+{
+    const struct message *message = pending->message;
+    struct nx_err err = {0};
+    bool ok = message->op == WRITE_PAUSE  ? pause_dag(engine, message, &err)
+              : message->op == WRITE_NOTE ? set_note(engine, message, &err)
+                                          : delete_run(engine, message, &err);
+    if (ok)
+        pending->settled = true;
+    else
+        refuse(pending, &err);
+}
+
+static void note_who(struct engine *engine, const struct message *message)
+{
+    struct nx_err err;
+    const struct store_audit audit = {.at_ms = clock_wall_ms(),
+                                      .who = message->who,
+                                      .what = message->what,
+                                      .target = message->target,
+                                      .detail = message->detail};
+    if (!store_put_audit(engine->store, &audit, &err))
+        engine_give_up(&err);
+}
+
+void write_take(struct engine *engine, struct message *message)
+{
+    size_t index = engine->pending.n, n_replies = engine->update.replies.n;
+    vec_push(&engine->pending, ((struct pending){.message = message}));
+    struct pending *pending = &engine->pending.at[index];
+    if (is_event(message->op))
+        take_event(engine, pending, index);
+    else
+        take_row(engine, pending);
+    bool done = engine->update.replies.n > n_replies
+                    ? engine->update.replies.at[n_replies].err.code == NX_OK
+                    : pending->result.err.code == NX_OK && !pending->result.existed;
+    if (done && message->what && !message->dry_run)
+        note_who(engine, message);
 }
 
 void write_answer(struct engine *engine)

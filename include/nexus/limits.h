@@ -28,6 +28,7 @@
 #define NX_CONTEXT_INLINE_MAX (64 * 1024) /* referenced values inside a lease */
 #define NX_CONTEXT_MAX (16 * 1024 * 1024) /* beyond: "use an artifact" */
 #define NX_PARAMS_MAX (64 * 1024)         /* of one run */
+#define NX_NOTE_MAX (16 * 1024)           /* of one run */
 
 /* Scheduling. */
 #define NX_RETRIES_MAX 1000

@@ -123,6 +123,7 @@ struct core_edited {
     uint64_t token;
     struct nx_inst_id inst;
     enum nx_task_state before;
+    bool cleared; /* else marked */
 };
 
 /* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */

@@ -214,7 +214,8 @@ static void list(struct core *core, const struct run *run, const struct selectio
     for (uint32_t i = 0; i < selection->graph->n_tasks; i++) {
         if (!selection->picks[i])
             continue;
-        struct core_edited edited = {token, inst_id(run, i), run->insts[i].state};
+        struct core_edited edited = {token, inst_id(run, i), run->insts[i].state,
+                                     selection->picks[i] == PICK_CLEAR};
         vec_push(&core->update->edited, edited);
     }
 }

@@ -85,6 +85,18 @@ bool call_query(struct call *call, struct nx_err *err)
 
 /* ---- What a request says ---- */
 
+static bool is_texts(const json_t *value)
+{
+    const json_t *item;
+    size_t i;
+    json_array_foreach(value, i, item)
+    {
+        if (!json_is_string(item))
+            return false;
+    }
+    return json_is_array(value);
+}
+
 static bool is_type(const json_t *value, enum param_type type)
 {
     switch (type) {
@@ -96,6 +108,8 @@ static bool is_type(const json_t *value, enum param_type type)
         return json_is_boolean(value);
     case PARAM_OBJECT:
         return json_is_object(value);
+    case PARAM_TEXTS:
+        return is_texts(value);
     }
     return false;
 }
@@ -103,7 +117,8 @@ static bool is_type(const json_t *value, enum param_type type)
 static bool check_member(const struct route_param *known, const char *key, const json_t *value,
                          struct nx_err *err)
 {
-    static const char *const types[] = {"a string", "an integer", "true or false", "an object"};
+    static const char *const types[] = {"a string", "an integer", "true or false", "an object",
+                                        "a list of strings"};
     const char *names[16];
     size_t n = 0;
     for (; known && known->name; known++) {

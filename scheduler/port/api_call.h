@@ -49,7 +49,7 @@ struct api {
     bool fresh_events, stopped;
 };
 
-enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT };
+enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT, PARAM_TEXTS };
 
 struct route_param {
     const char *name;
@@ -104,6 +104,12 @@ bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *e
 /* The error text of a body with {"error": ...}. */
 void call_error(struct http_reply *reply, const struct nx_err *err, int status, const char *code,
                 const char *details);
+
+/* A write that stands on the audit list as `what` about `target`, with the body as its detail. */
+struct message *call_write(struct call *call, enum write_op op, const char *what,
+                           const char *target, const json_t *body);
+/* The Idempotency-Key, or NULL. */
+bool call_key(struct call *call, const char **key, struct nx_err *err);
 
 /* ---- Work that goes through the loop ---- */
 
@@ -165,7 +171,13 @@ bool handle_pools(struct call *call, struct nx_err *err);
 bool handle_events(struct call *call, struct nx_err *err);
 bool handle_create(struct call *call, struct nx_err *err);
 bool handle_cancel(struct call *call, struct nx_err *err);
-bool handle_not_yet(struct call *call, struct nx_err *err);
+bool handle_retry(struct call *call, struct nx_err *err);
+bool handle_clear(struct call *call, struct nx_err *err);
+bool handle_mark(struct call *call, struct nx_err *err);
+bool handle_rerun(struct call *call, struct nx_err *err);
+bool handle_patch_run(struct call *call, struct nx_err *err);
+bool handle_delete_run(struct call *call, struct nx_err *err);
+bool handle_audit(struct call *call, struct nx_err *err);
 bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);
 bool handle_backup(struct call *call, struct nx_err *err);

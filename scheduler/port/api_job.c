@@ -72,6 +72,9 @@ static void on_done(void *arg, const struct write_result *result)
 {
     struct job *job = arg;
     job->result = *result;
+    if (result->n_edited) /* the original goes with its message */
+        job->result.edited =
+            arena_dup(&job->arena, result->edited, result->n_edited * sizeof *result->edited);
     if (result->err.code == NX_OK && job->look) {
         struct message *message = message_new(MSG_QUERY);
         message->look = on_look;

@@ -384,8 +384,8 @@ bool handle_patch_worker(struct call *call, struct nx_err *err)
     json_decref(body);
     if (!given)
         return nx_fail(err, NX_E_INVALID, "the body must have 'drain': true or false");
-    struct message *message = message_new(MSG_WRITE);
-    message->op = WRITE_DRAIN;
+    struct message *message =
+        call_write(call, WRITE_DRAIN, on ? "worker.drain" : "worker.resume", call->params[0], NULL);
     message->worker = arena_strdup(&message->arena, call->params[0]);
     message->on = on;
     struct job *job = job_new(call);

@@ -36,6 +36,26 @@ static const struct route_param create_body[] = {
     {"params", PARAM_OBJECT, "values of the DAG's params"},
     {"date", PARAM_TEXT, "start of the data interval: RFC 3339 or a date"},
     {"note", PARAM_TEXT, "shown with the run"}, {0}};
+static const struct route_param retry_body[] = {
+    {"failed", PARAM_BOOL, "those that failed and all downstream of them (the default)"},
+    {"from", PARAM_TEXT, "this task and all downstream of it, whatever became of them"},
+    {"dry_run", PARAM_BOOL, "change nothing: list what would be cleared"}, {0}};
+static const struct route_param clear_body[] = {
+    {"tasks", PARAM_TEXTS, "ids; none: all"},
+    {"upstream", PARAM_BOOL, "and all upstream of them"},
+    {"downstream", PARAM_BOOL, "and all downstream of them"},
+    {"dry_run", PARAM_BOOL, "change nothing: list what would be cleared"}, {0}};
+static const struct route_param mark_body[] = {
+    {"tasks", PARAM_TEXTS, "ids"},
+    {"state", PARAM_TEXT, "success or failed"},
+    {"upstream", PARAM_BOOL, "and all upstream of them"},
+    {"downstream", PARAM_BOOL, "and all downstream of them"},
+    {"dry_run", PARAM_BOOL, "change nothing: list what would change"}, {0}};
+static const struct route_param rerun_body[] = {
+    {"params", PARAM_OBJECT, "values that replace those of the run"},
+    {"note", PARAM_TEXT, "shown with the new run"}, {0}};
+static const struct route_param run_body[] = {
+    {"note", PARAM_TEXT, "shown with the run; empty: none"}, {0}};
 static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
@@ -61,6 +81,8 @@ static const struct route routes[] = {
      create_body, handle_create},
     {"GET", V1 "/runs", "runs, newest first", runs_page, NULL, handle_runs},
     {"GET", RUN, "one run with its first 1000 tasks", NULL, NULL, handle_run},
+    {"PATCH", RUN, "change its note", NULL, run_body, handle_patch_run},
+    {"DELETE", RUN, "take an ended run away, with its logs", NULL, NULL, handle_delete_run},
     {"GET", RUN "/tasks", "its task instances, in the order of the DAG", tasks_page, NULL,
      handle_tasks},
     {"GET", TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
@@ -71,14 +93,19 @@ static const struct route routes[] = {
     {"GET", RUN "/explain", "why its tasks are where they are", explain_page, NULL,
      handle_explain},
     {"POST", RUN "/cancel", "stop it", NULL, cancel_body, handle_cancel},
-    {"POST", RUN "/retry", "not in this version", NULL, NULL, handle_not_yet},
-    {"POST", RUN "/clear", "not in this version", NULL, NULL, handle_not_yet},
-    {"POST", RUN "/mark", "not in this version", NULL, NULL, handle_not_yet},
+    {"POST", RUN "/retry", "run what failed again, and what comes after it", NULL, retry_body,
+     handle_retry},
+    {"POST", RUN "/clear", "forget results, so that tasks are decided again", NULL, clear_body,
+     handle_clear},
+    {"POST", RUN "/mark", "set the state of tasks by hand", NULL, mark_body, handle_mark},
+    {"POST", RUN "/rerun", "a new run of the current version with its params and interval", NULL,
+     rerun_body, handle_rerun},
     {"GET", V1 "/workers", "workers", page, NULL, handle_workers},
     {"PATCH", V1 "/workers/{id}", "drain it or let it work again", NULL, worker_body,
      handle_patch_worker},
     {"GET", V1 "/pools", "pools", page, NULL, handle_pools},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
+    {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},
     {"GET", "/", "a page that says what is here", NULL, NULL, handle_root},
@@ -225,7 +252,7 @@ static void put_param(struct buf *buf, const char *name, const char *in, const c
     put_close(buf, '}');
 }
 
-static const char *const json_types[] = {"string", "integer", "boolean", "object"};
+static const char *const json_types[] = {"string", "integer", "boolean", "object", "array"};
 
 static void put_params(struct buf *buf, const struct route *route)
 {
@@ -253,6 +280,8 @@ static void put_body(struct buf *buf, const struct route *route)
     for (const struct route_param *p = route->body; p->name; p++) {
         put_open(buf, p->name, '{');
         buf_printf(buf, "\"type\":[\"%s\",\"null\"]", json_types[p->type]);
+        if (p->type == PARAM_TEXTS)
+            buf_str(buf, ",\"items\":{\"type\":\"string\"}");
         put_text(buf, "description", p->help);
         put_close(buf, '}');
     }

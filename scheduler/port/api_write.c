@@ -11,10 +11,28 @@
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
 
-static struct message *new_write(enum write_op op)
+/* Who asks, as he calls himself: until there are tokens nobody checks it. */
+static const char *who_asks(struct call *call)
+{
+    const char *name = http_header(call->request, "Nexus-User");
+    bool plain =
+        name && *name && strlen(name) <= NX_NAME_MAX && str_is_utf8(name, strlen(name), NULL);
+    return plain ? name : "anonymous";
+}
+
+struct message *call_write(struct call *call, enum write_op op, const char *what,
+                           const char *target, const json_t *body)
 {
     struct message *message = message_new(MSG_WRITE);
     message->op = op;
+    message->who = arena_strdup(&message->arena, who_asks(call));
+    message->what = what;
+    message->target = arena_strdup(&message->arena, target);
+    if (body && json_object_size(body)) {
+        char *text = js_text(body);
+        message->detail = arena_strdup(&message->arena, text);
+        mem_free(text);
+    }
     return message;
 }
 
@@ -47,7 +65,7 @@ static bool read_date(const json_t *body, int64_t *date_ms, struct nx_err *err)
     return true;
 }
 
-static bool read_key(struct call *call, const char **key, struct nx_err *err)
+bool call_key(struct call *call, const char **key, struct nx_err *err)
 {
     *key = http_header(call->request, "Idempotency-Key");
     if (*key && (!**key || strlen(*key) > NX_NAME_MAX * 2))
@@ -70,9 +88,9 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
     const json_t *params = json_object_get(body, "params");
     const char *key, *note = js_get_text(body, "note", NULL);
     int64_t date_ms;
-    if (!read_date(body, &date_ms, err) || !read_key(call, &key, err))
+    if (!read_date(body, &date_ms, err) || !call_key(call, &key, err))
         return false;
-    struct message *message = new_write(WRITE_CREATE);
+    struct message *message = call_write(call, WRITE_CREATE, "dag.trigger", call->params[0], body);
     message->dag = arena_strdup(&message->arena, call->params[0]);
     if (json_is_object(params))
         keep_json(message, params);
@@ -144,19 +162,9 @@ bool handle_cancel(struct call *call, struct nx_err *err)
         job_free(job);
         return true;
     }
-    struct message *message = new_write(WRITE_CANCEL);
+    struct message *message = call_write(call, WRITE_CANCEL, "run.cancel", call->params[0], NULL);
     message->run = run->id;
     return job_write(call, job, message, err);
-}
-
-bool handle_not_yet(struct call *call, struct nx_err *err)
-{
-    struct query_run *run;
-    if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err))
-        return false;
-    return nx_fail(err, NX_E_UNSUPPORTED,
-                   "not in this version yet; a new run is started by POST /api/v1/dags/%s/runs",
-                   run->dag);
 }
 
 /* ---- DAGs and workers ---- */
@@ -184,7 +192,8 @@ bool handle_patch_dag(struct call *call, struct nx_err *err)
     bool on;
     if (!read_switch(call, "paused", &on, err) || !dag_must_exist(call, call->params[0], err))
         return false;
-    struct message *message = new_write(WRITE_PAUSE);
+    struct message *message =
+        call_write(call, WRITE_PAUSE, on ? "dag.pause" : "dag.unpause", call->params[0], NULL);
     message->dag = arena_strdup(&message->arena, call->params[0]);
     message->on = on;
     struct job *job = job_new(call);

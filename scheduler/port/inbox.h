@@ -21,17 +21,22 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date_ms, cause */
+    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date_ms or interval */
     WRITE_CANCEL, /* run */
+    WRITE_EDIT,   /* run, edit, tasks, upstream, downstream, dry_run */
+    WRITE_NOTE,   /* run, note */
+    WRITE_DELETE, /* run */
     WRITE_DRAIN,  /* worker, on */
     WRITE_PAUSE   /* dag, on */
 };
 
 /* The answer to a write, after its commit. */
 struct write_result {
-    struct nx_err err;    /* code NX_OK: done */
-    struct nx_run_id run; /* WRITE_CREATE, WRITE_CANCEL */
-    bool existed;         /* the run was made by an earlier request with the same key */
+    struct nx_err err;                /* code NX_OK: done */
+    struct nx_run_id run;             /* WRITE_CREATE, WRITE_CANCEL */
+    bool existed;                     /* the run was made by an earlier request with the same key */
+    const struct core_edited *edited; /* WRITE_EDIT; in the message */
+    size_t n_edited;
 };
 
 struct message {
@@ -48,7 +53,13 @@ struct message {
     const char *dag, *worker, *params, *note, *idempotency_key;
     bool on;
     struct nx_run_id run;
-    int64_t date_ms; /* start of the data interval; 0: not said */
+    int64_t date_ms;                               /* start of the data interval; 0: not said */
+    int64_t interval_start_ms, interval_finish_ms; /* of the run that this one repeats; 0: none */
+    enum core_edit edit;
+    const uint32_t *tasks; /* indexes in the run's version */
+    uint32_t n_tasks;
+    bool upstream, downstream, dry_run;
+    const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */
     void (*done)(void *arg, const struct write_result *result);
     /* MSG_QUERY: called on the loop, between steps: be quick. core is NULL when the scheduler

@@ -9,7 +9,10 @@ bool store_begin_epoch(struct store *store, uint64_t *epoch, uint64_t *next_run,
     int64_t value, last;
     if (!sql_exec(store->sql, "update meta set value = value + 1 where key = 'epoch'", err) ||
         !sql_get_int(store->sql, "select value from meta where key = 'epoch'", &value, err) ||
-        !sql_get_int(store->sql, "select coalesce(max(run), 0) from run", &last, err))
+        !sql_get_int(store->sql,
+                     "select max(coalesce((select max(run) from run), 0),"
+                     " coalesce((select value from meta where key = 'last_run'), 0))",
+                     &last, err))
         return false;
     store->last_run = (uint64_t)last;
     *epoch = (uint64_t)value;

@@ -43,7 +43,12 @@ bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *
         "delete from task_instance where run = ?1", "delete from run_key where run = ?1",
         "delete from run where run = ?1",
     };
-    bool ok = store_begin(store, err);
+    /* The last number is kept: it is not given to another run. */
+    static const char keep[] = "insert into meta (key, value) values ('last_run', 0)"
+                               " on conflict do nothing;"
+                               "update meta set value = max(value, (select max(run) from run))"
+                               " where key = 'last_run'";
+    bool ok = store_begin(store, err) && sql_exec(store->sql, keep, err);
     for (size_t i = 0; ok && i < sizeof deletions / sizeof *deletions; i++) {
         struct sql_stmt *stmt;
         if (!sql_prepare(store->sql, deletions[i], &stmt, err))

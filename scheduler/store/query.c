@@ -409,6 +409,36 @@ bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void 
     return each_run(stmt, 0, fn, arg, err);
 }
 
+bool query_audit(struct query *query, int64_t before, size_t limit,
+                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                 struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(query,
+                                          "select id, at, who, what, target, detail from audit"
+                                          " where id < ?1 order by id desc limit ?2",
+                                          err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, before ? before : INT64_MAX);
+    sql_bind_int(stmt, 2, (int64_t)limit);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct query_audit audit = {
+            .id = sql_int(stmt, 0),
+            .at_ms = sql_int(stmt, 1),
+            .who = sql_text(stmt, 2),
+            .what = sql_text(stmt, 3),
+            .target = sql_text(stmt, 4),
+            .detail = sql_text(stmt, 5),
+        };
+        if (!fn(arg, &audit)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err)
 {
     bool row, ok;

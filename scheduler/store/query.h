@@ -128,6 +128,17 @@ bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void 
 /* How many runs are queued, running, stopping. */
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
 
+struct query_audit {
+    int64_t id, at_ms;
+    const char *who, *what, *target;
+    const char *detail; /* JSON object, or NULL */
+};
+
+/* Who changed what; ids below `before` (0: all), newest first. */
+bool query_audit(struct query *query, int64_t before, size_t limit,
+                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                 struct nx_err *err);
+
 /* ---- Task instances and attempts ---- */
 
 struct query_attempt {

@@ -635,8 +635,18 @@ static void every_mistake_has_its_status(void **state)
     fails(world, "POST", "/api/v1/dags/chain/runs", "{\"note\"", 400, "invalid", "body");
     fails(world, "POST", "/api/v1/dags/chain/runs", "{\"note\": 3}", 400, "invalid", "string");
     fails(world, "POST", "/api/v1/dags/chain/runs", "{\"date\": \"x\"}", 400, "invalid", "date");
-    fails(world, "POST", "/api/v1/runs/1/retry", "{}", 501, "unsupported", "not in this version");
-    fails(world, "DELETE", "/api/v1/runs/1", NULL, 405, "method_not_allowed", "takes GET");
+    fails(world, "POST", "/api/v1/runs/1/mark", "{\"tasks\": [\"first\"], \"state\": \"done\"}",
+          400, "invalid", "success or failed");
+    fails(world, "POST", "/api/v1/runs/1/mark", "{\"state\": \"failed\"}", 400, "invalid", "tasks");
+    fails(world, "POST", "/api/v1/runs/1/clear", "{\"tasks\": [\"frist\"]}", 404, "not_found",
+          "'first'");
+    fails(world, "POST", "/api/v1/runs/1/clear", "{\"tasks\": [1]}", 400, "invalid",
+          "list of strings");
+    fails(world, "POST", "/api/v1/runs/1/retry", "{\"from\": \"frist\"}", 404, "not_found",
+          "'first'");
+    fails(world, "PATCH", "/api/v1/runs/1", "{}", 400, "invalid", "note");
+    fails(world, "DELETE", "/api/v1/runs/1", NULL, 409, "conflict", "has not ended");
+    fails(world, "DELETE", "/api/v1/runs/1/tasks", NULL, 405, "method_not_allowed", "takes GET");
 }
 
 static void a_wrong_method_names_the_right_ones(void **state)
