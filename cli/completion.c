@@ -177,7 +177,8 @@ static bool print_value(const struct cli_command *command, const char *before)
     static const struct {
         const char *option, *words;
     } values[] = {{"output", "table\njson\nyaml\nid"},
-                  {"state", "queued\nrunning\nsuccess\nfailed\ncancelled\nskipped"}};
+                  {"state", "queued\nrunning\nstopping\nsuccess\nfailed\ncancelled"}};
+    bool marks = command && str_eq(command->name, "runs mark");
     const struct cli_option *lists[] = {command ? command->options : NULL, cli_common};
     for (size_t i = 0; i < 2; i++) {
         for (const struct cli_option *o = lists[i]; o && o->name; o++) {
@@ -189,7 +190,8 @@ static bool print_value(const struct cli_command *command, const char *before)
             bool said = false;
             for (size_t k = 0; k < 2; k++) {
                 if (str_eq(values[k].option, o->name))
-                    said = puts(values[k].words) >= 0;
+                    said =
+                        puts(k == 1 && marks ? "success\nfailed\nskipped" : values[k].words) >= 0;
             }
             if (!said && (str_eq(o->value, "DIR") || str_eq(o->value, "FILE")))
                 puts("FILES");

@@ -23,6 +23,8 @@ static const char *error_words(struct cli *cli, const json_t *error)
     const char *message = js_get_text(error, "message", "?");
     if (!file)
         return message;
+    if (js_get_int(error, "line", 0) == 0)
+        return arena_printf(&cli->arena, "%s: %s", file, message);
     return arena_printf(&cli->arena, "%s:%lld:%lld: %s", file,
                         (long long)js_get_int(error, "line", 0),
                         (long long)js_get_int(error, "column", 0), message);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -54,6 +55,14 @@ static void check_programs(struct doctor *d)
     }
 }
 
+/* By trying: what access() says is not true of every file system. */
+static bool can_make(const char *folder)
+{
+    char probe[PATH_MAX_BYTES + 32];
+    snprintf(probe, sizeof probe, "%s/.nexus-doctor-XXXXXX", folder);
+    return mkdtemp(probe) && rmdir(probe) == 0;
+}
+
 static void check_home(struct doctor *d)
 {
     struct statvfs fs;
@@ -62,8 +71,8 @@ static void check_home(struct doctor *d)
     str_copy(path, sizeof path, home);
     while (!path_exists(path) && strrchr(path, '/') > path)
         *strrchr(path, '/') = 0;
-    if (access(path, W_OK) != 0)
-        add(d, "invalid", "home", "%s cannot be written: %s", path, strerror(errno));
+    if (!can_make(path))
+        add(d, "invalid", "home", "%s: nothing can be made in %s: %s", home, path, strerror(errno));
     else
         add(d, "ok", "home", "%s%s", home, path_exists(home) ? "" : " (not there yet)");
     if (strlen(home) > 80)

@@ -69,7 +69,8 @@ const struct cli_command cmd_worker = {
     .arguments = "[OPTION...]",
     .group = "Start and stop",
     .summary = "a worker alone",
-    .help = "Its options: --home DIR --slots N --project DIR.\n\n"
+    .help = "Its options: --home DIR --name NAME --slots N --queues A,B --memory SIZE --gpus N\n"
+            "--project DIR.\n\n"
             "  nexus worker --home .nexus --slots 4",
     .flags = CLI_RAW,
     .run = run_worker,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,19 +208,29 @@ static bool try_bind(const struct addrinfo *address)
     return !taken;
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
+    const struct sockaddr_in *ip4 = (const void *)address;
+    return address->sa_family == AF_INET && ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
+}
+
 bool home_port_free(const char *host, uint16_t port, struct nx_err *err)
 {
     char service[8], command[256];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-    if (port == 0)
-        return true;
     snprintf(service, sizeof service, "%u", port);
     int rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0)
         return nx_fail(err, NX_E_INVALID, "cannot listen on %s: %s", host, gai_strerror(rc));
-    bool free_port = try_bind(found);
+    bool local = is_loopback(found->ai_addr), free_port = !local || try_bind(found);
     freeaddrinfo(found);
-    if (free_port)
+    if (!local)
+        return nx_fail(err, NX_E_DENIED,
+                       "will not listen on %s: other machines could reach it; use 127.0.0.1", host);
+    if (free_port || port == 0)
         return true;
     pid_t owner = home_port_owner(port);
     if (!owner)
@@ -233,7 +244,7 @@ int home_url(const struct cli *cli, char *to, size_t size)
 {
     struct home home;
     struct home_part part;
-    const char *said = cli_get(cli, "url");
+    const char *said = cli_get(cli, "url"), *named = getenv("NEXUS_HOME");
     said = said ? said : getenv("NEXUS_URL");
     if (said && *said) {
         if (!str_starts(said, "http://") && !str_starts(said, "https://"))
@@ -249,8 +260,15 @@ int home_url(const struct cli *cli, char *to, size_t size)
         return status;
     if (home_read_part(home.path, "scheduler", &part) && part.url[0])
         str_copy(to, size, part.url);
+    else if (cli_given(cli, "home") || (named && *named))
+        /* Who names a home does not mean what runs elsewhere. */
+        status =
+            cli_fail(CLI_UNREACHABLE,
+                     "nothing runs on the home %s; `nexus up --home %s` starts it, --url names "
+                     "a server elsewhere",
+                     home.path, home.path);
     else
         snprintf(to, size, "http://%s%s", home.listen[0] == ':' ? "127.0.0.1" : "", home.listen);
     home_fini(&home);
-    return CLI_DONE;
+    return status;
 }

@@ -18,6 +18,7 @@
 #define POLL_FIRST_MS 50
 #define POLL_LAST_MS 1000
 #define REDRAW_MS 100
+#define IDLE_MS 2000         /* without anything that runs: then it is said why */
 #define UNREACHABLE_MS 60000 /* a server that starts again is waited for */
 #define TASKS_SHOWN_MAX 10   /* lines of the redrawn block */
 #define TASKS_READ_MAX 2000  /* of a larger run, only what is running and failed is read */
@@ -33,7 +34,9 @@ struct live {
     struct map seen;    /* task name -> its last state and attempt as text */
     struct map offsets; /* "task/attempt" -> struct tail of its log */
     int64_t poll_ms, lost_since_ms, drawn_ms;
-    struct arena scratch; /* of one look */
+    int64_t idle_since_ms; /* nothing runs since then; 0: something does */
+    struct buf idle_why;   /* what was said of that, by codes */
+    struct arena scratch;  /* of one look */
 };
 
 static void signals(sigset_t *set)
@@ -296,6 +299,69 @@ static void look_at_task(struct live *live, const json_t *task)
         say_change(task, name);
 }
 
+/* ---- When nothing runs ---- */
+
+static bool is_idle(const json_t *run)
+{
+    static const char *const busy[] = {"deciding", "leased", "running", "stopping"};
+    for (size_t i = 0; i < sizeof busy / sizeof *busy; i++) {
+        if (count_of(run, busy[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The first reason of each task that waits for more than the others of its run. */
+static void add_reasons(struct live *live, const json_t *list, struct buf *codes, struct buf *text)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item)
+    {
+        const json_t *reason = json_array_get(json_object_get(item, "reasons"), 0);
+        const char *code = js_get_text(reason, "code", ""), *why = js_get_text(reason, "text", "");
+        if (str_eq(js_get_text(item, "state", ""), "waiting") && codes->len)
+            continue;
+        const char *name = live_task_name(&live->scratch, item);
+        buf_printf(codes, "%s %s\n", name, code);
+        buf_printf(text, "nexus: %s waits: ", name);
+        out_safe(text, why, strlen(why));
+        buf_char(text, '\n');
+    }
+}
+
+/* Says why nothing of the run runs, when that lasts, and again when the reason has changed. */
+static void look_idle(struct live *live)
+{
+    int64_t now = clock_mono_ms();
+    json_t *list = NULL;
+    struct buf codes = {0}, text = {0};
+    struct nx_err err;
+    if (!is_idle(live->run)) {
+        live->idle_since_ms = 0;
+        buf_clear(&live->idle_why);
+        return;
+    }
+    if (!live->idle_since_ms)
+        live->idle_since_ms = now;
+    if (now - live->idle_since_ms < IDLE_MS)
+        return;
+    const char *path = api_path(&live->scratch, "/runs/%s/explain", live->run_id);
+    if (!api_try_list(live->cli, &list, path, TASKS_SHOWN_MAX, &err))
+        return;
+    add_reasons(live, list, &codes, &text);
+    if (!str_eq(buf_text(&codes), buf_text(&live->idle_why))) {
+        erase_block(live);
+        flush_block(live);
+        fputs(buf_text(&text), stderr);
+        buf_clear(&live->idle_why);
+        buf_str(&live->idle_why, buf_text(&codes));
+    }
+    json_decref(list);
+    buf_fini(&codes);
+    buf_fini(&text);
+}
+
 /* ---- The watch ---- */
 
 static bool read_now(struct live *live, struct nx_err *err)
@@ -349,6 +415,7 @@ static bool look(struct live *live, int *status)
         *status = str_eq(js_get_text(live->run, "state", ""), "success") ? CLI_DONE : CLI_FAILED;
         return true;
     }
+    look_idle(live);
     if (live->redraw && clock_mono_ms() - live->drawn_ms >= REDRAW_MS) {
         live->drawn_ms = clock_mono_ms();
         draw(live);
@@ -416,6 +483,7 @@ int live_watch(struct cli *cli, const char *run, const struct live_options *opti
     json_decref(live.tasks);
     arena_fini(&live.scratch);
     buf_fini(&live.block);
+    buf_fini(&live.idle_why);
     for (size_t i = 0; i < live.offsets.n; i++) {
         tail_fini(live.offsets.at[i].value);
         mem_free(live.offsets.at[i].value);

@@ -57,9 +57,10 @@ static int copy_log(struct cli *cli, const char *run, const char *task, int64_t 
             return CLI_DONE;
         if (!ok && err.code != NX_E_NOT_FOUND)
             return api_fail(cli, &err);
-        if (ended && copy.offset == before)
-            return CLI_DONE;
-        if (!follow)
+        if (!follow && copy.offset == 0)
+            return cli_fail(CLI_DONE, "task %s of run %s has written nothing, or its log is gone",
+                            task, run);
+        if (!follow || (ended && copy.offset == before))
             return CLI_DONE;
         json_t *instance = NULL;
         if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL,
@@ -93,7 +94,9 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
                  &err))
         return live_no_such_task(cli, run, task, &err);
     int64_t last = js_get_int(instance, "attempt", 0), attempt = cli_number(cli, "attempt", last);
-    if (attempt > last)
+    if (cli_given(cli, "attempt") && attempt < 1)
+        status = cli_fail(CLI_USAGE, "--attempt: attempts count from 1");
+    else if (attempt > last)
         status = cli_fail(CLI_USAGE, "task %s of run %s has %lld attempt%s", task, run,
                           (long long)last, last == 1 ? "" : "s");
     else if (attempt < 1 && !follow)
@@ -120,7 +123,7 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
 static int all_tasks(struct cli *cli, const char *run)
 {
     json_t *tasks = NULL, *item;
-    size_t i;
+    size_t i, n_bytes = 0;
     int status = api_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 0);
     if (status)
         return status;
@@ -136,11 +139,15 @@ static int all_tasks(struct cli *cli, const char *run)
         tail_read(cli, &tail, run, name, attempt, &lines);
         tail_finish(&tail, &lines);
         fputs(buf_text(&lines), stdout);
+        n_bytes += lines.len;
         tail_fini(&tail);
         buf_fini(&lines);
     }
     json_decref(tasks);
-    return CLI_DONE;
+    return n_bytes
+               ? CLI_DONE
+               : cli_fail(CLI_DONE,
+                          "no task of run %s has written anything, or their logs are gone", run);
 }
 
 static int run_logs(struct cli *cli)

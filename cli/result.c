@@ -22,9 +22,9 @@ static void add_artifact(struct buf *to, const json_t *value)
     int64_t rows = js_get_int(value, "rows", -1), bytes = js_get_int(value, "bytes", -1);
     buf_str(to, js_get_text(value, "kind", "artifact"));
     if (rows >= 0)
-        buf_printf(to, " of %lld rows", (long long)rows);
+        buf_printf(to, " of %lld row%s", (long long)rows, rows == 1 ? "" : "s");
     else if (bytes >= 0)
-        buf_printf(to, " of %lld bytes", (long long)bytes);
+        buf_printf(to, " of %lld byte%s", (long long)bytes, bytes == 1 ? "" : "s");
 }
 
 /* {"report.txt": {"artifact": ...}, ...} as "report.txt, ..."; false when it is something else. */

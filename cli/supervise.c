@@ -68,11 +68,11 @@ static void start(struct supervisor *s, struct part *part)
     (void)s;
 }
 
-/* Another start would end in the same way: wrong usage, home or port held, no program. */
+/* Another start would end in the same way: wrong usage, no program. */
 static bool is_hopeless(int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    return code == 2 || code == 73 || code == 127;
+    return code == 2 || code == 127;
 }
 
 /* It has ended though nobody told it to: say why, start it again later. */

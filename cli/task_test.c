@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/script/args.h"
+#include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
 
@@ -149,6 +150,14 @@ static json_t *read_vars(const struct test *test)
     return vars;
 }
 
+static json_t *read_secrets(void)
+{
+    char *text = settings_secrets();
+    json_t *secrets = js_read(text, strlen(text), "secrets", NULL);
+    mem_free(text);
+    return secrets;
+}
+
 static json_t *run_of(const struct test *test, int *status)
 {
     int64_t at = clock_wall_ms();
@@ -176,6 +185,7 @@ static int make_context(struct test *test, json_t **context)
     if (!params_check(test->spec->params, given, &params, &err))
         status = cli_fail(CLI_USAGE, "%s", err.text);
     json_decref(given);
+    params_type(params, test->spec->params);
     if (!status)
         status = read_outputs(test, &outputs);
     *context = json_object();
@@ -187,7 +197,7 @@ static int make_context(struct test *test, json_t **context)
                         json_pack("{s:s, s:i}", "id", test->task->id, "attempt", 1));
     json_object_set_new(*context, "outputs", outputs ? outputs : json_object());
     json_object_set_new(*context, "vars", read_vars(test));
-    json_object_set_new(*context, "secrets", json_object());
+    json_object_set_new(*context, "secrets", read_secrets());
     return status;
 }
 

@@ -247,7 +247,9 @@ static int64_t slots_of(const struct cli *cli, const struct home *home)
 {
     int64_t said = cli_number(cli, "slots", home->settings.slots);
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    return said > 0 ? said : cpus > 0 ? cpus : 1;
+    if (said > 0 || cli_given(cli, "slots"))
+        return said;
+    return cpus > 0 ? cpus : 1;
 }
 
 static int prepare_parts(struct up *up)
@@ -255,8 +257,8 @@ static int prepare_parts(struct up *up)
     struct nx_err err;
     struct supervisor *s = &up->supervisor;
     int64_t slots = slots_of(up->cli, &up->home);
-    if (slots > NX_SLOTS_MAX)
-        return cli_fail(CLI_USAGE, "--slots: at most %d", NX_SLOTS_MAX);
+    if (slots < 1 || slots > NX_SLOTS_MAX)
+        return cli_fail(CLI_USAGE, "--slots: from 1 to %d", NX_SLOTS_MAX);
     if (!part_init(&s->scheduler, "nexus-scheduler", &err) ||
         !part_init(&s->worker, "nexus-worker", &err))
         return cli_fail(CLI_FAILED, "%s", err.text);

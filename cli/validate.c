@@ -1,7 +1,6 @@
 /* nexus dag validate FILE... */
 #include "cli/validate.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "lib/text/json.h"
 #include "nexus/catalog.h"
 #include "nexus/limits.h"
+#include "scheduler/dag/found.h"
 
 json_t *validate_catalog(void)
 {
@@ -31,9 +31,9 @@ bool validate_file(const char *file, const json_t *catalog, struct spec ***specs
     size_t n_folder = (size_t)(path_base(file) - file);
     *specs = NULL;
     *n_specs = 0;
-    if (path_is_folder(file) || !path_read(file, NX_DAG_FILE_MAX, &text, &err)) {
-        problem_add(problems, PROBLEM_ERROR, file, 0, 0, "%s",
-                    path_is_folder(file) ? "it is a folder" : err.text);
+    const char *unusable = found_unusable(file);
+    if (unusable || !path_read(file, NX_DAG_FILE_MAX, &text, &err)) {
+        problem_add(problems, PROBLEM_ERROR, file, 0, 0, "%s", unusable ? unusable : err.text);
         buf_fini(&text);
         return false;
     }
@@ -84,7 +84,7 @@ void validate_print(const struct problems *problems, bool color, struct buf *to)
     for (size_t i = 0; i < problems->n; i++) {
         const struct problem *problem = &problems->at[i];
         struct buf line = {0};
-        if (!str_eq(file, problem->file)) {
+        if (problem->line > 0 && !str_eq(file, problem->file)) {
             file = problem->file;
             buf_clear(&source);
             (void)path_read(file, NX_DAG_FILE_MAX, &source, NULL);
@@ -102,37 +102,15 @@ void validate_print(const struct problems *problems, bool color, struct buf *to)
     buf_fini(&source);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_dag_file(const char *name)
-{
-    return name[0] != '.' && (str_ends(name, ".yaml") || str_ends(name, ".yml"));
-}
-
 void validate_find(struct arena *arena, const char *path, struct validate_files *files)
 {
-    VEC(const char *) folders = {0};
-    vec_push(&folders, path);
-    while (folders.n) {
-        const char *folder = vec_pop(&folders);
-        DIR *dir = opendir(folder);
-        for (struct dirent *e; dir && (e = readdir(dir));) {
-            char *full =
-                arena_printf(arena, "%s%s%s", folder, str_ends(folder, "/") ? "" : "/", e->d_name);
-            if (e->d_name[0] != '.' && path_is_folder(full))
-                vec_push(&folders, (const char *)full);
-            else if (is_dag_file(e->d_name))
-                vec_push(&files->found, (const char *)full);
-        }
-        if (dir)
-            closedir(dir);
-    }
-    vec_fini(&folders);
-    if (files->found.n)
-        qsort(files->found.at, files->found.n, sizeof *files->found.at, by_name);
+    struct found_files found;
+    const char *slash = str_ends(path, "/") ? "" : "/";
+    found_scan(path, -1, &found);
+    for (size_t i = 0; i < found.n; i++)
+        vec_push(&files->found,
+                 (const char *)arena_printf(arena, "%s%s%s", path, slash, found.at[i].path));
+    found_fini(&found);
 }
 
 struct validation {

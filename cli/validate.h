@@ -16,7 +16,8 @@ struct validate_files {
     VEC(const char *) found;
 };
 
-/* Adds the DAG files of a folder and those below it, sorted. The paths live in the arena. */
+/* Adds the DAG files of a folder and those below it, as the scheduler finds them, sorted. The paths
+ * live in the arena. */
 void validate_find(struct arena *arena, const char *path, struct validate_files *files);
 
 /* Checks one file: specs as spec_read gives them, problems added (an unreadable file is one). */

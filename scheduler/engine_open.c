@@ -8,6 +8,9 @@
 #include "lib/base/str.h"
 #include "nexus/catalog.h"
 #include "scheduler/engine_state.h"
+#include "scheduler/store/query.h"
+
+#define BROKEN_QUERY_MS 10000
 
 static void on_wake(uv_async_t *wake)
 {
@@ -52,7 +55,6 @@ static bool load_version(void *arg, const struct store_version *row, struct nx_e
                 .id = arena_strdup(&loading->arena, row->dag),
                 .hash = arena_strdup(&loading->arena, row->hash),
                 .source_hash = arena_strdup(&loading->arena, row->source_hash),
-                .has_files = row->has_files,
             };
             vec_push(&loading->known, known);
         }
@@ -61,6 +63,28 @@ static bool load_version(void *arg, const struct store_version *row, struct nx_e
         versions_lay_out(engine, row->version);
     (void)err;
     return true;
+}
+
+static bool load_problems(void *arg, const char *file, const char *problems, bool has_dag)
+{
+    struct loading *loading = arg;
+    struct loader_known known = {.file = arena_strdup(&loading->arena, file)};
+    (void)problems;
+    (void)has_dag;
+    vec_push(&loading->known, known);
+    return true;
+}
+
+/* The files with problems, for the loader: of one that is gone or mended nobody else would say so.
+ */
+static bool load_broken(struct loading *loading, const char *path, struct nx_err *err)
+{
+    struct query_pool *pool = query_pool_new(path, BROKEN_QUERY_MS);
+    struct query *query = query_begin(pool, err);
+    bool ok = query && query_problems(query, load_problems, loading, err);
+    query_end(query);
+    query_pool_free(pool);
+    return ok;
 }
 
 static bool load_version_in_use(void *arg, const struct store_version *row, struct nx_err *err)
@@ -140,6 +164,8 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
                        engine->config.vars, engine->config.secrets, err) ||
         !load(engine, loading, err))
+        return false;
+    if (!load_broken(loading, path, err))
         return false;
     snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
     if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))

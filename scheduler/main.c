@@ -25,7 +25,7 @@
 
 #define EXIT_USAGE 2
 #define VARS_MAX (16 * 1024)
-#define EXIT_HELD 73 /* another scheduler has this home, or the port is taken */
+#define EXIT_HELD 1 /* another scheduler has this home, or the port is taken */
 
 extern char **environ;
 
@@ -198,32 +198,6 @@ static char *vars_json(const struct settings *settings)
     return buf_take(&buf, NULL);
 }
 
-/* NEXUS_SECRET_NAME=value is secrets.name; no process that the scheduler starts inherits it. */
-static char *secrets_json(void)
-{
-    static const char prefix[] = "NEXUS_SECRET_";
-    json_t *secrets = json_object();
-    for (char **entry = environ; *entry; entry++) {
-        char name[NX_NAME_MAX];
-        const char *equals = strchr(*entry, '=');
-        size_t start = sizeof prefix - 1;
-        if (!str_starts(*entry, prefix) || !equals)
-            continue;
-        size_t n = (size_t)(equals - *entry) - start;
-        if (!n || n >= sizeof name)
-            continue;
-        for (size_t i = 0; i < n; i++) {
-            char c = (*entry)[start + i];
-            name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        }
-        name[n] = 0;
-        json_object_set_new(secrets, name, json_string(equals + 1));
-    }
-    char *text = json_dumps(secrets, JSON_COMPACT);
-    json_decref(secrets);
-    return text;
-}
-
 /* ---- Running ---- */
 
 static void committed(void *arg, const struct core *core, const struct core_update *update,
@@ -256,7 +230,7 @@ static void open_all(struct scheduler *scheduler)
 {
     struct nx_err err;
     const struct settings *settings = &scheduler->settings;
-    char *vars = vars_json(settings), *secrets = secrets_json();
+    char *vars = vars_json(settings), *secrets = settings_secrets();
     if (strlen(vars) + strlen(secrets) > VARS_MAX)
         die(EXIT_USAGE,
             "vars and secrets together are larger than %d bytes: they travel with every "

@@ -8,6 +8,7 @@
 #include "lib/base/must.h"
 #include "lib/base/path.h"
 #include "lib/base/time.h"
+#include "lib/script/typed.h"
 #include "nexus/limits.h"
 
 struct run_text {
@@ -89,13 +90,18 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
     json_t *context = json_object(), *dag = json_object();
     if (!store_params(question->store, id, &params, &start, &finish, &created, &err))
         buf_str(&params, "{}");
-    json_object_set_new(context, "params", object_of(buf_text(&params)));
+    struct registry_version *version = registry_get(question->registry, row.version, &err);
+    json_t *values = object_of(buf_text(&params));
+    if (version)
+        params_type(values, version->spec->params);
+    json_object_set_new(context, "params", values);
     json_object_set_new(context, "run", run_object(&row, start, finish));
     json_object_set_new(dag, "id", json_string(row.dag));
-    json_object_set_new(dag, "version", json_integer((json_int_t)row.version));
+    json_object_set_new(dag, "version",
+                        json_integer(version ? registry_number(question->registry, version) : 0));
     json_object_set_new(context, "dag", dag);
     json_object_set(context, "vars", question->vars);
-    if (names_secrets(registry_get(question->registry, row.version, &err)))
+    if (names_secrets(version))
         json_object_set(context, "secrets", question->secrets);
     buf_fini(&params);
     return context;

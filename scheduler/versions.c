@@ -102,8 +102,8 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
     timetables_tell(engine, version, timetable, paused, false);
     if (loaded->n_files)
         versions_lay_out(engine, id);
-    log_info("%s: DAG '%s' is loaded (version %llu)", loaded->file, loaded->id,
-             (unsigned long long)id);
+    log_info("%s: DAG '%s' is loaded (version %lld)", loaded->file, loaded->id,
+             (long long)registry_number(&engine->registry, version));
 }
 
 static void on_errors(struct engine *engine, const struct loader_event *loaded)
@@ -114,7 +114,8 @@ static void on_errors(struct engine *engine, const struct loader_event *loaded)
         json_t *list = problems_json(&loaded->problems);
         text = json_dumps(list, JSON_COMPACT);
         json_decref(list);
-        log_warn("%s: %zu problems; see `nexus dag validate`", loaded->file, loaded->problems.n);
+        log_warn("%s: %zu problem%s; see `nexus dag validate`", loaded->file, loaded->problems.n,
+                 loaded->problems.n == 1 ? "" : "s");
     }
     if (!store_set_problems(engine->store, loaded->file, text, &err))
         engine_give_up(&err);

@@ -256,7 +256,7 @@ bool resolve_script(struct nx_ctx *ctx, struct resolved_script *script, struct n
         return true;
     if (template_has_expression(d->run)) {
         if (!template_eval_run(lua, d->run, d->shell, &text, &script->variables, err))
-            return nx_wrap(err, "run");
+            return false;
         script->text = arena_strdup(&ctx->arena, text);
         mem_free(text);
     }

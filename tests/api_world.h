@@ -24,6 +24,7 @@ struct world_hand {
     struct core_order order;
     bool running;
     uint16_t progress;
+    const char *text; /* a constant, or NULL: as before */
 };
 
 struct world {
@@ -322,11 +323,14 @@ static inline void world_report(struct world *world, const struct wire_result *r
     pthread_mutex_lock(&world->lock);
     for (size_t i = 0; i < world->hands.n; i++) {
         const struct world_hand *hand = &world->hands.at[i];
-        hands[i] = (struct wire_hand){.inst = hand->order.inst,
-                                      .lease = hand->order.lease,
-                                      .state = hand->running ? WIRE_HAND_RUNNING : WIRE_HAND_QUEUED,
-                                      .started_ms = hand->running ? clock_wall_ms() : 0,
-                                      .progress = hand->progress};
+        hands[i] = (struct wire_hand){
+            .inst = hand->order.inst,
+            .lease = hand->order.lease,
+            .state = hand->running ? WIRE_HAND_RUNNING : WIRE_HAND_QUEUED,
+            .started_ms = hand->running ? clock_wall_ms() : 0,
+            .progress = hand->progress,
+            .has_text = hand->text != NULL,
+            .text = wire_text(hand->text ? hand->text : "", hand->text ? strlen(hand->text) : 0)};
     }
     report.n_free = 4 - (uint32_t)world->hands.n;
     event.report.report = &report;

@@ -5,6 +5,7 @@
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "nexus/limits.h"
 #include "nexus/states.h"
 #include "worker/shelf.h"
@@ -12,7 +13,8 @@
 #define BUCKETS 4096
 #define PROGRESS_NONE 65535
 #define HEAD_MAX (16 * 1024)
-#define HAND_SIZE 40 /* of a lease in hand in a report, at least */
+#define HAND_SIZE 40          /* of a lease in hand in a report, at least; texts apart */
+#define TEXTS_MAX (32 * 1024) /* of the progress in one report; others wait for the next */
 
 enum state { QUEUED, RUNNING, DONE, BACK, STATES };
 
@@ -26,6 +28,9 @@ struct entry {
     enum ledger_why why; /* valid if stop */
     int64_t started_ms;
     uint16_t progress;
+    char *text;                /* of the progress; NULL: none was ever said */
+    bool text_told;            /* and acknowledged */
+    uint64_t text_seq;         /* in every report since this one; 0: not in the last */
     uint64_t first_seq;        /* DONE, BACK: in every report since this one; 0: not in the last */
     struct wire_result result; /* DONE; texts are in `ended` */
     char *ended;
@@ -145,6 +150,7 @@ static void drop(struct ledger *ledger, struct entry *entry)
     *at = entry->next_hash;
     release_texts(ledger, entry);
     mem_free(entry->ended);
+    mem_free(entry->text);
     mem_free(entry);
 }
 
@@ -383,6 +389,21 @@ static void take_orders(struct ledger *ledger, const struct wire_reply *reply)
 
 /* ---- Replies ---- */
 
+/* Only the scheduler that heard a text knows it: a new one is told again. */
+static void acknowledge_texts(struct ledger *ledger, uint64_t ack)
+{
+    for (struct entry *entry = ledger->lists[RUNNING].first; entry; entry = entry->next)
+        entry->text_told = entry->text_told || (entry->text_seq != 0 && entry->text_seq <= ack);
+}
+
+static void forget_texts_told(struct ledger *ledger)
+{
+    for (struct entry *entry = ledger->lists[RUNNING].first; entry; entry = entry->next) {
+        entry->text_told = false;
+        entry->text_seq = 0;
+    }
+}
+
 static void acknowledge(struct ledger *ledger, struct list *list, uint64_t ack)
 {
     struct entry *next;
@@ -401,6 +422,7 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
     if (reply->epoch > ledger->epoch) {
         if (ledger->epoch != 0)
             changed(ledger);
+        forget_texts_told(ledger);
         ledger->epoch = reply->epoch;
         ledger->seen = 0;
     }
@@ -409,6 +431,7 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
     if (reply->ack && reply->ack <= ledger->seq) {
         acknowledge(ledger, &ledger->lists[DONE], reply->ack);
         acknowledge(ledger, &ledger->lists[BACK], reply->ack);
+        acknowledge_texts(ledger, reply->ack);
         if (reply->ack == ledger->seq) {
             /* The scheduler heard of this worker after the report was made: its clock for
              * exclusive leases started later than ours. */
@@ -465,12 +488,31 @@ bool ledger_next(struct ledger *ledger, int64_t now_ms, int64_t wall_ms, struct 
     return true;
 }
 
+/* Bytes of the text up to the limit, whole characters only; what is not UTF-8 is no text. */
+static size_t text_size(const char *text)
+{
+    size_t n = strnlen(text, WIRE_PROGRESS_TEXT_MAX), bad = n;
+    while (n > 0 && text[n] && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    return str_is_utf8(text, n, &bad) ? n : bad;
+}
+
 void ledger_progress(struct ledger *ledger, struct nx_inst_id inst, uint32_t lease,
-                     uint16_t progress)
+                     uint16_t progress, const char *text)
 {
     struct entry *entry = find(ledger, inst, lease);
-    if (entry && entry->state == RUNNING)
-        entry->progress = progress > 1000 ? 1000 : progress;
+    if (!entry || entry->state != RUNNING)
+        return;
+    if (progress <= 1000)
+        entry->progress = progress;
+    size_t n = text_size(text);
+    const char *former = entry->text ? entry->text : "";
+    if (strlen(former) == n && memcmp(former, text, n) == 0)
+        return;
+    mem_free(entry->text);
+    entry->text = mem_strndup(text, n);
+    entry->text_told = false;
+    entry->text_seq = 0;
 }
 
 void ledger_ended(struct ledger *ledger, const struct wire_result *result, int64_t duration_us)
@@ -548,11 +590,29 @@ static void add_hand(struct wire_report *report, struct wire_hand *hands, const 
                                                   .progress = entry->progress};
 }
 
+/* The text of the hand added last, until a report with it is acknowledged. */
+static void add_text(struct ledger *ledger, struct wire_hand *hand, struct entry *entry,
+                     size_t *room)
+{
+    size_t n = entry->text ? strlen(entry->text) : 0;
+    if (!entry->text || entry->text_told)
+        return;
+    if (n + sizeof(uint32_t) > *room) {
+        entry->text_seq = 0;
+        return;
+    }
+    *room -= n + sizeof(uint32_t);
+    hand->has_text = 1;
+    hand->text = wire_text(entry->text, n);
+    if (entry->text_seq == 0)
+        entry->text_seq = ledger->seq;
+}
+
 /* Results in the order in which they came, as many as fit; the rest is in hand as done. */
 static void add_results(struct ledger *ledger, struct arena *arena, struct wire_report *report,
-                        struct wire_hand *hands)
+                        struct wire_hand *hands, size_t n_texts)
 {
-    size_t room = NX_MESSAGE_MAX - HEAD_MAX - (size_t)n_entries(ledger) * HAND_SIZE;
+    size_t room = NX_MESSAGE_MAX - HEAD_MAX - (size_t)n_entries(ledger) * HAND_SIZE - n_texts;
     struct wire_result *results =
         arena_array(arena, ledger->lists[DONE].n, sizeof(struct wire_result));
     bool full = false;
@@ -577,12 +637,15 @@ static void add_lists(struct ledger *ledger, struct arena *arena, struct wire_re
 {
     struct wire_hand *hands = arena_array(arena, n_entries(ledger), sizeof(struct wire_hand));
     struct wire_back *backs = arena_array(arena, ledger->lists[BACK].n, sizeof(struct wire_back));
+    size_t room = TEXTS_MAX;
     for (struct entry *entry = ledger->lists[RUNNING].first; entry; entry = entry->next)
-        if (!entry->forgotten)
+        if (!entry->forgotten) {
             add_hand(report, hands, entry, WIRE_HAND_RUNNING);
+            add_text(ledger, &hands[report->n_hands - 1], entry, &room);
+        }
     for (struct entry *entry = ledger->lists[QUEUED].first; entry; entry = entry->next)
         add_hand(report, hands, entry, WIRE_HAND_QUEUED);
-    add_results(ledger, arena, report, hands);
+    add_results(ledger, arena, report, hands, TEXTS_MAX - room);
     for (struct entry *entry = ledger->lists[BACK].first; entry; entry = entry->next) {
         backs[report->n_backs++] = (struct wire_back){entry->order.inst, entry->order.lease};
         if (entry->first_seq == 0)

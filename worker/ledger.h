@@ -67,9 +67,10 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
  * exclusive one is not started without an answer within lease_ttl, but given back. */
 bool ledger_next(struct ledger *ledger, int64_t now_ms, int64_t wall_ms,
                  struct ledger_start *start);
-/* 0..1000; nothing when that lease does not run. */
+/* progress: 0..1000, or more: unknown, what was known stays. `text` is cut to
+ * WIRE_PROGRESS_TEXT_MAX. Nothing when that lease does not run. The next report says it. */
 void ledger_progress(struct ledger *ledger, struct nx_inst_id inst, uint32_t lease,
-                     uint16_t progress);
+                     uint16_t progress, const char *text);
 /* A running lease has ended: result->inst and lease name it, attempt and started_ms are filled
  * from the order; outputs (at most NX_OUTPUTS_MAX) and error are copied. Its slot is free.
  * duration_us counts for the mean. */

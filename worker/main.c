@@ -24,7 +24,7 @@
 #include "worker/agent.h"
 
 #define USAGE 2
-#define HELD 75
+#define HELD 1
 #define HELD_WAIT_MS 3000
 #define QUEUES_MAX 2048
 

@@ -322,9 +322,9 @@ static void on_ready(struct slot *slot, const struct child_ready *ready)
 
 static void on_progress(struct slot *slot, const struct child_progress *progress)
 {
-    if (progress->fraction >= 0)
-        ledger_progress(slot->all->ledger, slot->order.inst, slot->order.lease,
-                        (uint16_t)(progress->fraction * 1000));
+    uint16_t said = progress->fraction >= 0 ? (uint16_t)(progress->fraction * 1000) : UINT16_MAX;
+    ledger_progress(slot->all->ledger, slot->order.inst, slot->order.lease, said,
+                    progress->text.at);
 }
 
 static void on_message(struct child *child, const struct child_message *message)

@@ -68,6 +68,7 @@ const char *http_query(const struct http_request *request, const char *name);
 size_t http_n_queries(const struct http_request *request);
 const char *http_query_at(const struct http_request *request, size_t i, const char **value);
 const char *http_header(const struct http_request *request, const char *name); /* or NULL */
+size_t http_n_headers(const struct http_request *request, const char *name);
 /* Never NULL; followed by a zero byte. */
 const char *http_body(const struct http_request *request, size_t *n);
 /* Memory that lives until the answer has been sent (not beyond the handler for other threads). */

@@ -148,7 +148,10 @@ void http_check_headers(struct http_request *request)
     const char *origin = http_header(request, "Origin");
     const char *length = http_header(request, "Content-Length");
     int64_t n;
-    if (!host || !names_this_server(server, host))
+    size_t n_hosts = http_n_headers(request, "Host");
+    if (n_hosts > 1)
+        http_refuse(request, 400, NX_E_INVALID, "%zu Host headers", n_hosts);
+    else if (!host || !names_this_server(server, host))
         http_refuse(request, 403, NX_E_DENIED,
                     "the Host header '%.200s' does not name this server; use the address that it "
                     "listens on",

@@ -240,6 +240,28 @@ const char *http_header(const struct http_request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+struct header_count {
+    const char *name;
+    size_t n;
+};
+
+static enum MHD_Result count_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct header_count *count = arg;
+    (void)kind;
+    (void)value;
+    count->n += strcasecmp(name, count->name) == 0;
+    return MHD_YES;
+}
+
+size_t http_n_headers(const struct http_request *request, const char *name)
+{
+    struct header_count count = {name, 0};
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_header, &count);
+    return count.n;
+}
+
 const char *http_body(const struct http_request *request, size_t *n)
 {
     *n = request->body.len;

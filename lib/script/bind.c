@@ -1,8 +1,9 @@
 #include "lib/script/bind.h"
 
-bool binder_init(struct binder *b, struct arena *arena, const char *text, size_t *offset,
-                 struct nx_err *err)
+bool binder_init(struct binder *b, struct arena *arena, const char *text,
+                 struct template_bound *bound, size_t *offset, struct nx_err *err)
 {
+    *bound = (struct template_bound){0};
     *b = (struct binder){.arena = arena, .text = text, .offset = offset, .err = err};
     if (!template_parse(arena, text, &b->template, offset, err))
         return false;
@@ -27,18 +28,35 @@ size_t binder_add(struct binder *b, const struct template_piece *piece)
     return b->n;
 }
 
+void binder_refuse(struct binder *b, size_t at, const char *message)
+{
+    struct template_refusal refusal = {at, message};
+    if (b->refused.n == 0) {
+        if (b->offset)
+            *b->offset = at;
+        nx_fail(b->err, NX_E_INVALID, "%s", message);
+    }
+    vec_push(&b->refused, refusal);
+}
+
 bool binder_fail(struct binder *b, size_t at, const char *message)
 {
-    if (b->offset)
-        *b->offset = at;
-    return nx_fail(b->err, NX_E_INVALID, "%s", message);
+    binder_refuse(b, at, message);
+    return false;
 }
 
 bool binder_finish(struct binder *b, bool ok, struct template_bound *bound)
 {
+    size_t n = b->refused.n;
+    ok = ok && n == 0;
     if (ok)
-        *bound = (struct template_bound){arena_strndup(b->arena, buf_text(&b->out), b->out.len),
-                                         b->expressions, b->n};
+        *bound =
+            (struct template_bound){.text = arena_strndup(b->arena, buf_text(&b->out), b->out.len),
+                                    .expressions = b->expressions,
+                                    .n = b->n};
+    bound->refused = arena_dup(b->arena, b->refused.at, n * sizeof *bound->refused);
+    bound->n_refused = n;
+    vec_fini(&b->refused);
     buf_fini(&b->out);
     return ok;
 }

@@ -36,12 +36,20 @@ bool template_has_expression(const char *text); /* quick: holds "${{" */
 /* The expression when the text is nothing but one (blanks around it do not count), else NULL. */
 const struct template_piece *template_single(const struct template *template);
 
+/* Where an expression must not stand. */
+struct template_refusal {
+    size_t offset; /* in the whole */
+    const char *message;
+};
+
 /* SQL with $1..$n in place of its expressions. An expression inside quotes is NX_E_INVALID (a bound
  * parameter needs none), as is a $1 of the text itself; one in a comment is dropped. */
 struct template_bound {
     const char *text;         /* in the arena */
     const char **expressions; /* their texts, $1 first */
     size_t n;
+    const struct template_refusal *refused; /* all of them, also when the result is false; the */
+    size_t n_refused;                       /* first is *offset and *err */
 };
 
 bool template_sql(struct arena *arena, const char *text, struct template_bound *bound,
@@ -50,7 +58,8 @@ bool template_sql(struct arena *arena, const char *text, struct template_bound *
 /* A script with variables NX_E1..n in place of its expressions, quoted so that the value is one
  * word whatever it holds. `shell` is NULL, sh, bash, dash, zsh, ksh (also as a path), python,
  * python3; in others an expression is an error. NX_E_INVALID where no quoting would do: inside
- * single quotes, a quoted here-document, arithmetic, ${...}, a Python string. */
+ * single quotes, a quoted here-document, arithmetic, ${...}, what a command reads as code
+ * (lib/script/command.h), a Python string. */
 bool template_run(struct arena *arena, const char *text, const char *shell,
                   struct template_bound *bound, size_t *offset, struct nx_err *err);
 

@@ -11,18 +11,21 @@ static size_t quote_length(const char *s)
     return s[1] == *s && s[2] == *s ? 3 : 1;
 }
 
-/* Copies a string; fails at an expression in it. */
-static bool copy_string(struct binder *b, size_t *i, size_t quote)
+/* Copies a string; an expression in it is refused. */
+static void copy_string(struct binder *b, size_t *i, size_t quote)
 {
     const char *open = b->text + *i;
     size_t at = *i + quote;
     buf_add(&b->out, open, quote);
     while (b->text[at] && strncmp(b->text + at, open, quote) != 0) {
-        if (binder_at(b, at))
-            return binder_fail(
-                b, at,
-                "an expression inside a Python string: take it out of the quotes, it "
-                "becomes a str by itself");
+        const struct template_piece *piece = binder_at(b, at);
+        if (piece) {
+            binder_refuse(b, at,
+                          "an expression inside a Python string: take it out of the quotes, it "
+                          "becomes a str by itself");
+            at = piece->end;
+            continue;
+        }
         if (quote == 1 && b->text[at] == '\n')
             break; /* Python's own error */
         if (b->text[at] == '\\' && b->text[at + 1] && !binder_at(b, at + 1))
@@ -34,7 +37,6 @@ static bool copy_string(struct binder *b, size_t *i, size_t quote)
         at += quote;
     }
     *i = at;
-    return true;
 }
 
 static size_t copy_comment(struct binder *b, size_t i)
@@ -49,7 +51,7 @@ static size_t copy_comment(struct binder *b, size_t i)
     return i;
 }
 
-bool bind_python(struct binder *b)
+void bind_python(struct binder *b)
 {
     for (size_t i = 0; b->text[i];) {
         const struct template_piece *piece = binder_at(b, i);
@@ -58,13 +60,11 @@ bool bind_python(struct binder *b)
             buf_printf(&b->out, "__import__(\"os\").environ[\"NX_E%zu\"]", binder_add(b, piece));
             i = piece->end;
         } else if (quote) {
-            if (!copy_string(b, &i, quote))
-                return false;
+            copy_string(b, &i, quote);
         } else if (b->text[i] == '#') {
             i = copy_comment(b, i);
         } else {
             buf_char(&b->out, b->text[i++]);
         }
     }
-    return true;
 }

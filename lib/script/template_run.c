@@ -6,6 +6,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/script/bind.h"
+#include "lib/script/command.h"
 
 #define DEPTH_MAX 64
 #define HEREDOCS_MAX 8
@@ -33,7 +34,8 @@ struct shell {
     bool bash;
     size_t i;
     enum place places[DEPTH_MAX];
-    int depth; /* places[depth - 1] is where we are */
+    size_t commands[DEPTH_MAX]; /* where the command of each PLACE_WORDS begins */
+    int depth;                  /* places[depth - 1] is where we are */
     struct here pending[HEREDOCS_MAX];
     int n_pending;
     struct here open; /* of PLACE_HERE */
@@ -48,6 +50,7 @@ static bool enter(struct shell *s, enum place place)
 {
     if (s->depth == DEPTH_MAX)
         return binder_fail(s->b, s->i, "quotes and brackets nested too deep");
+    s->commands[s->depth] = s->i;
     s->places[s->depth++] = place;
     return true;
 }
@@ -91,58 +94,73 @@ static bool inside_numeric_test(const struct shell *s)
     return false;
 }
 
-static bool put_expression(struct shell *s, const struct template_piece *piece)
+/* What is around the double quotes, if we are in some. */
+static int around(const struct shell *s)
+{
+    int at = s->depth - 1;
+    while (at > 0 && s->places[at] == PLACE_DOUBLE)
+        at--;
+    return at;
+}
+
+/* Why no expression may stand here, or NULL. */
+static const char *refusal(const struct shell *s, const struct template_piece *piece)
 {
     char before = s->i > 0 ? s->b->text[s->i - 1] : 0;
+    int at = around(s);
     if (before == '\\' || before == '$')
-        return binder_fail(s->b, s->i,
-                           "a backslash or $ right before ${{ would change what it means: put a "
-                           "blank or quotes between them");
+        return "a backslash or $ right before ${{ would change what it means: put a blank or "
+               "quotes "
+               "between them";
     if (s->bash && inside_numeric_test(s))
-        return binder_fail(
-            s->b, s->i,
-            "an expression in [[ ]] with a comparison of numbers, where the shell would "
-            "run its value: use [ ], or compare inside the ${{ }}");
-    switch (top(s)) {
-    case PLACE_WORDS:
-        buf_printf(&s->b->out, "\"${NX_E%zu}\"", binder_add(s->b, piece));
-        break;
-    case PLACE_DOUBLE:
-    case PLACE_HERE:
-        buf_printf(&s->b->out, "${NX_E%zu}", binder_add(s->b, piece));
-        break;
+        return "an expression in [[ ]] with a comparison of numbers, where the shell would run its "
+               "value: use [ ], or compare inside the ${{ }}";
+    switch (s->places[at]) {
     case PLACE_BACK:
-        return binder_fail(s->b, s->i, "an expression inside backquotes: use $( ) instead");
+        return "an expression inside backquotes: use $( ) instead";
     case PLACE_BRACE:
-        return binder_fail(s->b, s->i,
-                           "an expression inside ${...}: put it into a variable first, or into "
-                           "'env'");
+        return "an expression inside ${...}: put it into a variable first, or into 'env'";
     case PLACE_ARITH:
     case PLACE_ARITH_IN:
     case PLACE_INDEX:
-        return binder_fail(s->b, s->i,
-                           "an expression inside $((...)), where the shell would run its value: "
-                           "calculate inside the ${{ }}");
+        return "an expression inside $((...)), where the shell would run its value: calculate "
+               "inside the ${{ }}";
+    case PLACE_WORDS:
+        return command_refuses(s->b->arena, s->b->text, s->commands[at], s->i, piece->end);
+    default:
+        return NULL;
     }
+}
+
+static void put_expression(struct shell *s, const struct template_piece *piece)
+{
+    const char *why = refusal(s, piece);
+    if (why)
+        binder_refuse(s->b, s->i, why);
+    else if (top(s) == PLACE_WORDS)
+        buf_printf(&s->b->out, "\"${NX_E%zu}\"", binder_add(s->b, piece));
+    else
+        buf_printf(&s->b->out, "${NX_E%zu}", binder_add(s->b, piece));
     s->i = piece->end;
-    return true;
 }
 
 /* ---- Quotes ---- */
 
-static bool skip_single(struct shell *s, bool ansi)
+static void skip_single(struct shell *s, bool ansi)
 {
     copy(s, 1);
     while (s->b->text[s->i] && s->b->text[s->i] != '\'') {
-        if (binder_at(s->b, s->i))
-            return binder_fail(
-                s->b, s->i,
-                "an expression inside single quotes, where nothing is replaced: end the "
-                "quotes before it, or put it into 'env' and read the variable");
+        const struct template_piece *piece = binder_at(s->b, s->i);
+        if (piece) {
+            binder_refuse(s->b, s->i,
+                          "an expression inside single quotes, where nothing is replaced: end the "
+                          "quotes before it, or put it into 'env' and read the variable");
+            s->i = piece->end;
+            continue;
+        }
         copy(s, ansi && s->b->text[s->i] == '\\' && !binder_at(s->b, s->i + 1) ? 2 : 1);
     }
     copy(s, 1);
-    return true;
 }
 
 static void skip_comment(struct shell *s)
@@ -221,10 +239,9 @@ static bool start_bodies(struct shell *s)
             size_t end = s->i + strcspn(s->b->text + s->i, "\n");
             for (size_t i = s->i; i < end; i++) {
                 if (binder_at(s->b, i))
-                    return binder_fail(s->b, i,
-                                       "an expression in a here-document with a quoted end word, "
-                                       "where nothing is replaced: put it into 'env' and read the "
-                                       "variable");
+                    binder_refuse(s->b, i,
+                                  "an expression in a here-document with a quoted end word, where "
+                                  "nothing is replaced: put it into 'env' and read the variable");
             }
             copy_line(s);
         }
@@ -239,9 +256,11 @@ static bool on_newline(struct shell *s)
     if (top(s) == PLACE_HERE && at_delimiter(s, &s->open)) {
         s->depth--;
         copy_line(s);
-        return start_bodies(s);
     }
-    return top(s) == PLACE_WORDS ? start_bodies(s) : true;
+    bool ok = top(s) != PLACE_WORDS || start_bodies(s);
+    if (top(s) == PLACE_WORDS)
+        s->commands[s->depth - 1] = s->i;
+    return ok;
 }
 
 /* ---- The script ---- */
@@ -260,7 +279,8 @@ static bool on_dollar(struct shell *s)
         place = PLACE_INDEX;
     else if (at[1] == '\'' && s->bash && top(s) == PLACE_WORDS) {
         copy(s, 1);
-        return skip_single(s, true);
+        skip_single(s, true);
+        return true;
     } else {
         copy(s, 1);
         return true;
@@ -282,8 +302,12 @@ static bool on_bracket(struct shell *s)
         return enter(s, arith ? PLACE_ARITH_IN : PLACE_WORDS);
     }
     bool closes_two = top(s) == PLACE_ARITH && at[1] == ')';
+    size_t open = s->commands[s->depth - 1];
+    bool in_word = top(s) != PLACE_WORDS || (open > 1 && strchr("$<>", s->b->text[open - 2]));
     copy(s, closes_two ? 2 : 1);
     leave(s, top(s) == PLACE_ARITH && !closes_two ? PLACE_WORDS : top(s));
+    if (!in_word) /* ( ) by itself, or the end of a pattern of `case` */
+        s->commands[s->depth - 1] = s->i;
     return true;
 }
 
@@ -312,8 +336,10 @@ static bool on_word_character(struct shell *s)
     const char *at = s->b->text + s->i;
     enum place place = top(s);
     bool words = place == PLACE_WORDS || place == PLACE_BACK;
-    if (*at == '\'' && (words || place == PLACE_BRACE))
-        return skip_single(s, false);
+    if (*at == '\'' && (words || place == PLACE_BRACE)) {
+        skip_single(s, false);
+        return true;
+    }
     if (*at == '"') {
         copy(s, 1);
         return enter(s, PLACE_DOUBLE);
@@ -342,12 +368,24 @@ static bool on_word_character(struct shell *s)
     return true;
 }
 
+/* Where the next command begins. */
+static void note_command(struct shell *s, char c)
+{
+    const char *at = s->b->text + s->i;
+    bool redirect = c == '&' && (at[1] == '>' || (s->i > 0 && strchr("<>", at[-1])));
+    if (top(s) == PLACE_WORDS && strchr(";&|", c) && !redirect)
+        s->commands[s->depth - 1] = s->i + 1;
+}
+
 static bool on_character(struct shell *s)
 {
     const struct template_piece *piece = binder_at(s->b, s->i);
-    if (piece)
-        return put_expression(s, piece);
+    if (piece) {
+        put_expression(s, piece);
+        return true;
+    }
     char c = s->b->text[s->i];
+    note_command(s, c);
     if (c == '\\') {
         copy(s, binder_at(s->b, s->i + 1) ? 1 : 2);
         return true;
@@ -389,7 +427,7 @@ bool template_run(struct arena *arena, const char *text, const char *shell,
     struct binder b;
     bool bash, ok;
     const char *name = shell ? path_base(shell) : "sh";
-    if (!binder_init(&b, arena, text, offset, err))
+    if (!binder_init(&b, arena, text, bound, offset, err))
         return false;
     if (b.template.n_expressions == 0) {
         buf_str(&b.out, text);
@@ -397,15 +435,16 @@ bool template_run(struct arena *arena, const char *text, const char *shell,
     } else if (is_shell(name, &bash)) {
         ok = bind_shell(&b, bash);
     } else if (str_starts(name, "python")) {
-        ok = bind_python(&b);
+        bind_python(&b);
+        ok = true;
     } else {
-        size_t i = 0;
-        while (!binder_at(&b, i))
-            i++;
-        ok =
-            binder_fail(&b, i,
-                        "an expression in a script of this 'shell' cannot be quoted safely: put it "
-                        "into 'env' and read the variable");
+        for (size_t i = 0; text[i]; i++) {
+            if (binder_at(&b, i))
+                binder_refuse(&b, i,
+                              "an expression in a script of this 'shell' cannot be quoted safely: "
+                              "put it into 'env' and read the variable");
+        }
+        ok = true;
     }
     return binder_finish(&b, ok, bound);
 }

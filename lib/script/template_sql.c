@@ -57,25 +57,24 @@ static size_t sql_span(const char *text, size_t i, bool *comment)
     return i;
 }
 
-/* Copies [from, to) without its expressions (a comment), or fails at the first (quotes). */
-static bool copy_span(struct binder *b, size_t from, size_t to, bool comment)
+/* Copies [from, to) without its expressions: dropped in a comment, refused in quotes. */
+static void copy_span(struct binder *b, size_t from, size_t to, bool comment)
 {
     while (from < to) {
         const struct template_piece *piece = binder_at(b, from);
         if (!piece) {
             buf_char(&b->out, b->text[from++]);
-        } else if (comment) {
-            from = piece->end;
-        } else {
-            return binder_fail(b, from,
-                               "an expression inside quotes: it becomes a bound parameter, which "
-                               "needs none; take the quotes away, or use || to put texts together");
+            continue;
         }
+        if (!comment)
+            binder_refuse(b, from,
+                          "an expression inside quotes: it becomes a bound parameter, which needs "
+                          "none; take the quotes away, or use || to put texts together");
+        from = piece->end;
     }
-    return true;
 }
 
-static bool bind(struct binder *b)
+static void bind(struct binder *b)
 {
     for (size_t i = 0; b->text[i];) {
         bool comment;
@@ -89,24 +88,22 @@ static bool bind(struct binder *b)
         }
         if (b->text[i] == '$' && isdigit((unsigned char)b->text[i + 1]) &&
             (i == 0 || !is_word(b->text[i - 1])))
-            return binder_fail(b, i,
-                               "a numbered parameter of its own: write ${{ expression }} there");
+            binder_refuse(b, i, "a numbered parameter of its own: write ${{ expression }} there");
         size_t end = sql_span(b->text, i, &comment);
         if (end == i)
             buf_char(&b->out, b->text[i++]);
-        else if (!copy_span(b, i, end, comment))
-            return false;
         else
-            i = end;
+            copy_span(b, i, end, comment);
+        i = end > i ? end : i;
     }
-    return true;
 }
 
 bool template_sql(struct arena *arena, const char *text, struct template_bound *bound,
                   size_t *offset, struct nx_err *err)
 {
     struct binder b;
-    if (!binder_init(&b, arena, text, offset, err))
+    if (!binder_init(&b, arena, text, bound, offset, err))
         return false;
-    return binder_finish(&b, bind(&b), bound);
+    bind(&b);
+    return binder_finish(&b, true, bound);
 }

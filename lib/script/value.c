@@ -38,12 +38,15 @@ static bool push_tagged(lua_State *L, const json_t *object)
 {
     const json_t *us = json_object_get(object, "timestamp_us");
     const json_t *days = json_object_get(object, "date_days");
-    if (json_object_size(object) != 1 || !(json_is_integer(us) || json_is_integer(days)))
+    const json_t *span = json_object_get(object, "duration_us");
+    const json_t *value = us ? us : days ? days : span;
+    if (json_object_size(object) != 1 || !json_is_integer(value))
         return false;
-    if (us)
-        moment_push(L, MOMENT_TIME, json_integer_value(us));
-    else
-        moment_push(L, MOMENT_DATE, json_integer_value(days));
+    moment_push(L,
+                us     ? MOMENT_TIME
+                : days ? MOMENT_DATE
+                       : MOMENT_DURATION,
+                json_integer_value(value));
     return true;
 }
 

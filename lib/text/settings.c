@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
@@ -284,6 +285,30 @@ bool settings_load(struct settings *settings, const char *project, struct nx_err
         ok = false;
     }
     return ok;
+}
+
+char *settings_secrets(void)
+{
+    size_t start = strlen(SETTINGS_SECRET);
+    json_t *secrets = json_object();
+    for (char **entry = environ; *entry; entry++) {
+        char name[NX_NAME_MAX];
+        const char *equals = strchr(*entry, '=');
+        if (!str_starts(*entry, SETTINGS_SECRET) || !equals)
+            continue;
+        size_t n = (size_t)(equals - *entry) - start;
+        if (!n || n >= sizeof name)
+            continue;
+        for (size_t i = 0; i < n; i++) {
+            char c = (*entry)[start + i];
+            name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        }
+        name[n] = 0;
+        json_object_set_new(secrets, name, js_string(equals + 1));
+    }
+    char *text = js_text(secrets);
+    json_decref(secrets);
+    return text;
 }
 
 bool settings_parse_listen(const char *listen, char *host, size_t size, uint16_t *port,

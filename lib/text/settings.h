@@ -62,6 +62,12 @@ bool settings_parse(struct settings *settings, const char *file, const char *tex
  * after settings_init. */
 bool settings_load(struct settings *settings, const char *project, struct nx_err *err);
 
+#define SETTINGS_SECRET "NEXUS_SECRET_" /* its variables are for Nexus alone: no task sees them */
+
+/* The secrets of the environment as a JSON object: NEXUS_SECRET_NAME=value is "name": "value". To
+ * be freed with mem_free. */
+char *settings_secrets(void);
+
 /* "HOST:PORT" -> its parts; "[::1]:8000" and ":8000" (127.0.0.1) too. host: at least 64 bytes. */
 bool settings_parse_listen(const char *listen, char *host, size_t size, uint16_t *port,
                            struct nx_err *err);

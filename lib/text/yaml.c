@@ -12,7 +12,8 @@
 #include "lib/text/source.h"
 #include "nexus/limits.h"
 
-#define LINEAR_KEYS 16 /* up to so many keys, comparing them all beats a table */
+#define MERGED_MAX 1000 /* keys that merge keys may bring into one map */
+#define LINEAR_KEYS 16  /* up to so many keys, comparing them all beats a table */
 
 /* An open list or map. Children of a map are key, value, key, value ... */
 struct frame {
@@ -44,6 +45,7 @@ static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, const 
     return node;
 }
 
+/* The node stays in the tree as if there were no tag. */
 static bool tag_ok(struct builder *b, const struct yaml_node *node, const yaml_char_t *tag)
 {
     if (!tag || strcmp((const char *)tag, YAML_STR_TAG) == 0 || strcmp((const char *)tag, "!") == 0)
@@ -81,18 +83,24 @@ static void key_keep(struct frame *frame, struct yaml_node *key)
     }
 }
 
-/* False: the parse cannot go on. A doubled key is a problem, but both stay in the tree. */
-static bool key_check(struct builder *b, struct frame *frame, struct yaml_node *key)
+static bool is_merge(const struct yaml_node *key)
+{
+    return key->kind == YAML_KIND_SCALAR && key->style == YAML_STYLE_PLAIN &&
+           strcmp(key->text, "<<") == 0;
+}
+
+/* A doubled key is a problem, but both stay in the tree; the other two kinds do not. */
+static void key_check(struct builder *b, struct frame *frame, struct yaml_node *key)
 {
     if (key->kind != YAML_KIND_SCALAR) {
         yaml_problem(b->problems, key, "a key must be a text, not %s", yaml_type_name(key));
-        return false;
+        return;
     }
-    if (key->style == YAML_STYLE_PLAIN && strcmp(key->text, "<<") == 0) {
+    if (is_merge(key)) {
         problem_hint(b->problems,
                      yaml_problem(b->problems, key, "merge keys (<<) are not supported"),
                      "what several tasks share goes into 'defaults'");
-        return false;
+        return;
     }
     const struct yaml_node *first = key_find(frame, key->text);
     if (first)
@@ -101,7 +109,6 @@ static bool key_check(struct builder *b, struct frame *frame, struct yaml_node *
                      "the first is at %s:%d:%d", yaml_file(first), first->line, first->column);
     else
         key_keep(frame, key);
-    return true;
 }
 
 /* ---- Building ---- */
@@ -114,9 +121,8 @@ static bool attach(struct builder *b, struct yaml_node *node)
         return true;
     }
     struct frame *frame = &b->frames[b->depth - 1];
-    if (frame->node->kind == YAML_KIND_MAP && frame->children.n % 2 == 0 &&
-        !key_check(b, frame, node))
-        return false;
+    if (frame->node->kind == YAML_KIND_MAP && frame->children.n % 2 == 0)
+        key_check(b, frame, node);
     vec_push(&frame->children, node);
     if (b->depth + node->height > NX_YAML_DEPTH_MAX) {
         yaml_problem(b->problems, frame->node, "nested deeper than %d levels", NX_YAML_DEPTH_MAX);
@@ -150,10 +156,9 @@ static bool on_scalar(struct builder *b, const yaml_event_t *event)
     node->height = 1;
     node->text = arena_strndup(b->arena, value, n);
     node->n = n;
-    if (event->data.scalar.tag && node->style == YAML_STYLE_PLAIN)
+    if (tag_ok(b, node, event->data.scalar.tag) && event->data.scalar.tag &&
+        node->style == YAML_STYLE_PLAIN)
         node->style = YAML_STYLE_SINGLE; /* !!str: a string whatever it looks like */
-    if (!tag_ok(b, node, event->data.scalar.tag))
-        return false;
     if (memchr(value, 0, n)) {
         yaml_problem(b->problems, node, "a text must not hold a zero character");
         return false;
@@ -169,8 +174,7 @@ static bool on_open(struct builder *b, const yaml_event_t *event)
     const yaml_char_t *anchor =
         list ? event->data.sequence_start.anchor : event->data.mapping_start.anchor;
     struct yaml_node *node = node_new(b, list ? YAML_KIND_LIST : YAML_KIND_MAP, &event->start_mark);
-    if (!tag_ok(b, node, tag))
-        return false;
+    tag_ok(b, node, tag);
     if (b->depth == NX_YAML_DEPTH_MAX) {
         yaml_problem(b->problems, node, "nested deeper than %d levels", NX_YAML_DEPTH_MAX);
         return false;
@@ -184,6 +188,55 @@ static bool on_open(struct builder *b, const yaml_event_t *event)
     return true;
 }
 
+static bool has_pair(const struct yaml_node *map, const char *key)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        if (strcmp(map->pairs[i].key->text, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What a merge key would bring, so that the rest of the map can be checked as it was meant. */
+static void merge(struct yaml_node *map, const struct yaml_node *from)
+{
+    for (size_t i = 0; i < from->n && from->kind == YAML_KIND_MAP; i++) {
+        if (!has_pair(map, from->pairs[i].key->text))
+            map->pairs[map->n++] = from->pairs[i];
+    }
+}
+
+static size_t count_merged(const struct yaml_node *value)
+{
+    size_t n = value->kind == YAML_KIND_MAP ? value->n : 0;
+    for (size_t i = 0; value->kind == YAML_KIND_LIST && i < value->n; i++)
+        n += value->items[i]->kind == YAML_KIND_MAP ? value->items[i]->n : 0;
+    return n;
+}
+
+/* Keys that are no texts are left out. */
+static void build_map(struct builder *b, const struct frame *frame)
+{
+    struct yaml_node *node = frame->node, *const *at = frame->children.at;
+    size_t n = frame->children.n / 2, room = n;
+    for (size_t i = 0; i < n; i++)
+        room += is_merge(at[2 * i]) ? count_merged(at[2 * i + 1]) : 0;
+    room = room - n > MERGED_MAX ? n : room;
+    node->pairs = arena_array(b->arena, room, sizeof *node->pairs);
+    for (size_t i = 0; i < n; i++) {
+        if (at[2 * i]->kind == YAML_KIND_SCALAR && !is_merge(at[2 * i]))
+            node->pairs[node->n++] = (struct yaml_pair){at[2 * i], at[2 * i + 1]};
+    }
+    for (size_t i = 0; room > n && i < n; i++) {
+        const struct yaml_node *value = at[2 * i + 1];
+        if (!is_merge(at[2 * i]))
+            continue;
+        merge(node, value);
+        for (size_t k = 0; value->kind == YAML_KIND_LIST && k < value->n; k++)
+            merge(node, value->items[k]);
+    }
+}
+
 static bool on_close(struct builder *b)
 {
     struct frame *frame = &b->frames[--b->depth];
@@ -195,11 +248,7 @@ static bool on_close(struct builder *b)
         node->n = n;
         node->items = arena_dup(b->arena, frame->children.at, n * sizeof *node->items);
     } else {
-        node->n = n / 2;
-        node->pairs = arena_array(b->arena, node->n, sizeof *node->pairs);
-        for (size_t i = 0; i < node->n; i++)
-            node->pairs[i] =
-                (struct yaml_pair){frame->children.at[2 * i], frame->children.at[2 * i + 1]};
+        build_map(b, frame);
     }
     if (frame->keys_used)
         map_fini(&frame->keys);
@@ -257,6 +306,8 @@ static void report_syntax(struct builder *b, const yaml_parser_t *parser)
 {
     const yaml_mark_t *mark = &parser->problem_mark;
     int line = (int)mark->line + 1, column = (int)mark->column + 1;
+    if (parser->error == YAML_READER_ERROR && parser->problem_offset < b->text->n)
+        source_place(b->text, parser->problem_offset, &line, &column);
     const char *text = parser->problem ? parser->problem : "not YAML";
     struct problem *problem = parser->context
                                   ? problem_add(b->problems, PROBLEM_ERROR, b->text->file, line,

@@ -2,7 +2,8 @@
  *
  * Several documents a text. Anchors and aliases are allowed: an alias is the anchored node itself,
  * so a tree may share branches, but never has a cycle, and what aliases would be written out is
- * bounded (YAML_ALIASED_MAX). Refused, with their place: tags other than !!str, merge keys (<<),
+ * bounded (YAML_ALIASED_MAX). After a mistake of one node the tree goes on, so that the rest can be
+ * checked too. Refused, with their place: tags other than !!str, merge keys (<<),
  * keys that are no scalars, doubled keys, bytes that are not UTF-8, zero characters, nesting deeper
  * than NX_YAML_DEPTH_MAX. */
 #ifndef LIB_TEXT_YAML_H

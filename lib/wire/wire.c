@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "nexus/limits.h"
 #include "nexus/states.h"
 
@@ -16,7 +17,7 @@ enum { PIECE_END = 0, PIECE_DEFINITION = 1, PIECE_RUN = 2, PIECE_ORDER = 3 };
 #define MORE_AT 3 /* from the start of a reply */
 #define COUNTS_AT 4
 #define INST_BYTES 16u
-#define HAND_BYTES (INST_BYTES + 4 + 1 + 8 + 2)
+#define HAND_BYTES (INST_BYTES + 4 + 1 + 8 + 2 + 1)
 #define RESULT_BYTES (INST_BYTES + 4 + 4 + 3 + 4 + 4 + 8 + 8 + 8 + 8 + 4 + 4)
 #define BACK_BYTES (INST_BYTES + 4)
 #define DEFINITION_BYTES (8 + 4 + 4)
@@ -64,6 +65,11 @@ static void put_hand(struct buf *buf, const struct wire_hand *hand)
     buf_u8(buf, hand->state);
     buf_u64(buf, (uint64_t)hand->started_ms);
     buf_u16(buf, hand->progress);
+    buf_u8(buf, hand->has_text ? 1 : 0);
+    if (hand->has_text) {
+        must(hand->text.n <= WIRE_PROGRESS_TEXT_MAX);
+        put_bytes(buf, hand->text);
+    }
 }
 
 static void put_result(struct buf *buf, const struct wire_result *result)
@@ -345,7 +351,10 @@ static void get_hand(struct reader *r, struct wire_hand *hand)
     hand->state = get_upto(r, WIRE_HAND_DONE);
     hand->started_ms = get_i64(r);
     hand->progress = get_u16(r);
-    if (hand->progress > 1000 && hand->progress != PROGRESS_NONE)
+    hand->has_text = get_upto(r, 1);
+    hand->text = hand->has_text ? get_bytes(r, WIRE_PROGRESS_TEXT_MAX) : (struct wire_bytes){"", 0};
+    if ((hand->progress > 1000 && hand->progress != PROGRESS_NONE) ||
+        memchr(hand->text.p, 0, hand->text.n) || !str_is_utf8(hand->text.p, hand->text.n, NULL))
         r->bad = true;
 }
 

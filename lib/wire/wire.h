@@ -15,7 +15,8 @@
 #include "nexus/error.h"
 #include "nexus/ids.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
+#define WIRE_PROGRESS_TEXT_MAX 120 /* bytes of UTF-8 without zero */
 
 struct wire_bytes {
     const char *p; /* not ended by 0 */
@@ -37,6 +38,8 @@ struct wire_hand {
     uint8_t state;      /* enum wire_hand_state */
     int64_t started_ms; /* wall clock of the worker; 0: not started */
     uint16_t progress;  /* 0..1000; 65535: none said */
+    uint8_t has_text;   /* `text` is what the progress says now; 0: what it said before */
+    struct wire_bytes text;
 };
 
 enum wire_result_flag {

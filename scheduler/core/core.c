@@ -67,6 +67,8 @@ void core_free(struct core *core)
         mem_free(class);
     }
     for (size_t i = 0; i < core->workers.n; i++) {
+        for (size_t h = 0; h < core->workers.at[i]->hands.n; h++)
+            mem_free(core->workers.at[i]->hands.at[h].text);
         vec_fini(&core->workers.at[i]->hands);
         vec_fini(&core->workers.at[i]->orders);
         mem_free(core->workers.at[i]);

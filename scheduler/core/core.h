@@ -324,8 +324,9 @@ struct core_pool_view {
 };
 
 bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view);
-/* The progress that a running attempt reported, in thousandths; negative: none. */
-int core_progress(const struct core *core, struct nx_inst_id id);
+/* The progress that a running attempt reported, in thousandths; negative: none. *text: what it said
+ * of it, until the next step, or NULL. */
+int core_progress(const struct core *core, struct nx_inst_id id, const char **text);
 /* Bytes that the core allocated for one run of n instances: for the memory budget. */
 size_t core_run_bytes(const struct core *core, struct nx_run_id id);
 size_t core_active_runs(const struct core *core);

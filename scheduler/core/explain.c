@@ -24,8 +24,8 @@ static void why_waiting(const struct run *run, uint32_t task, struct core_why *w
     if ((spec->flags & GRAPH_FINALLY) && !run->finally_begun) {
         why->code = NX_WHY_FINALLY;
         snprintf(why->text, sizeof why->text,
-                 "it runs when everything else of the run is final; %u tasks are not",
-                 run->n_normal_left);
+                 "it runs when everything else of the run is final; %u task%s not",
+                 run->n_normal_left, run->n_normal_left == 1 ? " is" : "s are");
         return;
     }
     uint32_t n = 0;
@@ -83,7 +83,7 @@ static void add_needs(char *text, size_t size, const struct graph_class *needs)
         add_name(text, size, one);
     }
     if (needs->gpus > 0) {
-        snprintf(one, sizeof one, "%u gpus", needs->gpus);
+        snprintf(one, sizeof one, "%u gpu%s", needs->gpus, needs->gpus == 1 ? "" : "s");
         add_name(text, size, one);
     }
     if (!needs->script)
@@ -116,9 +116,10 @@ static void why_worker(const struct core *core, const struct class *class, struc
     } else {
         why->code = class->why == NX_WHY_NO_SLOT ? NX_WHY_NO_SLOT : NX_WHY_NEXT;
         snprintf(why->text, sizeof why->text,
-                 why->code == NX_WHY_NO_SLOT ? "all slots of the %zu fitting workers are taken"
-                                             : "%zu workers fit: the next turn gives it away",
-                 fitting);
+                 why->code == NX_WHY_NO_SLOT
+                     ? "all slots of the %zu fitting worker%s are taken"
+                     : "%zu worker%s can take it: the next turn gives it away",
+                 fitting, fitting == 1 ? "" : "s");
     }
 }
 
@@ -181,8 +182,9 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         why->code = NX_WHY_RUN_QUEUED;
         why->since_ms = run->created_ms;
         snprintf(why->text, sizeof why->text,
-                 "its run waits: %u runs of '%s' are active, which is max_active_runs",
-                 run->dag->n_active, run->dag->id);
+                 "its run waits: %u run%s of '%s' %s active, which is max_active_runs",
+                 run->dag->n_active, run->dag->n_active == 1 ? "" : "s", run->dag->id,
+                 run->dag->n_active == 1 ? "is" : "are");
         return 1;
     }
     switch ((enum nx_task_state)inst->state) {

@@ -58,6 +58,7 @@ uint64_t fleet_order(struct worker *worker, enum wire_order_kind kind, struct ru
 void fleet_drop(struct core *core, struct worker *worker, uint32_t hand)
 {
     must(hand < worker->hands.n);
+    mem_free(worker->hands.at[hand].text);
     struct hand *at = worker->hands.at;
     struct hand moved = at[--worker->hands.n];
     if (hand != worker->hands.n) {
@@ -285,6 +286,10 @@ static void take_hand(struct core *core, struct worker *worker, const struct wir
     }
     struct hand *hand = &worker->hands.at[inst->hand];
     hand->progress = wire->progress;
+    if (wire->has_text) {
+        mem_free(hand->text);
+        hand->text = wire->text.n ? mem_strndup(wire->text.p, wire->text.n) : NULL;
+    }
     if (wire->state != WIRE_HAND_QUEUED && inst->state == NX_TS_LEASED) {
         inst->started_ms = wire->started_ms;
         inst_set(core, run, wire->inst.task, NX_TS_RUNNING, NX_WHY_STARTED);

@@ -128,14 +128,16 @@ bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *vi
     return true;
 }
 
-int core_progress(const struct core *core, struct nx_inst_id id)
+int core_progress(const struct core *core, struct nx_inst_id id, const char **text)
 {
     struct run *run;
     const struct inst *inst = inst_find(core, id, &run);
+    *text = NULL;
     if (!inst || !(inst->flags & INST_HELD))
         return -1;
-    uint16_t progress = fleet_find(core, inst->worker)->hands.at[inst->hand].progress;
-    return progress <= 1000 ? progress : -1;
+    const struct hand *hand = &fleet_find(core, inst->worker)->hands.at[inst->hand];
+    *text = hand->text;
+    return hand->progress <= 1000 ? hand->progress : -1;
 }
 
 size_t core_run_bytes(const struct core *core, struct nx_run_id id)

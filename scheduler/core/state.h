@@ -108,6 +108,7 @@ struct hand {
     uint64_t order; /* its order's number in this epoch; 0: known before it */
     uint64_t mark;  /* the last report that had it */
     uint16_t progress;
+    char *text; /* of the progress, the hand's own; NULL: none */
 };
 
 #define FORMER_MAX 8

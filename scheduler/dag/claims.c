@@ -1,5 +1,6 @@
 #include "scheduler/dag/claims.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/base/path.h"
@@ -68,6 +69,21 @@ void guess_ids(const char *path, const char *text, struct id_list *ids)
     }
     if (content && !named)
         add_path_guess(ids, path);
+}
+
+bool guess_files(const char *text)
+{
+    static const char key[] = "files";
+    for (const char *at = text; (at = strstr(at, key)); at += sizeof key - 1) {
+        const char *after = at + sizeof key - 1;
+        if (at > text && (isalnum((unsigned char)at[-1]) || strchr("_-/", at[-1])))
+            continue;
+        after += *after == '"' || *after == '\'';
+        after += strspn(after, " \t\r\n");
+        if (*after == ':')
+            return true;
+    }
+    return false;
 }
 
 void id_list_fini(struct id_list *ids)

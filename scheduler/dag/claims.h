@@ -13,9 +13,10 @@ struct dag_file {
     struct file_sign sign;
     bool sign_known;
     bool seen;         /* by this scan */
-    bool has_files;    /* a DAG in it names `files`: they are looked at in every scan */
+    bool has_files;    /* it names `files`: they are looked at in every scan */
     bool conflicted;   /* an id of it is in another file too: looked at in every scan */
     bool version_told; /* since its errors were told */
+    bool errors_open;  /* there were errors at the last start, and nothing was told since */
     char source_hash[LOADER_HASH_MAX];
     char files_sign[LOADER_HASH_MAX];  /* of the signs of all `files` */
     char errors_hash[LOADER_HASH_MAX]; /* of the errors told last; empty: none */
@@ -26,6 +27,9 @@ void dag_file_free(struct dag_file *file);
 bool dag_file_claims(const struct dag_file *file, const char *id);
 void dag_file_claim(struct dag_file *file, const char *id);
 
+/* Whether a key `files` seems to be in the text, broken or not. A quick look that may say yes too
+ * often: then the file is checked more often than it needs. */
+bool guess_files(const char *text);
 /* Ids of a text's documents as far as a quick look tells: `id: x` at the start of a line, or the
  * file's name. */
 struct id_list {

@@ -32,6 +32,18 @@ bool sign_equal(const struct file_sign *a, const struct file_sign *b)
            a->n_bytes == b->n_bytes && a->inode == b->inode;
 }
 
+const char *found_unusable(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return NULL;
+    if (S_ISLNK(st.st_mode) && stat(path, &st) != 0)
+        return "it is a link to a file that is not there";
+    if (S_ISDIR(st.st_mode))
+        return "it is a folder";
+    return S_ISREG(st.st_mode) ? NULL : "it is not a regular file";
+}
+
 struct folders {
     VEC(struct {
         char *path; /* relative; "" for the folder itself */
@@ -58,9 +70,9 @@ static void add_entry(const char *folder, const char *relative, int depth, const
     }
     if (!str_ends(name, ".yaml") && !str_ends(name, ".yml"))
         return;
-    if (S_ISLNK(st.st_mode) && stat(full, &st) != 0)
+    if (S_ISLNK(st.st_mode) && stat(full, &st) == 0 && S_ISDIR(st.st_mode))
         return;
-    if (!S_ISREG(st.st_mode) || found->n >= NX_DAGS_MAX)
+    if (found->n >= NX_DAGS_MAX)
         return;
     struct found_file file = {mem_strdup(path), sign_of(&st)};
     vec_push(found, file);

@@ -21,13 +21,18 @@ struct found_file {
     struct file_sign sign;
 };
 
+/* Why a DAG file of that path must not be opened: it is a link to nothing, a folder, a pipe. NULL:
+ * it is a regular file, or not there at all. */
+const char *found_unusable(const char *path);
+
 struct found_files {
     struct found_file *at; /* by path */
     size_t n, cap;
 };
 
-/* Finds .yaml and .yml files; hidden names and linked folders are left out. Adds an inotify watch
- * for every folder when inotify_fd >= 0. False: the folder itself is not there. */
+/* Finds .yaml and .yml files, also unusable ones; hidden names and linked folders are left out.
+ * Adds an inotify watch for every folder when inotify_fd >= 0. False: the folder itself is not
+ * there. */
 bool found_scan(const char *folder, int inotify_fd, struct found_files *found);
 void found_fini(struct found_files *found);
 

@@ -104,7 +104,7 @@ const struct key key_table[] = {
      "Tasks of one group are drawn together."},
 
     {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
-     "Processors; operators use as many threads."},
+     "Processors: operators use as many threads. It limits nothing and keeps no others away."},
     {"memory", KEY_RESOURCES, KEY_SIZE, TASK(memory_bytes), 1048576, 1e15, NULL, "no limit",
      "Memory; an attempt that takes more is stopped."},
     {"gpus", KEY_RESOURCES, KEY_INT, TASK(gpus), 0, 64, NULL, "0", "Graphics processors."},

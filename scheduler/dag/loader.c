@@ -126,14 +126,23 @@ static void count_load(struct loader *l, const struct load *load)
 
 /* ---- Reading ---- */
 
-static void add_load(struct loader *l, struct dag_file *file, const struct file_sign *sign)
+static bool read_file(struct loader *l, const struct dag_file *file, struct buf *text,
+                      struct nx_err *err)
 {
     char path[PATH_MAX_BYTES];
+    if (!path_join(path, sizeof path, l->folder, file->path))
+        return nx_fail(err, NX_E_LIMIT, "its path is too long");
+    const char *unusable = found_unusable(path);
+    return unusable ? nx_fail(err, NX_E_IO, "%s", unusable)
+                    : path_read(path, NX_DAG_FILE_MAX, text, err);
+}
+
+static void add_load(struct loader *l, struct dag_file *file, const struct file_sign *sign)
+{
     struct load load = {.file = file, .sign = *sign};
     char hash[LOADER_HASH_MAX];
     buf_init(&load.text);
-    load.unreadable = !path_join(path, sizeof path, l->folder, file->path) ||
-                      !path_read(path, NX_DAG_FILE_MAX, &load.text, &load.err);
+    load.unreadable = !read_file(l, file, &load.text, &load.err);
     sha256_of(buf_text(&load.text), load.text.len, hash);
     file->sign_known = true;
     file->sign = *sign;
@@ -145,7 +154,8 @@ static void add_load(struct loader *l, struct dag_file *file, const struct file_
     if (load.unreadable)
         file->sign_known = false; /* tried again by every scan */
     bool same = !load.unreadable && str_eq(hash, file->source_hash);
-    if (same && !file->has_files && !file->conflicted) {
+    file->has_files = guess_files(buf_text(&load.text));
+    if (same && !file->has_files && !file->conflicted && !file->errors_open) {
         buf_fini(&load.text);
         return;
     }
@@ -227,8 +237,9 @@ static void tell_errors(struct loader *l, struct dag_file *file, struct problems
     buf_fini(&text);
     bool again = file->version_told && problems->n_errors;
     file->version_told = false;
-    if (str_eq(hash, file->errors_hash) && !again)
+    if (str_eq(hash, file->errors_hash) && !again && !file->errors_open)
         return;
+    file->errors_open = false;
     memcpy(file->errors_hash, hash, sizeof hash);
     struct loader_event *event = event_new(LOADER_ERRORS, file->path, NULL);
     if (problems->n_errors) {
@@ -311,11 +322,8 @@ static void renew_claims(struct dag_file *file, struct spec *const *specs, size_
         mem_free(file->ids.at[i]);
     if (!errors)
         file->ids.n = 0;
-    file->has_files = false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         dag_file_claim(file, specs[i]->id);
-        file->has_files = file->has_files || specs[i]->n_files > 0;
-    }
 }
 
 /* True when the same file with the same `files` was told before. */
@@ -488,10 +496,13 @@ static void *run(void *arg)
 static void remember(struct loader *l, const struct loader_known *known)
 {
     struct dag_file *file = file_of(l, known->file);
+    if (!known->id) {
+        file->errors_open = true;
+        return;
+    }
     struct live *live = map_get(&l->live, known->id);
     dag_file_claim(file, known->id);
     str_copy(file->source_hash, sizeof file->source_hash, known->source_hash);
-    file->has_files = file->has_files || known->has_files;
     if (!live) {
         live = mem_alloc(sizeof *live);
         map_set(&l->live, known->id, live);

@@ -23,13 +23,14 @@
 
 struct loader;
 
-/* A version that the store has: its file is not parsed again while the source is the same. */
+/* What the store has of a file. A version (id is set): the file is not parsed again while its
+ * source is the same. Or (id is NULL) that it has errors: they are told anew, or that there are
+ * none any more. */
 struct loader_known {
     const char *file; /* relative to the folder */
     const char *id;
     const char *hash;        /* of the version */
     const char *source_hash; /* of the file's text alone */
-    bool has_files;          /* the DAG names `files` */
 };
 
 enum loader_kind {

@@ -52,6 +52,14 @@ static void read_bound(struct reader *r, const struct yaml_node *body, const cha
         json_object_set_new(param, name, yaml_json(node));
 }
 
+static void check_bounds(struct reader *r, const struct yaml_node *body, const json_t *param)
+{
+    const json_t *min = json_object_get(param, "min"), *max = json_object_get(param, "max");
+    if (json_is_number(min) && json_is_number(max) &&
+        json_number_value(min) > json_number_value(max))
+        read_problem(r, yaml_get(body, "min"), "min", "is greater than 'max': no value is allowed");
+}
+
 static void read_choices(struct reader *r, const struct yaml_node *body, json_t *param)
 {
     const struct yaml_node *node = yaml_get(body, "choices");
@@ -124,10 +132,19 @@ static void read_param(struct reader *r, const struct yaml_node *name, const str
     json_object_set_new(param, "help",
                         help && help->kind == YAML_KIND_SCALAR ? js_string(help->text)
                                                                : json_null());
+    static const char *const maybe[] = {"min", "max", "choices"};
+    for (size_t i = 0; i < 3; i++)
+        json_object_set_new(param, maybe[i], json_null());
     read_choices(r, body, param);
     read_bound(r, body, "min", type, param);
     read_bound(r, body, "max", type, param);
+    check_bounds(r, body, param);
     read_default(r, body, param);
+    if (required && !json_is_null(json_object_get(param, "default")))
+        problem_hint(r->problems,
+                     read_problem(r, yaml_get(body, "default"), "default",
+                                  "is never used: every run must be given a value"),
+                     "take away 'required' or the default");
     json_array_append_new(r->spec->params, param);
 }
 

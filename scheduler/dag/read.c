@@ -102,6 +102,9 @@ static void read_duration(struct reader *r, const struct key *key, const struct 
     int64_t ms;
     if (node->kind != YAML_KIND_SCALAR || !str_parse_duration(node->text, &ms))
         wrong_type(r, node, key->name, "a duration such as 10s, 5m or 1h30m");
+    else if (ms == 0 && str_ends(key->name, "timeout"))
+        problem_hint(r->problems, read_problem(r, node, key->name, "must be longer than 0"),
+                     "leave it out for none");
     else if (within(r, key, node, (double)ms / 1000, " seconds"))
         *to = ms;
 }

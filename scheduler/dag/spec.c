@@ -181,7 +181,7 @@ bool spec_read(const char *file, const char *text, size_t n, const json_t *catal
         if (spec)
             vec_push(&list, spec);
     }
-    if (n_docs == 0 && problems->n_errors == errors_before)
+    if (list.n == 0 && problems->n_errors == errors_before)
         problem_hint(problems,
                      problem_add(problems, PROBLEM_ERROR, file, 1, 1, "the file has no DAG in it"),
                      "it has at least 'tasks:'");

@@ -250,13 +250,20 @@ static bool parses(struct reader *r, const struct yaml_node *node)
     return template_parse(&r->spec->arena, node->text, &template, NULL, NULL);
 }
 
+static void report_refused(struct reader *r, const struct yaml_node *node,
+                           const struct template_bound *bound)
+{
+    for (size_t i = 0; i < bound->n_refused; i++)
+        yaml_problem_at(r->problems, node, bound->refused[i].offset, "%s",
+                        bound->refused[i].message);
+}
+
 static void check_sql(struct reader *r, const struct yaml_node *node)
 {
     struct template_bound bound;
     struct nx_err err;
-    size_t offset = 0;
-    if (parses(r, node) && !template_sql(&r->spec->arena, node->text, &bound, &offset, &err))
-        yaml_problem_at(r->problems, node, offset, "%s", err.text);
+    if (parses(r, node) && !template_sql(&r->spec->arena, node->text, &bound, NULL, &err))
+        report_refused(r, node, &bound);
 }
 
 /* Expressions everywhere in a value. Not deeper than the tree, which the parser bounds. */
@@ -340,12 +347,11 @@ static void check_run(struct reader *r, uint32_t index, const struct yaml_node *
     struct spec_task *task = &r->spec->tasks[index];
     struct template_bound bound;
     struct nx_err err;
-    size_t offset = 0;
     if (!task->run)
         return;
     if (parses(r, run) &&
-        !template_run(&r->spec->arena, run->text, task->shell, &bound, &offset, &err))
-        yaml_problem_at(r->problems, run, offset, "%s", err.text);
+        !template_run(&r->spec->arena, run->text, task->shell, &bound, NULL, &err))
+        report_refused(r, run, &bound);
     check_template(r, run, PLACE_RUN, index);
 }
 
@@ -381,6 +387,24 @@ static void check_work(struct reader *r, uint32_t index, const struct yaml_node 
 static const struct spec_task ordinary = {
     .queue = "default", .pool_slots = 1, .retry_delay_ms = 5000, .max_retry_delay_ms = 3600000};
 
+static void warn(struct reader *r, const struct yaml_node *node, const char *message)
+{
+    problem_add(r->problems, PROBLEM_WARNING, yaml_file(node), node->line, node->column, "%s",
+                message);
+}
+
+/* Keys that do nothing beside the others. */
+static void check_useless(struct reader *r, const struct yaml_node *body,
+                          const struct spec_task *task)
+{
+    const struct yaml_node *slots = yaml_get(body, "pool_slots");
+    const struct yaml_node *most = yaml_get(body, "max_retry_delay");
+    if (slots && !task->pool)
+        warn(r, slots, "'pool_slots' does nothing without 'pool'");
+    if (most && task->max_retry_delay_ms > 0 && task->max_retry_delay_ms < task->retry_delay_ms)
+        warn(r, most, "'max_retry_delay' is shorter than 'retry_delay'");
+}
+
 static void read_task(struct reader *r, const struct spec_task *defaults, uint32_t index)
 {
     struct spec_task *task = &r->spec->tasks[index];
@@ -406,6 +430,7 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
         task->rule = NX_TR_ALL_DONE;
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
+    check_useless(r, body, task);
     check_work(r, index, body);
     check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
     if ((node = yaml_get(body, "if")))

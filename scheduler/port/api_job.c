@@ -120,14 +120,46 @@ bool job_write(struct call *call, struct job *job, struct message *message, stru
 
 /* ---- Patches ---- */
 
+struct progress {
+    int fraction;     /* in thousandths; negative: unknown */
+    const char *text; /* or NULL */
+};
+
 struct filling {
     struct patch *patches;
     size_t n;
-    int *progress;        /* of each patch */
-    struct core_why *why; /* of each that wants a reason; code NONE: unknown */
+    struct progress *progress; /* of each patch */
+    struct core_why *why;      /* of each that wants a reason; code NONE: unknown */
     char *body;
     size_t n_body;
 };
+
+static void look_for_progress(struct job *job, const struct core *core, struct nx_inst_id inst,
+                              struct progress *progress)
+{
+    const char *text;
+    progress->fraction = core_progress(core, inst, &text);
+    progress->text = text ? arena_strdup(&job->arena, text) : NULL;
+}
+
+static void put_progress(struct buf *buf, const struct progress *progress)
+{
+    struct buf one;
+    if (progress->fraction < 0 && !progress->text) {
+        buf_str(buf, "null");
+        return;
+    }
+    buf_init(&one);
+    put_open(&one, NULL, '{');
+    if (progress->fraction < 0)
+        put_null(&one, "fraction");
+    else
+        put_number(&one, "fraction", progress->fraction / 1000.0);
+    put_text(&one, "text", progress->text);
+    put_close(&one, '}');
+    buf_add(buf, one.data, one.len);
+    buf_fini(&one);
+}
 
 static void look_for_patches(struct job *job, const struct core *core)
 {
@@ -137,7 +169,7 @@ static void look_for_patches(struct job *job, const struct core *core)
         if (patch->reason)
             core_explain(core, patch->inst, &filling->why[i], 1);
         else
-            filling->progress[i] = core_progress(core, patch->inst);
+            look_for_progress(job, core, patch->inst, &filling->progress[i]);
     }
 }
 
@@ -167,11 +199,8 @@ static bool finish_patches(struct job *job, struct query *query, struct nx_err *
         const struct patch *patch = &filling->patches[i];
         buf_add(&job->body, filling->body + from, patch->at - from);
         from = patch->at + strlen("null");
-        if (!patch->reason && filling->progress[i] < 0)
-            buf_str(&job->body, "null");
-        else if (!patch->reason)
-            buf_printf(&job->body, "{\"fraction\":%g,\"text\":null}",
-                       filling->progress[i] / 1000.0);
+        if (!patch->reason)
+            put_progress(&job->body, &filling->progress[i]);
         else if (filling->why[i].code)
             put_why(&job->body, filling->why[i].code, filling->why[i].text);
         else

@@ -105,6 +105,15 @@ static struct registry_version *add_former(struct registry *registry, uint64_t i
     return version;
 }
 
+int64_t registry_number(struct registry *registry, struct registry_version *version)
+{
+    struct nx_err err;
+    if (!version->number &&
+        !store_version_number(registry->store, version->id, &version->number, &err))
+        version->number = 0;
+    return version->number;
+}
+
 struct registry_version *registry_get(struct registry *registry, uint64_t id, struct nx_err *err)
 {
     struct registry_version *version = map_get_num(&registry->versions, id);

@@ -1,4 +1,4 @@
-/* The registry: DAG versions in memory, by number and by DAG. The loop's alone. A version is parsed
+/* The registry: DAG versions in memory, by id and by DAG. The loop's alone. A version is parsed
  * when it is first needed, from the source that the store has. */
 #ifndef SCHEDULER_PORT_REGISTRY_H
 #define SCHEDULER_PORT_REGISTRY_H
@@ -10,6 +10,7 @@
 
 struct registry_version {
     uint64_t id;
+    int64_t number; /* of its DAG, from 1: see registry_number */
     char *dag, *file;
     struct spec *spec;           /* NULL: not parsed yet */
     struct graph *graph;         /* likewise */
@@ -19,7 +20,7 @@ struct registry_version {
 
 struct registry {
     struct store *store;
-    struct map versions; /* number -> version */
+    struct map versions; /* id -> version */
     struct map current;  /* DAG id -> version */
 };
 
@@ -35,7 +36,9 @@ void registry_remove_current(struct registry *registry, const char *dag);
 /* The current version of a DAG, parsed; NX_E_NOT_FOUND with the nearest id. */
 struct registry_version *registry_current(struct registry *registry, const char *dag,
                                           struct nx_err *err);
-/* A version by number, parsed; NX_E_INTERNAL when its stored source cannot be read any more. */
+/* What users see as the version: its number among those of its DAG; 0 when it cannot be read. */
+int64_t registry_number(struct registry *registry, struct registry_version *version);
+/* A version by id, parsed; NX_E_INTERNAL when its stored source cannot be read any more. */
 struct registry_version *registry_get(struct registry *registry, uint64_t id, struct nx_err *err);
 
 #endif

@@ -306,6 +306,24 @@ bool store_source(struct store *store, uint64_t version, struct buf *source, str
     return ok;
 }
 
+bool store_version_number(struct store *store, uint64_t version, int64_t *number,
+                          struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row = false;
+    if (!sql_prepare(store->sql, "select number from dag_version where version = ?1", &stmt, err))
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)version);
+    bool ok = sql_step(stmt, &row, err);
+    if (ok && row)
+        *number = sql_int(stmt, 0);
+    else if (ok)
+        ok = nx_fail(err, NX_E_NOT_FOUND, "there is no DAG version %llu",
+                     (unsigned long long)version);
+    sql_stmt_free(stmt);
+    return ok;
+}
+
 bool store_version_names(struct store *store, uint64_t version, struct buf *dag, struct buf *file,
                          struct nx_err *err)
 {

@@ -80,6 +80,9 @@ bool store_set_problems(struct store *store, const char *file, const char *probl
                         struct nx_err *err);
 /* Source of a version, appended. */
 bool store_source(struct store *store, uint64_t version, struct buf *source, struct nx_err *err);
+/* The number of a version among those of its DAG. */
+bool store_version_number(struct store *store, uint64_t version, int64_t *number,
+                          struct nx_err *err);
 /* DAG and file of a version, appended. */
 bool store_version_names(struct store *store, uint64_t version, struct buf *dag, struct buf *file,
                          struct nx_err *err);

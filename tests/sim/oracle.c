@@ -121,6 +121,26 @@ static void check_stopped(struct sim *sim, const struct sim_run *run, uint32_t t
                  "run %llu task %u", (unsigned long long)run->row.id.v, task);
 }
 
+void sim_progress(char text[SIM_PROGRESS_MAX], uint32_t lease)
+{
+    snprintf(text, SIM_PROGRESS_MAX, "of lease %u", lease);
+}
+
+static void check_progress(struct sim *sim, const struct sim_run *run, uint32_t task,
+                           const struct core_inst_row *row)
+{
+    char expected[SIM_PROGRESS_MAX];
+    const char *text;
+    (void)core_progress(sim->core, id_of(run, task), &text);
+    if (!text)
+        return;
+    sim_progress(expected, row->lease);
+    if (!held(row->state) || strcmp(text, expected) != 0)
+        sim_fail(sim, "progress is that of the lease that is held",
+                 "run %llu task %u: '%s' not '%s'", (unsigned long long)run->row.id.v, task, text,
+                 expected);
+}
+
 static void look_at_run(struct sim *sim, struct sim_run *run)
 {
     const struct graph *graph = graph_of(sim, run);
@@ -134,6 +154,7 @@ static void look_at_run(struct sim *sim, struct sim_run *run)
         if (run->shadow[task] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
             sim_count(sim, SEEN_CANCEL_CROSSED_SUCCESS);
         check_stopped(sim, run, task, &row);
+        check_progress(sim, run, task, &row);
         run->shadow[task] = (uint8_t)row.state;
         run->shadow_why[task] = (uint8_t)row.reason;
         bool told = core_explain(sim->core, id_of(run, task), &why, 1) == 1 && why.text[0];

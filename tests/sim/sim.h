@@ -246,6 +246,9 @@ void oracle_received(struct sim *sim, const struct wire_report *report);
 void oracle_sent(struct sim *sim, const struct wire_reply *reply);
 void oracle_ask(struct sim *sim, struct nx_inst_id id);
 void oracle_execution(struct sim *sim, struct nx_inst_id id);
+/* What the progress of every attempt says: which lease it is of. */
+#define SIM_PROGRESS_MAX 24
+void sim_progress(char text[SIM_PROGRESS_MAX], uint32_t lease);
 void oracle_run_end(struct sim *sim, struct sim_run *run);
 
 bool sim_run(const struct sim_config *config, struct sim_stats *stats, struct sim *result);

@@ -135,6 +135,9 @@ static void start_children(struct sim *sim, struct sim_worker *worker)
         child.ends = ++sim->next_number;
         sim_post(sim, SIM_CHILD, duration, worker->index, worker->generation, child.ends, NULL, 0);
         vec_push(&worker->children, child);
+        char says[SIM_PROGRESS_MAX];
+        sim_progress(says, child.lease);
+        ledger_progress(worker->ledger, child.inst, child.lease, 500, says);
         struct sim_execution execution = {child.inst, sim->now, INT64_MAX};
         vec_push(&sim->executions, execution);
         oracle_execution(sim, child.inst);

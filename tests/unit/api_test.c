@@ -512,7 +512,15 @@ static void progress_and_reasons_come_from_the_core(void **state)
     const json_t *progress = json_object_get(item(tasks, 0), "progress");
     has_keys(progress, "fraction text");
     assert_float_equal(js_get_float(progress, "fraction", 0), 0.42, 1e-9);
+    assert_true(json_is_null(json_object_get(progress, "text")));
     json_decref(tasks);
+    world_hand(world, 1, 0)->text = "half \"way\"";
+    world_report(world, NULL);
+    world_hand(world, 1, 0)->text = NULL;
+    world_report(world, NULL); /* unchanged */
+    task = world_get(world, "/api/v1/runs/1/tasks/first");
+    assert_string_equal(text_of(json_object_get(task, "progress"), "text"), "half \"way\"");
+    json_decref(task);
     task = world_get(world, "/api/v1/runs/1/tasks/first");
     has_keys(task, TASK_KEYS);
     assert_non_null(strstr(text_of(json_object_get(task, "reason"), "text"), "'w1'"));

@@ -274,6 +274,7 @@ static void every_kind_of_mistake_has_its_message(void **state)
         {"run: echo, retries: 5000", "'retries' must be at most 1000, not 5000"},
         {"run: echo, retries: '${{ params.x }}'", "must be a constant (${{ }} is allowed in with,"},
         {"run: echo, timeout: soon", "'timeout' must be a duration such as 10s, 5m or 1h30m"},
+        {"run: echo, timeout: 0s", "'timeout' must be longer than 0 (leave it out for none)"},
         {"run: echo, timeout: ~",
          "'timeout' must be a duration such as 10s, 5m or 1h30m, not nothing"},
         {"run: echo, exclusive: yes", "must be true or false, not a string 'yes' (write true)"},
@@ -321,6 +322,43 @@ static void every_kind_of_mistake_has_its_message(void **state)
     expect("tasks:\n  t: {uses: ml.train, with: [1]}\n",
            "dags/a.yaml:2:13: error: ml.train requires the parameter 'table' (add it to 'with')\n"
            "dags/a.yaml:2:29: error: 'with' must be a mapping, not a list\n");
+}
+
+static void one_mistake_hides_no_other_and_what_does_nothing_is_told(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"---\n---\n",
+         "dags/a.yaml:1:1: error: the file has no DAG in it (it has at least 'tasks:')\n"},
+        {"x: &x {run: a}\ntasks:\n  a: {<<: *x, rum: b}\n  b: !t {run: x, needs: c}\n"
+         "  c: {run: 'echo ''${{ params.x }}'' $(( ${{ run.idd }} ))'}\n",
+         "dags/a.yaml:1:1: error: unknown key 'x' in the DAG\n"
+         "dags/a.yaml:3:7: error: merge keys (<<) are not supported (what several tasks share goes "
+         "into 'defaults')\n"
+         "dags/a.yaml:3:15: error: unknown key 'rum' in task 'a' (did you mean 'run'?)\n"
+         "dags/a.yaml:4:6: error: the tag '!t' is not supported (leave it out)\n"
+         "dags/a.yaml:5:20: error: an expression inside single quotes, where nothing is replaced: "
+         "end the quotes before it, or put it into 'env' and read the variable\n"
+         "dags/a.yaml:5:31: error: the DAG has no param 'x' (add it to 'params')\n"
+         "dags/a.yaml:5:42: error: an expression inside $((...)), where the shell would run its "
+         "value: calculate inside the ${{ }}\n"
+         "dags/a.yaml:5:50: error: run has no member 'idd' (did you mean 'id'?)\n"},
+        {"params: {d: {type: integer, min: 5, max: 1}, e: {default: 5, required: true}}\ntasks: "
+         "{t: "
+         "{run: x}}\n",
+         "dags/a.yaml:1:34: error: 'min' is greater than 'max': no value is allowed\n"
+         "dags/a.yaml:1:59: error: 'default' is never used: every run must be given a value (take "
+         "away 'required' or the default)\n"},
+        {"tasks:\n  t: {run: x, pool_slots: 2, retry_delay: 10s, max_retry_delay: 5s}\n  u: {rum: "
+         "x}\n",
+         "dags/a.yaml:2:27: warning: 'pool_slots' does nothing without 'pool'\n"
+         "dags/a.yaml:2:65: warning: 'max_retry_delay' is shorter than 'retry_delay'\n"
+         "dags/a.yaml:3:3: error: task 'u' has nothing to do (it needs 'uses' (an operator) or "
+         "'run' (a script))\n"
+         "dags/a.yaml:3:7: error: unknown key 'rum' in task 'u' (did you mean 'run'?)\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect(cases[i][0], cases[i][1]);
 }
 
 static void mistakes_of_the_dag_itself_are_found(void **state)
@@ -529,6 +567,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_mistake_has_its_message),
         cmocka_unit_test(mistakes_of_the_dag_itself_are_found),
         cmocka_unit_test(a_schedule_is_checked),
+        cmocka_unit_test(one_mistake_hides_no_other_and_what_does_nothing_is_told),
         cmocka_unit_test(an_unlisted_output_is_a_warning),
         cmocka_unit_test(a_file_gives_its_name_and_several_documents),
         cmocka_unit_test(files_are_found_beside_the_dag),

@@ -320,6 +320,9 @@ static void a_host_that_is_not_ours_is_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(status_of(world, "GET", "/", (const char *[]){bad[i], NULL}, NULL), 403);
     assert_string_equal(raw_request(world, "GET / HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 Bad Request");
+    assert_string_equal(
+        raw_request(world, "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"),
+        "HTTP/1.1 400 Bad Request");
     assert_string_equal(raw_request(world, "GET / HTTP/1.0\r\n\r\n"), "HTTP/1.1 403 Forbidden");
 }
 

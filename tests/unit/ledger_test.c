@@ -292,6 +292,55 @@ static void a_running_lease_that_is_cancelled_is_told_to_stop_once(void **state)
     peer_fini(&peer);
 }
 
+static const struct wire_hand *only_hand(struct peer *peer)
+{
+    fill(peer);
+    assert_int_equal(peer->report.n_hands, 1);
+    return &peer->report.hands[0];
+}
+
+static void
+a_text_of_progress_is_in_reports_until_it_is_acknowledged_and_then_when_it_changes(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct ledger_start begun;
+    char text[400];
+    peer_init(&peer, 1);
+    order(&peer, WIRE_LEASE, 3, 1);
+    talk(&peer);
+    assert_true(start(&peer, &begun));
+    assert_false(only_hand(&peer)->has_text);
+    ledger_progress(peer.ledger, INST(3), 1, 420, "half");
+    ledger_progress(peer.ledger, INST(3), 1, UINT16_MAX, "half way");
+    for (int i = 0; i < 2; i++) {
+        assert_true(only_hand(&peer)->has_text);
+        assert_int_equal(peer.report.hands[0].progress, 420);
+        assert_int_equal(peer.report.hands[0].text.n, 8);
+        assert_memory_equal(peer.report.hands[0].text.p, "half way", 8);
+    }
+    answer(&peer, peer.report.seq, peer.report.seen);
+    ledger_progress(peer.ledger, INST(3), 1, 430, "half way");
+    assert_false(only_hand(&peer)->has_text);
+    ledger_progress(peer.ledger, INST(3), 1, 440, "more");
+    answer(&peer, peer.report.seq, peer.report.seen); /* of the report before */
+    assert_true(only_hand(&peer)->has_text);
+    answer(&peer, peer.report.seq, peer.report.seen);
+    assert_false(only_hand(&peer)->has_text);
+    peer.epoch++; /* a new scheduler knows nothing */
+    answer(&peer, peer.report.seq, 100);
+    assert_true(only_hand(&peer)->has_text);
+    memset(text, 'x', sizeof text);
+    memcpy(text + WIRE_PROGRESS_TEXT_MAX - 1, "\xc3\xa9", 2); /* is not cut in two */
+    text[sizeof text - 1] = 0;
+    ledger_progress(peer.ledger, INST(3), 1, 1000, text);
+    assert_int_equal(only_hand(&peer)->text.n, WIRE_PROGRESS_TEXT_MAX - 1);
+    ledger_progress(peer.ledger, INST(3), 1, 1000, "");
+    assert_true(only_hand(&peer)->has_text);
+    assert_int_equal(peer.report.hands[0].text.n, 0);
+    peer_fini(&peer);
+}
+
 static void a_forgotten_lease_is_stopped_and_never_mentioned_again(void **state)
 {
     (void)state;
@@ -685,6 +734,8 @@ int main(void)
         cmocka_unit_test(an_unstarted_lease_is_given_back_and_a_started_one_is_kept),
         cmocka_unit_test(a_queued_lease_that_is_cancelled_ends_as_cancelled_without_a_start),
         cmocka_unit_test(a_running_lease_that_is_cancelled_is_told_to_stop_once),
+        cmocka_unit_test(
+            a_text_of_progress_is_in_reports_until_it_is_acknowledged_and_then_when_it_changes),
         cmocka_unit_test(a_forgotten_lease_is_stopped_and_never_mentioned_again),
         cmocka_unit_test(a_new_lease_of_an_instance_waits_until_the_former_one_has_stopped),
         cmocka_unit_test(a_new_epoch_counts_orders_from_one_and_keeps_what_is_in_hand),

@@ -24,8 +24,7 @@ struct world {
 static void remember(struct world *w, const struct loader_event *event)
 {
     struct loader_known known = {mem_strdup(event->file), mem_strdup(event->id),
-                                 mem_strdup(event->hash), mem_strdup(event->source_hash),
-                                 event->n_files > 0};
+                                 mem_strdup(event->hash), mem_strdup(event->source_hash)};
     vec_push(&w->known, known);
     if (event->n_files)
         snprintf(w->last_file, sizeof w->last_file, "%s=%s", event->files[0].path,
@@ -121,7 +120,7 @@ static void take_away(struct world *w, const char *name)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", w->folder, name);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(remove(path), 0);
 }
 
 /* The next event is this; it comes before the next scan by the clock. */
@@ -289,6 +288,84 @@ static void a_changed_file_of_a_dag_is_a_new_version(void **state)
     end(&w);
 }
 
+#define WITH_FILES(files) "id: a\nfiles: " files "\ntasks: {t: {run: echo}}\n"
+
+static void files_that_went_and_came_again_mend_their_dag(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    put(&w, "lb/x", "1");
+    put(&w, "a.yaml", WITH_FILES("[lb/]"));
+    start(&w);
+    expect(&w, "version a a.yaml");
+    expect(&w, "scanned");
+    take_away(&w, "lb/x");
+    expect(&w, "version a a.yaml"); /* the folder is empty, and stays looked at */
+    put(&w, "lb/y", "2");
+    expect(&w, "version a a.yaml");
+    assert_string_equal(w.last_file, "lb/y=2");
+    take_away(&w, "lb/y");
+    expect(&w, "version a a.yaml");
+    take_away(&w, "lb");
+    expect(&w, "errors a.yaml 1");
+    put(&w, "lb/x", "1");
+    expect(&w, "version a a.yaml");
+    expect(&w, "errors a.yaml 0");
+    assert_string_equal(w.known.at[0].hash, w.known.at[w.known.n - 1].hash);
+    expect_silence(&w);
+    end(&w);
+}
+
+static void a_missing_file_is_looked_for_also_when_there_was_never_a_version(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    put(&w, "a.yaml", WITH_FILES("later.txt"));
+    start(&w);
+    expect(&w, "errors a.yaml 1");
+    expect(&w, "scanned");
+    put(&w, "later.txt", "here");
+    expect(&w, "version a a.yaml");
+    expect(&w, "errors a.yaml 0");
+    stop(&w);
+    take_away(&w, "later.txt"); /* and while nobody looks */
+    start(&w);
+    expect(&w, "errors a.yaml 1");
+    expect(&w, "scanned");
+    end(&w);
+}
+
+static void know_errors(struct world *w, const char *file)
+{
+    struct loader_known known = {.file = mem_strdup(file)};
+    vec_push(&w->known, known);
+}
+
+static void errors_of_before_a_restart_go_with_their_file_or_cause(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w);
+    put(&w, "mended.yaml", DAG("mended"));
+    start(&w);
+    expect(&w, "version mended mended.yaml");
+    expect(&w, "scanned");
+    stop(&w);
+    put(&w, "broken.yaml", "id: c\ntasks: 3\n");
+    know_errors(&w, "mended.yaml");
+    know_errors(&w, "gone.yaml");
+    know_errors(&w, "broken.yaml");
+    start(&w);
+    expect(&w, "errors broken.yaml 1");
+    expect(&w, "errors mended.yaml 0");
+    expect(&w, "errors gone.yaml 0");
+    expect(&w, "scanned");
+    expect_silence(&w);
+    end(&w);
+}
+
 static void a_folder_may_come_later_and_go_without_harm(void **state)
 {
     (void)state;
@@ -355,6 +432,9 @@ int main(void)
         cmocka_unit_test(an_id_in_two_files_is_an_error_of_both_and_the_running_version_stays),
         cmocka_unit_test(the_good_documents_of_a_broken_file_are_told_and_its_errors_after_them),
         cmocka_unit_test(a_changed_file_of_a_dag_is_a_new_version),
+        cmocka_unit_test(files_that_went_and_came_again_mend_their_dag),
+        cmocka_unit_test(a_missing_file_is_looked_for_also_when_there_was_never_a_version),
+        cmocka_unit_test(errors_of_before_a_restart_go_with_their_file_or_cause),
         cmocka_unit_test(a_folder_may_come_later_and_go_without_harm),
         cmocka_unit_test(many_files_load_fast_and_are_skipped_when_known),
     };

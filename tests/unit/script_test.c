@@ -1,6 +1,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/script/script.h"
+#include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "tests/unit/test.h"
 
@@ -45,6 +46,38 @@ static void expect(struct script *script, const char *expression, const char *ex
         fail_msg("%s gives %s, not %s", expression, text, expected);
     mem_free(text);
     json_decref(value);
+}
+
+static void params_have_the_type_that_is_declared(void **state)
+{
+    (void)state;
+    struct script *script = script_new();
+    json_t *params =
+        json("{\"d\": \"2001-01-31\", \"t\": \"2001-01-31T03:00:00Z\", \"w\": \"1h30m\","
+             " \"s\": \"2001-01-31\", \"old\": \"1969-12-31\", \"bad\": \"x\", \"n\": null,"
+             " \"secs\": 90}");
+    json_t *declared =
+        json("[{\"name\": \"d\", \"type\": \"date\"}, {\"name\": \"t\", \"type\": \"time\"},"
+             " {\"name\": \"w\", \"type\": \"duration\"}, {\"name\": \"s\", \"type\": "
+             "\"string\"}, {\"name\": \"old\", \"type\": \"date\"},"
+             " {\"name\": \"bad\", \"type\": \"date\"}, {\"name\": \"n\", \"type\": \"time\"},"
+             " {\"name\": \"secs\", \"type\": \"duration\"}]");
+    params_type(params, declared);
+    script_set(script, "params", params);
+    expect(script, "params.d + days(1)", "\"2001-02-01\"");
+    expect(script, "params.d:format('%d.%m.%Y')", "\"31.01.2001\"");
+    expect(script, "params.old - days(1)", "\"1969-12-30\"");
+    expect(script, "params.t + params.w", "\"2001-01-31T04:30:00.000Z\"");
+    expect(script, "params.w", "5400");
+    expect(script, "params.w.hours", "1.5");
+    expect(script, "params.secs == seconds(90)", "true");
+    expect(script, "params.s .. '!'", "\"2001-01-31!\"");
+    expect(script, "'from ' .. params.d", "\"from 2001-01-31\"");
+    expect(script, "params.bad", "\"x\"");
+    expect(script, "params.n", "null");
+    json_decref(params);
+    json_decref(declared);
+    script_free(script);
 }
 
 static void expect_error(struct script *script, const char *expression, enum nx_code code,
@@ -369,6 +402,7 @@ static void truth_is_luas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(params_have_the_type_that_is_declared),
         cmocka_unit_test(expressions_compute_over_json_values),
         cmocka_unit_test(times_have_arithmetic_comparison_and_format),
         cmocka_unit_test(what_has_no_json_is_an_error_that_names_it),

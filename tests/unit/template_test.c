@@ -217,6 +217,99 @@ static void a_script_gets_its_values_as_words_whatever_they_hold(void **state)
                "['" EVIL "\"]\n");
 }
 
+/* In each the value "PATH[$(command)]" would run the command, quoted or not. */
+static void what_a_command_reads_as_code_is_refused(void **state)
+{
+    static const char *const scripts[][2] = {
+        {"a[${{ params.n }}]=1", "subscript"},
+        {"a[ \"${{ params.n }}\" ]+=1", "subscript"},
+        {"a=(x [${{ params.n }}]=1)", "subscript"},
+        {"declare -A m=(\n  [${{ params.l[1] }}]=${{ params.n }}\n)", "subscript"},
+        {"let \"y = ${{ params.n }}\"", "'let'"},
+        {"let y=${{ params.n }}", "'let'"},
+        {"if true; then let ${{ params.n }}; fi", "'let'"},
+        {"true && X=1 builtin let a ${{ params.n }}", "'let'"},
+        {"x=$(let ${{ params.n }})", "'let'"},
+        {"case a in a) let ${{ params.n }};; esac", "'let'"},
+        {"f() { let ${{ params.n }}; }", "'let'"},
+        {"cat <<E\n${{ params.n }}\nE\nlet ${{ params.n }}", "'let'"},
+        {"[ -v ${{ params.n }} ]", "'['"},
+        {"[[ ! -v ${{ params.n }} ]]", "'[['"},
+        {"while test -n a -a -v \"${{ params.n }}\"; do :; done", "'test'"},
+        {"printf -v ${{ params.n }} x", "'printf'"},
+        {"printf -v\"${{ params.n }}\" x", "'printf'"},
+        {"read ${{ params.n }} <<< 1", "'read'"},
+        {"read -r -p text x ${{ params.n }}", "'read'"},
+        {"read -a ${{ params.n }}", "'read'"},
+        {"unset 'x' \"${{ params.n }}\"", "'unset'"},
+        {"export ${{ params.n }}=1", "'export'"},
+        {"local a=1 ${{ params.n }}", "'local'"},
+        {"declare -i x=${{ params.n }}", "'declare'"},
+        {"typeset -ga x=${{ params.n }}", "'typeset'"},
+        {"\\eval ${{ params.n }}", "'eval'"},
+        {"e\"va\"l \"x=${{ params.n }}\"", "'eval'"},
+        {"trap \"${{ params.n }}\" EXIT", "'trap'"},
+    };
+    static const char *const fine[] = {
+        "echo let ${{ params.n }}",
+        "let x=1; echo ${{ params.n }}",
+        "let x=1 | cat ${{ params.n }}",
+        "let x=$(echo ${{ params.n }})",
+        "(let x=1) && echo ${{ params.n }}",
+        "let x=1\necho ${{ params.n }}",
+        "cat <<E\nlet us ${{ params.n }}\nE\necho ${{ params.n }}",
+        "cat <<'E'\nlet us\nE\necho ${{ params.n }}",
+        "export X=${{ params.n }} Y=\"a ${{ params.n }}\"",
+        "local x=${{ params.n }}",
+        "[ \"${{ params.n }}\" = b ] && a[1]=2",
+        "[ -n ${{ params.n }} ]; printf '%s' -v ${{ params.n }}",
+        "read -r x < ${{ params.n }}",
+        "read -p ${{ params.n }} x",
+        "ls a[${{ params.n }}]*",
+        "while read -r x; do echo $x; done < ${{ params.n }}",
+        "X=${{ params.n }} ./program ${{ params.n }}",
+        "a=(1 ${{ params.n }})",
+        "cat 2>&1 ${{ params.n }} | grep -v ${{ params.n }}",
+        "${{ params.n }} x",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
+        expect_refused(false, "bash", scripts[i][0], scripts[i][1]);
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        struct arena arena;
+        struct template_bound bound;
+        struct nx_err err;
+        arena_init(&arena);
+        if (!template_run(&arena, fine[i], "bash", &bound, NULL, &err))
+            fail_msg("%s: %s", fine[i], err.text);
+        arena_fini(&arena);
+    }
+}
+
+static void all_misplaced_expressions_are_reported(void **state)
+{
+    struct arena arena;
+    struct template_bound bound;
+    struct nx_err err;
+    (void)state;
+    arena_init(&arena);
+    assert_false(
+        template_run(&arena,
+                     "echo '${{ a }} and ${{ b }}' ${{ c }}\n"
+                     "echo $(( ${{ d }} )) \"${{ e }}\"\ncat <<'E'\n${{ f }}\n${{ g }}\nE\n"
+                     "eval ${{ h }}",
+                     NULL, &bound, NULL, &err));
+    assert_int_equal(bound.n_refused, 6);
+    assert_int_equal(bound.refused[0].offset, 6);
+    assert_int_equal(bound.refused[1].offset, 19);
+    assert_non_null(strstr(bound.refused[5].message, "eval"));
+    assert_false(template_run(&arena, "'${{ a }}' + \"${{ b }}\"", "python3", &bound, NULL, &err));
+    assert_int_equal(bound.n_refused, 2);
+    assert_false(template_sql(&arena, "'${{ a }}', ${{ b }}, '${{ c }}', $1", &bound, NULL, &err));
+    assert_int_equal(bound.n_refused, 3);
+    arena_fini(&arena);
+}
+
 static void where_no_quoting_would_do_a_script_is_refused(void **state)
 {
     (void)state;
@@ -230,6 +323,8 @@ static void where_no_quoting_would_do_a_script_is_refused(void **state)
     expect_refused(false, "bash", "echo $[ ${{ params.x }} + 1 ]", "calculate inside");
     expect_refused(false, "bash", "if [[ 1 -eq \"${{ params.x }}\" ]]; then :; fi", "use [ ]");
     expect_refused(false, NULL, "echo ${x:-${{ params.x }}}", "variable first");
+    expect_refused(false, NULL, "echo $(( \"${{ params.x }}\" ))", "calculate inside");
+    expect_refused(false, "bash", "echo ${a[\"${{ params.x }}\"]}", "variable first");
     expect_refused(false, NULL, "echo `echo ${{ params.x }}`", "$( )");
     expect_refused(false, NULL, "echo \\${{ params.x }}", "backslash");
     expect_refused(false, NULL, "echo $${{ params.x }}", "right before");
@@ -354,6 +449,8 @@ int main(void)
         cmocka_unit_test(sql_gets_bound_parameters),
         cmocka_unit_test(values_keep_their_type),
         cmocka_unit_test(a_script_gets_its_values_as_words_whatever_they_hold),
+        cmocka_unit_test(what_a_command_reads_as_code_is_refused),
+        cmocka_unit_test(all_misplaced_expressions_are_reported),
         cmocka_unit_test(where_no_quoting_would_do_a_script_is_refused),
         cmocka_unit_test(arguments_are_checked_and_completed),
         cmocka_unit_test(params_are_read_from_text_and_all_mistakes_are_told),

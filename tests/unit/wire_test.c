@@ -42,9 +42,16 @@ static void random_lists(struct rng *rng, struct arena *arena, struct wire_repor
     struct wire_hand *hands = arena_array(arena, report->n_hands, sizeof *hands);
     struct wire_result *results = arena_array(arena, report->n_results, sizeof *results);
     struct wire_back *backs = arena_array(arena, report->n_backs, sizeof *backs);
-    for (uint32_t i = 0; i < report->n_hands; i++)
-        hands[i] = (struct wire_hand){random_inst(rng), u32(rng), (uint8_t)rng_below(rng, 3),
-                                      i63(rng), (uint16_t)rng_below(rng, 1001)};
+    for (uint32_t i = 0; i < report->n_hands; i++) {
+        hands[i] = (struct wire_hand){.inst = random_inst(rng),
+                                      .lease = u32(rng),
+                                      .state = (uint8_t)rng_below(rng, 3),
+                                      .started_ms = i63(rng),
+                                      .progress = (uint16_t)rng_below(rng, 1001),
+                                      .has_text = (uint8_t)rng_below(rng, 2)};
+        if (hands[i].has_text)
+            hands[i].text = wire_text("half w\xc3\xa4y", rng_below(rng, 2) ? 9 : 6);
+    }
     for (uint32_t i = 0; i < report->n_results; i++)
         results[i] = (struct wire_result){random_inst(rng),
                                           u32(rng),
@@ -204,7 +211,9 @@ static void same_report(const struct wire_report *a, const struct wire_report *b
         const struct wire_hand *x = &a->hands[i], *y = &b->hands[i];
         same_inst(x->inst, y->inst);
         assert_true(x->lease == y->lease && x->state == y->state &&
-                    x->started_ms == y->started_ms && x->progress == y->progress);
+                    x->started_ms == y->started_ms && x->progress == y->progress &&
+                    x->has_text == y->has_text);
+        same_bytes(x->text, y->text);
     }
     for (uint32_t i = 0; i < a->n_results; i++)
         same_result(&a->results[i], &b->results[i]);

@@ -46,6 +46,25 @@ static void expect_problem(const char *text, const char *expected)
     done(&p);
 }
 
+static void a_mistake_of_one_node_does_not_hide_the_rest(void **state)
+{
+    (void)state;
+    struct parsed p =
+        parse("base: &b {run: x, env: 1}\na: {<<: *b, run: y}\nb: !t 5\nb: 1\n? [c]\n: 1\n"
+              "d: !l [1]\ne: {<<: [*b, *b]}\n");
+    assert_false(p.ok);
+    assert_int_equal(p.problems.n_errors, 6);
+    assert_int_equal(p.n_docs, 1);
+    const struct yaml_node *root = p.docs[0], *a = yaml_get(root, "a");
+    assert_int_equal(root->n, 6); /* base a b b d e */
+    assert_int_equal(a->n, 2);
+    assert_string_equal(yaml_get(a, "run")->text, "y");
+    assert_string_equal(yaml_get(a, "env")->text, "1");
+    assert_int_equal(yaml_type(yaml_get(root, "b")), YAML_TYPE_INT);
+    assert_int_equal(yaml_get(root, "e")->n, 2);
+    done(&p);
+}
+
 static void a_tree_knows_values_and_places(void **state)
 {
     (void)state;
@@ -169,6 +188,10 @@ static void what_is_not_yaml_is_told_with_place_and_remedy(void **state)
                                 "this context (a text with ': ' in it needs quotes)");
     expect_problem("a: !ruby/object x\n",
                    "a.yaml:1:4: error: the tag '!ruby/object' is not supported (leave it out)");
+    struct parsed raw = parse_n("a: 1\nb: \0\n", 10);
+    assert_int_equal(raw.problems.at[0].line, 2);
+    assert_int_equal(raw.problems.at[0].column, 4);
+    done(&raw);
     expect_problem("a: \"x\\0y\"\n", "a.yaml:1:4: error: a text must not hold a zero character");
     expect_problem("[a, b]: 1\n", "a.yaml:1:1: error: a key must be a text, not a list");
     struct parsed p = parse_n("a: x\nb: \xff\n", 10);
@@ -305,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tree_knows_values_and_places),
+        cmocka_unit_test(a_mistake_of_one_node_does_not_hide_the_rest),
         cmocka_unit_test(scalars_are_typed_by_the_core_schema),
         cmocka_unit_test(several_documents_are_several_trees),
         cmocka_unit_test(aliases_share_and_are_bounded),
