@@ -176,6 +176,65 @@ bool csv_read_header(const char *path, struct schema_file *file, struct arena *a
     return ok;
 }
 
+/* One field of a file that is read byte by byte. */
+struct field {
+    struct buf text;
+    char end; /* the delimiter, '\n', or 0 at the file's end */
+};
+
+/* Takes a field, counting lines. */
+static void take_field(FILE *in, const struct schema_file *file, struct field *field,
+                       uint64_t *line)
+{
+    char quote = file->quote[0], delimiter = file->delimiter[0], before = 0;
+    bool quoted = false;
+    int c;
+    buf_clear(&field->text);
+    field->end = 0;
+    while ((c = getc_unlocked(in)) != EOF) {
+        *line += c == '\n';
+        if (!quoted && ((char)c == delimiter || c == '\n')) {
+            field->end = (char)c;
+            return;
+        }
+        if ((char)c == quote) {
+            if (!quoted && before == quote) {
+                buf_char(&field->text, quote); /* a doubled one */
+            }
+            quoted = !quoted;
+        } else if (quoted || c != '\r') {
+            buf_char(&field->text, (char)c);
+        }
+        before = (char)c;
+    }
+}
+
+uint64_t csv_find_value(const char *path, const struct schema_file *file, size_t at,
+                        const char *value, size_t n)
+{
+    FILE *in = fopen(path, "rb");
+    uint64_t line = 1, start = 1, found = 0;
+    size_t column = 0;
+    struct field field = {.end = ','};
+    if (!in) {
+        return 0;
+    }
+    buf_init(&field.text);
+    for (bool head = file->header; field.end && !found;) {
+        take_field(in, file, &field, &line);
+        if (!head && column == at && field.text.len == n &&
+            memcmp(buf_text(&field.text), value, n) == 0) {
+            found = start;
+        }
+        column = field.end == '\n' ? 0 : column + 1;
+        head = head && field.end != '\n';
+        start = field.end == '\n' ? line : start;
+    }
+    buf_fini(&field.text);
+    fclose(in);
+    return found;
+}
+
 bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line)
 {
     FILE *in = fopen(path, "rb");

@@ -174,6 +174,9 @@ bool data_open(const struct data_settings *settings, struct data_db **db, struct
     struct data_db *made = mem_alloc(sizeof *made);
     arena_init(&made->arena);
     pthread_mutex_init(&made->hash.mutex, NULL);
+    buf_init(&made->misfit.column);
+    buf_init(&made->misfit.value);
+    map_init(&made->fields.map);
     if (!duckdb_load(&made->api, err) || !connect(made, settings, err)) {
         data_close(made);
         return nx_wrap(err, "DuckDB");
@@ -197,6 +200,10 @@ void data_close(struct data_db *db)
         db->api.close(&db->db);
     }
     pthread_mutex_destroy(&db->hash.mutex);
+    buf_fini(&db->misfit.column);
+    buf_fini(&db->misfit.value);
+    map_fini(&db->fields.map);
+    vec_fini(&db->fields.names);
     vec_fini(&db->files);
     vec_fini(&db->folders);
     arena_fini(&db->arena);

@@ -8,8 +8,8 @@
 #include "lib/data/parse.h"
 
 #define MICROS 1000000ll
-#define DOUBLE_WHOLE (1ll << 53)             /* integers up to here are doubles */
-#define INT64_END 9223372036854775808.0      /* 2^63 */
+#define DOUBLE_WHOLE (1ll << 53)        /* integers up to here are doubles */
+#define INT64_END 9223372036854775808.0 /* 2^63 */
 #define NUMBER_MAX PARSE_NUMBER_MAX
 #define EXPONENT_MAX 100000
 

@@ -32,7 +32,8 @@ enum parse_kind {
     PARSE_DOUBLE = 2,
     PARSE_BOOL = 4,
     PARSE_DATE = 8,
-    PARSE_TIMESTAMP = 16
+    PARSE_TIMESTAMP = 16,
+    PARSE_DOUBLES = 32 /* a list of numbers in JSON */
 };
 unsigned parse_kinds(const char *text, size_t n);
 

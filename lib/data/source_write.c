@@ -76,6 +76,7 @@ bool source_write(struct source *source, const struct source_pick *pick, const c
     must(source->schema.n_columns > 0);
     bool typed = false;
     for (int i = 0;; i++) {
+        source->db->misfit.there = false;
         typed = typed || source_infer(source, err);
         if (typed && write_once(source, pick, path, info, err)) {
             return true;

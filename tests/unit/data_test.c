@@ -254,7 +254,7 @@ static void enums_nulls_and_failed_appenders_are_understood(void **state)
                      DUCKDB_ERROR);
     assert_non_null(f->db->api.appender_error(appender));
     f->db->api.appender_destroy(&appender);
-    fails_with(f, data_exec(f->db, "SELECT nexus_whole(1.5, 'n')", &f->err), NX_E_DATA,
+    fails_with(f, data_exec(f->db, "SELECT nexus_whole('1.5', 'n')", &f->err), NX_E_DATA,
                "column 'n' is int64, but has '1.5'");
 }
 

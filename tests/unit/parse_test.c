@@ -76,12 +76,30 @@ static void doubles_are_recognised(void **state)
 static void doubles_are_not_rounded_whole_numbers_and_not_infinite(void **state)
 {
     (void)state;
-    static const char *const right[] = {
-        "1.5", "9007199254740992", "-9007199254740994", "1e308", "0.1", "nan", "inf", " 7 ", "0e999",
-        "1.7976931348623157e308", "0.00017976931348623157e312", "1e-400", "1000000000000000000000"};
-    static const char *const wrong[] = {"9007199254740993", "9223372036854775807", "1e309",
-                                        "1.7976931348623159e308", "-1e400", "1_0", "007",
-                                        "18446744073709551617", "10e308", "0.0001e313", ""};
+    static const char *const right[] = {"1.5",
+                                        "9007199254740992",
+                                        "-9007199254740994",
+                                        "1e308",
+                                        "0.1",
+                                        "nan",
+                                        "inf",
+                                        " 7 ",
+                                        "0e999",
+                                        "1.7976931348623157e308",
+                                        "0.00017976931348623157e312",
+                                        "1e-400",
+                                        "1000000000000000000000"};
+    static const char *const wrong[] = {"9007199254740993",
+                                        "9223372036854775807",
+                                        "1e309",
+                                        "1.7976931348623159e308",
+                                        "-1e400",
+                                        "1_0",
+                                        "007",
+                                        "18446744073709551617",
+                                        "10e308",
+                                        "0.0001e313",
+                                        ""};
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         if (!parse_fits_double(right[i], strlen(right[i]))) {
             fail_msg("'%s' was refused", right[i]);
@@ -110,7 +128,7 @@ static void whole_numbers_bools_and_days_have_several_spellings(void **state)
                  {"9007199254740993.000", 9007199254740993},
                  {"-9223372036854775808", INT64_MIN}};
     static const char *const wrong[] = {"1.5", "1e-1", "1e19", "9223372036854775808.0", "007",
-                                        "nan", "", "x",    "1e999999999999",        "1.50"};
+                                        "nan", "",     "x",    "1e999999999999",        "1.50"};
     int64_t v, days;
     bool yes;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
