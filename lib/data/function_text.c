@@ -1,5 +1,6 @@
 /* Functions that our SQL calls on texts: to values, strictly. What does not fit is an error, and is
  * noted in db->misfit with its column and value, so that its place in the file can be found. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,42 +80,60 @@ static void fail_value(const struct texts *texts, const char *type, size_t row)
     texts->api->scalar_function_set_error(texts->info, text);
 }
 
-/* The nearest double of digits with a point: a whole number up to 2^53 divided once. */
-static bool read_quickly(const char *text, size_t n, double *v)
+#define DIGITS_MAX 19 /* always fit into 64 bits */
+
+/* The nearest double of -123.456 and the like, which most numbers are. Digits and power of ten are
+ * exact in the 64 bits of a long double, and only a quotient next to the middle of two doubles
+ * could be rounded the wrong way. False: it is to be read the long way. */
+static bool read_quickly(const char *p, size_t n, double *v)
 {
-    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
-    size_t i = n > 0 && (*text == '-' || *text == '+'), digits = 0, scale = 0;
-    int64_t whole = 0;
-    for (bool point = false; i < n && digits < 18; i++) {
-        if (text[i] == '.' && !point) {
-            point = true;
-        } else if (text[i] >= '0' && text[i] <= '9') {
-            whole = whole * 10 + (text[i] - '0');
-            digits++;
-            scale += point;
-        } else {
-            return false;
-        }
+    static const long double tens[DIGITS_MAX + 1] = {
+        1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
+        1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L};
+    const char *end = p + n, *start, *point;
+    bool negative = p < end && *p == '-';
+    uint64_t digits = 0;
+    p += negative;
+    for (start = p; p < end && (unsigned)(*p - '0') <= 9; p++) {
+        digits = digits * 10 + (uint64_t)(*p - '0');
     }
-    if (i != n || digits == 0 || whole > 1ll << 53) {
+    point = p;
+    for (p += p < end && *p == '.'; p < end && (unsigned)(*p - '0') <= 9; p++) {
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    }
+    size_t behind = p > point ? (size_t)(p - point) - 1 : 0;
+    bool plain = p == end && point > start && (*start != '0' || point == start + 1) &&
+                 (size_t)(p - start) - (p > point) <= DIGITS_MAX;
+    if (!plain || LDBL_MANT_DIG < 64) {
         return false;
     }
-    *v = (double)whole / tens[scale] * (*text == '-' ? -1 : 1);
-    return true;
+    double least = 0, most = 0;
+    if (digits <= 1ull << 53) {
+        least = most = (double)digits / (double)tens[behind]; /* both are doubles */
+    } else if (behind > 0) {
+        long double near = (long double)digits / tens[behind];
+        long double off = near * (1 / 4611686018427387904.0L); /* 2^-62: it is less wrong */
+        least = (double)(near - off);
+        most = (double)(near + off);
+    } else {
+        return false;
+    }
+    *v = negative ? -most : most;
+    return least == most;
 }
 
 static bool read_double(const char *text, size_t n, double *v)
 {
     char copy[PARSE_NUMBER_MAX];
+    if (read_quickly(text, n, v)) {
+        return true;
+    }
     if (!parse_fits_double(text, n) || n >= sizeof copy) {
         return false;
     }
-    if (!read_quickly(text, n, v)) {
-        memcpy(copy, text, n);
-        copy[n] = 0;
-        *v = strtod(copy, NULL);
-    }
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    *v = strtod(copy, NULL);
     return true;
 }
 
@@ -242,7 +261,8 @@ void fields_set(struct data_db *db, const char *const *names, size_t n)
     map_init(&fields->map);
     fields->names.n = 0;
     for (size_t i = 0; i < n; i++) {
-        vec_push(&fields->names, arena_strdup(&db->arena, names[i]));
+        struct data_text name = {arena_strdup(&db->arena, names[i]), strlen(names[i])};
+        vec_push(&fields->names, name);
         map_set(&fields->map, names[i], (void *)(uintptr_t)(i + 1));
     }
 }
@@ -252,8 +272,8 @@ static size_t find_field(const struct fields *fields, const struct jsontext *key
                          struct buf *name)
 {
     size_t n = fields->names.n;
-    if (!key->escaped && guess < n && strlen(fields->names.at[guess]) == key->n &&
-        memcmp(fields->names.at[guess], key->at, key->n) == 0) {
+    if (!key->escaped && guess < n && fields->names.at[guess].n == key->n &&
+        memcmp(fields->names.at[guess].at, key->at, key->n) == 0) {
         return guess;
     }
     buf_clear(name);

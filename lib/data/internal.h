@@ -32,7 +32,7 @@ struct misfit {
 
 /* What nexus_fields takes out of JSON objects. */
 struct fields {
-    VEC(const char *) names;
+    VEC(struct data_text) names;
     struct map map; /* name -> place + 1 */
 };
 

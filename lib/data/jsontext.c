@@ -59,8 +59,23 @@ static bool is_digit(const char *p, const char *end)
 /* Behind a number or a word, where nothing but the end of a value may follow. */
 static const char *skip_bare(const char *p, const char *end)
 {
-    while (p < end && !strchr(" \n\r\t,]}:[{\"", *p)) {
-        p++;
+    for (; p < end; p++) {
+        switch (*p) {
+        case ' ':
+        case '\n':
+        case '\r':
+        case '\t':
+        case ',':
+        case ':':
+        case ']':
+        case '}':
+        case '[':
+        case '{':
+        case '"':
+            return p;
+        default:
+            break;
+        }
     }
     return p;
 }
@@ -111,7 +126,8 @@ static bool take_bare(const char **p, const char *end, struct jsontext *value, c
     const char *at = *p, *behind = skip_bare(at, end);
     size_t n = (size_t)(behind - at);
     *value = (struct jsontext){JSONTEXT_NUMBER, at, n, false};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    bool word = n > 0 && *at >= 'a';
+    for (size_t i = 0; word && i < sizeof words / sizeof *words; i++) {
         if (n == strlen(words[i]) && memcmp(at, words[i], n) == 0) {
             value->kind = i == 0 ? JSONTEXT_NULL : JSONTEXT_BOOL;
         }

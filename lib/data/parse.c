@@ -148,6 +148,16 @@ static bool is_too_large(const char *text, size_t n)
     return n_digits > 0 && (power > 309 || (power == 309 && strcmp(digits, largest) > 0));
 }
 
+/* Whether there is none, or one of two digits or below 0, in a number of a common length. */
+static bool has_small_exponent(const char *text, size_t n)
+{
+    size_t i = n;
+    while (i > 0 && is_digit(text[i - 1])) {
+        i--;
+    }
+    return n < 200 && (n - i < 3 || i == 0 || text[i - 1] == '.' || text[i - 1] == '-');
+}
+
 bool parse_fits_double(const char *text, size_t n)
 {
     int64_t whole;
@@ -156,7 +166,7 @@ bool parse_fits_double(const char *text, size_t n)
         return false;
     }
     if (!parse_int(text, n, &whole)) {
-        return !is_too_large(text, n);
+        return has_small_exponent(text, n) || !is_too_large(text, n);
     }
     double v = (double)whole;
     return v < INT64_END && (int64_t)v == whole; /* 2^53 + 1 is none */

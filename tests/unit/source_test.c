@@ -364,6 +364,28 @@ static void late_values_are_judged_as_early_ones(void **state)
     }
 }
 
+static void doubles_are_the_nearest(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text;
+    uint64_t random = 88172645463325252u;
+    buf_init(&text);
+    buf_str(&text, "a,b\n");
+    for (int i = 0; i < 100000; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        double v = (double)(int64_t)random / 9223372036854775808.0;
+        v = i % 3 == 0 ? v : i % 3 == 1 ? v * 1e5 : ldexp(v, (int)(random % 200) - 100);
+        int digits = i % 20 + 1;
+        buf_printf(&text, i % 3 == 2 ? "%.*e,%.*e\n" : "%.*g,%.*g\n", digits, v, digits, v);
+    }
+    const char *path = put_bytes(f, "a.csv", text.data, text.len);
+    buf_fini(&text);
+    load_typed(f, path, "a double, b string");
+    assert_int_equal(count(f, "a = CAST(b AS DOUBLE)"), 100000);
+}
+
 static void values_that_do_not_fit_are_named_with_their_line(void **state)
 {
     struct fixture *f = *state;
@@ -732,6 +754,7 @@ int main(void)
         T(local_times_get_their_instants),
         T(several_files_are_one_table_whatever_the_order_of_columns),
         T(late_values_are_judged_as_early_ones),
+        T(doubles_are_the_nearest),
         T(values_that_do_not_fit_are_named_with_their_line),
         T(rows_and_columns_can_be_picked),
         T(json_and_json_lines_are_read_over_all_their_rows),
