@@ -79,7 +79,7 @@ static const char *find_delimiter(const struct buf *record, char quote)
         bool quoted = false;
         for (size_t i = 0; i < record->len; i++) {
             quoted ^= record->data[i] == quote;
-            n += !quoted && record->data[i] == *candidates[k];
+            n += !quoted && record->data[i] == *candidates[k] && *candidates[k] != quote;
         }
         if (n > most) {
             most = n;
@@ -145,13 +145,16 @@ static bool header_of(FILE *in, const char *path, struct schema_file *file, stru
         if (str_eq(file->delimiter, "auto")) {
             file->delimiter = str_ends(path, ".tsv") ? "\t" : find_delimiter(&record, quote);
         }
+        if (file->delimiter[0] == quote) {
+            ok = nx_fail(err, NX_E_INVALID, "`delimiter` and `quote` are both '%c'", quote);
+        }
         split(&record, file->delimiter[0], quote, arena, &names);
         for (size_t i = 0; i < names.n; i++) {
             if (!file->header || !*names.at[i]) {
                 names.at[i] = arena_printf(arena, "column%zu", i);
             }
         }
-        ok = check_names(path, &names, err);
+        ok = ok && check_names(path, &names, err);
     }
     if (ok) {
         header->n = names.n;

@@ -1,8 +1,10 @@
 /* Databases: opening with a worker's settings, closing, the lock. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
@@ -237,6 +239,31 @@ void data_allow_folder(struct data_db *db, const char *path)
     must(!db->closed);
     vec_push(&db->folders, arena_strdup(&db->arena, path));
     vec_push(&db->folders, full_path(db, path));
+}
+
+bool data_name_file(struct data_db *db, const char *path, const char **name, struct nx_err *err)
+{
+    *name = path;
+    if (!strpbrk(path, "*?[\\")) {
+        return true;
+    }
+    if (db->folders.n == 0) {
+        return nx_fail(err, NX_E_UNSUPPORTED, "%s: its name has one of * ? [ \\: rename it", path);
+    }
+    char *link = arena_printf(&db->arena, "%s/named%zu/%s", db->folders.at[0], db->n_links++,
+                              path_base(path));
+    char *folder = arena_strdup(&db->arena, link), *real = realpath(path, NULL);
+    *strrchr(folder, '/') = 0;
+    for (char *p = link + strlen(folder); *p; p++) {
+        *p = strchr("*?[\\", *p) ? '_' : *p;
+    }
+    bool ok = path_make_folders(folder, err);
+    if (ok && symlink(real ? real : path, link) != 0) {
+        ok = nx_fail(err, NX_E_IO, "%s: %s", link, strerror(errno));
+    }
+    free(real);
+    *name = link;
+    return ok;
 }
 
 static void set_list(struct buf *sql, const char *setting, const char *const *paths, size_t n,

@@ -46,6 +46,7 @@ struct data_db {
     struct arena arena;
     VEC(const char *) files;
     VEC(const char *) folders;
+    size_t n_links; /* made by data_name_file */
     struct hash_sum hash;
     struct misfit misfit; /* under the mutex of `hash` */
     struct fields fields;

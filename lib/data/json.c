@@ -284,16 +284,16 @@ static bool scan_file(struct scan *scan, const struct file *file, const char **l
 
 /* DuckDB does not read JSON behind a mark: a copy without it, where it may write. */
 static bool copy_unmarked(struct source *source, const struct file *file, size_t k,
-                          const char **path, struct nx_err *err)
+                          struct nx_err *err)
 {
     if (source->db->folders.n == 0) {
         return nx_fail(err, NX_E_UNSUPPORTED, "%s begins with a byte-order mark: remove it",
                        path_base(file->path));
     }
     char *folder = arena_printf(source->arena, "%s/unmarked%zu", source->db->folders.at[0], k);
-    *path = arena_printf(source->arena, "%s/%s", folder, path_base(file->path));
+    source->names[k] = arena_printf(source->arena, "%s/%s", folder, path_base(source->names[k]));
     return path_make_folders(folder, err) &&
-           path_write(*path, file->at, (size_t)(file->end - file->at), err);
+           path_write(source->names[k], file->at, (size_t)(file->end - file->at), err);
 }
 
 /* The columns that were found, with their types. */
@@ -331,22 +331,19 @@ static bool take_columns(struct source *source, const struct schema *named, stru
 bool json_inspect(struct source *source, const struct schema *named, struct nx_err *err)
 {
     struct scan scan = {.arena = source->arena};
-    const char **paths = arena_array(source->arena, source->n_paths, sizeof *paths);
     bool ok = true;
     source->headers = arena_array(source->arena, source->n_paths, sizeof *source->headers);
     map_init(&scan.places);
     buf_init(&scan.name);
     for (size_t i = 0; ok && i < source->n_paths; i++) {
         struct file file;
-        paths[i] = source->paths[i];
-        ok = file_open(paths[i], &file, err);
+        ok = file_open(source->paths[i], &file, err);
         if (ok) {
             ok = scan_file(&scan, &file, &source->headers[i].layout, err) &&
-                 (!file.marked || copy_unmarked(source, &file, i, &paths[i], err));
+                 (!file.marked || copy_unmarked(source, &file, i, err));
             file_close(&file);
         }
     }
-    source->paths = ok ? paths : source->paths;
     ok = ok && take_columns(source, named, &scan, err);
     buf_fini(&scan.name);
     map_fini(&scan.places);

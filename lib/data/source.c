@@ -221,7 +221,7 @@ static bool describe_parquet(struct source *source, size_t k, struct nx_err *err
     VEC(const char *) types = {0};
     buf_init(&sql);
     buf_str(&sql, "SELECT column_type FROM (DESCRIBE SELECT * FROM read_parquet(");
-    data_quote_text(&sql, source->paths[k]);
+    data_quote_text(&sql, source->names[k]);
     buf_str(&sql, "))");
     bool ok = data_query(source->db, buf_text(&sql), NULL, 0, &result, err);
     while (ok && (ok = data_next(result, &batch, err)) && batch) {
@@ -248,7 +248,7 @@ static bool name_parquet(struct source *source, size_t k, struct nx_err *err)
     size_t n = 0, nested = 1; /* rows to come that are no column; the root is none */
     buf_init(&sql);
     buf_str(&sql, "SELECT name, coalesce(num_children, 0) FROM parquet_schema(");
-    data_quote_text(&sql, source->paths[k]);
+    data_quote_text(&sql, source->names[k]);
     buf_str(&sql, ")");
     header->names = arena_array(source->arena, header->n + 1, sizeof *header->names);
     bool ok = data_query(source->db, buf_text(&sql), NULL, 0, &result, err), root = true;
@@ -348,6 +348,12 @@ bool source_inspect(struct source *source, struct nx_err *err)
     source->schema.columns = NULL;
     source->schema.n_columns = 0;
     enum file_format format = source->schema.file.format;
+    source->names = arena_array(source->arena, source->n_paths, sizeof *source->names);
+    for (size_t i = 0; i < source->n_paths; i++) {
+        if (!data_name_file(source->db, source->paths[i], &source->names[i], err)) {
+            return false;
+        }
+    }
     bool ok = format == FILE_CSV       ? inspect_csv(source, &named, err)
               : format == FILE_PARQUET ? inspect_parquet(source, &named, err)
                                        : json_inspect(source, &named, err);

@@ -32,6 +32,7 @@ struct source {
     struct data_db *db;
     struct arena *arena;
     const char *const *paths; /* of one format */
+    const char **names;       /* the same for SQL: links or copies where it needs them */
     size_t n_paths;
     struct schema schema;          /* what is loaded; its `file` says how it is read */
     struct source_header *headers; /* one a path */

@@ -33,7 +33,7 @@ static void put_read_csv(const struct source *source, size_t from, size_t to, st
     const struct schema_file *file = &source->schema.file;
     const struct source_header *header = &source->headers[from];
     buf_str(sql, "read_csv(");
-    put_texts(sql, source->paths + from, to - from);
+    put_texts(sql, source->names + from, to - from);
     buf_str(sql, ", auto_detect = false, delim = ");
     data_quote_text(sql, file->delimiter);
     buf_str(sql, ", quote = ");
@@ -66,7 +66,7 @@ static void put_read_json(const struct source *source, size_t from, size_t to, s
         data_quote_name(sql, header->names[i]);
     }
     buf_str(sql, " FROM (SELECT nexus_fields(json) AS fields FROM read_json_objects(");
-    put_texts(sql, source->paths + from, to - from);
+    put_texts(sql, source->names + from, to - from);
     buf_printf(sql, ", format = '%s', maximum_object_size = %d)))", header->layout, LINE_BYTES);
     fields_set(source->db, header->names, header->n);
 }
@@ -77,7 +77,7 @@ static void put_read(const struct source *source, size_t from, size_t to, struct
         put_read_csv(source, from, to, sql);
     } else if (source->schema.file.format == FILE_PARQUET) {
         buf_str(sql, "read_parquet(");
-        put_texts(sql, source->paths + from, to - from);
+        put_texts(sql, source->names + from, to - from);
         buf_str(sql, ")");
     } else {
         put_read_json(source, from, to, sql);
