@@ -238,6 +238,42 @@ uint64_t csv_find_value(const char *path, const struct schema_file *file, size_t
     return found;
 }
 
+bool csv_check_quotes(const char *path, const struct schema_file *file, struct nx_err *err)
+{
+    FILE *in = fopen(path, "rb");
+    char quote = file->quote[0], delimiter = file->delimiter[0];
+    /* Where we are: at the start of a field, in a bare one, in a quoted one, behind its quote. */
+    enum { START, BARE, QUOTED, CLOSED } where = START;
+    uint64_t line = 1, start = 1;
+    int c = 0;
+    if (!in) {
+        return true;
+    }
+    for (; (c = getc_unlocked(in)) != EOF; line += c == '\n') {
+        bool ends = (char)c == delimiter || c == '\n' || c == '\r';
+        if (where == QUOTED) {
+            where = (char)c == quote ? CLOSED : QUOTED;
+        } else if (where == CLOSED && (char)c == quote) {
+            where = QUOTED; /* a doubled one */
+        } else if (where == CLOSED && !ends && c != ' ') {
+            break;
+        } else if (where == START && (char)c == quote) {
+            where = QUOTED;
+            start = line;
+        } else if (where != CLOSED || ends) {
+            where = ends ? START : BARE;
+        }
+    }
+    fclose(in);
+    if (where != QUOTED && c == EOF) {
+        return true;
+    }
+    return nx_fail(err, NX_E_DATA, "%s: line %" PRIu64 ": unterminated quote: %s", path_base(path),
+                   start,
+                   c == EOF ? "the text that begins there never ends"
+                            : "something follows the one that should end the text");
+}
+
 bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line)
 {
     FILE *in = fopen(path, "rb");

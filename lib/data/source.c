@@ -382,53 +382,101 @@ void source_pin(struct source *source, const struct schema *pinned, bool add_new
     source->schema.n_columns = n;
 }
 
-/* The error of a value that does not fit, with its file and line where they are found. */
-static void place_misfit(const struct source *source, struct nx_err *err)
+/* The line of the value that does not fit, and its file (may be NULL); 0: it is not found. */
+static uint64_t find_misfit(const struct source *source, const char **path)
 {
     const struct misfit *misfit = &source->db->misfit;
     struct data_text value = {buf_text(&misfit->value), misfit->value.len};
     const char *column = buf_text(&misfit->column);
     enum file_format format = source->schema.file.format;
-    for (size_t k = 0; format != FILE_PARQUET && k < source->n_paths; k++) {
+    uint64_t line = 0;
+    for (size_t k = 0; format != FILE_PARQUET && k < source->n_paths && line == 0; k++) {
         size_t at = header_find(&source->headers[k], column);
-        const char *path = source->paths[k];
-        uint64_t line = at == source->headers[k].n ? 0
-                        : format == FILE_CSV
-                            ? csv_find_value(path, &source->schema.file, at, value.at, value.n)
-                            : json_find_value(path, column, value);
-        if (line) {
-            nx_wrap(err, "%s: line %" PRIu64, path_base(path), line);
-            return;
+        if (at < source->headers[k].n) {
+            line = format == FILE_CSV ? csv_find_value(source->paths[k], &source->schema.file, at,
+                                                       value.at, value.n)
+                                      : json_find_value(source->paths[k], column, value);
+        }
+        if (line && path) {
+            *path = source->paths[k];
         }
     }
-    nx_wrap(err, "%s%s", path_base(source->paths[0]), source->n_paths > 1 ? " and others" : "");
+    return line;
+}
+
+/* The error of a value that does not fit, with its file and line where they are found. */
+static void place_misfit(const struct source *source, struct nx_err *err)
+{
+    const char *path = source->paths[0];
+    uint64_t line = find_misfit(source, &path);
+    if (line) {
+        nx_wrap(err, "%s: line %" PRIu64, path_base(path), line);
+    } else {
+        nx_wrap(err, "%s%s", path_base(path), source->n_paths > 1 ? " and others" : "");
+    }
+}
+
+/* Whether a CSV file is to be read with care: by one thread, in buffers that take lines of 32 MiB.
+ * A text that reaches over the end of a buffer looks as if its quote were never closed; and a
+ * thread that begins inside of one takes its lines for rows. */
+static bool asks_for_care(const struct nx_err *err)
+{
+    return strstr(err->text, "Maximum line size") || strstr(err->text, "unterminated quote") ||
+           strstr(err->text, "does not support a full read");
+}
+
+static void fail_long_line(const struct source *source, struct nx_err *err)
+{
+    const char *at = strstr(err->text, "Error on Line: ");
+    long line = at ? strtol(at + strlen("Error on Line: "), NULL, 10) : 0;
+    nx_fail(err, NX_E_DATA, "%s: line %ld is longer than 32 MiB; does a closing quote miss?",
+            path_base(source->paths[0]), line);
+}
+
+/* True when it is worth it; DuckDB reads over a quote that is never closed then, so that is looked
+ * for before. */
+static bool take_care(struct source *source, struct nx_err *err)
+{
+    for (size_t i = 0; !source->careful && i < source->n_paths; i++) {
+        if (!csv_check_quotes(source->paths[i], &source->schema.file, err)) {
+            source->settled = true;
+            return false;
+        }
+    }
+    bool changed = !source->careful;
+    source->careful = true;
+    return changed;
+}
+
+static bool recover_csv(struct source *source, struct nx_err *err)
+{
+    bool changed = false, misfit = source->db->misfit.there;
+    struct nx_err why = {0};
+    if (asks_for_care(err)) {
+        return take_care(source, err);
+    }
+    if (!source->exact && source_infer_all(source, &changed, &why) && changed) {
+        return true;
+    }
+    return (asks_for_care(&why) || (misfit && !find_misfit(source, NULL))) &&
+           take_care(source, err);
 }
 
 bool source_recover(struct source *source, struct nx_err *err)
 {
-    bool changed = false;
     bool csv = source->schema.file.format == FILE_CSV;
-    bool long_line = csv && (strstr(err->text, "Maximum line size") ||
-                             strstr(err->text, "does not support a full read"));
-    if (long_line && !source->long_lines) {
-        source->long_lines = true;
-        return true;
-    }
-    if (long_line) {
-        const char *at = strstr(err->text, "Error on Line: ");
-        long line = at ? strtol(at + strlen("Error on Line: "), NULL, 10) : 0;
-        nx_fail(err, NX_E_DATA, "%s: line %ld is longer than 32 MiB; does a closing quote miss?",
-                path_base(source->paths[0]), line);
+    if (err->code != NX_E_DATA && err->code != NX_E_INVALID && !asks_for_care(err)) {
         return false;
     }
-    if (err->code != NX_E_DATA && err->code != NX_E_INVALID) {
-        return false;
-    }
-    struct nx_err ignored;
-    if (csv && !source->exact && source_infer_all(source, &changed, &ignored) && changed) {
+    if (csv && recover_csv(source, err)) {
         return true;
     }
-    if (source->db->misfit.there && strstr(err->text, ", but has '")) {
+    if (source->settled) {
+        return false;
+    }
+    if (csv && asks_for_care(err) && !strstr(err->text, "unterminated quote")) {
+        fail_long_line(source, err);
+    } else if (source->db->misfit.there && strstr(err->text, ", but has '")) {
         shorten(err);
         place_misfit(source, err);
     } else if (source->schema.file.format == FILE_PARQUET || !says_not_utf8(source, err)) {

@@ -38,7 +38,8 @@ struct source {
     struct source_header *headers; /* one a path */
     bool pinned;                   /* schema.columns may name columns that the files do not have */
     bool exact;                    /* CSV: the types were found from all rows */
-    bool long_lines;               /* CSV: lines above 2 MB are there */
+    bool careful;                  /* CSV: long lines or texts are there: one thread reads */
+    bool settled;                  /* the error says all */
 };
 
 /* The format of a file by its name, else by its first bytes. */
@@ -95,6 +96,10 @@ bool source_not_utf8(const char *path, uint64_t offset, uint64_t line, struct nx
  */
 uint64_t csv_find_value(const char *path, const struct schema_file *file, size_t at,
                         const char *value, size_t n);
+
+/* Whether every quoted text of a CSV file ends, and a field with it; else the error has its line.
+ */
+bool csv_check_quotes(const char *path, const struct schema_file *file, struct nx_err *err);
 
 /* Reads the first record of a CSV file: the names, or column0 ... where there is no header. Fills
  * in file->delimiter where it is "auto". */

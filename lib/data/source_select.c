@@ -44,8 +44,9 @@ static void put_read_csv(const struct source *source, size_t from, size_t to, st
                ", header = %s, strict_mode = true, nullstr = ", file->header ? "true" : "false");
     static const char *const empty[] = {""};
     put_texts(sql, file->n_nulls ? file->nulls : empty, file->n_nulls ? file->n_nulls : 1);
-    if (source->long_lines) {
-        buf_printf(sql, ", max_line_size = %d, buffer_size = %d", LINE_BYTES, 2 * LINE_BYTES);
+    if (source->careful) {
+        buf_printf(sql, ", max_line_size = %d, buffer_size = %d, parallel = false", LINE_BYTES,
+                   2 * LINE_BYTES);
     }
     buf_str(sql, ", columns = {");
     for (size_t i = 0; i < header->n; i++) {

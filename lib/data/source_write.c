@@ -7,7 +7,7 @@
 #include "lib/data/internal.h"
 #include "lib/data/source.h"
 
-#define ATTEMPTS_MAX 4 /* one each for longer lines and wider types, of sample and load */
+#define ATTEMPTS_MAX 4 /* one each for care and wider types, of sample and load */
 
 static bool put_select(const struct source *source, const struct source_pick *pick, struct buf *sql,
                        struct nx_err *err)
