@@ -489,14 +489,15 @@ const struct nx_operator data_ingest = {
     .summary = "Loads CSV, JSON, JSON lines or Parquet from files or the web into a table.",
     .doc =
         "Types are bool, int64, double, string, category, date, timestamp (UTC) and doubles. Those of "
-        "CSV columns that `columns` does not name are found from the values: from the first rows, and "
-        "from all rows when one of them does not fit or a column has no value there. Nothing is "
+        "CSV and JSON columns that `columns` does not name are found from all values. Nothing is "
         "rounded, cut or guessed: 1.5 makes a column double; 00501, and a whole number with more "
-        "digits than a double or int64 keeps, make it a string.\n\n"
-        "Text must be UTF-8 (else the error names byte and line). Quoted line breaks, byte-order "
-        "marks and lines of up to 32 MiB are read. A malformed line is an error with its number.\n\n"
+        "digits than a double or int64 keeps, make it a string; a value that is not of the type that "
+        "was named is an error with its line. Parquet files keep their own types.\n\n"
+        "All files must have the same columns (records of JSON may lack some). Text must be UTF-8 "
+        "(else the error names byte and line). Quoted line breaks, byte-order marks and lines of up "
+        "to 32 MiB are read. A malformed line is an error with its number.\n\n"
         "With `schema` the columns, their types and how the files are read are fixed by the first "
-        "load; what `format`, `columns`, `null`, `delimiter`, `quote`, `header` and `timezone` say "
+        "load: later files are read by these types; what `format`, `columns`, `null`, `delimiter`, `quote`, `header` and `timezone` say "
         "counts only for that one.",
     .params = params,
     .outputs = outputs,
