@@ -79,7 +79,7 @@ static const char *find_delimiter(const struct buf *record, char quote)
         bool quoted = false;
         for (size_t i = 0; i < record->len; i++) {
             quoted ^= record->data[i] == quote;
-            n += !quoted && record->data[i] == *candidates[k];
+            n += !quoted && record->data[i] == *candidates[k] && *candidates[k] != quote;
         }
         if (n > most) {
             most = n;
@@ -145,13 +145,16 @@ static bool header_of(FILE *in, const char *path, struct schema_file *file, stru
         if (str_eq(file->delimiter, "auto")) {
             file->delimiter = str_ends(path, ".tsv") ? "\t" : find_delimiter(&record, quote);
         }
+        if (file->delimiter[0] == quote) {
+            ok = nx_fail(err, NX_E_INVALID, "`delimiter` and `quote` are both '%c'", quote);
+        }
         split(&record, file->delimiter[0], quote, arena, &names);
         for (size_t i = 0; i < names.n; i++) {
             if (!file->header || !*names.at[i]) {
                 names.at[i] = arena_printf(arena, "column%zu", i);
             }
         }
-        ok = check_names(path, &names, err);
+        ok = ok && check_names(path, &names, err);
     }
     if (ok) {
         header->n = names.n;
@@ -174,6 +177,101 @@ bool csv_read_header(const char *path, struct schema_file *file, struct arena *a
     bool ok = header_of(in, path, file, arena, header, err);
     fclose(in);
     return ok;
+}
+
+/* One field of a file that is read byte by byte. */
+struct field {
+    struct buf text;
+    char end; /* the delimiter, '\n', or 0 at the file's end */
+};
+
+/* Takes a field, counting lines. */
+static void take_field(FILE *in, const struct schema_file *file, struct field *field,
+                       uint64_t *line)
+{
+    char quote = file->quote[0], delimiter = file->delimiter[0], before = 0;
+    bool quoted = false;
+    int c;
+    buf_clear(&field->text);
+    field->end = 0;
+    while ((c = getc_unlocked(in)) != EOF) {
+        *line += c == '\n';
+        if (!quoted && ((char)c == delimiter || c == '\n')) {
+            field->end = (char)c;
+            return;
+        }
+        if ((char)c == quote) {
+            if (!quoted && before == quote) {
+                buf_char(&field->text, quote); /* a doubled one */
+            }
+            quoted = !quoted;
+        } else if (quoted || c != '\r') {
+            buf_char(&field->text, (char)c);
+        }
+        before = (char)c;
+    }
+}
+
+uint64_t csv_find_value(const char *path, const struct schema_file *file, size_t at,
+                        const char *value, size_t n)
+{
+    FILE *in = fopen(path, "rb");
+    uint64_t line = 1, start = 1, found = 0;
+    size_t column = 0;
+    struct field field = {.end = ','};
+    if (!in) {
+        return 0;
+    }
+    buf_init(&field.text);
+    for (bool head = file->header; field.end && !found;) {
+        take_field(in, file, &field, &line);
+        if (!head && column == at && field.text.len == n &&
+            memcmp(buf_text(&field.text), value, n) == 0) {
+            found = start;
+        }
+        column = field.end == '\n' ? 0 : column + 1;
+        head = head && field.end != '\n';
+        start = field.end == '\n' ? line : start;
+    }
+    buf_fini(&field.text);
+    fclose(in);
+    return found;
+}
+
+bool csv_check_quotes(const char *path, const struct schema_file *file, struct nx_err *err)
+{
+    FILE *in = fopen(path, "rb");
+    char quote = file->quote[0], delimiter = file->delimiter[0];
+    /* Where we are: at the start of a field, in a bare one, in a quoted one, behind its quote. */
+    enum { START, BARE, QUOTED, CLOSED } where = START;
+    uint64_t line = 1, start = 1;
+    int c = 0;
+    if (!in) {
+        return true;
+    }
+    for (; (c = getc_unlocked(in)) != EOF; line += c == '\n') {
+        bool ends = (char)c == delimiter || c == '\n' || c == '\r';
+        if (where == QUOTED) {
+            where = (char)c == quote ? CLOSED : QUOTED;
+        } else if (where == CLOSED && (char)c == quote) {
+            where = QUOTED; /* a doubled one */
+        } else if (where == CLOSED && !ends && c != ' ') {
+            break;
+        } else if (where == START && (char)c == quote) {
+            where = QUOTED;
+            start = line;
+        } else if (where != CLOSED || ends) {
+            where = ends ? START : BARE;
+        }
+    }
+    fclose(in);
+    if (where != QUOTED && c == EOF) {
+        return true;
+    }
+    return nx_fail(err, NX_E_DATA, "%s: line %" PRIu64 ": unterminated quote: %s", path_base(path),
+                   start,
+                   c == EOF ? "the text that begins there never ends"
+                            : "something follows the one that should end the text");
 }
 
 bool source_find_bad_utf8(const char *path, uint64_t *offset, uint64_t *line)

@@ -143,6 +143,9 @@ bool data_add_table(struct data_db *db, const char *name, const char *path,
 /* Files and folders that SQL may read after data_lock; folders also for data_write_table. */
 void data_allow_file(struct data_db *db, const char *path);
 void data_allow_folder(struct data_db *db, const char *path);
+/* How SQL names this very file: DuckDB takes * ? [ for patterns, so a path with them gets a link in
+ * the temporary folder. Lives as long as db. */
+bool data_name_file(struct data_db *db, const char *path, const char **name, struct nx_err *err);
 /* Closes the database to all other files. */
 bool data_close_files(struct data_db *db, struct nx_err *err);
 bool data_set_threads(struct data_db *db, int threads, struct nx_err *err);

@@ -1,8 +1,10 @@
 /* Databases: opening with a worker's settings, closing, the lock. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
@@ -174,6 +176,9 @@ bool data_open(const struct data_settings *settings, struct data_db **db, struct
     struct data_db *made = mem_alloc(sizeof *made);
     arena_init(&made->arena);
     pthread_mutex_init(&made->hash.mutex, NULL);
+    buf_init(&made->misfit.column);
+    buf_init(&made->misfit.value);
+    map_init(&made->fields.map);
     if (!duckdb_load(&made->api, err) || !connect(made, settings, err)) {
         data_close(made);
         return nx_wrap(err, "DuckDB");
@@ -197,6 +202,10 @@ void data_close(struct data_db *db)
         db->api.close(&db->db);
     }
     pthread_mutex_destroy(&db->hash.mutex);
+    buf_fini(&db->misfit.column);
+    buf_fini(&db->misfit.value);
+    map_fini(&db->fields.map);
+    vec_fini(&db->fields.names);
     vec_fini(&db->files);
     vec_fini(&db->folders);
     arena_fini(&db->arena);
@@ -230,6 +239,31 @@ void data_allow_folder(struct data_db *db, const char *path)
     must(!db->closed);
     vec_push(&db->folders, arena_strdup(&db->arena, path));
     vec_push(&db->folders, full_path(db, path));
+}
+
+bool data_name_file(struct data_db *db, const char *path, const char **name, struct nx_err *err)
+{
+    *name = path;
+    if (!strpbrk(path, "*?[\\")) {
+        return true;
+    }
+    if (db->folders.n == 0) {
+        return nx_fail(err, NX_E_UNSUPPORTED, "%s: its name has one of * ? [ \\: rename it", path);
+    }
+    char *link = arena_printf(&db->arena, "%s/named%zu/%s", db->folders.at[0], db->n_links++,
+                              path_base(path));
+    char *folder = arena_strdup(&db->arena, link), *real = realpath(path, NULL);
+    *strrchr(folder, '/') = 0;
+    for (char *p = link + strlen(folder); *p; p++) {
+        *p = strchr("*?[\\", *p) ? '_' : *p;
+    }
+    bool ok = path_make_folders(folder, err);
+    if (ok && symlink(real ? real : path, link) != 0) {
+        ok = nx_fail(err, NX_E_IO, "%s: %s", link, strerror(errno));
+    }
+    free(real);
+    *name = link;
+    return ok;
 }
 
 static void set_list(struct buf *sql, const char *setting, const char *const *paths, size_t n,

@@ -170,7 +170,10 @@ typedef void (*duckdb_delete)(void *data);
     X(void, vector_assign_string_element_len, (duckdb_vector vector, idx_t i, const char *v, idx_t n)) \
     X(duckdb_vector, list_vector_get_child, (duckdb_vector vector)) \
     X(idx_t, list_vector_get_size, (duckdb_vector vector)) \
+    X(duckdb_state, list_vector_set_size, (duckdb_vector vector, idx_t n)) \
+    X(duckdb_state, list_vector_reserve, (duckdb_vector vector, idx_t n)) \
     X(duckdb_logical, create_logical_type, (int type)) \
+    X(duckdb_logical, create_list_type, (duckdb_logical child)) \
     X(int, get_type_id, (duckdb_logical type)) \
     X(duckdb_logical, list_type_child_type, (duckdb_logical type)) \
     X(uint8_t, decimal_width, (duckdb_logical type)) \

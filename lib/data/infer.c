@@ -16,7 +16,7 @@ static const struct {
     enum parse_kind kind;
 } preferred[] = {
     {TABLE_INT64, PARSE_INT}, {TABLE_DOUBLE, PARSE_DOUBLE},       {TABLE_BOOL, PARSE_BOOL},
-    {TABLE_DATE, PARSE_DATE}, {TABLE_TIMESTAMP, PARSE_TIMESTAMP},
+    {TABLE_DATE, PARSE_DATE}, {TABLE_TIMESTAMP, PARSE_TIMESTAMP}, {TABLE_DOUBLES, PARSE_DOUBLES},
 };
 
 /* What all texts of the column can be; missing when there is none. */
@@ -27,15 +27,20 @@ static void put_kinds(struct buf *sql, const char *name)
     buf_str(sql, "))");
 }
 
-/* The first type that all values are of; a column without values is text. */
-static enum table_type judge(const struct data_vector *kinds)
+enum table_type infer_type(unsigned kinds)
 {
-    for (size_t t = 0; data_is_valid(kinds, 0) && t < sizeof preferred / sizeof *preferred; t++) {
-        if (kinds->as.i[0] & (int64_t)preferred[t].kind) {
+    for (size_t t = 0; t < sizeof preferred / sizeof *preferred; t++) {
+        if (kinds & preferred[t].kind) {
             return preferred[t].type;
         }
     }
     return TABLE_STRING;
+}
+
+/* A column without values is text. */
+static enum table_type judge(const struct data_vector *kinds)
+{
+    return infer_type(data_is_valid(kinds, 0) ? (unsigned)kinds->as.i[0] : 0);
 }
 
 static bool run_kinds(struct source *source, const char *sql, struct schema_column **columns,

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/map.h"
 #include "lib/base/vec.h"
 #include "lib/data/data.h"
 #include "lib/data/duckdb_api.h"
@@ -22,6 +24,18 @@ struct hash_sum {
     int64_t n_rows;
 };
 
+/* The first value that did not fit its column, for its place in the files. */
+struct misfit {
+    bool there;
+    struct buf column, value;
+};
+
+/* What nexus_fields takes out of JSON objects. */
+struct fields {
+    VEC(struct data_text) names;
+    struct map map; /* name -> place + 1 */
+};
+
 struct data_db {
     struct duckdb_api api;
     duckdb_database db;
@@ -32,7 +46,10 @@ struct data_db {
     struct arena arena;
     VEC(const char *) files;
     VEC(const char *) folders;
+    size_t n_links; /* made by data_name_file */
     struct hash_sum hash;
+    struct misfit misfit; /* under the mutex of `hash` */
+    struct fields fields;
 };
 
 /* How an SQL type stands to our list. */
@@ -73,8 +90,27 @@ void vector_convert(struct vector_space *space, const struct duckdb_api *api, du
                     size_t n, struct data_vector *to);
 
 /* nexus_rowhash(column, ...) -> true, adding to db->hash; nexus_bucket(seed, column, ...) ->
- * UBIGINT. */
+ * UBIGINT; and those below. */
 bool functions_register(struct data_db *db, struct nx_err *err);
+/* The database that a function works for. `caller`: its __builtin_return_address(0). */
+struct data_db *functions_db(duckdb_info info, void *caller);
+
+/* nexus_int(text, name) and so on. */
+void text_kinds(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_bool(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_yes(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_int(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_whole(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_double(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_date(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_day(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_timestamp(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_doubles(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_misfit(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+void text_fields(duckdb_info info, duckdb_chunk input, duckdb_vector output);
+
+/* The members that nexus_fields takes out of objects, until the next call. */
+void fields_set(struct data_db *db, const char *const *names, size_t n);
 
 /* Turns a message of DuckDB into an error; returns false. */
 bool data_error(const char *text, struct nx_err *err);
@@ -88,10 +124,18 @@ bool columns_open(struct data_db *db, const char *table, const struct column_wan
                   struct data_result **result, size_t *n_rows, struct nx_err *err);
 
 struct source;
-/* read_json(...) or read_parquet(...) over all files of a source. */
-void source_files(const struct source *source, struct buf *sql);
+struct schema;
 /* A SELECT of all CSV columns as text. */
 void source_texts(const struct source *source, struct buf *sql);
+/* The first type, in the order of preference, that all values are of (bits of enum parse_kind). */
+enum table_type infer_type(unsigned kinds);
+/* Reads JSON files as a whole: their columns, and types where `named` has none. */
+bool json_inspect(struct source *source, const struct schema *named, struct nx_err *err);
+/* The line of the first record that has the value in the column; 0: none. */
+uint64_t json_find_value(const char *path, const char *column, struct data_text value);
+/* Adds a column to the source's, with the type that `named` has for it, else string. */
+void source_add_column(struct source *source, const char *name, const struct schema *named);
+
 /* Our type for the name of an SQL type ("BIGINT"), where it fits. */
 bool type_find_sql(const char *name, enum table_type *type);
 

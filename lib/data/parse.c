@@ -8,7 +8,10 @@
 #include "lib/data/parse.h"
 
 #define MICROS 1000000ll
-#define DOUBLE_WHOLE (1ll << 53) /* integers up to here are doubles, as are multiples of 1024 */
+#define DOUBLE_WHOLE (1ll << 53)        /* integers up to here are doubles */
+#define INT64_END 9223372036854775808.0 /* 2^63 */
+#define NUMBER_MAX PARSE_NUMBER_MAX
+#define EXPONENT_MAX 100000
 
 static bool is_digit(char c)
 {
@@ -73,6 +76,16 @@ static bool is_exact(const char *digits, size_t n)
     return snprintf(back, sizeof back, "%.0f", v) == (int)n && memcmp(digits, back, n) == 0;
 }
 
+/* 3, -2, +007 */
+static int64_t read_exponent(const char *text, size_t n)
+{
+    int64_t v = 0;
+    for (size_t i = *text == '-' || *text == '+'; i < n && v < EXPONENT_MAX; i++) {
+        v = v * 10 + (text[i] - '0');
+    }
+    return *text == '-' ? -v : v;
+}
+
 bool parse_is_double(const char *text, size_t n)
 {
     int64_t ignored;
@@ -109,6 +122,108 @@ bool parse_is_double(const char *text, size_t n)
         return i == n && i > exponent;
     }
     return i == n;
+}
+
+/* Whether a text that looks like a double is above the largest: its first digits and its power of
+ * ten against 1.7976931348623157e308. */
+static bool is_too_large(const char *text, size_t n)
+{
+    static const char largest[] = "17976931348623157";
+    char digits[sizeof largest] = "00000000000000000";
+    int64_t power = 0, exponent = 0;
+    size_t i = *text == '-' || *text == '+', n_digits = 0;
+    for (bool point = false; i < n && (is_digit(text[i]) || text[i] == '.'); i++) {
+        bool digit = text[i] != '.' && (n_digits > 0 || text[i] != '0');
+        if (digit && n_digits + 1 < sizeof digits) {
+            digits[n_digits] = text[i];
+        }
+        n_digits += digit;
+        point = point || text[i] == '.';
+        power += (digit && !point) - (text[i] != '.' && point && n_digits == 0);
+    }
+    if (i + 1 < n && (text[i] == 'e' || text[i] == 'E')) {
+        exponent = read_exponent(text + i + 1, n - i - 1);
+    }
+    power += exponent;
+    return n_digits > 0 && (power > 309 || (power == 309 && strcmp(digits, largest) > 0));
+}
+
+/* Whether there is none, or one of two digits or below 0, in a number of a common length. */
+static bool has_small_exponent(const char *text, size_t n)
+{
+    size_t i = n;
+    while (i > 0 && is_digit(text[i - 1])) {
+        i--;
+    }
+    return n < 200 && (n - i < 3 || i == 0 || text[i - 1] == '.' || text[i - 1] == '-');
+}
+
+bool parse_fits_double(const char *text, size_t n)
+{
+    int64_t whole;
+    trim(&text, &n);
+    if (n >= NUMBER_MAX || !parse_is_double(text, n)) {
+        return false;
+    }
+    if (!parse_int(text, n, &whole)) {
+        return has_small_exponent(text, n) || !is_too_large(text, n);
+    }
+    double v = (double)whole;
+    return v < INT64_END && (int64_t)v == whole; /* 2^53 + 1 is none */
+}
+
+bool parse_whole(const char *text, size_t n, int64_t *v)
+{
+    char digits[NUMBER_MAX];
+    size_t n_digits = 1; /* behind the sign */
+    int64_t scale = 0, exponent = 0;
+    trim(&text, &n);
+    if (n >= sizeof digits || !parse_is_double(text, n)) {
+        return false;
+    }
+    size_t i = *text == '-' || *text == '+';
+    digits[0] = *text == '-' ? '-' : '+';
+    for (bool point = false; i < n && (is_digit(text[i]) || text[i] == '.'); i++) {
+        if (text[i] == '.') {
+            point = true;
+        } else if (text[i] != '0' || n_digits > 1) {
+            digits[n_digits++] = text[i];
+        }
+        scale -= point && text[i] != '.';
+    }
+    if (i < n && (text[i] != 'e' && text[i] != 'E')) {
+        return false; /* nan, inf */
+    }
+    if (i + 1 < n) {
+        exponent = read_exponent(text + i + 1, n - i - 1);
+    }
+    for (scale += exponent; scale < 0 && n_digits > 1 && digits[n_digits - 1] == '0'; scale++) {
+        n_digits--;
+    }
+    if (n_digits == 1) {
+        *v = 0;
+        return true;
+    }
+    if (scale < 0 || scale > 19) {
+        return false;
+    }
+    for (; scale > 0 && n_digits + 1 < sizeof digits; scale--) {
+        digits[n_digits++] = '0';
+    }
+    return scale == 0 && parse_int(digits, n_digits, v);
+}
+
+bool parse_yes(const char *text, size_t n, bool *v)
+{
+    static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "f", "t", "n", "y"};
+    trim(&text, &n);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i]) == n && strncasecmp(words[i], text, n) == 0) {
+            *v = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A place in a text that is read from left to right. */
@@ -223,6 +338,24 @@ static bool take_offset(struct cursor *c, int64_t *micros)
     return true;
 }
 
+bool parse_day(const char *text, size_t n, int64_t *days)
+{
+    int64_t found, time = 0;
+    struct cursor c = {text, text + n};
+    if (!take_date(&c, &found)) {
+        return false;
+    }
+    bool timed = c.at < c.end;
+    if (timed && ((!take_char(&c, 'T') && !take_char(&c, ' ')) || !take_time(&c, &time))) {
+        return false;
+    }
+    if (time != 0 || c.at != c.end) {
+        return false;
+    }
+    *days = found;
+    return true;
+}
+
 bool parse_timestamp(const char *text, size_t n, int64_t *micros)
 {
     int64_t days, time = 0, offset = 0;
@@ -244,10 +377,8 @@ unsigned parse_kinds(const char *text, size_t n)
     bool b;
     unsigned kinds = 0;
     if (parse_is_double(text, n)) {
-        bool whole = parse_int(text, n, &v);
-        /* 2^53 + 1 is no double; a column with it and 1.5 is text rather than rounded. */
-        bool rounded = whole && (v > DOUBLE_WHOLE || v < -DOUBLE_WHOLE) && v % 1024 != 0;
-        kinds |= (rounded ? 0 : PARSE_DOUBLE) | (whole ? PARSE_INT : 0);
+        kinds |= parse_int(text, n, &v) ? PARSE_INT : 0;
+        kinds |= parse_fits_double(text, n) ? PARSE_DOUBLE : 0;
     } else if (parse_timestamp(text, n, &v)) {
         kinds |= PARSE_TIMESTAMP | (parse_date(text, n, &v) ? PARSE_DATE : 0);
     } else if (parse_bool(text, n, &b)) {

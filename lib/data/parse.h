@@ -14,8 +14,17 @@ bool parse_int(const char *text, size_t n, int64_t *v);
 bool parse_bool(const char *text, size_t n, bool *v); /* true, false in any case */
 bool parse_date(const char *text, size_t n, int64_t *days);
 bool parse_timestamp(const char *text, size_t n, int64_t *micros);
-/* Whether DuckDB may read it as a double: digits with a point or exponent, nan, inf. */
+/* A date, or a time at its midnight that says no offset. */
+bool parse_day(const char *text, size_t n, int64_t *days);
+/* true, t, yes, y, 1 and their opposites, in any case. */
+bool parse_yes(const char *text, size_t n, bool *v);
+/* Whether it looks like a double: digits with a point or exponent, nan, inf. */
 bool parse_is_double(const char *text, size_t n);
+/* Whether it is a double, too: not 9007199254740993, which would be rounded, and not 1e400. */
+#define PARSE_NUMBER_MAX 512 /* longer texts are none */
+bool parse_fits_double(const char *text, size_t n);
+/* An integer however it is written: 1, 1.0, 1e3. */
+bool parse_whole(const char *text, size_t n, int64_t *v);
 
 /* What a text can be, as bits. */
 enum parse_kind {
@@ -23,7 +32,8 @@ enum parse_kind {
     PARSE_DOUBLE = 2,
     PARSE_BOOL = 4,
     PARSE_DATE = 8,
-    PARSE_TIMESTAMP = 16
+    PARSE_TIMESTAMP = 16,
+    PARSE_DOUBLES = 32 /* a list of numbers in JSON */
 };
 unsigned parse_kinds(const char *text, size_t n);
 

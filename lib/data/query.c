@@ -119,8 +119,9 @@ static bool bind_list(const struct duckdb_api *api, duckdb_prepared statement, i
                       const struct data_value *list)
 {
     size_t n = list->as.list.n;
-    enum data_kind kind = n ? list->as.list.items[0].kind : DATA_TEXT;
-    duckdb_logical type = api->create_logical_type(kind == DATA_BOOL     ? DUCKDB_T_BOOLEAN
+    enum data_kind kind = n ? list->as.list.items[0].kind : DATA_NULL;
+    duckdb_logical type = api->create_logical_type(kind == DATA_NULL     ? DUCKDB_T_SQLNULL
+                                                   : kind == DATA_BOOL   ? DUCKDB_T_BOOLEAN
                                                    : kind == DATA_INT    ? DUCKDB_T_BIGINT
                                                    : kind == DATA_DOUBLE ? DUCKDB_T_DOUBLE
                                                                          : DUCKDB_T_VARCHAR);

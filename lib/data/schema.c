@@ -195,27 +195,14 @@ struct schema_column *schema_find(const struct schema *schema, const char *name)
     return NULL;
 }
 
-static bool same_type(enum table_type pinned, enum table_type found)
-{
-    return pinned == found || (pinned == TABLE_CATEGORY && found == TABLE_STRING);
-}
-
 enum schema_change schema_compare(const struct schema *pinned, const struct schema *found,
                                   struct buf *sentences)
 {
     enum schema_change change = SCHEMA_SAME;
     for (size_t i = 0; i < pinned->n_columns; i++) {
         const struct schema_column *column = &pinned->columns[i];
-        const struct schema_column *other = schema_find(found, column->name);
-        if (other && same_type(column->type, other->type)) {
-            continue;
-        }
-        change = SCHEMA_CHANGED;
-        if (other) {
-            buf_printf(sentences, "%scolumn '%s' is %s, the schema says %s",
-                       sentences->len ? "; " : "", column->name, table_type_name(other->type),
-                       table_type_name(column->type));
-        } else {
+        if (!schema_find(found, column->name)) {
+            change = SCHEMA_CHANGED;
             buf_printf(sentences, "%scolumn '%s' is missing", sentences->len ? "; " : "",
                        column->name);
         }

@@ -55,8 +55,8 @@ bool schema_read(const char *json, struct arena *arena, struct schema *schema, s
 void schema_write(const struct schema *schema, struct buf *buf);
 struct schema_column *schema_find(const struct schema *schema, const char *name);
 
-/* How files differ from the pinned schema, as sentences: one for each column that is missing, new,
- * or of another type. */
+/* How files differ from the pinned schema, as sentences: one for each column that is missing or
+ * new. Types do not differ: the files are read by those of the schema. */
 enum schema_change { SCHEMA_SAME, SCHEMA_EVOLVED /* only new columns */, SCHEMA_CHANGED };
 enum schema_change schema_compare(const struct schema *pinned, const struct schema *found,
                                   struct buf *sentences);

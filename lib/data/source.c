@@ -50,7 +50,8 @@ bool source_detect(const char *path, enum file_format *format, struct nx_err *er
         return nx_fail(err, NX_E_UNSUPPORTED, "%s is packed with gzip: unpack it first", path);
     }
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        if (str_ends(path, ends[i].end)) {
+        size_t length = strlen(path), end = strlen(ends[i].end);
+        if (length > end && strcasecmp(path + length - end, ends[i].end) == 0) {
             *format = ends[i].format;
             return true;
         }
@@ -61,18 +62,13 @@ bool source_detect(const char *path, enum file_format *format, struct nx_err *er
 
 /* ---- What went wrong ---- */
 
-/* DuckDB's messages about CSV end with advice about its own options. */
-static void shorten(const struct source *source, struct nx_err *err)
+/* DuckDB's messages begin with a kind and end with our SQL, or advice about its own options. */
+static void shorten(struct nx_err *err)
 {
     static const char *const ends[] = {
         "\nPossible",  "\nColumn ",  "\nThis can happen", "\nThis type",
         "\n  file = ", "\nLINE 1: ", "\nTry setting",     "\n Try setting"};
     static const char *const starts[] = {"Invalid Input Error: ", "Conversion Error: "};
-    char *file = strstr(err->text, "\n  file = "), path[PATH_MAX_BYTES] = "";
-    if (file) {
-        file += strlen("\n  file = ");
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(file, "\n"), file);
-    }
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char *end = strstr(err->text, ends[i]);
         if (end) {
@@ -89,6 +85,17 @@ static void shorten(const struct source *source, struct nx_err *err)
     while (n > 0 && strchr("\n ", err->text[n - 1])) {
         err->text[--n] = 0;
     }
+}
+
+/* The message with the file that it names. */
+static void name_file(const struct source *source, struct nx_err *err)
+{
+    char *file = strstr(err->text, "\n  file = "), path[PATH_MAX_BYTES] = "";
+    if (file) {
+        file += strlen("\n  file = ");
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(file, "\n"), file);
+    }
+    shorten(err);
     nx_wrap(err, "%s", path_base(*path ? path : source->paths[0]));
 }
 
@@ -105,7 +112,7 @@ static bool says_not_utf8(const struct source *source, struct nx_err *err)
 
 /* ---- What columns there are ---- */
 
-static void add_column(struct source *source, const char *name, const struct schema *named)
+void source_add_column(struct source *source, const char *name, const struct schema *named)
 {
     struct schema_column *column = &source->schema.columns[source->schema.n_columns++];
     const struct schema_column *asked = schema_find(named, name);
@@ -133,14 +140,14 @@ static bool check_named(const struct source *source, const struct schema *named,
     return true;
 }
 
-static bool has_name(const struct source_header *header, const char *name)
+/* The place of a name in a file's header, or its number of columns. */
+static size_t header_find(const struct source_header *header, const char *name)
 {
-    for (size_t i = 0; i < header->n; i++) {
-        if (str_eq(header->names[i], name)) {
-            return true;
-        }
+    size_t i = 0;
+    while (i < header->n && !str_eq(header->names[i], name)) {
+        i++;
     }
-    return false;
+    return i;
 }
 
 /* All files must have the columns of the first, in whatever order. */
@@ -148,14 +155,14 @@ static bool same_names(const struct source *source, size_t k, struct nx_err *err
 {
     const struct source_header *first = &source->headers[0], *other = &source->headers[k];
     for (size_t i = 0; i < first->n; i++) {
-        if (!has_name(other, first->names[i])) {
+        if (header_find(other, first->names[i]) == other->n) {
             return nx_fail(err, NX_E_DATA, "%s has no column '%s', which %s has",
                            path_base(source->paths[k]), first->names[i],
                            path_base(source->paths[0]));
         }
     }
     for (size_t i = 0; i < other->n; i++) {
-        if (!has_name(first, other->names[i])) {
+        if (header_find(first, other->names[i]) == first->n) {
             return nx_fail(err, NX_E_DATA, "%s has a column '%s', which %s does not have",
                            path_base(source->paths[k]), other->names[i],
                            path_base(source->paths[0]));
@@ -178,72 +185,160 @@ static bool inspect_csv(struct source *source, const struct schema *named, struc
     source->schema.columns =
         arena_array(source->arena, header->n + 1, sizeof *source->schema.columns);
     for (size_t i = 0; i < header->n; i++) {
-        add_column(source, header->names[i], named);
+        source_add_column(source, header->names[i], named);
     }
     return true;
 }
 
-/* Takes name and type of one column as DESCRIBE gives them. The table's list of types does not
- * know all of SQL's, so they are read as text. */
-static bool take_described(struct source *source, const struct schema *named, const char *name,
-                           const char *type, struct nx_err *err)
+/* ---- Parquet ---- */
+
+/* What `columns` can say for an SQL type that is not one of ours. */
+static const char *advice_for(const char *type)
 {
-    size_t at = source->schema.n_columns;
-    enum table_type found;
-    bool known = type_find_sql(type, &found);
-    bool json = source->schema.file.format != FILE_PARQUET;
-    /* In JSON these were texts; they stay what they were. */
-    if (json && (str_eq(type, "TIME") || str_eq(type, "UUID") || str_eq(type, "JSON"))) {
-        type = "VARCHAR";
-        known = type_find_sql(type, &found);
+    static const char *const numbers[] = {"TINYINT[",   "SMALLINT[", "BIGINT[",  "UTINYINT[",
+                                          "USMALLINT[", "UINTEGER[", "UBIGINT[", "DECIMAL("};
+    bool list = str_ends(type, "]");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (str_starts(type, numbers[i])) {
+            return list ? "doubles" : "double";
+        }
     }
-    source->raw[at] = arena_strdup(source->arena, type);
-    add_column(source, arena_strdup(source->arena, name), named);
-    struct schema_column *column = &source->schema.columns[at];
-    if (column->typed) {
-        return true;
+    if (str_starts(type, "TIMESTAMP") && !list) {
+        return "timestamp";
     }
-    column->type = known ? found : TABLE_STRING;
-    if (!known) {
-        return nx_fail(err, NX_E_DATA,
-                       "column '%s' of %s is %s, which a table cannot keep: name its type, such as "
-                       "`columns: {%s: double}` or string",
-                       name, path_base(source->paths[0]), type, name);
-    }
-    return true;
+    bool integer = str_eq(type, "UBIGINT") || str_eq(type, "HUGEINT") || str_eq(type, "UHUGEINT");
+    return integer ? "int64" : "string";
 }
 
-static bool inspect_typed(struct source *source, const struct schema *named, struct nx_err *err)
+/* Names and types of one file's columns. DESCRIBE calls the second of two names that differ only in
+ * case anew, so the names are taken from the file's own schema. */
+static bool describe_parquet(struct source *source, size_t k, struct nx_err *err)
 {
+    struct source_header *header = &source->headers[k];
     struct buf sql;
     struct data_result *result = NULL;
     const struct data_batch *batch = NULL;
+    VEC(const char *) types = {0};
     buf_init(&sql);
-    buf_str(&sql,
-            "SELECT column_name, column_type, count(*) OVER () FROM (DESCRIBE SELECT * FROM ");
-    source_files(source, &sql);
-    buf_str(&sql, ")");
+    buf_str(&sql, "SELECT column_type FROM (DESCRIBE SELECT * FROM read_parquet(");
+    data_quote_text(&sql, source->names[k]);
+    buf_str(&sql, "))");
     bool ok = data_query(source->db, buf_text(&sql), NULL, 0, &result, err);
-    buf_fini(&sql);
-    if (!ok && (source->schema.file.format == FILE_PARQUET || !says_not_utf8(source, err))) {
-        shorten(source, err);
-    }
     while (ok && (ok = data_next(result, &batch, err)) && batch) {
-        if (!source->raw) {
-            size_t n = (size_t)batch->columns[2].as.i[0];
-            source->raw = arena_array(source->arena, n + 1, sizeof *source->raw);
-            source->schema.columns =
-                arena_array(source->arena, n + 1, sizeof *source->schema.columns);
-        }
-        for (size_t i = 0; ok && i < batch->n_rows; i++) {
-            struct data_text name = batch->columns[0].as.text[i];
-            struct data_text type = batch->columns[1].as.text[i];
-            ok = take_described(source, named, arena_strndup(source->arena, name.at, name.n),
-                                arena_strndup(source->arena, type.at, type.n), err);
+        for (size_t i = 0; i < batch->n_rows; i++) {
+            struct data_text type = batch->columns[0].as.text[i];
+            vec_push(&types, arena_strndup(source->arena, type.at, type.n));
         }
     }
     data_result_close(result);
+    buf_fini(&sql);
+    header->n = types.n;
+    header->types = arena_dup(source->arena, types.at, types.n * sizeof *types.at);
+    vec_fini(&types);
     return ok;
+}
+
+/* The names in the file's schema, which is a tree with the children behind their parents. */
+static bool name_parquet(struct source *source, size_t k, struct nx_err *err)
+{
+    struct source_header *header = &source->headers[k];
+    struct buf sql;
+    struct data_result *result = NULL;
+    const struct data_batch *batch = NULL;
+    size_t n = 0, nested = 1; /* rows to come that are no column; the root is none */
+    buf_init(&sql);
+    buf_str(&sql, "SELECT name, coalesce(num_children, 0) FROM parquet_schema(");
+    data_quote_text(&sql, source->names[k]);
+    buf_str(&sql, ")");
+    header->names = arena_array(source->arena, header->n + 1, sizeof *header->names);
+    bool ok = data_query(source->db, buf_text(&sql), NULL, 0, &result, err), root = true;
+    while (ok && (ok = data_next(result, &batch, err)) && batch) {
+        for (size_t i = 0; i < batch->n_rows; i++) {
+            struct data_text name = batch->columns[0].as.text[i];
+            if (nested == 0 && n < header->n) {
+                header->names[n++] = arena_strndup(source->arena, name.at, name.n);
+            }
+            nested -= nested > 0;
+            nested += root ? 0 : (size_t)batch->columns[1].as.i[i];
+            root = false;
+        }
+    }
+    data_result_close(result);
+    buf_fini(&sql);
+    return ok && (n == header->n || nx_fail(err, NX_E_INTERNAL, "%s: %zu of %zu columns have names",
+                                            path_base(source->paths[k]), n, header->n));
+}
+
+static bool unlike_names(const struct source *source, size_t k, struct nx_err *err)
+{
+    const struct source_header *header = &source->headers[k];
+    for (size_t i = 0; i < header->n; i++) {
+        if (!*header->names[i]) {
+            return nx_fail(err, NX_E_DATA, "%s: column %zu has no name",
+                           path_base(source->paths[k]), i + 1);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcasecmp(header->names[i], header->names[j]) == 0) {
+                return nx_fail(err, NX_E_DATA, "%s: two columns are called '%s': rename one",
+                               path_base(source->paths[k]), header->names[i]);
+            }
+        }
+    }
+    return true;
+}
+
+/* Untyped columns must have one type in all files. */
+static bool same_types(const struct source *source, size_t k, struct nx_err *err)
+{
+    const struct source_header *first = &source->headers[0], *other = &source->headers[k];
+    for (size_t i = 0; i < first->n; i++) {
+        const struct schema_column *column = &source->schema.columns[i];
+        const char *type = other->types[header_find(other, column->name)];
+        enum table_type found;
+        if (!column->typed && (!type_find_sql(type, &found) || found != column->type)) {
+            return nx_fail(err, NX_E_DATA,
+                           "column '%s' is %s in %s, but %s in %s: name its type in `columns`",
+                           column->name, type, path_base(source->paths[k]), first->types[i],
+                           path_base(source->paths[0]));
+        }
+    }
+    return true;
+}
+
+static bool take_parquet(struct source *source, const struct schema *named, struct nx_err *err)
+{
+    const struct source_header *header = &source->headers[0];
+    source->schema.columns =
+        arena_array(source->arena, header->n + 1, sizeof *source->schema.columns);
+    for (size_t i = 0; i < header->n; i++) {
+        source_add_column(source, header->names[i], named);
+        struct schema_column *column = &source->schema.columns[i];
+        const char *type = header->types[i];
+        if (!column->typed && !type_find_sql(type, &column->type)) {
+            return nx_fail(err, NX_E_DATA,
+                           "column '%s' of %s is %s, which a table cannot keep: name its type, "
+                           "such as `columns: {%s: %s}`",
+                           column->name, path_base(source->paths[0]), type, column->name,
+                           advice_for(type));
+        }
+    }
+    return true;
+}
+
+static bool inspect_parquet(struct source *source, const struct schema *named, struct nx_err *err)
+{
+    source->headers = arena_array(source->arena, source->n_paths, sizeof *source->headers);
+    for (size_t i = 0; i < source->n_paths; i++) {
+        if (!describe_parquet(source, i, err) || !name_parquet(source, i, err)) {
+            shorten(err);
+            return nx_wrap(err, "%s", path_base(source->paths[i]));
+        }
+        if (!unlike_names(source, i, err) || !same_names(source, i, err) ||
+            (i == 0 && !take_parquet(source, named, err)) || !same_types(source, i, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool source_inspect(struct source *source, struct nx_err *err)
@@ -252,82 +347,140 @@ bool source_inspect(struct source *source, struct nx_err *err)
     struct schema named = source->schema;
     source->schema.columns = NULL;
     source->schema.n_columns = 0;
-    bool csv = source->schema.file.format == FILE_CSV;
-    return (csv ? inspect_csv(source, &named, err) : inspect_typed(source, &named, err)) &&
-           (source->pinned || check_named(source, &named, err));
+    enum file_format format = source->schema.file.format;
+    source->names = arena_array(source->arena, source->n_paths, sizeof *source->names);
+    for (size_t i = 0; i < source->n_paths; i++) {
+        if (!data_name_file(source->db, source->paths[i], &source->names[i], err)) {
+            return false;
+        }
+    }
+    bool ok = format == FILE_CSV       ? inspect_csv(source, &named, err)
+              : format == FILE_PARQUET ? inspect_parquet(source, &named, err)
+                                       : json_inspect(source, &named, err);
+    return ok && (source->pinned || check_named(source, &named, err));
 }
 
-/* The files' own columns: in Parquet and JSON those that the schema types keep their own type. */
 enum schema_change source_compare(const struct source *source, const struct schema *pinned,
                                   struct buf *sentences)
 {
-    struct schema found = source->schema;
-    found.columns = mem_dup(found.columns, (found.n_columns + 1) * sizeof *found.columns);
-    for (size_t i = 0; source->raw && i < found.n_columns; i++) {
-        enum table_type type;
-        if (source->raw[i] && type_find_sql(source->raw[i], &type)) {
-            found.columns[i].type = type;
-        }
-    }
-    enum schema_change change = schema_compare(pinned, &found, sentences);
-    mem_free(found.columns);
-    return change;
-}
-
-/* The place of a column among the source's, or its number of columns. */
-static size_t place_of(const struct source *source, const char *name)
-{
-    const struct schema_column *column = schema_find(&source->schema, name);
-    return column ? (size_t)(column - source->schema.columns) : source->schema.n_columns;
+    return schema_compare(pinned, &source->schema, sentences);
 }
 
 void source_pin(struct source *source, const struct schema *pinned, bool add_new)
 {
     size_t most = pinned->n_columns + source->schema.n_columns, n = 0;
     struct schema_column *columns = arena_array(source->arena, most + 1, sizeof *columns);
-    const char **raw = arena_array(source->arena, most + 1, sizeof *raw);
     for (; n < pinned->n_columns; n++) {
-        size_t at = place_of(source, pinned->columns[n].name);
         columns[n] = pinned->columns[n];
-        raw[n] = source->raw && at < source->schema.n_columns ? source->raw[at] : NULL;
     }
     for (size_t i = 0; add_new && i < source->schema.n_columns; i++) {
         if (!schema_find(pinned, source->schema.columns[i].name)) {
-            columns[n] = source->schema.columns[i];
-            raw[n++] = source->raw ? source->raw[i] : NULL;
+            columns[n++] = source->schema.columns[i];
         }
     }
     source->schema.columns = columns;
     source->schema.n_columns = n;
-    source->raw = source->raw ? raw : NULL;
+}
+
+/* The line of the value that does not fit, and its file (may be NULL); 0: it is not found. */
+static uint64_t find_misfit(const struct source *source, const char **path)
+{
+    const struct misfit *misfit = &source->db->misfit;
+    struct data_text value = {buf_text(&misfit->value), misfit->value.len};
+    const char *column = buf_text(&misfit->column);
+    enum file_format format = source->schema.file.format;
+    uint64_t line = 0;
+    for (size_t k = 0; format != FILE_PARQUET && k < source->n_paths && line == 0; k++) {
+        size_t at = header_find(&source->headers[k], column);
+        if (at < source->headers[k].n) {
+            line = format == FILE_CSV ? csv_find_value(source->paths[k], &source->schema.file, at,
+                                                       value.at, value.n)
+                                      : json_find_value(source->paths[k], column, value);
+        }
+        if (line && path) {
+            *path = source->paths[k];
+        }
+    }
+    return line;
+}
+
+/* The error of a value that does not fit, with its file and line where they are found. */
+static void place_misfit(const struct source *source, struct nx_err *err)
+{
+    const char *path = source->paths[0];
+    uint64_t line = find_misfit(source, &path);
+    if (line) {
+        nx_wrap(err, "%s: line %" PRIu64, path_base(path), line);
+    } else {
+        nx_wrap(err, "%s%s", path_base(path), source->n_paths > 1 ? " and others" : "");
+    }
+}
+
+/* Whether a CSV file is to be read with care: by one thread, in buffers that take lines of 32 MiB.
+ * A text that reaches over the end of a buffer looks as if its quote were never closed; and a
+ * thread that begins inside of one takes its lines for rows. */
+static bool asks_for_care(const struct nx_err *err)
+{
+    return strstr(err->text, "Maximum line size") || strstr(err->text, "unterminated quote") ||
+           strstr(err->text, "does not support a full read");
+}
+
+static void fail_long_line(const struct source *source, struct nx_err *err)
+{
+    const char *at = strstr(err->text, "Error on Line: ");
+    long line = at ? strtol(at + strlen("Error on Line: "), NULL, 10) : 0;
+    nx_fail(err, NX_E_DATA, "%s: line %ld is longer than 32 MiB; does a closing quote miss?",
+            path_base(source->paths[0]), line);
+}
+
+/* True when it is worth it; DuckDB reads over a quote that is never closed then, so that is looked
+ * for before. */
+static bool take_care(struct source *source, struct nx_err *err)
+{
+    for (size_t i = 0; !source->careful && i < source->n_paths; i++) {
+        if (!csv_check_quotes(source->paths[i], &source->schema.file, err)) {
+            source->settled = true;
+            return false;
+        }
+    }
+    bool changed = !source->careful;
+    source->careful = true;
+    return changed;
+}
+
+static bool recover_csv(struct source *source, struct nx_err *err)
+{
+    bool changed = false, misfit = source->db->misfit.there;
+    struct nx_err why = {0};
+    if (asks_for_care(err)) {
+        return take_care(source, err);
+    }
+    if (!source->exact && source_infer_all(source, &changed, &why) && changed) {
+        return true;
+    }
+    return (asks_for_care(&why) || (misfit && !find_misfit(source, NULL))) &&
+           take_care(source, err);
 }
 
 bool source_recover(struct source *source, struct nx_err *err)
 {
-    bool changed = false;
     bool csv = source->schema.file.format == FILE_CSV;
-    bool long_line = csv && (strstr(err->text, "Maximum line size") ||
-                             strstr(err->text, "does not support a full read"));
-    if (long_line && !source->long_lines) {
-        source->long_lines = true;
-        return true;
-    }
-    if (long_line) {
-        const char *at = strstr(err->text, "Error on Line: ");
-        long line = at ? strtol(at + strlen("Error on Line: "), NULL, 10) : 0;
-        nx_fail(err, NX_E_DATA, "%s: line %ld is longer than 32 MiB; does a closing quote miss?",
-                path_base(source->paths[0]), line);
+    if (err->code != NX_E_DATA && err->code != NX_E_INVALID && !asks_for_care(err)) {
         return false;
     }
-    if (err->code != NX_E_DATA && err->code != NX_E_INVALID) {
-        return false;
-    }
-    struct nx_err ignored;
-    if (csv && !source->exact && source_infer_all(source, &changed, &ignored) && changed) {
+    if (csv && recover_csv(source, err)) {
         return true;
     }
-    if (source->schema.file.format != FILE_PARQUET && !says_not_utf8(source, err)) {
-        shorten(source, err);
+    if (source->settled) {
+        return false;
+    }
+    if (csv && asks_for_care(err) && !strstr(err->text, "unterminated quote")) {
+        fail_long_line(source, err);
+    } else if (source->db->misfit.there && strstr(err->text, ", but has '")) {
+        shorten(err);
+        place_misfit(source, err);
+    } else if (source->schema.file.format == FILE_PARQUET || !says_not_utf8(source, err)) {
+        name_file(source, err);
     }
     return false;
 }

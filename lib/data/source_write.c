@@ -7,7 +7,7 @@
 #include "lib/data/internal.h"
 #include "lib/data/source.h"
 
-#define ATTEMPTS_MAX 4 /* one each for longer lines and wider types, of sample and load */
+#define ATTEMPTS_MAX 4 /* one each for care and wider types, of sample and load */
 
 static bool put_select(const struct source *source, const struct source_pick *pick, struct buf *sql,
                        struct nx_err *err)
@@ -76,6 +76,7 @@ bool source_write(struct source *source, const struct source_pick *pick, const c
     must(source->schema.n_columns > 0);
     bool typed = false;
     for (int i = 0;; i++) {
+        source->db->misfit.there = false;
         typed = typed || source_infer(source, err);
         if (typed && write_once(source, pick, path, info, err)) {
             return true;

@@ -120,18 +120,34 @@ static bool decide_order(const struct data_write *write, struct arena *arena,
     return true;
 }
 
-/* Each column as the type it is kept as; NaN as missing. */
+/* Each column as the type it is kept as; NaN as missing. It is asked for with isnan: a comparison
+ * is decided by the statistics of Parquet files, which leave NaN out. */
 static void put_columns(struct buf *sql, const struct table_info *info)
 {
+    struct buf name;
+    buf_init(&name);
     for (size_t i = 0; i < info->n_columns; i++) {
         const struct table_column *column = &info->columns[i];
+        buf_clear(&name);
+        data_quote_name(&name, column->name);
+        const char *c = buf_text(&name);
         buf_str(sql, i ? ", " : "");
-        buf_str(sql, column->type == TABLE_DOUBLE ? "nullif(CAST(" : "CAST(");
-        data_quote_name(sql, column->name);
-        buf_printf(sql, " AS %s)%s AS ", type_sql(column->type),
-                   column->type == TABLE_DOUBLE ? ", 'nan'::DOUBLE)" : "");
-        data_quote_name(sql, column->name);
+        if (column->type == TABLE_DOUBLE) {
+            buf_printf(sql,
+                       "CASE WHEN isnan(CAST(%s AS DOUBLE)) THEN NULL ELSE CAST(%s AS DOUBLE) "
+                       "END",
+                       c, c);
+        } else if (column->type == TABLE_DOUBLES) {
+            buf_printf(sql,
+                       "list_transform(CAST(%s AS DOUBLE[]), lambda x: CASE WHEN isnan(x) "
+                       "THEN NULL ELSE x END)",
+                       c);
+        } else {
+            buf_printf(sql, "CAST(%s AS %s)", c, type_sql(column->type));
+        }
+        buf_printf(sql, " AS %s", c);
     }
+    buf_fini(&name);
 }
 
 /* ORDER BY the columns asked for, then all others, so that ties cannot fall either way. */

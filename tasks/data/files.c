@@ -36,6 +36,21 @@ static bool is_open(const char *root, const char *path)
     return true;
 }
 
+/* The pattern that matches this path alone. */
+static const char *escape(const char *path, struct arena *arena)
+{
+    char *to = arena_alloc(arena, 2 * strlen(path) + 1);
+    size_t n = 0;
+    for (; *path; path++) {
+        if (strchr("*?[\\", *path)) {
+            to[n++] = '\\';
+        }
+        to[n++] = *path;
+    }
+    to[n] = 0;
+    return to;
+}
+
 /* Adds what the pattern matches below one folder. */
 static bool find_below(const char *folder, const char *pattern, bool links, struct arena *arena,
                        files_list *found, struct nx_err *err)
@@ -47,7 +62,8 @@ static bool find_below(const char *folder, const char *pattern, bool links, stru
         free(root);
         return true;
     }
-    int status = glob(full, GLOB_NOSORT, NULL, &matches);
+    /* A file of that very name comes first: a[1].csv is no pattern when it is there. */
+    int status = glob(path_exists(full) ? escape(full, arena) : full, GLOB_NOSORT, NULL, &matches);
     for (size_t i = 0; status == 0 && i < matches.gl_pathc && found->n <= FILES_MAX; i++) {
         char *real = links ? strdup(matches.gl_pathv[i]) : realpath(matches.gl_pathv[i], NULL);
         if (real && is_open(root, real)) {
@@ -94,7 +110,8 @@ bool files_find_absolute(const char *pattern, struct arena *arena, files_list *f
 {
     glob_t matches = {0};
     size_t before = found->n;
-    int status = glob(pattern, GLOB_NOSORT, NULL, &matches);
+    int status =
+        glob(path_exists(pattern) ? escape(pattern, arena) : pattern, GLOB_NOSORT, NULL, &matches);
     for (size_t i = 0; status == 0 && i < matches.gl_pathc && i < FILES_MAX; i++) {
         struct stat st;
         if (stat(matches.gl_pathv[i], &st) == 0 && S_ISREG(st.st_mode)) {

@@ -1,6 +1,7 @@
 /* data.ingest: files from disk or the web as a table, with a schema that can be pinned. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/path.h"
@@ -32,6 +33,14 @@ static bool is_cancelled(void *ctx)
     return nx_cancelled(ctx);
 }
 
+/* An address without user and password. */
+static const char *masked(struct job *job, const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+    const char *at = memrchr(host, '@', strcspn(host, "/?#"));
+    return at ? arena_printf(&job->arena, "%.*s%s", (int)(host - url), url, at + 1) : url;
+}
+
 static bool download(struct job *job, const char *url, struct nx_err *err)
 {
     /* Named as at its source, for the format and for messages. */
@@ -53,7 +62,7 @@ static bool download(struct job *job, const char *url, struct nx_err *err)
     nx_progress(job->ctx, -1, "downloading %s", base);
     bool ok = path_make_folders(folder, err) && fetch_run(fetch, &request, &response, err);
     if (ok) {
-        ok = fetch_check(&response, url, err);
+        ok = fetch_check(&response, masked(job, url), err);
         nx_log(job->ctx, "%s: %llu bytes", base, (unsigned long long)response.n_bytes);
         fetch_response_fini(&response);
     }
@@ -67,11 +76,12 @@ static bool find_files(struct job *job, struct nx_err *err)
     for (size_t i = 0; i < nx_arg_count(job->ctx, "source"); i++) {
         const char *source = nx_arg_item(job->ctx, "source", i);
         bool ok;
-        if (str_starts(source, "http://") || str_starts(source, "https://")) {
+        if (strncasecmp(source, "http://", 7) == 0 || strncasecmp(source, "https://", 8) == 0) {
             ok = download(job, source, err);
         } else if (strstr(source, "://")) {
             ok = nx_fail(err, NX_E_UNSUPPORTED,
-                         "'%s': sources are files, patterns, http:// and https://", source);
+                         "'%s': sources are files, patterns, http:// and https://",
+                         masked(job, source));
         } else if (*source == '/') {
             ok = files_find_absolute(source, &job->arena, &job->files, err);
         } else {
@@ -89,30 +99,51 @@ static bool find_files(struct job *job, struct nx_err *err)
 
 /* ---- How they are read ---- */
 
+/* A column's entry: its type, or {type: ..., format: ...}. */
+static bool read_one(struct job *job, const char *name, const json_t *value,
+                     struct schema_column *column, struct nx_err *err)
+{
+    const char *type =
+        json_string_value(json_is_object(value) ? json_object_get(value, "type") : value);
+    const char *format = json_string_value(json_object_get(value, "format")), *key;
+    json_t *ignored;
+    *column = (struct schema_column){.name = arena_strdup(&job->arena, name), .typed = true};
+    column->format = format ? arena_strdup(&job->arena, format) : NULL;
+    json_object_foreach((json_t *)(uintptr_t)value, key, ignored)
+    {
+        if (!str_eq(key, "type") && !str_eq(key, "format")) {
+            return nx_fail(err, NX_E_INVALID, "`columns`: '%s' has `%s`; it takes type and format",
+                           name, key);
+        }
+    }
+    if (!type || !table_type_find(type, &column->type)) {
+        return nx_fail(err, NX_E_INVALID,
+                       "column '%s' has the type '%s'; types are bool, int64, double, string, "
+                       "category, date, timestamp, doubles",
+                       name, type ? type : "");
+    }
+    bool time = column->type == TABLE_DATE || column->type == TABLE_TIMESTAMP;
+    if (json_object_get(value, "format") && (!format || !time)) {
+        return nx_fail(err, NX_E_INVALID,
+                       "`columns`: the `format` of '%s' must be a text, and its type date or "
+                       "timestamp",
+                       name);
+    }
+    return true;
+}
+
 static bool read_named(struct job *job, struct schema *schema, struct nx_err *err)
 {
     json_t *named = json_loads(nx_arg_json(job->ctx, "columns"), JSON_DECODE_ANY, NULL);
-    struct schema_column *columns =
-        arena_array(&job->arena, json_object_size(named) + 1, sizeof *columns);
     const char *name;
     json_t *value;
     bool ok = true;
+    schema->columns =
+        arena_array(&job->arena, json_object_size(named) + 1, sizeof *schema->columns);
     json_object_foreach(named, name, value)
     {
-        struct schema_column *column = &columns[schema->n_columns++];
-        const char *type =
-            json_string_value(json_is_object(value) ? json_object_get(value, "type") : value);
-        const char *format = json_string_value(json_object_get(value, "format"));
-        *column = (struct schema_column){.name = arena_strdup(&job->arena, name), .typed = true};
-        column->format = format ? arena_strdup(&job->arena, format) : NULL;
-        if (ok && (!type || !table_type_find(type, &column->type))) {
-            ok = nx_fail(err, NX_E_INVALID,
-                         "column '%s' has the type '%s'; types are bool, int64, double, string, "
-                         "category, date, timestamp, doubles",
-                         name, type ? type : "");
-        }
+        ok = ok && read_one(job, name, value, &schema->columns[schema->n_columns++], err);
     }
-    schema->columns = columns;
     json_decref(named);
     return ok;
 }
@@ -139,11 +170,29 @@ static bool read_file_options(struct job *job, struct schema_file *file, struct 
         .timezone = nx_arg_text(ctx, "timezone"),
     };
     file_format_find(nx_arg_text(ctx, "format"), &file->format);
-    if (strlen(file->quote) != 1 ||
+    bool lines = strpbrk(file->quote, "\r\n") || strpbrk(file->delimiter, "\r\n");
+    if (strlen(file->quote) != 1 || lines ||
         (strlen(file->delimiter) != 1 && !str_eq(file->delimiter, "auto"))) {
-        return nx_fail(err, NX_E_INVALID, "`delimiter` and `quote` are one character each");
+        return nx_fail(err, NX_E_INVALID,
+                       "`delimiter` and `quote` are one character each, and not a line's end");
     }
     return true;
+}
+
+/* A zone that is not known is an error also where no column has times. */
+static bool check_timezone(struct job *job, struct nx_err *err)
+{
+    const char *zone = job->source.schema.file.timezone;
+    struct data_value value = {.kind = DATA_TEXT, .as.text = zone};
+    struct data_result *result = NULL;
+    const struct data_batch *batch;
+    bool ok = data_query(job->db, "SELECT timezone($1, TIMESTAMP '2001-01-01')", &value, 1, &result,
+                         err) &&
+              data_next(result, &batch, err);
+    data_result_close(result);
+    return ok ||
+           nx_fail(err, NX_E_INVALID,
+                   "`timezone`: '%s' is not known; zones are called as Europe/Berlin or UTC", zone);
 }
 
 static bool detect_format(struct job *job, struct nx_err *err)
@@ -362,7 +411,7 @@ static bool open_files(struct job *job, struct nx_err *err)
     for (size_t i = 0; i < job->files.n; i++) {
         data_allow_file(job->db, job->files.at[i]);
     }
-    return detect_format(job, err) && data_lock(job->db, err);
+    return check_timezone(job, err) && detect_format(job, err) && data_lock(job->db, err);
 }
 
 static bool run_job(struct job *job, struct nx_err *err)
@@ -440,14 +489,15 @@ const struct nx_operator data_ingest = {
     .summary = "Loads CSV, JSON, JSON lines or Parquet from files or the web into a table.",
     .doc =
         "Types are bool, int64, double, string, category, date, timestamp (UTC) and doubles. Those of "
-        "CSV columns that `columns` does not name are found from the values: from the first rows, and "
-        "from all rows when one of them does not fit or a column has no value there. Nothing is "
+        "CSV and JSON columns that `columns` does not name are found from all values. Nothing is "
         "rounded, cut or guessed: 1.5 makes a column double; 00501, and a whole number with more "
-        "digits than a double or int64 keeps, make it a string.\n\n"
-        "Text must be UTF-8 (else the error names byte and line). Quoted line breaks, byte-order "
-        "marks and lines of up to 32 MiB are read. A malformed line is an error with its number.\n\n"
+        "digits than a double or int64 keeps, make it a string; a value that is not of the type that "
+        "was named is an error with its line. Parquet files keep their own types.\n\n"
+        "All files must have the same columns (records of JSON may lack some). Text must be UTF-8 "
+        "(else the error names byte and line). Quoted line breaks, byte-order marks and lines of up "
+        "to 32 MiB are read. A malformed line is an error with its number.\n\n"
         "With `schema` the columns, their types and how the files are read are fixed by the first "
-        "load; what `format`, `columns`, `null`, `delimiter`, `quote`, `header` and `timezone` say "
+        "load: later files are read by these types; what `format`, `columns`, `null`, `delimiter`, `quote`, `header` and `timezone` say "
         "counts only for that one.",
     .params = params,
     .outputs = outputs,

@@ -312,6 +312,50 @@ static bool by_time(struct job *job, struct nx_err *err)
 
 /* ---- By a column that says it ---- */
 
+/* Words of the split column that are no part; a missing one leaves its row out. */
+static bool check_words(struct job *job, const char *column, const char *quoted, struct nx_err *err)
+{
+    struct buf sql;
+    struct data_result *result = NULL;
+    const struct data_batch *batch = NULL;
+    buf_init(&sql);
+    buf_printf(&sql,
+               "SELECT %s::VARCHAR AS w, count(*) FROM source WHERE w NOT IN ('train', 'test', "
+               "'validation') GROUP BY w ORDER BY w LIMIT 1",
+               quoted);
+    bool ok = data_query(job->db, buf_text(&sql), NULL, 0, &result, err) &&
+              data_next(result, &batch, err);
+    if (ok && batch) {
+        struct data_text word = batch->columns[0].as.text[0];
+        ok =
+            nx_fail(err, NX_E_DATA,
+                    "`split_column`: %" PRId64 " rows have '%.*s' in '%s'; its words are train, "
+                    "test and validation, or missing for a row that is left out",
+                    batch->columns[1].as.i[0], (int)(word.n < 100 ? word.n : 100), word.at, column);
+    }
+    data_result_close(result);
+    buf_fini(&sql);
+    return ok;
+}
+
+/* The fold must be there, or nothing would be tested. */
+static bool check_fold(struct job *job, const char *column, const char *quoted, struct nx_err *err)
+{
+    int64_t n = 0, fold = nx_arg_int(job->ctx, "fold");
+    struct buf sql;
+    enum table_type type = table_info_column(job->info, column)->type;
+    if (type != TABLE_INT64 && type != TABLE_DOUBLE) {
+        return nx_fail(err, NX_E_INVALID, "`fold_column`: '%s' is %s, not a number", column,
+                       table_type_name(type));
+    }
+    buf_init(&sql);
+    buf_printf(&sql, "SELECT count(*) FROM source WHERE %s = %" PRId64, quoted, fold);
+    bool ok = data_query_int(job->db, buf_text(&sql), &n, err);
+    buf_fini(&sql);
+    return ok && (n > 0 ||
+                  nx_fail(err, NX_E_DATA, "`fold`: no row has %" PRId64 " in '%s'", fold, column));
+}
+
 static bool by_column(struct job *job, struct nx_err *err)
 {
     const char *split = nx_arg_text(job->ctx, "split_column");
@@ -323,10 +367,13 @@ static bool by_column(struct job *job, struct nx_err *err)
     struct buf quoted;
     buf_init(&quoted);
     data_quote_name(&quoted, name);
+    bool ok;
     if (split) {
+        ok = check_words(job, name, buf_text(&quoted), err);
         buf_printf(&job->expression, "%s::VARCHAR", buf_text(&quoted));
         job->wanted[TEST] = job->wanted[VALIDATION] = true;
     } else {
+        ok = check_fold(job, name, buf_text(&quoted), err);
         buf_printf(&job->expression,
                    "CASE WHEN %s = %" PRId64 " THEN 'test' WHEN %s IS NOT NULL THEN 'train' END",
                    buf_text(&quoted), nx_arg_int(job->ctx, "fold"), buf_text(&quoted));
@@ -334,10 +381,56 @@ static bool by_column(struct job *job, struct nx_err *err)
         job->wanted[VALIDATION] = false;
     }
     buf_fini(&quoted);
-    return true;
+    return ok;
 }
 
 /* ---- The parts ---- */
+
+/* Which of the ways to split is meant; two at once are an error. */
+static bool check_method(struct job *job, bool stratified, bool column, struct nx_err *err)
+{
+    static const char *const others[] = {"stratify", "time", "ranges", "key"};
+    struct nx_ctx *ctx = job->ctx;
+    const char *method = nx_arg_text(ctx, "method");
+    bool time = str_eq(method, "time");
+    if (column && nx_arg_given(ctx, "split_column") && nx_arg_given(ctx, "fold_column")) {
+        return nx_fail(err, NX_E_INVALID, "`split_column` does not go with `fold_column`");
+    }
+    for (size_t i = 0; column && i < sizeof others / sizeof *others; i++) {
+        if (nx_arg_given(ctx, others[i]) && (i < 3 || nx_arg_count(ctx, others[i]) > 0)) {
+            return nx_fail(err, NX_E_INVALID, "`%s` does not go with `%s`: the column decides",
+                           nx_arg_given(ctx, "split_column") ? "split_column" : "fold_column",
+                           others[i]);
+        }
+    }
+    if (column && !str_eq(method, "random")) {
+        return nx_fail(err, NX_E_INVALID,
+                       "`method: %s` does not go with a column that says the part", method);
+    }
+    if (stratified && !nx_arg_given(ctx, "stratify")) {
+        return nx_fail(err, NX_E_INVALID,
+                       "`method: stratified` needs `stratify`, the class's column");
+    }
+    if (stratified && time) {
+        return nx_fail(err, NX_E_INVALID, "`method: time` does not go with `stratify`");
+    }
+    if (!time && !column && (nx_arg_given(ctx, "time") || nx_arg_given(ctx, "ranges"))) {
+        return nx_fail(err, NX_E_INVALID, "`time` and `ranges` need `method: time`");
+    }
+    return true;
+}
+
+/* Rows of one instant stay together, so that shares may leave nothing to train on. */
+static bool check_train(struct job *job, struct nx_err *err)
+{
+    int64_t n = 0;
+    return data_query_int(job->db, "SELECT count(*) FROM parts WHERE part = 'train'", &n, err) &&
+           (n > 0 || job->info->n_rows == 0 ||
+            nx_fail(err, NX_E_DATA,
+                    "nothing is left to train on: too many rows of '%s' have its first time or "
+                    "none; split by `ranges`, or at random",
+                    nx_arg_text(job->ctx, "time")));
+}
 
 /* Creates `parts`: the row's number and its part. */
 static bool make_parts(struct job *job, struct nx_err *err)
@@ -346,28 +439,20 @@ static bool make_parts(struct job *job, struct nx_err *err)
     const char *method = nx_arg_text(job->ctx, "method");
     bool stratified = str_eq(method, "stratified") || nx_arg_given(job->ctx, "stratify");
     bool column = nx_arg_given(job->ctx, "split_column") || nx_arg_given(job->ctx, "fold_column");
-    bool ok;
-    if (stratified && !nx_arg_given(job->ctx, "stratify")) {
-        return nx_fail(err, NX_E_INVALID,
-                       "`method: stratified` needs `stratify`, the class's column");
-    }
-    if (stratified && str_eq(method, "time")) {
-        return nx_fail(err, NX_E_INVALID, "`method: time` does not go with `stratify`");
-    }
-    if (!str_eq(method, "time") && !column &&
-        (nx_arg_given(job->ctx, "time") || nx_arg_given(job->ctx, "ranges"))) {
-        return nx_fail(err, NX_E_INVALID, "`time` and `ranges` need `method: time`");
+    bool time = str_eq(method, "time"), ok;
+    if (!check_method(job, stratified, column, err)) {
+        return false;
     }
     if (column) {
         ok = by_column(job, err);
-    } else if (str_eq(method, "time")) {
+    } else if (time) {
         ok = by_time(job, err);
     } else {
         ok = stratified ? by_class(job, err) : by_bucket(job, err);
     }
     buf_init(&sql);
     buf_str(&sql, "CREATE TABLE parts AS ");
-    if (stratified && !column) {
+    if (stratified) {
         buf_str(&sql, buf_text(&job->expression));
     } else {
         buf_printf(&sql, "SELECT file_row_number AS r, %s AS part FROM source",
@@ -375,7 +460,7 @@ static bool make_parts(struct job *job, struct nx_err *err)
     }
     ok = ok && data_exec(job->db, buf_text(&sql), err);
     buf_fini(&sql);
-    return ok;
+    return ok && (!time || nx_arg_given(job->ctx, "ranges") || check_train(job, err));
 }
 
 /* Rows that are in no part: said, not silently lost. */
@@ -509,9 +594,9 @@ static const struct nx_param params[] = {
     {.name = "ranges", .type = NX_T_OBJECT,
      .help = "method time: {train: [from, to], test: [from, to]} instead of shares; from is inside, to is not, null is open."},
     {.name = "split_column", .type = NX_T_COLUMN,
-     .help = "A column that says train, test or validation itself."},
+     .help = "A column that says train, test or validation itself; another word is an error, a missing one leaves the row out."},
     {.name = "fold_column", .type = NX_T_COLUMN,
-     .help = "A column with the numbers of folds: the rows of `fold` are the test part."},
+     .help = "A column with the numbers of folds: the rows of `fold`, which must be there, are the test part."},
     {.name = "fold", .type = NX_T_INT, .fallback = "0", .help = "The fold that is tested."},
     {0},
 };
@@ -523,7 +608,7 @@ static const struct nx_port outputs[] = {
     {"rows_train", NX_T_INT, "How many there are."},
     {"rows_test", NX_T_INT, "How many there are."},
     {"rows_validation", NX_T_INT, "How many there are."},
-    {"rows_left_out", NX_T_INT, "Rows that are in no part: outside of all ranges, without a time."},
+    {"rows_left_out", NX_T_INT, "Rows that are in no part: outside of all ranges, without a time, word or fold."},
     {0},
 };
 

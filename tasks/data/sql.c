@@ -1,7 +1,9 @@
 /* data.sql: a SELECT over tables and files, its rows as a table. */
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/str.h"
 #include "lib/data/sqltext.h"
 #include "tasks/data/files.h"
 #include "tasks/data/tables.h"
@@ -31,8 +33,10 @@ static bool put_files(void *arg, const char *path, struct buf *to, struct nx_err
     }
     bool ok = files_find(job->ctx, path, false, &job->arena, &found, err);
     for (size_t i = 0; ok && i < found.n; i++) {
+        const char *name;
+        ok = data_name_file(job->db, found.at[i], &name, err);
         buf_str(to, i ? ", " : "");
-        data_quote_text(to, found.at[i]);
+        data_quote_text(to, name);
         data_allow_file(job->db, found.at[i]);
     }
     vec_fini(&found);
@@ -60,7 +64,17 @@ static bool add_tables(struct job *job, struct nx_err *err)
     bool ok = true;
     json_object_foreach(tables, name, reference)
     {
-        const char *param = arena_printf(&job->arena, "tables.%s", name);
+        const char *param = arena_printf(&job->arena, "tables.%s", name), *other;
+        json_t *ignored;
+        json_object_foreach(tables, other, ignored)
+        {
+            if (ok && strcasecmp(name, other) == 0 && !str_eq(name, other)) {
+                ok =
+                    nx_fail(err, NX_E_INVALID,
+                            "`tables` has '%s' and '%s', which SQL does not tell apart: rename one",
+                            name, other);
+            }
+        }
         ok = ok && tables_add(job->ctx, job->db, param, name, NULL, err);
     }
     json_decref(tables);

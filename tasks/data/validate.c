@@ -94,6 +94,9 @@ static bool check_numbers(enum kind kind, const json_t *spec, size_t at, struct 
     if (kind == ROWS && ((least && !json_is_number(least)) || (most && !json_is_number(most)))) {
         return nx_fail(err, NX_E_INVALID, "checks[%zu]: `min` and `max` of rows are numbers", at);
     }
+    if (kind == ROWS && least && most && json_number_value(least) > json_number_value(most)) {
+        return nx_fail(err, NX_E_INVALID, "checks[%zu]: `min` is above `max`", at);
+    }
     if (share &&
         (!json_is_number(share) || json_number_value(share) < 0 || json_number_value(share) > 1)) {
         return nx_fail(err, NX_E_INVALID, "checks[%zu]: `max_share` is a number from 0 to 1", at);
@@ -170,6 +173,14 @@ static bool put_range(struct check *check, const char *c, enum table_type type, 
     const json_t *most = json_object_get(check->spec, "max");
     if (!least && !most) {
         return nx_fail(err, NX_E_INVALID, "checks[%zu]: a range needs `min`, `max` or both", at);
+    }
+    bool numbers = json_is_number(least) && json_is_number(most);
+    bool texts = json_is_string(least) && json_is_string(most) &&
+                 (type == TABLE_DATE || type == TABLE_STRING || type == TABLE_CATEGORY);
+    if ((numbers && json_number_value(least) > json_number_value(most)) ||
+        (texts && strcmp(json_string_value(least), json_string_value(most)) > 0)) {
+        return nx_fail(err, NX_E_INVALID, "checks[%zu]: `min` is above `max`: no value is between",
+                       at);
     }
     bool ok = true;
     if (least) {

@@ -219,6 +219,19 @@ static void values_are_bound_by_type(void **state)
     assert_int_equal(info.columns[3].type, TABLE_TIMESTAMP);
     assert_int_equal(info.columns[5].type, TABLE_DATE);
     struct data_value value;
+    static const char *const columns[] = {"1::BIGINT", "'x'", "1.5::DOUBLE", "true",
+                                          "DATE '2001-01-01'"};
+    struct data_result *none;
+    const struct data_batch *rows;
+    ok(f, data_value_read("[]", &f->arena, &value, &f->err));
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        const char *sql = arena_printf(
+            &f->arena, "SELECT count(*) FROM (SELECT %s AS a) WHERE a IN $1", columns[i]);
+        ok(f, data_query(f->db, sql, &value, 1, &none, &f->err));
+        ok(f, data_next(none, &rows, &f->err));
+        assert_int_equal(rows->columns[0].as.i[0], 0);
+        data_result_close(none);
+    }
     fails_with(f, data_value_read("[1, \"a\"]", &f->arena, &value, &f->err), NX_E_INVALID, "[1, ");
     fails_with(f, data_value_read("[[1]]", &f->arena, &value, &f->err), NX_E_INVALID, "[[1]]");
     write.n_values = 5;
@@ -254,7 +267,7 @@ static void enums_nulls_and_failed_appenders_are_understood(void **state)
                      DUCKDB_ERROR);
     assert_non_null(f->db->api.appender_error(appender));
     f->db->api.appender_destroy(&appender);
-    fails_with(f, data_exec(f->db, "SELECT nexus_whole(1.5, 'n')", &f->err), NX_E_DATA,
+    fails_with(f, data_exec(f->db, "SELECT nexus_whole('1.5', 'n')", &f->err), NX_E_DATA,
                "column 'n' is int64, but has '1.5'");
 }
 

@@ -73,6 +73,79 @@ static void doubles_are_recognised(void **state)
     }
 }
 
+static void doubles_are_not_rounded_whole_numbers_and_not_infinite(void **state)
+{
+    (void)state;
+    static const char *const right[] = {"1.5",
+                                        "9007199254740992",
+                                        "-9007199254740994",
+                                        "1e308",
+                                        "0.1",
+                                        "nan",
+                                        "inf",
+                                        " 7 ",
+                                        "0e999",
+                                        "1.7976931348623157e308",
+                                        "0.00017976931348623157e312",
+                                        "1e-400",
+                                        "1000000000000000000000"};
+    static const char *const wrong[] = {"9007199254740993",
+                                        "9223372036854775807",
+                                        "1e309",
+                                        "1.7976931348623159e308",
+                                        "-1e400",
+                                        "1_0",
+                                        "007",
+                                        "18446744073709551617",
+                                        "10e308",
+                                        "0.0001e313",
+                                        ""};
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        if (!parse_fits_double(right[i], strlen(right[i]))) {
+            fail_msg("'%s' was refused", right[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (parse_fits_double(wrong[i], strlen(wrong[i]))) {
+            fail_msg("'%s' was taken for a double", wrong[i]);
+        }
+    }
+}
+
+static void whole_numbers_bools_and_days_have_several_spellings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t v;
+    } whole[] = {{"1", 1},
+                 {"1.0", 1},
+                 {"-2.50e1", -25},
+                 {"1e3", 1000},
+                 {"100e-2", 1},
+                 {"0.0", 0},
+                 {"0e5", 0},
+                 {"9007199254740993.000", 9007199254740993},
+                 {"-9223372036854775808", INT64_MIN}};
+    static const char *const wrong[] = {"1.5", "1e-1", "1e19", "9223372036854775808.0", "007",
+                                        "nan", "",     "x",    "1e999999999999",        "1.50"};
+    int64_t v, days;
+    bool yes;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        assert_true(parse_whole(whole[i].text, strlen(whole[i].text), &v) && v == whole[i].v);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (parse_whole(wrong[i], strlen(wrong[i]), &v)) {
+            fail_msg("'%s' was taken for an integer", wrong[i]);
+        }
+    }
+    assert_true(parse_yes("Yes", 3, &yes) && yes && parse_yes("0", 1, &yes) && !yes);
+    assert_false(parse_yes("2", 1, &yes) || parse_yes("", 0, &yes));
+    assert_true(parse_day("2001-02-03 00:00:00", 19, &days) && parse_day("2001-02-03", 10, &days));
+    assert_false(parse_day("2001-02-03T12:00", 16, &days) ||
+                 parse_day("2001-02-03 00:00:00Z", 20, &days));
+}
+
 static int64_t micros_of(const char *text)
 {
     int64_t v = -1;
@@ -212,6 +285,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_are_whole_texts_without_leading_zeros),
         cmocka_unit_test(doubles_are_recognised),
+        cmocka_unit_test(doubles_are_not_rounded_whole_numbers_and_not_infinite),
+        cmocka_unit_test(whole_numbers_bools_and_days_have_several_spellings),
         cmocka_unit_test(times_are_iso_and_keep_their_offsets),
         cmocka_unit_test(a_text_knows_what_it_can_be),
         cmocka_unit_test(files_are_found_where_they_are_read_and_nowhere_else),
