@@ -66,7 +66,7 @@ static const struct ml_param logistic_params[] = {
     {"max_iter", ML_INT, 1000, 1, 1000000, false, NULL, "max_iterations|iterations|n_iter", NULL,
      "Most iterations."},
     {"tol", ML_FLOAT, 1e-8, 0, 1, true, NULL, "tolerance|epsilon|eps", NULL,
-     "End when the gradient's length (of the mean loss) is below this, relative to the coefficients'."},
+     "End when twice what any probability is away from the optimum's is at most this; with l1 or very many coefficients: when the gradient's length (of the mean loss), relative to the coefficients', is."},
     {NULL}};
 
 static const struct ml_param linear_params[] = {

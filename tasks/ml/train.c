@@ -37,7 +37,7 @@ struct train {
     struct buf ubj;               /* gradient boosting: XGBoost's own form */
     json_t *warnings, *reference; /* of the inputs, for reference.json */
     int64_t rounds;
-    char library_version[32];
+    struct ml_library library;
 };
 
 /* ---- What the trainers say ---- */
@@ -313,10 +313,10 @@ static bool boost(struct train *t, const struct ml_problem *problem, struct nx_e
     if (!ml_boost(problem, &t->params, &report, &m->arena, &boosted, err))
         return false;
     m->trees = boosted.trees;
-    m->library = "xgboost";
+    t->library.name = "xgboost";
     t->ubj = boosted.ubj;
     t->rounds = boosted.rounds;
-    str_copy(t->library_version, sizeof t->library_version, boosted.library_version);
+    str_copy(t->library.version, sizeof t->library.version, boosted.library_version);
     if (boosted.best_round >= 0)
         nx_log(t->ctx, "the best round was %lld; %lld are kept", (long long)boosted.best_round + 1,
                (long long)boosted.rounds);
@@ -375,12 +375,12 @@ static bool learn(struct train *t, struct nx_err *err)
     } else {
         bool logistic = t->params.algorithm->kind == ML_LOGISTIC;
         ok = (logistic ? ml_logistic : ml_least_squares)(&problem, &t->params, &report, &m->arena,
-                                                         &m->linear, t->library_version, err);
-        m->library = logistic ? "liblbfgs" : "lapack";
+                                                         &m->linear, &t->library, err);
         if (ok)
             weigh_features(t);
     }
-    m->library_version = t->library_version;
+    m->library = t->library.name;
+    m->library_version = t->library.version;
     return ok;
 }
 
@@ -653,7 +653,7 @@ const struct nx_operator ml_train = {
         "`max_bins` 256, `max_delta_step` 0, `scale_pos_weight` 1, `max_cat_to_onehot` 4, `max_cat_threshold` 64, "
         "`base_score` (0.5; regression: the mean), `early_stopping_rounds` 0 (needs `validation`), "
         "`early_stopping_metric` auto, log_loss, roc_auc, rmse or mae.\n\n"
-        "**logistic_regression** (L-BFGS; OWL-QN with l1): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-8. "
+        "**logistic_regression** (Newton; with more than 2,000 coefficients L-BFGS, with l1 OWL-QN, both less exact): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-8. "
         "The intercept is not penalised.\n\n"
         "**linear_regression** (LAPACK; of equally good solutions the one with the least norm): `l2` 0 (above 0: ridge), `standardize` false.",
     .params = params,
