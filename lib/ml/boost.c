@@ -75,6 +75,18 @@ static bool set_params(struct boost *b, struct nx_err *err)
     return ok;
 }
 
+/* What the table of parameters cannot say, since it depends on the task. */
+static bool check_base_score(const struct boost *b, struct nx_err *err)
+{
+    double given = ml_param(b->params, "base_score");
+    if (b->problem->task != MODEL_BINARY || isnan(given) || (given > 0 && given < 1))
+        return true;
+    return nx_fail(err, NX_E_INVALID,
+                   "params: base_score is %.10g, but must be above 0 and below 1: with two classes "
+                   "it is a probability",
+                   given);
+}
+
 /* ---- Rounds ---- */
 
 static bool predict(struct boost *b, BoosterHandle booster, DMatrixHandle matrix, size_t n,
@@ -305,7 +317,7 @@ bool ml_boost(const struct ml_problem *problem, const struct ml_params *params,
     if (ml_param(params, "early_stopping_rounds") > 0 && problem->validation.n_rows == 0)
         return nx_fail(err, NX_E_INVALID,
                        "early_stopping_rounds needs a `validation` table to watch");
-    if (!xgb_load(&b.xgb, err) || !choose_metric(&b, err))
+    if (!check_base_score(&b, err) || !xgb_load(&b.xgb, err) || !choose_metric(&b, err))
         return false;
     size_t most = problem->rows.n_rows > problem->validation.n_rows ? problem->rows.n_rows
                                                                     : problem->validation.n_rows;

@@ -11,6 +11,7 @@
 #include "lib/base/str.h"
 
 #define UNBOUNDED 1e300
+#define FLOAT_MOST 3.4e38 /* XGBoost keeps its parameters as float32 */
 
 /* clang-format off */
 static const struct ml_param boost_params[] = {
@@ -22,9 +23,9 @@ static const struct ml_param boost_params[] = {
      "Depth of a tree; 0: no limit (then max_leaves limits)."},
     {"max_leaves", ML_INT, 0, 0, 1000000, false, NULL, "num_leaves|max_leaf_nodes", "max_leaves",
      "Leaves of a tree; 0: no limit."},
-    {"min_child_weight", ML_FLOAT, 1, 0, UNBOUNDED, false, NULL, "min_samples_leaf|min_data_in_leaf", "min_child_weight",
+    {"min_child_weight", ML_FLOAT, 1, 0, FLOAT_MOST, false, NULL, "min_samples_leaf|min_data_in_leaf", "min_child_weight",
      "Least sum of second derivatives in a child (for regression: of weights)."},
-    {"gamma", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "min_split_loss|min_split_gain", "gamma",
+    {"gamma", ML_FLOAT, 0, 0, FLOAT_MOST, false, NULL, "min_split_loss|min_split_gain", "gamma",
      "Least gain of a split."},
     {"subsample", ML_FLOAT, 1, 0, 1, true, NULL, "bagging_fraction|sample_fraction", "subsample",
      "Share of the rows that each round sees."},
@@ -34,21 +35,21 @@ static const struct ml_param boost_params[] = {
      "Share of the tree's features that each level sees."},
     {"colsample_node", ML_FLOAT, 1, 0, 1, true, NULL, "colsample_bynode", "colsample_bynode",
      "Share of the level's features that each split sees."},
-    {"reg_lambda", ML_FLOAT, 1, 0, UNBOUNDED, false, NULL, "lambda|l2|lambda_l2|l2_regularization", "lambda",
+    {"reg_lambda", ML_FLOAT, 1, 0, FLOAT_MOST, false, NULL, "lambda|l2|lambda_l2|l2_regularization", "lambda",
      "L2 penalty on the leaves' values."},
-    {"reg_alpha", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "alpha|l1|lambda_l1", "alpha",
+    {"reg_alpha", ML_FLOAT, 0, 0, FLOAT_MOST, false, NULL, "alpha|l1|lambda_l1", "alpha",
      "L1 penalty on the leaves' values."},
     {"max_bins", ML_INT, 256, 2, 65536, false, NULL, "max_bin|bins", "max_bin",
      "Bins of a feature's histogram."},
-    {"max_delta_step", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, NULL, "max_delta_step",
+    {"max_delta_step", ML_FLOAT, 0, 0, FLOAT_MOST, false, NULL, NULL, "max_delta_step",
      "Largest value of a leaf before the learning rate; 0: no limit."},
-    {"scale_pos_weight", ML_FLOAT, 1, 0, UNBOUNDED, true, NULL, "positive_weight|pos_weight", "scale_pos_weight",
+    {"scale_pos_weight", ML_FLOAT, 1, 0, FLOAT_MOST, true, NULL, "positive_weight|pos_weight", "scale_pos_weight",
      "Weight of the positive class's rows."},
     {"max_cat_to_onehot", ML_INT, 4, 1, 100000, false, NULL, NULL, "max_cat_to_onehot",
      "Below that many categories a split takes one against the rest, above it parts them in two sets."},
     {"max_cat_threshold", ML_INT, 64, 1, 100000, false, NULL, NULL, "max_cat_threshold",
      "Most categories on one side of a split."},
-    {"base_score", ML_FLOAT, NAN, -UNBOUNDED, UNBOUNDED, false, NULL, "init|init_score", NULL,
+    {"base_score", ML_FLOAT, NAN, -FLOAT_MOST, FLOAT_MOST, false, NULL, "init|init_score", NULL,
      "What the rounds start from; default 0.5 for classes, the mean of the target for regression."},
     {"early_stopping_rounds", ML_INT, 0, 0, 100000, false, NULL, "early_stopping|patience|n_iter_no_change", NULL,
      "Stop when that many rounds brought nothing better on `validation`, and keep the best; 0: never."},

@@ -1,4 +1,5 @@
 /* ml.train: a table in, a model out. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +187,32 @@ static bool read_validation(struct train *t, struct nx_err *err)
     return true;
 }
 
+/* XGBoost's numbers are float32. */
+static bool floats_hold(const struct train *t, const struct set *s, struct nx_err *err)
+{
+    const struct model *m = t->model;
+    size_t n = s->rows.n_rows;
+    const char *what = NULL;
+    size_t row = 0;
+    for (size_t i = 0; !what && i < n * m->n_features; i++) {
+        if (isinf(s->as_float[i])) {
+            what = m->features[i % m->n_features].name;
+            row = i / m->n_features + 1;
+        }
+    }
+    for (size_t i = 0; !what && i < n; i++) {
+        row = i + 1;
+        if (fabs(s->target[i]) > FLT_MAX)
+            what = m->target;
+        else if (s->weight && s->weight[i] > FLT_MAX)
+            what = nx_arg_text(t->ctx, "weight");
+    }
+    return !what || nx_fail(err, NX_E_DATA,
+                            "row %zu: column '%s' is beyond 3.4e38, the largest number of "
+                            "gradient_boosting: divide the column, make it missing, or exclude it",
+                            row, what);
+}
+
 /* Target and features of a set, once the model's transform is fitted. */
 static bool prepare(struct train *t, struct set *s, struct nx_err *err)
 {
@@ -199,9 +226,10 @@ static bool prepare(struct train *t, struct set *s, struct nx_err *err)
         return false;
     if (m->family == MODEL_TREES) {
         s->as_float = mem_try_alloc((cells + 1) * sizeof *s->as_float);
-        return s->as_float
-                   ? model_transform_float(m, &s->binding, 0, n, s->as_float, err)
-                   : nx_fail(err, NX_E_MEMORY, "no memory for %zu x %zu numbers", n, m->n_features);
+        if (!s->as_float)
+            return nx_fail(err, NX_E_MEMORY, "no memory for %zu x %zu numbers", n, m->n_features);
+        return model_transform_float(m, &s->binding, 0, n, s->as_float, err) &&
+               floats_hold(t, s, err);
     }
     s->as_double = mem_try_alloc((cells + 1) * sizeof *s->as_double);
     return s->as_double
@@ -561,8 +589,10 @@ static bool train(struct train *t, struct nx_err *err)
     if (weight && t->validation.rows.n_rows > 0 &&
         !read_weight(&t->validation.rows, weight, &t->validation.weight, err))
         return false;
-    if (!prepare(t, &t->training, err) || !prepare(t, &t->validation, err))
+    if (!prepare(t, &t->training, err))
         return false;
+    if (!prepare(t, &t->validation, err))
+        return nx_wrap(err, "validation");
     forget_columns(t, &t->training);
     forget_columns(t, &t->validation);
     tables_close(t->ctx, t->db);
@@ -644,7 +674,7 @@ const struct nx_operator ml_train = {
     .summary = "Trains a model on a table.",
     .doc =
         "Text columns become categories: for trees XGBoost's own categories, for linear models one column each (one-hot). "
-        "Dates count as days, timestamps as seconds. The transform is fitted on `table` alone and kept in the model, "
+        "Dates count as days, timestamps as seconds; trees see numbers as float32, those above 2^24 counted from the least in `table`. The transform is fitted on `table` alone and kept in the model, "
         "so that prediction takes the same raw columns.\n\n"
         "The metrics of `validation` are outputs of their own (`outputs.train.roc_auc`); without one there are none, "
         "since those of the training rows would flatter.\n\n"
