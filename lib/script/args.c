@@ -305,6 +305,15 @@ static bool check_choices(const json_t *param, const json_t *value, struct nx_er
     return found;
 }
 
+/* A reference to an artifact says of what kind it is. */
+static bool check_kind(const struct arg_type *type, const json_t *value, struct nx_err *err)
+{
+    const char *kind = js_get_text(value, "kind", NULL);
+    if (type->check != is_artifact || !kind || str_eq(kind, type->name))
+        return true;
+    return nx_fail(err, NX_E_INVALID, "must be %s, not a %s", type->wanted, kind);
+}
+
 bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct nx_err *err)
 {
     const char *name = js_get_text(param, "type", "any");
@@ -315,7 +324,8 @@ bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct
     if (!type->check(value, &changed))
         return wrong_type(type, value, err);
     const json_t *checked = changed ? changed : value;
-    bool ok = check_bounds(type, param, checked, err) && check_choices(param, checked, err);
+    bool ok = check_kind(type, checked, err) && check_bounds(type, param, checked, err) &&
+              check_choices(param, checked, err);
     if (ok && normal)
         *normal = changed ? json_incref(changed) : json_incref((json_t *)(uintptr_t)value);
     json_decref(changed);

@@ -142,7 +142,7 @@ static const char **kept_names(struct prediction *p, const struct table_info *in
 static bool read_rows(struct prediction *p, const char ***kept, size_t *n_kept, struct nx_err *err)
 {
     const struct table_info *info;
-    if (!tables_add(p->ctx, p->db, "table", "described", &info, err))
+    if (!common_table(p->ctx, p->db, "table", "described", &info, err))
         return false;
     *kept = kept_names(p, info, n_kept);
     return common_read_for(p->ctx, p->db, "table", "rows", p->model, false, *kept, *n_kept,

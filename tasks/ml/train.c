@@ -161,7 +161,7 @@ static bool read_training(struct train *t, struct nx_err *err)
     const char **names, *weight = nx_arg_text(t->ctx, "weight");
     size_t n = 0;
     /* The table is added twice, as a view costs nothing: first to know its columns. */
-    if (!tables_add(t->ctx, t->db, "table", "described", &info, err) ||
+    if (!common_table(t->ctx, t->db, "table", "described", &info, err) ||
         !choose_columns(t, info, &names, &s->n_features, &n, err) ||
         !common_read(t->ctx, t->db, "table", "training", names, n, nx_arg_text(t->ctx, "target"),
                      &s->rows, err))
