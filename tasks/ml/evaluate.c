@@ -258,6 +258,21 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 }
 
 /* clang-format off */
+#define METRICS \
+    "roc_auc|average_precision|log_loss|brier|accuracy|precision|recall|f1|precision_weighted|recall_weighted|f1_weighted|mcc|" \
+    "rmse|mae|r2|mape|median_ae"
+
+#define BOUND(metric) {.name = metric, .type = NX_T_FLOAT, .help = "What it must reach, or must not exceed."}
+
+static const struct nx_param bounds[] = {
+    BOUND("roc_auc"), BOUND("average_precision"), BOUND("log_loss"), BOUND("brier"), BOUND("accuracy"), BOUND("precision"),
+    BOUND("recall"), BOUND("f1"), BOUND("precision_weighted"), BOUND("recall_weighted"), BOUND("f1_weighted"), BOUND("mcc"),
+    BOUND("rmse"), BOUND("mae"), BOUND("r2"), BOUND("mape"), BOUND("median_ae"),
+    {.name = "rows", .type = NX_T_INT, .help = "The number of rows measured on."},
+    {0}};
+
+static const struct nx_members gates[] = {{NULL, bounds}, {0}};
+
 static const struct nx_param params[] = {
     {.name = "model", .type = NX_T_MODEL, .flags = NX_P_REQUIRED, .help = "The model."},
     {.name = "table", .type = NX_T_TABLE, .flags = NX_P_REQUIRED,
@@ -265,12 +280,12 @@ static const struct nx_param params[] = {
     {.name = "baseline", .type = NX_T_ENUM, .fallback = "\"auto\"", .choices = "auto|prior|majority|mean|none",
      .help = "What to compare with, known from the training rows: each class's share, the commonest class, the mean. Auto: prior, for regression mean."},
     {.name = "previous", .type = NX_T_MODEL, .help = "A model to compare with, in place of `baseline`."},
-    {.name = "metric", .type = NX_T_STRING,
+    {.name = "metric", .type = NX_T_ENUM, .choices = METRICS,
      .help = "The metric that decides better_than_baseline; default roc_auc, for several classes log_loss, for regression rmse."},
     {.name = "threshold", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .min = 0, .max = 1,
      .help = "Two classes: from which probability on the positive one is predicted; default: the model's."},
-    {.name = "min", .type = NX_T_OBJECT, .fallback = "{}", .help = "Metrics and what they must reach, as {roc_auc: 0.6}; else the task fails."},
-    {.name = "max", .type = NX_T_OBJECT, .fallback = "{}", .help = "Metrics and what they must not exceed, as {rmse: 10}; else the task fails."},
+    {.name = "min", .type = NX_T_OBJECT, .fallback = "{}", .members = gates, .help = "Metrics and what they must reach, as {roc_auc: 0.6}; else the task fails."},
+    {.name = "max", .type = NX_T_OBJECT, .fallback = "{}", .members = gates, .help = "Metrics and what they must not exceed, as {rmse: 10}; else the task fails."},
     {0}};
 
 static const struct nx_port outputs[] = {

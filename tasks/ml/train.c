@@ -639,8 +639,8 @@ static const struct nx_param params[] = {
     {.name = "features", .type = NX_T_STRINGS, .help = "Columns to learn from; default: all but target, weight and `exclude`."},
     {.name = "exclude", .type = NX_T_STRINGS, .help = "Columns to leave out."},
     {.name = "weight", .type = NX_T_COLUMN, .help = "A column with each row's weight, 0 or more."},
-    {.name = "params", .type = NX_T_OBJECT, .fallback = "{}",
-     .help = "The algorithm's own parameters, as listed in the description."},
+    {.name = "params", .type = NX_T_OBJECT, .fallback = "{}", .members = ml_params_members,
+     .help = "The algorithm's own parameters, as listed below."},
     {.name = "validation", .type = NX_T_TABLE,
      .help = "Rows that are only measured on, and watched by early stopping."},
     {.name = "positive", .type = NX_T_ANY, .help = "The class whose probability counts; default: the last of the two in order."},
@@ -678,14 +678,9 @@ const struct nx_operator ml_train = {
         "so that prediction takes the same raw columns.\n\n"
         "The metrics of `validation` are outputs of their own (`outputs.train.roc_auc`); without one there are none, "
         "since those of the training rows would flatter.\n\n"
-        "**gradient_boosting** (XGBoost, `hist`): `rounds` 100, `learning_rate` 0.3, `max_depth` 6, `max_leaves` 0, `min_child_weight` 1, "
-        "`gamma` 0, `subsample` 1, `colsample` 1, `colsample_level` 1, `colsample_node` 1, `reg_lambda` 1, `reg_alpha` 0, "
-        "`max_bins` 256, `max_delta_step` 0, `scale_pos_weight` 1, `max_cat_to_onehot` 4, `max_cat_threshold` 64, "
-        "`base_score` (0.5; regression: the mean), `early_stopping_rounds` 0 (needs `validation`), "
-        "`early_stopping_metric` auto, log_loss, roc_auc, rmse or mae.\n\n"
-        "**logistic_regression** (Newton; with more than 2,000 coefficients L-BFGS, with l1 OWL-QN, both less exact): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-8. "
-        "The intercept is not penalised.\n\n"
-        "**linear_regression** (LAPACK; of equally good solutions the one with the least norm): `l2` 0 (above 0: ridge), `standardize` false.",
+        "**gradient_boosting** is XGBoost with `hist`. **logistic_regression** is Newton's method (with more than 2,000 "
+        "coefficients L-BFGS, with l1 OWL-QN, both less exact); the intercept is not penalised. **linear_regression** is LAPACK's; "
+        "of equally good solutions the one with the least norm.",
     .params = params,
     .outputs = outputs,
     .example =
