@@ -13,6 +13,7 @@
 #include "lib/ml/params.h"
 #include "tasks/data/tables.h"
 #include "tasks/ml/common.h"
+#include "tasks/ml/golden.h"
 
 /* Rows of one table, as the trainer takes them. */
 struct set {
@@ -495,6 +496,7 @@ static bool write_file(const char *folder, const char *name, const struct buf *t
 static bool write_folder(struct train *t, const char *folder, struct nx_err *err)
 {
     struct model *m = t->model, *back = NULL;
+    char golden[PATH_MAX_BYTES];
     struct buf reference;
     buf_init(&reference);
     ml_reference_write(m, json_incref(t->reference), &t->training.predictions, &reference);
@@ -502,6 +504,9 @@ static bool write_folder(struct train *t, const char *folder, struct nx_err *err
               model_write(m, folder, err) && write_file(folder, "reference.json", &reference, err);
     if (ok && t->ubj.len > 0)
         ok = write_file(folder, "model.ubj", &t->ubj, err);
+    if (ok && !path_join(golden, sizeof golden, folder, "golden.parquet"))
+        ok = nx_fail(err, NX_E_LIMIT, "%s: the path is too long", folder);
+    ok = ok && golden_write(t->ctx, m, golden, err);
     buf_fini(&reference);
     /* What cannot be opened again is not worth keeping. */
     ok = ok && model_open(folder, &back, err);
@@ -675,7 +680,7 @@ const struct nx_operator ml_train = {
     .doc =
         "Text columns become categories: for trees XGBoost's own categories, for linear models one column each (one-hot). "
         "Dates count as days, timestamps as seconds; trees see numbers as float32, those above 2^24 counted from the least in `table`. The transform is fitted on `table` alone and kept in the model, "
-        "so that prediction takes the same raw columns.\n\n"
+        "so that prediction takes the same raw columns. The model's `golden.parquet` has 32 of the rows with features and predictions.\n\n"
         "The metrics of `validation` are outputs of their own (`outputs.train.roc_auc`); without one there are none, "
         "since those of the training rows would flatter.\n\n"
         "**gradient_boosting** is XGBoost with `hist`. **logistic_regression** is Newton's method (with more than 2,000 "
