@@ -145,6 +145,19 @@ static uint32_t add_origin(struct model *model, uint32_t slot, const struct colu
     return model_add_step(model, step, &c->name);
 }
 
+/* Mean and deviation, also of numbers whose squares are too large for a double. */
+static void measure_column(double *v, size_t n, double *mean, double *deviation)
+{
+    double unit = 1;
+    for (size_t i = 0; i < n; i++)
+        unit = fmax(unit, fabs(v[i]));
+    unit = unit > 1e100 ? unit : 1;
+    for (size_t i = 0; unit > 1 && i < n; i++)
+        v[i] /= unit;
+    *mean = stat_mean(v, n) * unit;
+    *deviation = sqrt(stat_variance(v, n)) * unit;
+}
+
 /* The steps of a number; returns the slot of the feature. */
 static uint32_t add_number(struct model *model, uint32_t slot, const struct column *c,
                            const struct ml_fit *fit, double *v, size_t n)
@@ -161,8 +174,7 @@ static uint32_t add_number(struct model *model, uint32_t slot, const struct colu
         for (size_t i = n; fills && i < c->n_rows; i++)
             v[i] = value;
         size_t all = fills ? c->n_rows : n;
-        mean = stat_mean(v, all);
-        deviation = sqrt(stat_variance(v, all));
+        measure_column(v, all, &mean, &deviation);
     }
     if (fills) {
         struct model_step step = {.op = MODEL_IMPUTE, .in = slot, .n_out = 1, .value = value};

@@ -105,6 +105,16 @@ static bool by_lbfgs(struct logistic *l, size_t room, struct nx_err *err)
     int status = lbfgs((int)room, l->point, NULL, evaluate, progress, l, &parameter);
     if (status == STOP_CANCELLED || status == STOP_SEPARABLE)
         return stopped(l, status, err);
+    double *gradient = mem_alloc_array(l->loss.n_variables, sizeof *gradient);
+    bool finite = isfinite(loss_at(&l->loss, l->point, gradient, NULL));
+    for (size_t i = 0; i < l->loss.n_variables; i++)
+        finite = finite && isfinite(gradient[i]);
+    mem_free(gradient);
+    if (!finite)
+        return nx_fail(
+            err, NX_E_DATA,
+            "logistic regression meets numbers too large for it: standardize the inputs, "
+            "or leave the column of large numbers out");
     if (status == LBFGSERR_MAXIMUMITERATION) {
         not_converged(l, "gradient", l->length);
     } else if (status < 0 && l->length > 1e-3) {
@@ -133,7 +143,7 @@ static bool by_newton(struct logistic *l, bool *ok, struct nx_err *err)
     if (end == NEWTON_STOPPED)
         *ok = stopped(l, how.stopped_by, err);
     else if (end == NEWTON_ITERATIONS)
-        not_converged(l, "probabilities are off by up to", how.left / 2);
+        not_converged(l, "probabilities are off by up to", fmin(how.left / 2, 1));
     else if (end == NEWTON_ROUNDING)
         return how.left <= 1e-6;
     return true;

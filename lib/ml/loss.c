@@ -14,24 +14,30 @@ static double weight_of(const struct ml_rows *rows, size_t i)
 
 /* ---- Coordinates ---- */
 
-/* Shift and scale of one feature. A column that is mostly 0 is not shifted: its 0s cost nothing. */
+/* Shift and scale of one feature, in units of its largest value, whose square may be too large for
+ * a double. A column that is mostly 0 is not shifted: its 0s cost nothing. */
 static void fit_feature(struct loss *l, size_t j, bool scales)
 {
     const struct ml_rows *rows = l->rows;
     size_t p = rows->n_features, there = 0;
     struct stat_sum sum = {0}, squares = {0};
+    double unit = 0;
+    for (size_t i = 0; i < rows->n_rows; i++)
+        unit = fmax(unit, fabs(rows->as_double[i * p + j]));
+    unit = unit > 0 ? unit : 1;
     for (size_t i = 0; i < rows->n_rows; i++) {
         double x = rows->as_double[i * p + j];
         there += x != 0;
-        stat_sum_add(&sum, weight_of(rows, i) * x);
+        stat_sum_add(&sum, weight_of(rows, i) * (x / unit));
     }
-    l->shift[j] = 2 * there > rows->n_rows ? stat_sum_get(&sum) / l->weights : 0;
+    double mean = 2 * there > rows->n_rows ? stat_sum_get(&sum) / l->weights : 0;
+    l->shift[j] = mean * unit;
     for (size_t i = 0; i < rows->n_rows; i++) {
-        double x = rows->as_double[i * p + j] - l->shift[j];
+        double x = rows->as_double[i * p + j] / unit - mean;
         stat_sum_add(&squares, weight_of(rows, i) * x * x);
     }
-    double scale = sqrt(stat_sum_get(&squares) / l->weights);
-    l->scale[j] = scales && scale > 1e-100 && scale < 1e100 ? scale : 1;
+    double scale = sqrt(stat_sum_get(&squares) / l->weights) * unit;
+    l->scale[j] = scales && scale > 1e-120 && isfinite(scale) ? scale : 1;
 }
 
 /* The entries of a row. */
