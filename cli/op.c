@@ -14,13 +14,15 @@ static const char *param_type(struct cli *cli, const json_t *param)
     struct buf text = {0};
     const json_t *min = json_object_get(param, "min"), *max = json_object_get(param, "max");
     const json_t *choices = json_object_get(param, "choices");
+    bool above = js_get_bool(param, "above_min", false);
     buf_str(&text, js_get_text(param, "type", "?"));
     if (json_array_size(choices))
         buf_printf(&text, ": %s", out_scalar(&cli->arena, choices));
     if (json_is_number(min) && json_is_number(max))
-        buf_printf(&text, ", %s to %s", out_scalar(&cli->arena, min), out_scalar(&cli->arena, max));
+        buf_printf(&text, above ? ", above %s, at most %s" : ", %s to %s",
+                   out_scalar(&cli->arena, min), out_scalar(&cli->arena, max));
     else if (json_is_number(min))
-        buf_printf(&text, ", at least %s", out_scalar(&cli->arena, min));
+        buf_printf(&text, ", %s %s", above ? "above" : "at least", out_scalar(&cli->arena, min));
     else if (json_is_number(max))
         buf_printf(&text, ", at most %s", out_scalar(&cli->arena, max));
     const char *unit = js_get_text(param, "unit", NULL);
@@ -31,14 +33,14 @@ static const char *param_type(struct cli *cli, const json_t *param)
     return copy;
 }
 
-static void print_params(struct cli *cli, const json_t *op)
+static void print_descriptions(struct cli *cli, const char *title, const json_t *params)
 {
-    static const char *const titles[] = {"parameter", "type", "default", "help"};
+    const char *const titles[] = {title, "type", "default", "help"};
     struct out_table table;
     json_t *param;
     size_t i;
     out_table_init(&table, 4, titles);
-    json_array_foreach(json_object_get(op, "params"), i, param)
+    json_array_foreach(params, i, param)
     {
         bool required = js_get_bool(param, "required", false);
         const json_t *fallback = json_object_get(param, "default");
@@ -52,6 +54,34 @@ static void print_params(struct cli *cli, const json_t *op)
         out_table_print(&table, cli);
     }
     out_table_fini(&table);
+}
+
+/* Members that depend on another parameter; the others are told by the help. */
+static const json_t *dependent_members(const json_t *param, size_t i, const json_t **when)
+{
+    const json_t *group = json_array_get(json_object_get(param, "members"), i);
+    *when = json_object_get(group, "when");
+    return *when ? json_object_get(group, "params") : NULL;
+}
+
+static void print_params(struct cli *cli, const json_t *op)
+{
+    const json_t *params = json_object_get(op, "params"), *when;
+    json_t *param;
+    size_t i;
+    print_descriptions(cli, "parameter", params);
+    json_array_foreach(params, i, param)
+    {
+        for (size_t k = 0; k < json_array_size(json_object_get(param, "members")); k++) {
+            const json_t *members = dependent_members(param, k, &when);
+            if (members)
+                print_descriptions(cli,
+                                   arena_printf(&cli->arena, "%s (%s)",
+                                                js_get_text(param, "name", "?"),
+                                                js_get_text(when, "value", "?")),
+                                   members);
+        }
+    }
 }
 
 static void print_outputs(struct cli *cli, const json_t *op)
@@ -88,14 +118,14 @@ static void markdown_cell(const char *text)
     fputs(" |", stdout);
 }
 
-static void markdown_params(struct cli *cli, const json_t *op)
+static void markdown_descriptions(struct cli *cli, const char *title, const json_t *params)
 {
     json_t *param;
     size_t i;
-    if (json_array_size(json_object_get(op, "params")) == 0)
+    if (json_array_size(params) == 0)
         return;
-    puts("\n| parameter | type | default | |\n|---|---|---|---|");
-    json_array_foreach(json_object_get(op, "params"), i, param)
+    printf("\n| %s | type | default | |\n|---|---|---|---|\n", title);
+    json_array_foreach(params, i, param)
     {
         bool required = js_get_bool(param, "required", false);
         const json_t *fallback = json_object_get(param, "default");
@@ -104,6 +134,25 @@ static void markdown_params(struct cli *cli, const json_t *op)
         markdown_cell(required ? "required" : fallback ? out_scalar(&cli->arena, fallback) : "");
         markdown_cell(js_get_text(param, "help", ""));
         putchar('\n');
+    }
+}
+
+static void markdown_params(struct cli *cli, const json_t *op)
+{
+    const json_t *params = json_object_get(op, "params"), *when;
+    json_t *param;
+    size_t i;
+    markdown_descriptions(cli, "parameter", params);
+    json_array_foreach(params, i, param)
+    {
+        for (size_t k = 0; k < json_array_size(json_object_get(param, "members")); k++) {
+            const json_t *members = dependent_members(param, k, &when);
+            if (!members)
+                continue;
+            printf("\nWith `%s: %s`, `%s` has:\n", js_get_text(when, "param", "?"),
+                   js_get_text(when, "value", "?"), js_get_text(param, "name", "?"));
+            markdown_descriptions(cli, "member", members);
+        }
     }
 }
 

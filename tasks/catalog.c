@@ -77,6 +77,37 @@ static json_t *choices_json(const char *choices)
     return list;
 }
 
+static json_t *param_json(const struct nx_param *param);
+
+static json_t *params_json(const struct nx_param *params)
+{
+    json_t *list = json_array();
+    for (const struct nx_param *p = params; p && p->name; p++)
+        json_array_append_new(list, param_json(p));
+    return list;
+}
+
+/* [{"when": {"param": ..., "value": ...} (left out: always), "params": [...]}] */
+static json_t *members_json(const struct nx_members *members)
+{
+    json_t *list = json_array();
+    for (; members->params; members++) {
+        json_t *group = json_object();
+        const char *equals = members->when ? strchr(members->when, '=') : NULL;
+        if (members->when) {
+            must(equals != NULL);
+            set(group, "when",
+                json_pack("{s:o, s:s}", "param",
+                          json_stringn(members->when, (size_t)(equals - members->when)), "value",
+                          equals + 1));
+        }
+        set(group, "params", params_json(members->params));
+        json_array_append_new(list, group);
+    }
+    return list;
+}
+
+/* Members are described in the same way; descriptors are not deep. */
 static json_t *param_json(const struct nx_param *param)
 {
     json_t *object = json_object();
@@ -92,16 +123,23 @@ static json_t *param_json(const struct nx_param *param)
     set_text(object, "unit", param->unit);
     if (param->choices)
         set(object, "choices", choices_json(param->choices));
+    if (param->flags & NX_P_ABOVE_MIN)
+        set(object, "above_min", json_true());
     if (param->flags & NX_P_SECRET)
         set(object, "secret", json_true());
+    if (param->also)
+        set(object, "also", choices_json(param->also));
+    if (param->members)
+        set(object, "members", members_json(param->members));
+    if (param->each)
+        set(object, "each", param_json(param->each));
     set_text(object, "help", param->help);
     return object;
 }
 
 json_t *catalog_entry(const struct nx_operator *op)
 {
-    json_t *object = json_object(), *flags = json_array(), *params = json_array(),
-           *outputs = json_array();
+    json_t *object = json_object(), *flags = json_array(), *outputs = json_array();
     set_text(object, "name", op->name);
     set(object, "version", json_integer(op->version));
     set_text(object, "summary", op->summary);
@@ -111,9 +149,7 @@ json_t *catalog_entry(const struct nx_operator *op)
     if (op->flags & NX_OP_PURE)
         json_array_append_new(flags, json_string("pure"));
     set(object, "flags", flags);
-    for (const struct nx_param *p = op->params; p && p->name; p++)
-        json_array_append_new(params, param_json(p));
-    set(object, "params", params);
+    set(object, "params", params_json(op->params));
     for (const struct nx_port *p = op->outputs; p && p->name; p++) {
         json_t *port = json_object();
         set_text(port, "name", p->name);

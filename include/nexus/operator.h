@@ -35,8 +35,11 @@ enum nx_param_flag {
     NX_P_REQUIRED = 1,
     NX_P_HAS_MIN = 2,
     NX_P_HAS_MAX = 4,
-    NX_P_SECRET = 8 /* shown masked */
+    NX_P_SECRET = 8,    /* shown masked */
+    NX_P_ABOVE_MIN = 16 /* min itself is not allowed */
 };
+
+struct nx_members;
 
 struct nx_param {
     const char *name;
@@ -47,6 +50,17 @@ struct nx_param {
     const char *unit;     /* "rows", "s", ...; NULL: none */
     const char *choices;  /* NX_T_ENUM: "a|b|c" */
     const char *help;     /* one sentence */
+    const char *also;     /* what others call it, "eta|lr": for the hint; NULL: nothing */
+    /* What is inside, so that constants are checked at load. NULL: anything. */
+    const struct nx_members *members; /* NX_T_OBJECT: its keys; ends with NULL params */
+    const struct nx_param *each;      /* NX_T_OBJECT, NX_T_LIST: what each value is */
+};
+
+/* Keys of an object. `when`: "algorithm=boosting": only when the parameter `algorithm` beside the
+ * object is that; NULL: always. */
+struct nx_members {
+    const char *when;
+    const struct nx_param *params; /* ends with a NULL name */
 };
 
 /* A named output, as `outputs.<task>.<name>` gives it. */

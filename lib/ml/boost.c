@@ -37,6 +37,28 @@ static bool set_number(struct boost *b, const char *name, double value, struct n
     return set_text(b, name, text, err);
 }
 
+/* Ours, and XGBoost's: those that are passed on as they are. */
+/* clang-format off */
+static const char *const passed_on[][2] = {
+    {"learning_rate", "eta"},
+    {"max_depth", "max_depth"},
+    {"max_leaves", "max_leaves"},
+    {"min_child_weight", "min_child_weight"},
+    {"gamma", "gamma"},
+    {"subsample", "subsample"},
+    {"colsample", "colsample_bytree"},
+    {"colsample_level", "colsample_bylevel"},
+    {"colsample_node", "colsample_bynode"},
+    {"reg_lambda", "lambda"},
+    {"reg_alpha", "alpha"},
+    {"max_bins", "max_bin"},
+    {"max_delta_step", "max_delta_step"},
+    {"scale_pos_weight", "scale_pos_weight"},
+    {"max_cat_to_onehot", "max_cat_to_onehot"},
+    {"max_cat_threshold", "max_cat_threshold"},
+};
+/* clang-format on */
+
 static double base_score(const struct boost *b)
 {
     double given = ml_param(b->params, "base_score");
@@ -66,13 +88,24 @@ static bool set_params(struct boost *b, struct nx_err *err)
               set_number(b, "base_score", base_score(b), err);
     if (ok && p->task == MODEL_MULTICLASS)
         ok = set_number(b, "num_class", (double)p->n_classes, err);
-    for (size_t i = 0; ok && b->params->algorithm->params[i].name; i++) {
-        const struct ml_param *param = &b->params->algorithm->params[i];
+    for (size_t i = 0; ok && i < sizeof passed_on / sizeof passed_on[0]; i++) {
         /* Only what was given: the rest has XGBoost's own default, which is the table's. */
-        if (param->xgboost && b->params->given[i])
-            ok = set_number(b, param->xgboost, b->params->value[i], err);
+        if (ml_param_given(b->params, passed_on[i][0]))
+            ok = set_number(b, passed_on[i][1], ml_param(b->params, passed_on[i][0]), err);
     }
     return ok;
+}
+
+/* What the table of parameters cannot say, since it depends on the task. */
+static bool check_base_score(const struct boost *b, struct nx_err *err)
+{
+    double given = ml_param(b->params, "base_score");
+    if (b->problem->task != MODEL_BINARY || isnan(given) || (given > 0 && given < 1))
+        return true;
+    return nx_fail(err, NX_E_INVALID,
+                   "params: base_score is %.10g, but must be above 0 and below 1: with two classes "
+                   "it is a probability",
+                   given);
 }
 
 /* ---- Rounds ---- */
@@ -305,7 +338,7 @@ bool ml_boost(const struct ml_problem *problem, const struct ml_params *params,
     if (ml_param(params, "early_stopping_rounds") > 0 && problem->validation.n_rows == 0)
         return nx_fail(err, NX_E_INVALID,
                        "early_stopping_rounds needs a `validation` table to watch");
-    if (!xgb_load(&b.xgb, err) || !choose_metric(&b, err))
+    if (!check_base_score(&b, err) || !xgb_load(&b.xgb, err) || !choose_metric(&b, err))
         return false;
     size_t most = problem->rows.n_rows > problem->validation.n_rows ? problem->rows.n_rows
                                                                     : problem->validation.n_rows;

@@ -83,13 +83,10 @@ static uint32_t add_one_hot(struct model *model, uint32_t slot, const struct mod
 
 /* ---- Numbers ---- */
 
-/* The values that are there; how many, and whether some is infinite or beyond float32's integers.
- */
-static bool numbers_of(const struct column *c, double *v, size_t *n, bool *inexact,
-                       struct nx_err *err)
+/* The values that are there; how many. None may be infinite. */
+static bool numbers_of(const struct column *c, double *v, size_t *n, struct nx_err *err)
 {
     *n = 0;
-    *inexact = false;
     for (size_t i = 0; i < c->n_rows; i++) {
         double x = model_number(c, i);
         if (isnan(x))
@@ -99,7 +96,6 @@ static bool numbers_of(const struct column *c, double *v, size_t *n, bool *inexa
                            "row %zu: column '%s' is infinite; make it missing, or exclude the "
                            "column",
                            i + 1, c->name);
-        *inexact = *inexact || (c->type == TABLE_INT64 && fabs(x) > FLOAT_EXACT_MAX);
         v[(*n)++] = x;
     }
     return true;
@@ -118,6 +114,50 @@ static double filler(enum ml_missing missing, double *v, size_t n)
     }
 }
 
+/* Trees see float32. Values that are far from 0 and near to each other (times, numbers of years of
+ * orders) are counted from the least of them, which is subtracted in double. */
+static uint32_t add_origin(struct model *model, uint32_t slot, const struct column *c,
+                           const double *v, size_t n, const struct ml_report *report)
+{
+    double least = n > 0 ? v[0] : 0, most = least;
+    for (size_t i = 0; i < n; i++) {
+        least = v[i] < least ? v[i] : least;
+        most = v[i] > most ? v[i] : most;
+    }
+    double far = fabs(least) > fabs(most) ? fabs(least) : fabs(most), span = most - least;
+    if (far <= FLOAT_EXACT_MAX)
+        return slot;
+    bool counts = c->type == TABLE_INT64 || c->type == TABLE_TIMESTAMP;
+    if (counts && span > FLOAT_EXACT_MAX) {
+        char text[320];
+        snprintf(
+            text, sizeof text,
+            "column '%.100s' spans %.0f%s, above 2^24, so that trees see its values rounded to "
+            "float32 (the largest to %.0f)",
+            c->name, span, c->type == TABLE_TIMESTAMP ? " seconds" : "",
+            ldexp(1, ilogb(span < far ? span : far) - 23));
+        warn(report, text);
+    }
+    if (!(span < far))
+        return slot;
+    struct model_step step = {
+        .op = MODEL_STANDARDIZE, .in = slot, .n_out = 1, .mean = least, .scale = 1};
+    return model_add_step(model, step, &c->name);
+}
+
+/* Mean and deviation, also of numbers whose squares are too large for a double. */
+static void measure_column(double *v, size_t n, double *mean, double *deviation)
+{
+    double unit = 1;
+    for (size_t i = 0; i < n; i++)
+        unit = fmax(unit, fabs(v[i]));
+    unit = unit > 1e100 ? unit : 1;
+    for (size_t i = 0; unit > 1 && i < n; i++)
+        v[i] /= unit;
+    *mean = stat_mean(v, n) * unit;
+    *deviation = sqrt(stat_variance(v, n)) * unit;
+}
+
 /* The steps of a number; returns the slot of the feature. */
 static uint32_t add_number(struct model *model, uint32_t slot, const struct column *c,
                            const struct ml_fit *fit, double *v, size_t n)
@@ -134,8 +174,7 @@ static uint32_t add_number(struct model *model, uint32_t slot, const struct colu
         for (size_t i = n; fills && i < c->n_rows; i++)
             v[i] = value;
         size_t all = fills ? c->n_rows : n;
-        mean = stat_mean(v, all);
-        deviation = sqrt(stat_variance(v, all));
+        measure_column(v, all, &mean, &deviation);
     }
     if (fills) {
         struct model_step step = {.op = MODEL_IMPUTE, .in = slot, .n_out = 1, .value = value};
@@ -171,17 +210,12 @@ static bool fit_one(struct model *model, size_t i, const struct column *c, const
         return true;
     }
     double *v = mem_alloc_array(c->n_rows + 1, sizeof *v);
-    bool inexact = false, ok = numbers_of(c, v, &n, &inexact, err);
+    bool ok = numbers_of(c, v, &n, err);
     if (ok) {
         slot = add_number(model, slot, c, fit, v, n);
+        if (fit->family == MODEL_TREES)
+            slot = add_origin(model, slot, c, v, n, report);
         model->features[model->n_features++] = (struct model_feature){input->name, slot, 0};
-        if (inexact && fit->family == MODEL_TREES) {
-            char text[256];
-            snprintf(text, sizeof text,
-                     "column '%.100s' has integers above 2^24, which trees see rounded to float32",
-                     c->name);
-            warn(report, text);
-        }
     }
     mem_free(v);
     return ok;

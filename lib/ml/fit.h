@@ -28,7 +28,9 @@ struct ml_fit {
 
 /* Sets the model's inputs, steps and features from columns of training rows. A column without any
  * value is left out with a warning; one with an infinite value, or with more than max_categories
- * different texts, is NX_E_DATA. */
+ * different texts, is NX_E_DATA. For trees, whose features are float32, numbers above 2^24 are
+ * counted from the least of the rows; integers and timestamps that even so are rounded are warned
+ * of. */
 bool ml_fit_inputs(struct model *model, const struct column *columns, size_t n_columns,
                    const struct ml_fit *fit, const struct ml_report *report, struct nx_err *err);
 

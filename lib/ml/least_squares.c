@@ -104,7 +104,7 @@ static bool ridge(const struct lapack *lapack, const double *a, const double *b,
 
 bool ml_least_squares(const struct ml_problem *problem, const struct ml_params *params,
                       const struct ml_report *report, struct arena *arena, struct linear *linear,
-                      char version[32], struct nx_err *err)
+                      struct ml_library *library, struct nx_err *err)
 {
     const struct ml_rows *rows = &problem->rows;
     size_t n = rows->n_rows, p = rows->n_features, larger = n > p ? n : p;
@@ -133,7 +133,8 @@ bool ml_least_squares(const struct ml_problem *problem, const struct ml_params *
         for (size_t j = 0; j < p; j++)
             stat_sum_add(&intercept, -w[j] * means[j]);
         linear->intercepts[0] = stat_sum_get(&intercept);
-        snprintf(version, 32, "%s", lapack.version);
+        library->name = "lapack";
+        snprintf(library->version, sizeof library->version, "%s", lapack.version);
     }
     mem_free(b);
     mem_free(a);

@@ -1,4 +1,4 @@
-/* Logistic regression, binary and softmax, by liblbfgs. */
+/* Logistic regression, binary and softmax: Newton's method, or where that is no good liblbfgs. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,85 +7,74 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/ml/loss.h"
 #include "lib/ml/ml.h"
-#include "lib/stat/stat.h"
 
 #define STOP_SEPARABLE 1001
 #define STOP_CANCELLED 1002
 
 struct logistic {
-    const struct ml_problem *problem;
+    struct loss loss;
     const struct ml_report *report;
-    size_t n_outputs; /* 1: binary */
-    double l1, l2, weights;
+    double l1, tol;
     int64_t max_iter;
-    bool separated; /* each row is on its side, at the point last evaluated */
-    double length;  /* of the gradient there, relative */
-    double *z;      /* n_outputs */
+    double *point;
+    double length; /* L-BFGS: of the gradient at the point last looked at, relative */
 };
 
-/* Loss of one row; z becomes its derivative by the margins. */
-static double row_loss(struct logistic *l, double *z, double target)
+/* ---- After each iteration ---- */
+
+static int each(void *arg, double value, int64_t iteration)
 {
-    size_t n = l->n_outputs;
-    if (n == 1) {
-        double margin = target == 1 ? z[0] : -z[0];
-        l->separated = l->separated && margin > 0;
-        double p = linear_logistic(z[0]);
-        z[0] = p - target;
-        return margin > 0 ? log1p(exp(-margin)) : log1p(exp(margin)) - margin;
-    }
-    size_t own = (size_t)target;
-    double max = z[0], sum = 0, mine = z[own];
-    for (size_t k = 1; k < n; k++)
-        max = z[k] > max ? z[k] : max;
-    for (size_t k = 0; k < n; k++)
-        l->separated = l->separated && (k == own || z[k] < mine);
-    for (size_t k = 0; k < n; k++)
-        sum += z[k] = exp(z[k] - max);
-    for (size_t k = 0; k < n; k++)
-        z[k] = z[k] / sum - (k == own);
-    return log(sum) - (mine - max);
+    struct logistic *l = arg;
+    const struct ml_report *report = l->report;
+    if (report->metric)
+        report->metric(report->arg, "training_loss", value, iteration - 1);
+    if (report->round)
+        report->round(report->arg, iteration - 1, l->max_iter);
+    if (report->cancelled && report->cancelled(report->arg))
+        return STOP_CANCELLED;
+    return l->loss.separated && l->l1 == 0 && l->loss.l2 == 0 ? STOP_SEPARABLE : 0;
 }
 
-/* Variables: n_outputs x n_features coefficients, then n_outputs intercepts, then zeros up to a
- * multiple of 8 (liblbfgs may be built to need that). The function is the mean loss. */
+static void warn(const struct logistic *l, const char *text)
+{
+    if (l->report->warn)
+        l->report->warn(l->report->arg, text);
+}
+
+static bool stopped(const struct logistic *l, int by, struct nx_err *err)
+{
+    if (by == STOP_CANCELLED)
+        return nx_fail(err, NX_E_CANCELLED, "cancelled");
+    warn(l, "a plane separates the classes, so that without a penalty no coefficients are the best "
+            "(they grow without end): stopped at the first that separate; set l2 above 0");
+    return true;
+}
+
+static void not_converged(const struct logistic *l, const char *what, double is)
+{
+    char text[256];
+    snprintf(
+        text, sizeof text,
+        "not converged after max_iter = %lld iterations (%s %.2g, tol %.2g): raise max_iter, or "
+        "standardize the inputs",
+        (long long)l->max_iter, what, is, l->tol);
+    warn(l, text);
+}
+
+/* ---- L-BFGS, OWL-QN ---- */
+
+/* Variables beyond the loss's are zeros up to a multiple of 8 (liblbfgs may be built to need that).
+ */
 static lbfgsfloatval_t evaluate(void *arg, const lbfgsfloatval_t *w, lbfgsfloatval_t *gradient,
                                 const int n_variables, const lbfgsfloatval_t step)
 {
     struct logistic *l = arg;
-    const struct ml_rows *rows = &l->problem->rows;
-    size_t p = rows->n_features, outputs = l->n_outputs;
-    const double *intercepts = w + outputs * p;
-    struct stat_sum loss = {0};
+    size_t n = l->loss.n_variables;
     (void)step;
-    memset(gradient, 0, (size_t)n_variables * sizeof *gradient);
-    l->separated = true;
-    for (size_t i = 0; i < rows->n_rows; i++) {
-        const double *x = rows->as_double + i * p;
-        double weight = rows->weight ? rows->weight[i] : 1;
-        for (size_t k = 0; k < outputs; k++) {
-            double sum = intercepts[k];
-            for (size_t j = 0; j < p; j++)
-                sum += w[k * p + j] * x[j];
-            l->z[k] = sum;
-        }
-        stat_sum_add(&loss, weight * row_loss(l, l->z, rows->target[i]));
-        for (size_t k = 0; k < outputs; k++) {
-            double d = weight * l->z[k], *g = gradient + k * p;
-            for (size_t j = 0; j < p; j++)
-                g[j] += d * x[j];
-            gradient[outputs * p + k] += d;
-        }
-    }
-    double squares = 0;
-    for (size_t j = 0; j < outputs * p; j++) {
-        squares += w[j] * w[j];
-        gradient[j] += l->l2 * w[j];
-    }
-    for (int j = 0; j < n_variables; j++)
-        gradient[j] /= l->weights;
-    return (stat_sum_get(&loss) + l->l2 / 2 * squares) / l->weights;
+    memset(gradient + n, 0, ((size_t)n_variables - n) * sizeof *gradient);
+    return loss_at(&l->loss, w, gradient, NULL);
 }
 
 static int progress(void *arg, const lbfgsfloatval_t *x, const lbfgsfloatval_t *g,
@@ -95,95 +84,104 @@ static int progress(void *arg, const lbfgsfloatval_t *x, const lbfgsfloatval_t *
     struct logistic *l = arg;
     (void)x, (void)g, (void)step, (void)n, (void)ls;
     l->length = gnorm / (xnorm > 1 ? xnorm : 1);
-    if (l->report->metric)
-        l->report->metric(l->report->arg, "training_loss", fx, k - 1);
-    if (l->report->round)
-        l->report->round(l->report->arg, k - 1, l->max_iter);
-    if (l->report->cancelled && l->report->cancelled(l->report->arg))
-        return STOP_CANCELLED;
-    return l->separated && l->l1 == 0 && l->l2 == 0 ? STOP_SEPARABLE : 0;
+    return each(l, fx, k);
 }
 
-static bool explain(const struct logistic *l, int status, double tol, struct nx_err *err)
-{
-    char text[320] = "";
-    if (status == STOP_CANCELLED)
-        return nx_fail(err, NX_E_CANCELLED, "cancelled");
-    if (status == STOP_SEPARABLE)
-        snprintf(
-            text, sizeof text,
-            "a plane separates the classes, so that without a penalty no coefficients are the "
-            "best (they grow without end): stopped at the first that separate; set l2 above 0");
-    else if (status == LBFGSERR_MAXIMUMITERATION)
-        snprintf(text, sizeof text,
-                 "not converged after max_iter = %lld iterations (gradient %.2g, tol %.2g): raise "
-                 "max_iter, or standardize the inputs",
-                 (long long)l->max_iter, l->length, tol);
-    else if (status < 0 && l->length > 1e-3)
-        return nx_fail(err, NX_E_DATA,
-                       "logistic regression did not converge (L-BFGS: %d, gradient %.2g): "
-                       "standardize the inputs or raise l2",
-                       status, l->length);
-    else if (status < 0 && l->length > 10 * tol)
-        snprintf(text, sizeof text,
-                 "stopped by rounding before tol = %.2g was reached (gradient %.2g)", tol,
-                 l->length);
-    if (text[0] && l->report->warn)
-        l->report->warn(l->report->arg, text);
-    return true;
-}
-
-static int minimise(struct logistic *l, double *w, size_t n, size_t n_coefficients, double tol)
+static bool by_lbfgs(struct logistic *l, size_t room, struct nx_err *err)
 {
     lbfgs_parameter_t parameter;
     lbfgs_parameter_init(&parameter);
-    parameter.m = 10;
-    parameter.epsilon = tol;
+    parameter.m = 20;
+    parameter.epsilon = l->tol;
     parameter.max_iterations = (int)l->max_iter;
     parameter.max_linesearch = 60;
     if (l->l1 > 0) {
         parameter.linesearch = LBFGS_LINESEARCH_BACKTRACKING;
-        parameter.orthantwise_c = l->l1 / l->weights;
+        parameter.orthantwise_c = l->l1 / l->loss.weights;
         parameter.orthantwise_start = 0;
-        parameter.orthantwise_end = (int)n_coefficients;
+        parameter.orthantwise_end = (int)(l->loss.n_outputs * l->loss.rows->n_features);
     }
-    return lbfgs((int)n, w, NULL, evaluate, progress, l, &parameter);
+    memset(l->point, 0, room * sizeof *l->point);
+    int status = lbfgs((int)room, l->point, NULL, evaluate, progress, l, &parameter);
+    if (status == STOP_CANCELLED || status == STOP_SEPARABLE)
+        return stopped(l, status, err);
+    double *gradient = mem_alloc_array(l->loss.n_variables, sizeof *gradient);
+    bool finite = isfinite(loss_at(&l->loss, l->point, gradient, NULL));
+    for (size_t i = 0; i < l->loss.n_variables; i++)
+        finite = finite && isfinite(gradient[i]);
+    mem_free(gradient);
+    if (!finite)
+        return nx_fail(
+            err, NX_E_DATA,
+            "logistic regression meets numbers too large for it: standardize the inputs, "
+            "or leave the column of large numbers out");
+    if (status == LBFGSERR_MAXIMUMITERATION) {
+        not_converged(l, "gradient", l->length);
+    } else if (status < 0 && l->length > 1e-3) {
+        return nx_fail(err, NX_E_DATA,
+                       "logistic regression did not converge (L-BFGS: %d, gradient %.2g): "
+                       "standardize the inputs or raise l2",
+                       status, l->length);
+    } else if (status < 0 && l->length > 10 * l->tol) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "stopped by rounding before tol = %.2g was reached (gradient %.2g)", l->tol,
+                 l->length);
+        warn(l, text);
+    }
+    return true;
 }
+
+/* ---- Newton ---- */
+
+/* False: no good, L-BFGS is to try. */
+static bool by_newton(struct logistic *l, bool *ok, struct nx_err *err)
+{
+    struct newton how = {.tol = l->tol, .max_iter = l->max_iter, .each = each, .arg = l};
+    enum newton_end end = newton_minimise(&l->loss, l->point, &how);
+    *ok = true;
+    if (end == NEWTON_STOPPED)
+        *ok = stopped(l, how.stopped_by, err);
+    else if (end == NEWTON_ITERATIONS)
+        not_converged(l, "probabilities are off by up to", fmin(how.left / 2, 1));
+    else if (end == NEWTON_ROUNDING)
+        return how.left <= 1e-6;
+    return true;
+}
+
+/* ---- All of it ---- */
 
 bool ml_logistic(const struct ml_problem *problem, const struct ml_params *params,
                  const struct ml_report *report, struct arena *arena, struct linear *linear,
-                 char version[32], struct nx_err *err)
+                 struct ml_library *library, struct nx_err *err)
 {
-    const struct ml_rows *rows = &problem->rows;
-    must(rows->as_double != NULL && params->algorithm->kind == ML_LOGISTIC);
+    size_t p = problem->rows.n_features;
+    must(problem->rows.as_double != NULL && params->algorithm->kind == ML_LOGISTIC);
     must(problem->task != MODEL_REGRESSION);
-    struct logistic l = {.problem = problem, .report = report};
-    l.n_outputs = problem->task == MODEL_BINARY ? 1 : problem->n_classes;
-    l.l1 = ml_param(params, "l1");
-    l.l2 = ml_param(params, "l2");
+    struct logistic l = {.report = report, .l1 = ml_param(params, "l1")};
+    size_t outputs = problem->task == MODEL_BINARY ? 1 : problem->n_classes;
+    size_t room = (outputs * (p + 1) + 7) / 8 * 8;
+    if (room > INT32_MAX)
+        return nx_fail(err, NX_E_LIMIT, "%zu coefficients are too many", room);
+    loss_init(&l.loss, problem, ml_param(params, "l2"), l.l1 == 0);
+    l.tol = ml_param(params, "tol");
     l.max_iter = (int64_t)ml_param(params, "max_iter");
-    struct stat_sum weights = {0};
-    for (size_t i = 0; i < rows->n_rows; i++)
-        stat_sum_add(&weights, rows->weight ? rows->weight[i] : 1);
-    l.weights = stat_sum_get(&weights);
-    size_t p = rows->n_features, n_coefficients = l.n_outputs * p;
-    size_t n = (n_coefficients + l.n_outputs + 7) / 8 * 8;
-    if (n > INT32_MAX)
-        return nx_fail(err, NX_E_LIMIT, "%zu coefficients are too many", n);
-    double *w = lbfgs_malloc((int)n);
-    must(w != NULL);
-    memset(w, 0, n * sizeof *w);
-    l.z = mem_alloc_array(l.n_outputs, sizeof *l.z);
-    double tol = ml_param(params, "tol");
-    bool ok = explain(&l, minimise(&l, w, n, n_coefficients, tol), tol, err);
-    if (ok) {
-        *linear =
-            (struct linear){l.n_outputs == 1 ? LINEAR_LOGISTIC : LINEAR_SOFTMAX, p, l.n_outputs,
-                            arena_dup(arena, w, (n_coefficients + 1) * sizeof *w),
-                            arena_dup(arena, w + n_coefficients, l.n_outputs * sizeof *w)};
-        snprintf(version, 32, "1.10");
+    l.point = lbfgs_malloc((int)room);
+    must(l.point != NULL);
+    memset(l.point, 0, room * sizeof *l.point);
+    bool ok;
+    *library = (struct ml_library){"nexus", NEXUS_VERSION};
+    if (l.l1 > 0 || !newton_fits(&l.loss) || !by_newton(&l, &ok, err)) {
+        *library = (struct ml_library){"liblbfgs", "1.10"};
+        ok = by_lbfgs(&l, room, err);
     }
-    mem_free(l.z);
-    lbfgs_free(w);
+    if (ok) {
+        *linear = (struct linear){outputs == 1 ? LINEAR_LOGISTIC : LINEAR_SOFTMAX, p, outputs,
+                                  arena_array(arena, outputs * p + 1, sizeof(double)),
+                                  arena_array(arena, outputs, sizeof(double))};
+        loss_model(&l.loss, l.point, linear->coefficients, linear->intercepts);
+    }
+    lbfgs_free(l.point);
+    loss_fini(&l.loss);
     return ok;
 }

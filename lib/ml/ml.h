@@ -70,18 +70,26 @@ bool ml_trees_of_json(const char *text, size_t n, size_t n_features, struct aren
 
 /* ---- Linear models ---- */
 
+/* What made a model. */
+struct ml_library {
+    const char *name;
+    char version[32];
+};
+
 /* Least squares (LAPACK's dgelsd on centred columns: of all solutions that with the least norm), or
  * with l2 > 0 ridge (Cholesky). Warns when columns depend on each other. One thread, so that the
  * sums have one order. */
 bool ml_least_squares(const struct ml_problem *problem, const struct ml_params *params,
                       const struct ml_report *report, struct arena *arena, struct linear *linear,
-                      char version[32], struct nx_err *err);
+                      struct ml_library *library, struct nx_err *err);
 
 /* Logistic regression, binary or softmax: minimises sum of weighted losses + l2/2 |w|^2 + l1 |w|_1,
- * intercepts free, by L-BFGS (Nocedal 1980) or OWL-QN (Andrew, Gao 2007). Stops and warns on rows
- * that a plane separates without any penalty, where no best coefficients exist. */
+ * intercepts free. By Newton's method (IRLS), which ends within `tol` of the optimum's
+ * probabilities; with very many columns by L-BFGS (Nocedal 1980), with l1 by OWL-QN (Andrew, Gao
+ * 2007). Stops and warns on rows that a plane separates without any penalty, where no best
+ * coefficients exist. */
 bool ml_logistic(const struct ml_problem *problem, const struct ml_params *params,
                  const struct ml_report *report, struct arena *arena, struct linear *linear,
-                 char version[32], struct nx_err *err);
+                 struct ml_library *library, struct nx_err *err);
 
 #endif

@@ -10,76 +10,106 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 
-#define UNBOUNDED 1e300
+#define FLOAT_MOST 3.4e38 /* XGBoost keeps its parameters as float32 */
 
 /* clang-format off */
-static const struct ml_param boost_params[] = {
-    {"rounds", ML_INT, 100, 1, 100000, false, NULL, "n_estimators|num_boost_round|num_round|nrounds|iterations|n_trees", NULL,
-     "How many rounds of trees (one tree a round, one a class for several classes)."},
-    {"learning_rate", ML_FLOAT, 0.3, 0, 1, true, NULL, "eta|lr|shrinkage|step_size", "eta",
-     "What each tree's answer is multiplied with."},
-    {"max_depth", ML_INT, 6, 0, 30, false, NULL, "depth", "max_depth",
-     "Depth of a tree; 0: no limit (then max_leaves limits)."},
-    {"max_leaves", ML_INT, 0, 0, 1000000, false, NULL, "num_leaves|max_leaf_nodes", "max_leaves",
-     "Leaves of a tree; 0: no limit."},
-    {"min_child_weight", ML_FLOAT, 1, 0, UNBOUNDED, false, NULL, "min_samples_leaf|min_data_in_leaf", "min_child_weight",
-     "Least sum of second derivatives in a child (for regression: of weights)."},
-    {"gamma", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "min_split_loss|min_split_gain", "gamma",
-     "Least gain of a split."},
-    {"subsample", ML_FLOAT, 1, 0, 1, true, NULL, "bagging_fraction|sample_fraction", "subsample",
-     "Share of the rows that each round sees."},
-    {"colsample", ML_FLOAT, 1, 0, 1, true, NULL, "colsample_bytree|feature_fraction|max_features", "colsample_bytree",
-     "Share of the features that each tree sees."},
-    {"colsample_level", ML_FLOAT, 1, 0, 1, true, NULL, "colsample_bylevel", "colsample_bylevel",
-     "Share of the tree's features that each level sees."},
-    {"colsample_node", ML_FLOAT, 1, 0, 1, true, NULL, "colsample_bynode", "colsample_bynode",
-     "Share of the level's features that each split sees."},
-    {"reg_lambda", ML_FLOAT, 1, 0, UNBOUNDED, false, NULL, "lambda|l2|lambda_l2|l2_regularization", "lambda",
-     "L2 penalty on the leaves' values."},
-    {"reg_alpha", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "alpha|l1|lambda_l1", "alpha",
-     "L1 penalty on the leaves' values."},
-    {"max_bins", ML_INT, 256, 2, 65536, false, NULL, "max_bin|bins", "max_bin",
-     "Bins of a feature's histogram."},
-    {"max_delta_step", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, NULL, "max_delta_step",
-     "Largest value of a leaf before the learning rate; 0: no limit."},
-    {"scale_pos_weight", ML_FLOAT, 1, 0, UNBOUNDED, true, NULL, "positive_weight|pos_weight", "scale_pos_weight",
-     "Weight of the positive class's rows."},
-    {"max_cat_to_onehot", ML_INT, 4, 1, 100000, false, NULL, NULL, "max_cat_to_onehot",
-     "Below that many categories a split takes one against the rest, above it parts them in two sets."},
-    {"max_cat_threshold", ML_INT, 64, 1, 100000, false, NULL, NULL, "max_cat_threshold",
-     "Most categories on one side of a split."},
-    {"base_score", ML_FLOAT, NAN, -UNBOUNDED, UNBOUNDED, false, NULL, "init|init_score", NULL,
-     "What the rounds start from; default 0.5 for classes, the mean of the target for regression."},
-    {"early_stopping_rounds", ML_INT, 0, 0, 100000, false, NULL, "early_stopping|patience|n_iter_no_change", NULL,
-     "Stop when that many rounds brought nothing better on `validation`, and keep the best; 0: never."},
-    {"early_stopping_metric", ML_CHOICE, 0, 0, 0, false, "auto|log_loss|roc_auc|rmse|mae", "eval_metric|metric", NULL,
-     "What is watched; auto: log_loss, for regression rmse."},
-    {NULL}};
+static const struct nx_param boost_params[] = {
+    {.name = "rounds", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "100", .min = 1, .max = 100000,
+     .also = "n_estimators|num_boost_round|num_round|nrounds|iterations|n_trees",
+     .help = "How many rounds of trees (one tree a round, one a class for several classes)."},
+    {.name = "learning_rate", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "0.3", .min = 0, .max = 1,
+     .also = "eta|lr|shrinkage|step_size",
+     .help = "What each tree's answer is multiplied with."},
+    {.name = "max_depth", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "6", .min = 0, .max = 30,
+     .also = "depth",
+     .help = "Depth of a tree; 0: no limit (then max_leaves limits)."},
+    {.name = "max_leaves", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "0", .min = 0, .max = 1000000,
+     .also = "num_leaves|max_leaf_nodes",
+     .help = "Leaves of a tree; 0: no limit."},
+    {.name = "min_child_weight", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "1", .min = 0, .max = FLOAT_MOST,
+     .also = "min_samples_leaf|min_data_in_leaf",
+     .help = "Least sum of second derivatives in a child (for regression: of weights)."},
+    {.name = "gamma", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "0", .min = 0, .max = FLOAT_MOST,
+     .also = "min_split_loss|min_split_gain",
+     .help = "Least gain of a split."},
+    {.name = "subsample", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1", .min = 0, .max = 1,
+     .also = "bagging_fraction|sample_fraction",
+     .help = "Share of the rows that each round sees."},
+    {.name = "colsample", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1", .min = 0, .max = 1,
+     .also = "colsample_bytree|feature_fraction|max_features",
+     .help = "Share of the features that each tree sees."},
+    {.name = "colsample_level", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1", .min = 0, .max = 1,
+     .also = "colsample_bylevel",
+     .help = "Share of the tree's features that each level sees."},
+    {.name = "colsample_node", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1", .min = 0, .max = 1,
+     .also = "colsample_bynode",
+     .help = "Share of the level's features that each split sees."},
+    {.name = "reg_lambda", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "1", .min = 0, .max = FLOAT_MOST,
+     .also = "lambda|l2|lambda_l2|l2_regularization",
+     .help = "L2 penalty on the leaves' values."},
+    {.name = "reg_alpha", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "0", .min = 0, .max = FLOAT_MOST,
+     .also = "alpha|l1|lambda_l1",
+     .help = "L1 penalty on the leaves' values."},
+    {.name = "max_bins", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "256", .min = 2, .max = 65536,
+     .also = "max_bin|bins",
+     .help = "Bins of a feature's histogram."},
+    {.name = "max_delta_step", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "0", .min = 0, .max = FLOAT_MOST,
+     .help = "Largest value of a leaf before the learning rate; 0: no limit."},
+    {.name = "scale_pos_weight", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1", .min = 0, .max = FLOAT_MOST,
+     .also = "positive_weight|pos_weight",
+     .help = "Weight of the positive class's rows."},
+    {.name = "max_cat_to_onehot", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "4", .min = 1, .max = 100000,
+     .help = "Below that many categories a split takes one against the rest, above it parts them in two sets."},
+    {.name = "max_cat_threshold", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "64", .min = 1, .max = 100000,
+     .help = "Most categories on one side of a split."},
+    {.name = "base_score", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .min = -FLOAT_MOST, .max = FLOAT_MOST,
+     .also = "init|init_score",
+     .help = "What the rounds start from; default 0.5 for classes, the mean of the target for regression. Of two classes it is a probability, above 0 and below 1."},
+    {.name = "early_stopping_rounds", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "0", .min = 0, .max = 100000,
+     .also = "early_stopping|patience|n_iter_no_change",
+     .help = "Stop when that many rounds brought nothing better on `validation`, and keep the best; 0: never."},
+    {.name = "early_stopping_metric", .type = NX_T_ENUM, .fallback = "\"auto\"", .choices = "auto|log_loss|roc_auc|rmse|mae",
+     .also = "eval_metric|metric",
+     .help = "What is watched; auto: log_loss, for regression rmse."},
+    {0}};
 
-static const struct ml_param logistic_params[] = {
-    {"l2", ML_FLOAT, 1, 0, UNBOUNDED, false, NULL, "reg_lambda|lambda|alpha|ridge|penalty", NULL,
-     "Weight of half the sum of squared coefficients (1 / C of scikit-learn); the intercept is free."},
-    {"l1", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "reg_alpha|lasso", NULL,
-     "Weight of the sum of absolute coefficients."},
-    {"standardize", ML_BOOL, 1, 0, 1, false, NULL, "normalize|scale", NULL,
-     "Bring numbers to mean 0 and deviation 1 first."},
-    {"max_iter", ML_INT, 1000, 1, 1000000, false, NULL, "max_iterations|iterations|n_iter", NULL,
-     "Most iterations."},
-    {"tol", ML_FLOAT, 1e-8, 0, 1, true, NULL, "tolerance|epsilon|eps", NULL,
-     "End when the gradient's length (of the mean loss) is below this, relative to the coefficients'."},
-    {NULL}};
+static const struct nx_param logistic_params[] = {
+    {.name = "l2", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN, .fallback = "1", .min = 0,
+     .also = "reg_lambda|lambda|alpha|ridge|penalty",
+     .help = "Weight of half the sum of squared coefficients (1 / C of scikit-learn); the intercept is free."},
+    {.name = "l1", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN, .fallback = "0", .min = 0,
+     .also = "reg_alpha|lasso",
+     .help = "Weight of the sum of absolute coefficients."},
+    {.name = "standardize", .type = NX_T_BOOL, .fallback = "true",
+     .also = "normalize|scale",
+     .help = "Bring numbers to mean 0 and deviation 1 first."},
+    {.name = "max_iter", .type = NX_T_INT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .fallback = "1000", .min = 1, .max = 1000000,
+     .also = "max_iterations|iterations|n_iter",
+     .help = "Most iterations."},
+    {.name = "tol", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX | NX_P_ABOVE_MIN, .fallback = "1e-8", .min = 0, .max = 1,
+     .also = "tolerance|epsilon|eps",
+     .help = "End when twice what any probability is away from the optimum's is at most this; with l1 or very many coefficients: when the gradient's length (of the mean loss), relative to the coefficients', is."},
+    {0}};
 
-static const struct ml_param linear_params[] = {
-    {"l2", ML_FLOAT, 0, 0, UNBOUNDED, false, NULL, "alpha|reg_lambda|lambda|ridge|penalty", NULL,
-     "Weight of the sum of squared coefficients (ridge; alpha of scikit-learn); 0: least squares."},
-    {"standardize", ML_BOOL, 0, 0, 1, false, NULL, "normalize|scale", NULL,
-     "Bring numbers to mean 0 and deviation 1 first; matters only with l2."},
-    {NULL}};
+static const struct nx_param linear_params[] = {
+    {.name = "l2", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN, .fallback = "0", .min = 0,
+     .also = "alpha|reg_lambda|lambda|ridge|penalty",
+     .help = "Weight of the sum of squared coefficients (ridge; alpha of scikit-learn); 0: least squares."},
+    {.name = "standardize", .type = NX_T_BOOL, .fallback = "false",
+     .also = "normalize|scale",
+     .help = "Bring numbers to mean 0 and deviation 1 first; matters only with l2."},
+    {0}};
 
 static const struct ml_algorithm algorithms[] = {
     {"gradient_boosting", ML_BOOST, true, true, boost_params},
     {"logistic_regression", ML_LOGISTIC, true, false, logistic_params},
     {"linear_regression", ML_LEAST_SQUARES, false, true, linear_params}};
+
+const struct nx_members ml_params_members[] = {
+    {"algorithm=gradient_boosting", boost_params},
+    {"algorithm=logistic_regression", logistic_params},
+    {"algorithm=linear_regression", linear_params},
+    {0}};
 /* clang-format on */
 
 #define N_ALGORITHMS (sizeof algorithms / sizeof algorithms[0])
@@ -121,7 +151,7 @@ static void unknown_name(const struct ml_algorithm *algorithm, const char *name,
     size_t n = 0, at;
     buf_printf(wrong, "%s'%s' is no parameter of %s", wrong->len ? "; " : "", name,
                algorithm->name);
-    for (const struct ml_param *p = algorithm->params; p->name; p++) {
+    for (const struct nx_param *p = algorithm->params; p->name; p++) {
         if (p->also && in_list(p->also, name, &at)) {
             buf_printf(wrong, " (it is called '%s' here)", p->name);
             return;
@@ -139,22 +169,22 @@ static void unknown_name(const struct ml_algorithm *algorithm, const char *name,
 }
 
 /* The value as a number; text for a number is allowed nowhere. */
-static bool read_value(const struct ml_param *p, const json_t *json, double *v, struct buf *wrong)
+static bool read_value(const struct nx_param *p, const json_t *json, double *v, struct buf *wrong)
 {
     const char *should = NULL;
     size_t index = 0;
     double number = json_number_value(json);
     const char *comma = wrong->len ? "; " : "";
-    if (p->kind == ML_CHOICE) {
+    if (p->type == NX_T_ENUM) {
         if (!json_is_string(json) || !in_list(p->choices, json_string_value(json), &index))
             buf_printf(wrong, "%s%s must be one of %s", comma, p->name, p->choices);
         *v = (double)index;
         return true;
     }
-    if (p->kind == ML_BOOL) {
+    if (p->type == NX_T_BOOL) {
         should = json_is_boolean(json) ? NULL : "true or false";
         number = json_is_true(json);
-    } else if (p->kind == ML_INT) {
+    } else if (p->type == NX_T_INT) {
         should = json_is_number(json) && number == floor(number) ? NULL : "a whole number";
     } else {
         should = json_is_number(json) ? NULL : "a number";
@@ -163,15 +193,31 @@ static bool read_value(const struct ml_param *p, const json_t *json, double *v, 
         buf_printf(wrong, "%s%s must be %s", comma, p->name, should);
         return false;
     }
-    if (number < p->min || number > p->max || (p->open_min && number == p->min)) {
+    bool low = (p->flags & NX_P_HAS_MIN) && number < p->min;
+    bool high = (p->flags & NX_P_HAS_MAX) && number > p->max;
+    if (low || high || ((p->flags & NX_P_ABOVE_MIN) && number == p->min)) {
         buf_printf(wrong, "%s%s is %.10g, but must be %s %g", comma, p->name, number,
-                   p->open_min ? "above" : "at least", p->min);
-        if (p->max < UNBOUNDED)
+                   p->flags & NX_P_ABOVE_MIN ? "above" : "at least", p->min);
+        if (p->flags & NX_P_HAS_MAX)
             buf_printf(wrong, " and at most %g", p->max);
         return false;
     }
     *v = number;
     return true;
+}
+
+/* NAN: the algorithm chooses. */
+static double default_of(const struct nx_param *p)
+{
+    json_t *value = p->fallback ? json_loads(p->fallback, JSON_DECODE_ANY, NULL) : NULL;
+    size_t index = 0;
+    double v = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    if (json_is_boolean(value))
+        v = json_is_true(value);
+    if (json_is_string(value) && in_list(p->choices, json_string_value(value), &index))
+        v = (double)index;
+    json_decref(value);
+    return v;
 }
 
 static void read_all(json_t *object, struct ml_params *params, struct buf *wrong)
@@ -180,7 +226,7 @@ static void read_all(json_t *object, struct ml_params *params, struct buf *wrong
     json_t *value;
     json_object_foreach(object, key, value)
     {
-        const struct ml_param *table = params->algorithm->params;
+        const struct nx_param *table = params->algorithm->params;
         size_t i = 0;
         while (table[i].name && strcmp(table[i].name, key) != 0)
             i++;
@@ -197,7 +243,7 @@ bool ml_params_read(const struct ml_algorithm *algorithm, const char *json,
     struct ml_params p = {.algorithm = algorithm};
     for (size_t i = 0; algorithm->params[i].name; i++) {
         must(i < ML_PARAMS_MAX);
-        p.value[i] = algorithm->params[i].fallback;
+        p.value[i] = default_of(&algorithm->params[i]);
     }
     json_t *object = json_loads(json && *json ? json : "null", JSON_DECODE_ANY, NULL);
     struct buf wrong;
@@ -249,14 +295,14 @@ void ml_params_write(const struct ml_params *params, struct buf *text)
 {
     json_t *o = json_object();
     for (size_t i = 0; params->algorithm->params[i].name; i++) {
-        const struct ml_param *p = &params->algorithm->params[i];
+        const struct nx_param *p = &params->algorithm->params[i];
         double v = params->value[i];
         char choice[64];
         json_t *value = isnan(v) ? json_null() : json_real(v);
-        if (p->kind == ML_INT || p->kind == ML_BOOL) {
+        if (p->type == NX_T_INT || p->type == NX_T_BOOL) {
             json_decref(value);
-            value = p->kind == ML_INT ? json_integer((json_int_t)v) : json_boolean(v != 0);
-        } else if (p->kind == ML_CHOICE) {
+            value = p->type == NX_T_INT ? json_integer((json_int_t)v) : json_boolean(v != 0);
+        } else if (p->type == NX_T_ENUM) {
             json_decref(value);
             ml_param_choice(params, p->name, choice, sizeof choice);
             value = json_string(choice);

@@ -195,6 +195,18 @@ static json_t *write_outputs(const struct model *model)
     return list;
 }
 
+/* The same model for other programs, and how far their answers differ: XGBoost's are compared bit
+ * for bit when the model is trained. */
+static json_t *write_exports(const struct model *model)
+{
+    json_t *o = json_pack("{s:{s:n, s:s}}", "onnx", "file", "missing",
+                          "this version of Nexus does not write ONNX");
+    if (strcmp(model->library, "xgboost") == 0)
+        json_object_set_new(o, "xgboost",
+                            json_pack("{s:s, s:i}", "file", "model.ubj", "largest_difference", 0));
+    return o;
+}
+
 bool manifest_write(const struct model *model, const struct manifest_payload *payload,
                     struct buf *text, struct nx_err *err)
 {
@@ -229,9 +241,7 @@ bool manifest_write(const struct model *model, const struct manifest_payload *pa
     json_object_set_new(o, "baseline", parsed(model->baseline));
     json_object_set_new(o, "importance", parsed(model->importance));
     json_object_set_new(o, "warnings", parsed(model->warnings));
-    json_object_set_new(o, "exports",
-                        json_pack("{s:{s:n, s:s}}", "onnx", "file", "missing",
-                                  "this version of Nexus does not write ONNX"));
+    json_object_set_new(o, "exports", write_exports(model));
     json_object_set_new(o, "golden", write_golden(model));
     manifest_text(o, text);
     return true;

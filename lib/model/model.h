@@ -3,10 +3,13 @@
  *
  * A model is a folder:
  *
- *     nexus.json          the manifest: inputs, transform, features, classes, payload's hash,
- * golden rows trees.bin           payload of tree ensembles (trees.h says the form), or linear.json
- * payload of linear models model.ubj           the same trees in XGBoost's own form, for other
- * programs MLmodel reference.json card.md input_example.json requirements.txt python_env.yaml
+ *     nexus.json       the manifest: inputs, transform, features, classes, payload's hash, golden
+ *                      rows
+ *     trees.bin        payload of tree ensembles (trees.h says the form), or
+ *     linear.json      payload of linear models
+ *     model.ubj        the same trees in XGBoost's own form, for other programs
+ *     golden.parquet   the golden rows as a table, for other programs
+ *     MLmodel reference.json card.md input_example.json requirements.txt python_env.yaml
  *
  * How a row becomes a prediction, all of it in this folder and PURE but for opening and writing:
  *
@@ -201,8 +204,8 @@ bool model_golden_run(const struct model *model, const struct model_golden *gold
                       double *features, double *values, struct nx_err *err);
 bool model_golden_replay(const struct model *model, struct nx_err *err);
 /* Writes manifest, payload, MLmodel, requirements, example and card into a folder that exists.
- * Other files of the model (model.ubj, reference.json) are the caller's. The same model gives the
- * same bytes. */
+ * Other files of the model (model.ubj, golden.parquet, reference.json) are the caller's. The same
+ * model gives the same bytes. */
 bool model_write(const struct model *model, const char *folder, struct nx_err *err);
 
 #endif

@@ -264,11 +264,16 @@ static bool check_bounds(const struct arg_type *type, const json_t *param, const
     const char *unit = js_get_text(param, "unit", NULL);
     if (!measure(type, value, &v))
         return true;
-    bool low = json_is_number(min) && v < json_number_value(min);
+    bool above = js_get_bool(param, "above_min", false);
+    bool low =
+        json_is_number(min) && (above ? v <= json_number_value(min) : v < json_number_value(min));
     bool high = json_is_number(max) && v > json_number_value(max);
     if (!low && !high)
         return true;
-    return nx_fail(err, NX_E_INVALID, "must be at %s %.15g%s%s, not %s", low ? "least" : "most",
+    return nx_fail(err, NX_E_INVALID, "must be %s %.15g%s%s, not %s",
+                   !low    ? "at most"
+                   : above ? "above"
+                           : "at least",
                    json_number_value(low ? min : max), unit ? " " : "", unit ? unit : "",
                    shown(value, text, sizeof text));
 }
@@ -305,6 +310,15 @@ static bool check_choices(const json_t *param, const json_t *value, struct nx_er
     return found;
 }
 
+/* A reference to an artifact says of what kind it is. */
+static bool check_kind(const struct arg_type *type, const json_t *value, struct nx_err *err)
+{
+    const char *kind = js_get_text(value, "kind", NULL);
+    if (type->check != is_artifact || !kind || str_eq(kind, type->name))
+        return true;
+    return nx_fail(err, NX_E_INVALID, "must be %s, not a %s", type->wanted, kind);
+}
+
 bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct nx_err *err)
 {
     const char *name = js_get_text(param, "type", "any");
@@ -315,11 +329,110 @@ bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct
     if (!type->check(value, &changed))
         return wrong_type(type, value, err);
     const json_t *checked = changed ? changed : value;
-    bool ok = check_bounds(type, param, checked, err) && check_choices(param, checked, err);
+    bool ok = check_kind(type, checked, err) && check_bounds(type, param, checked, err) &&
+              check_choices(param, checked, err);
     if (ok && normal)
         *normal = changed ? json_incref(changed) : json_incref((json_t *)(uintptr_t)value);
     json_decref(changed);
     return ok;
+}
+
+/* ---- What is inside ---- */
+
+/* Whether these members can be meant: the argument beside is what they ask for, or may be. */
+static bool group_applies(const json_t *operator_entry, const json_t *group, const json_t *args)
+{
+    const json_t *when = json_object_get(group, "when");
+    const char *name = js_get_text(when, "param", "");
+    if (!when)
+        return true;
+    const json_t *value = json_object_get(args, name);
+    if (!value || json_is_null(value))
+        value = json_object_get(catalog_param(operator_entry, name, NULL), "default");
+    const char *text = json_string_value(value);
+    return !text || strstr(text, "${{") || str_eq(text, js_get_text(when, "value", ""));
+}
+
+static bool is_called(const json_t *param, const char *name)
+{
+    const json_t *also = json_object_get(param, "also");
+    for (size_t i = 0; i < json_array_size(also); i++) {
+        if (str_eq(json_string_value(json_array_get(also, i)), name))
+            return true;
+    }
+    return false;
+}
+
+const json_t *arg_member(const json_t *operator_entry, const json_t *param, const json_t *args,
+                         const char *name, char **hint)
+{
+    const json_t *groups = json_object_get(param, "members"), *found = NULL;
+    const char *called = NULL;
+    VEC(const char *) names = {0};
+    for (size_t i = 0; i < json_array_size(groups) && !found; i++) {
+        const json_t *group = json_array_get(groups, i), *params = json_object_get(group, "params");
+        for (size_t k = 0;
+             group_applies(operator_entry, group, args) && k < json_array_size(params); k++) {
+            const json_t *member = json_array_get(params, k);
+            vec_push(&names, js_get_text(member, "name", ""));
+            if (str_eq(names.at[names.n - 1], name))
+                found = member;
+            else if (!called && is_called(member, name))
+                called = names.at[names.n - 1];
+        }
+    }
+    const char *nearest = called ? called : str_nearest(name, names.at, names.n);
+    if (!found && hint) {
+        struct buf text;
+        buf_init(&text);
+        if (nearest)
+            buf_printf(&text, called ? "it is called '%s' here" : "did you mean '%s'?", nearest);
+        for (size_t i = 0; !nearest && i < names.n; i++)
+            buf_printf(&text, "%s%s", i ? ", " : "there are ", names.at[i]);
+        *hint = buf_take(&text, NULL);
+    }
+    vec_fini(&names);
+    return found;
+}
+
+/* Types that are alike to whom takes a value. */
+static const struct {
+    const char *type;    /* of the argument */
+    const char *outputs; /* that it may be, between blanks; "any" always */
+} takes[] = {
+    {"bool", " bool "},
+    {"int", " int float "},
+    {"float", " int float "},
+    {"duration", " int float string duration "},
+    {"size", " int float string size "},
+    {"string", " string enum time column duration size "},
+    {"enum", " string enum "},
+    {"column", " string enum column "},
+    {"time", " string time "},
+    {"table", " table string "},
+    {"model", " model string "},
+    {"strings", " string enum column strings list "},
+    {"list", " strings list object "},
+    {"object", " object table model list "},
+};
+
+bool arg_takes(const json_t *param, const json_t *output)
+{
+    const char *type = js_get_text(param, "type", "any");
+    const char *given = js_get_text(output, "type", "any");
+    char word[40];
+    snprintf(word, sizeof word, " %s ", given);
+    for (size_t i = 0; i < sizeof takes / sizeof *takes; i++) {
+        if (str_eq(takes[i].type, type))
+            return str_eq(given, "any") || strstr(takes[i].outputs, word);
+    }
+    return true;
+}
+
+const char *arg_wanted(const json_t *param)
+{
+    const struct arg_type *type = find_type(js_get_text(param, "type", "any"));
+    return type ? type->wanted : "a value";
 }
 
 /* ---- An operator's arguments ---- */

@@ -3,9 +3,12 @@
  *
  * An operator is an entry of the catalog: {name, version, summary, doc, flags[], params:[{name,
  * type, required, default, min, max, unit, choices[], help, secret}], outputs:[{name, type, help}],
- * example}. Types: bool int float string enum duration size time sql column table model strings
- * list object any. A DAG's params are a list of the same descriptions; their types: string integer
- * number boolean date time duration list object. */
+ * example}. A param may say what is inside: `each` (a description of every value) or `members`, a
+ * list of {params: [...], when: {param, value}}: keys that an object may have, those of `when` only
+ * when the argument `param` beside it is that. `also` lists foreign names, for hints. Types: bool
+ * int float string enum duration size time sql column table model strings list object any. A DAG's
+ * params are a list of the same descriptions; their types: string integer number boolean date time
+ * duration list object. */
 #ifndef LIB_SCRIPT_ARGS_H
 #define LIB_SCRIPT_ARGS_H
 
@@ -27,6 +30,18 @@ const json_t *catalog_output(const json_t *operator_entry, const char *name, con
  * as an empty object, an evaluated `sql` ({"sql", "values"}) as it is. The message does not name
  * the parameter. */
 bool arg_check(const json_t *param, const json_t *value, json_t **normal, struct nx_err *err);
+
+/* Of a member of an object argument: the description, or NULL; then *hint (may be NULL) is what to
+ * do, to be freed with mem_free. `args` are the arguments beside the object as they are written;
+ * one that holds an expression may be anything. */
+const json_t *arg_member(const json_t *operator_entry, const json_t *param, const json_t *args,
+                         const char *name, char **hint);
+
+/* Whether an output of that description may be given as an argument of this one, as far as their
+ * types say. */
+bool arg_takes(const json_t *param, const json_t *output);
+/* What the type of a description takes, in words. */
+const char *arg_wanted(const json_t *param);
 
 /* Whether there is such a type. */
 bool arg_type_known(const char *name);

@@ -151,11 +151,37 @@ static void unknown_upstream(struct reader *r, const struct output_use *use)
     mem_free(ids);
 }
 
+/* An argument that is this output, and cannot be. */
+static void check_output_kind(struct reader *r, const struct output_use *use, const json_t *entry,
+                              const json_t *output)
+{
+    const json_t *outputs = json_object_get(entry, "outputs");
+    if (!use->wanted || arg_takes(use->wanted, output))
+        return;
+    struct problem *problem = yaml_problem_at(
+        r->problems, use->node, use->sub_offset, "'%s' must be %s, and '%s' of %s is of type %s",
+        use->key, arg_wanted(use->wanted), use->name, js_get_text(entry, "name", ""),
+        js_get_text(output, "type", "any"));
+    const char *type = js_get_text(use->wanted, "type", "any");
+    bool artifact = str_eq(type, "table") || str_eq(type, "model");
+    for (size_t i = 0; artifact && i < json_array_size(outputs); i++) {
+        const json_t *other = json_array_get(outputs, i);
+        if (str_eq(js_get_text(other, "type", ""), type)) {
+            problem_hint(r->problems, problem, "outputs.%s.%s is one", use->upstream,
+                         js_get_text(other, "name", ""));
+            return;
+        }
+    }
+}
+
 static void check_output_name(struct reader *r, const struct output_use *use, uint32_t upstream)
 {
     const json_t *entry = r->drafts[upstream].operator_entry;
     const char *nearest = NULL;
-    if (!entry || !use->name || catalog_output(entry, use->name, &nearest))
+    const json_t *output = entry && use->name ? catalog_output(entry, use->name, &nearest) : NULL;
+    if (output)
+        check_output_kind(r, use, entry, output);
+    if (!entry || !use->name || output)
         return;
     int line, column;
     yaml_place(use->node, use->sub_offset, &line, &column);

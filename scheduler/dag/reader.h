@@ -24,6 +24,8 @@ struct output_use {
     size_t sub_offset;           /* of name */
     const char *upstream, *name; /* name may be NULL */
     bool in_condition;
+    const json_t *wanted; /* the description of the argument that is nothing but this; or NULL */
+    const char *key;      /* of that argument, or of what holds it */
 };
 
 struct reader {
@@ -61,6 +63,14 @@ void read_schedule(struct reader *r);
 /* ---- task.c ---- */
 /* Fills spec->tasks and r->drafts. */
 void read_tasks(struct reader *r);
+/* Expressions of a text that is SQL: where they may stand. */
+void check_sql(struct reader *r, const struct yaml_node *node);
+
+/* ---- arguments.c ---- */
+/* The arguments of a task whose operator is known; `with` may be NULL. Expressions in them have
+ * been checked. */
+void check_arguments(struct reader *r, uint32_t task, const struct yaml_node *uses,
+                     const struct yaml_node *with);
 
 /* ---- expressions.c ---- */
 

@@ -258,7 +258,7 @@ static void report_refused(struct reader *r, const struct yaml_node *node,
                         bound->refused[i].message);
 }
 
-static void check_sql(struct reader *r, const struct yaml_node *node)
+void check_sql(struct reader *r, const struct yaml_node *node)
 {
     struct template_bound bound;
     struct nx_err err;
@@ -275,47 +275,6 @@ static void check_templates(struct reader *r, const struct yaml_node *node, uint
         check_templates(r, node->items[i], task);
     for (size_t i = 0; node->kind == YAML_KIND_MAP && i < node->n; i++)
         check_templates(r, node->pairs[i].value, task);
-}
-
-static void check_argument(struct reader *r, const json_t *entry, const struct yaml_node *name,
-                           const struct yaml_node *value)
-{
-    const char *nearest = NULL;
-    const json_t *param = catalog_param(entry, name->text, &nearest);
-    struct nx_err err;
-    if (!param) {
-        struct problem *problem = yaml_problem(r->problems, name, "%s has no parameter '%.80s'",
-                                               js_get_text(entry, "name", ""), name->text);
-        if (nearest)
-            problem_hint(r->problems, problem, "did you mean '%s'?", nearest);
-        return;
-    }
-    bool sql = str_eq(js_get_text(param, "type", ""), "sql");
-    if (sql && yaml_type(value) == YAML_TYPE_STRING && template_has_expression(value->text))
-        check_sql(r, value);
-    if (yaml_is_null(value) || has_expression(value))
-        return; /* its value is checked when the attempt starts */
-    json_t *constant = yaml_json(value);
-    if (!arg_check(param, constant, NULL, &err))
-        read_problem(r, value, name->text, "%s", err.text);
-    json_decref(constant);
-}
-
-static void check_required(struct reader *r, const json_t *entry, const struct yaml_node *with,
-                           const struct yaml_node *uses)
-{
-    const json_t *params = json_object_get(entry, "params");
-    for (size_t i = 0; i < json_array_size(params); i++) {
-        const json_t *param = json_array_get(params, i);
-        const char *name = js_get_text(param, "name", "");
-        const struct yaml_node *value = with ? yaml_get(with, name) : NULL;
-        if (js_get_bool(param, "required", false) && (!value || yaml_is_null(value)))
-            problem_hint(r->problems,
-                         yaml_problem(r->problems, value ? value : uses,
-                                      "%s requires the parameter '%s'",
-                                      js_get_text(entry, "name", ""), name),
-                         "%s", js_get_text(param, "help", "add it to 'with'"));
-    }
 }
 
 static void check_uses(struct reader *r, uint32_t index, const struct yaml_node *uses,
@@ -337,9 +296,7 @@ static void check_uses(struct reader *r, uint32_t index, const struct yaml_node 
         return;
     }
     r->drafts[index].operator_entry = entry;
-    for (size_t i = 0; map && i < with->n; i++)
-        check_argument(r, entry, with->pairs[i].key, with->pairs[i].value);
-    check_required(r, entry, map ? with : NULL, uses);
+    check_arguments(r, index, uses, map ? with : NULL);
 }
 
 static void check_run(struct reader *r, uint32_t index, const struct yaml_node *run)

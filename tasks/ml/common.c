@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "tasks/data/tables.h"
 
 /* "used": the rows of `view` in which `needed` has a value; *dropped: how many have none. */
@@ -70,12 +71,25 @@ static bool read_from(struct nx_ctx *ctx, struct data_db *db, const char *view,
     return n == 0 || read_columns(db, used, names, n, rows, err);
 }
 
+/* A reference says what it refers to, and is checked before; a mere address does not. */
+bool common_table(struct nx_ctx *ctx, struct data_db *db, const char *param, const char *view,
+                  const struct table_info **info, struct nx_err *err)
+{
+    const char *path = nx_artifact_path(ctx, param, NULL, err);
+    if (path && path_is_folder(path))
+        return nx_fail(err, NX_E_INVALID,
+                       "'%s' is a folder (a model?), not a table: give a task's output that is a "
+                       "table",
+                       param);
+    return path && tables_add(ctx, db, param, view, info, err);
+}
+
 bool common_read(struct nx_ctx *ctx, struct data_db *db, const char *param, const char *view,
                  const char *const *names, size_t n, const char *needed, struct common_rows *rows,
                  struct nx_err *err)
 {
     *rows = (struct common_rows){0};
-    if (!tables_add(ctx, db, param, view, &rows->info, err))
+    if (!common_table(ctx, db, param, view, &rows->info, err))
         return false;
     if (read_from(ctx, db, view, names, n, needed, rows, err))
         return true;
@@ -116,7 +130,7 @@ bool common_read_for(struct nx_ctx *ctx, struct data_db *db, const char *param, 
     const char **names = mem_alloc_array(model->n_inputs + n + 2, sizeof *names);
     size_t n_names = 0;
     *rows = (struct common_rows){0};
-    bool ok = tables_add(ctx, db, param, view, &rows->info, err);
+    bool ok = common_table(ctx, db, param, view, &rows->info, err);
     for (size_t i = 0; ok && i < model->n_inputs; i++) {
         if (table_info_column(rows->info, model->inputs[i].name))
             add_name(names, &n_names, model->inputs[i].name);
@@ -137,7 +151,12 @@ bool common_read_for(struct nx_ctx *ctx, struct data_db *db, const char *param, 
 bool common_model(struct nx_ctx *ctx, const char *param, struct model **model, struct nx_err *err)
 {
     const char *path = nx_artifact_path(ctx, param, NULL, err);
-    return path && model_open(path, model, err);
+    if (path && !path_is_folder(path))
+        return nx_fail(err, NX_E_INVALID,
+                       "'%s' is a file (a table?), not a model: give a task's output that is a "
+                       "model",
+                       param);
+    return path && (model_open(path, model, err) || nx_wrap(err, "'%s'", param));
 }
 
 bool common_output(struct nx_ctx *ctx, const char *name, const json_t *value, struct nx_err *err)

@@ -20,6 +20,9 @@ struct common_rows {
     const struct table_info *info; /* of the table itself; lives as long as the database */
 };
 
+/* Names a table parameter as a view; says so when it is no table. */
+bool common_table(struct nx_ctx *ctx, struct data_db *db, const char *param, const char *view,
+                  const struct table_info **info, struct nx_err *err);
 /* Reads the named columns of a table parameter (whose view is then `view`) and only rows in which
  * `needed` (a column, or NULL) has a value. Free with common_rows_fini. */
 bool common_read(struct nx_ctx *ctx, struct data_db *db, const char *param, const char *view,

@@ -3,8 +3,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/base/vec.h"
 #include "lib/ml/fit.h"
 #include "lib/ml/measure.h"
+#include "lib/text/json.h"
 #include "tasks/data/tables.h"
 #include "tasks/ml/common.h"
 
@@ -98,9 +101,6 @@ static bool compare(struct evaluation *e, struct nx_err *err)
     bool known;
     if (!metric)
         metric = ml_metric_of_task(e->model->task);
-    if (json_object_get(e->metrics, metric) == NULL)
-        return nx_fail(err, NX_E_INVALID, "metric '%s' is none of a %s model's", metric,
-                       model_task_name(e->model->task));
     if (!e->baseline)
         return true;
     bool better = is_better(e, metric, &known);
@@ -111,6 +111,60 @@ static bool compare(struct evaluation *e, struct nx_err *err)
                better ? "better" : "not better");
     return common_output(e->ctx, "baseline", e->baseline, err) &&
            (!known || nx_output_bool(e->ctx, "better_than_baseline", better, err));
+}
+
+/* ---- Metrics that are named ---- */
+
+/* One mistake more: that metric is none of the model's. */
+static void no_metric(const struct evaluation *e, const char *param, const char *name,
+                      struct buf *wrong)
+{
+    VEC(const char *) names = {0};
+    const char *known;
+    json_t *value;
+    json_object_foreach(e->metrics, known, value) vec_push(&names, known);
+    const char *nearest = str_nearest(name, names.at, names.n);
+    buf_printf(wrong, "%s`%s` names '%s', which is no metric of a %s model", wrong->len ? "; " : "",
+               param, name, model_task_name(e->model->task));
+    if (nearest)
+        buf_printf(wrong, "; did you mean '%s'?", nearest);
+    for (size_t i = 0; !nearest && i < names.n; i++)
+        buf_printf(wrong, "%s %s", i ? "," : ", which has", names.at[i]);
+    vec_fini(&names);
+}
+
+static void name_gates(const struct evaluation *e, const char *param, struct buf *wrong)
+{
+    json_t *gates = json_loads(nx_arg_json(e->ctx, param), JSON_DECODE_ANY, NULL);
+    const char *name;
+    json_t *bound;
+    json_object_foreach(gates, name, bound)
+    {
+        if (!json_object_get(e->metrics, name)) {
+            no_metric(e, param, name, wrong);
+        } else if (!json_is_number(bound)) {
+            char *text = js_text(bound);
+            buf_printf(wrong, "%s`%s`: %s must be a number, not %s %s", wrong->len ? "; " : "",
+                       param, name, js_type_name(bound), text);
+            mem_free(text);
+        }
+    }
+    json_decref(gates);
+}
+
+/* Before anything is put out: what is asked for must be something that can be had. */
+static bool check_names(const struct evaluation *e, struct nx_err *err)
+{
+    const char *metric = nx_arg_text(e->ctx, "metric");
+    struct buf wrong;
+    buf_init(&wrong);
+    if (metric && !json_object_get(e->metrics, metric))
+        no_metric(e, "metric", metric, &wrong);
+    name_gates(e, "min", &wrong);
+    name_gates(e, "max", &wrong);
+    bool ok = wrong.len == 0 || nx_fail(err, NX_E_INVALID, "%s", buf_text(&wrong));
+    buf_fini(&wrong);
+    return ok;
 }
 
 /* ---- Gates ---- */
@@ -126,10 +180,7 @@ static void check_gates(const struct evaluation *e, const char *param, bool at_l
         const json_t *value = json_object_get(e->metrics, name);
         const char *comma = wrong->len > 0 ? "; " : "";
         double limit = json_number_value(bound), is = json_number_value(value);
-        if (!json_is_number(bound) || !value)
-            buf_printf(wrong, "%s`%s` has %s, which is no metric of a %s model with a number",
-                       comma, param, name, model_task_name(e->model->task));
-        else if (!json_is_real(value))
+        if (!json_is_number(value))
             buf_printf(wrong, "%s%s is not defined on these rows", comma, name);
         else if (at_least ? is < limit : is > limit)
             buf_printf(wrong, "%s%s is %.6g, %s %.6g is asked for", comma, name, is,
@@ -187,7 +238,8 @@ static bool evaluate(struct evaluation *e, struct nx_err *err)
                        &e->predictions, err))
         return false;
     e->metrics = ml_measure(e->model, &e->predictions, e->target);
-    return measure_baseline(e, err) && put_outputs(e, err) && compare(e, err) && pass_gates(e, err);
+    return check_names(e, err) && measure_baseline(e, err) && put_outputs(e, err) &&
+           compare(e, err) && pass_gates(e, err);
 }
 
 static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
@@ -206,6 +258,21 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 }
 
 /* clang-format off */
+#define METRICS \
+    "roc_auc|average_precision|log_loss|brier|accuracy|precision|recall|f1|precision_weighted|recall_weighted|f1_weighted|mcc|" \
+    "rmse|mae|r2|mape|median_ae"
+
+#define BOUND(metric) {.name = metric, .type = NX_T_FLOAT, .help = "What it must reach, or must not exceed."}
+
+static const struct nx_param bounds[] = {
+    BOUND("roc_auc"), BOUND("average_precision"), BOUND("log_loss"), BOUND("brier"), BOUND("accuracy"), BOUND("precision"),
+    BOUND("recall"), BOUND("f1"), BOUND("precision_weighted"), BOUND("recall_weighted"), BOUND("f1_weighted"), BOUND("mcc"),
+    BOUND("rmse"), BOUND("mae"), BOUND("r2"), BOUND("mape"), BOUND("median_ae"),
+    {.name = "rows", .type = NX_T_INT, .help = "The number of rows measured on."},
+    {0}};
+
+static const struct nx_members gates[] = {{NULL, bounds}, {0}};
+
 static const struct nx_param params[] = {
     {.name = "model", .type = NX_T_MODEL, .flags = NX_P_REQUIRED, .help = "The model."},
     {.name = "table", .type = NX_T_TABLE, .flags = NX_P_REQUIRED,
@@ -213,12 +280,12 @@ static const struct nx_param params[] = {
     {.name = "baseline", .type = NX_T_ENUM, .fallback = "\"auto\"", .choices = "auto|prior|majority|mean|none",
      .help = "What to compare with, known from the training rows: each class's share, the commonest class, the mean. Auto: prior, for regression mean."},
     {.name = "previous", .type = NX_T_MODEL, .help = "A model to compare with, in place of `baseline`."},
-    {.name = "metric", .type = NX_T_STRING,
+    {.name = "metric", .type = NX_T_ENUM, .choices = METRICS,
      .help = "The metric that decides better_than_baseline; default roc_auc, for several classes log_loss, for regression rmse."},
     {.name = "threshold", .type = NX_T_FLOAT, .flags = NX_P_HAS_MIN | NX_P_HAS_MAX, .min = 0, .max = 1,
      .help = "Two classes: from which probability on the positive one is predicted; default: the model's."},
-    {.name = "min", .type = NX_T_OBJECT, .fallback = "{}", .help = "Metrics and what they must reach, as {roc_auc: 0.6}; else the task fails."},
-    {.name = "max", .type = NX_T_OBJECT, .fallback = "{}", .help = "Metrics and what they must not exceed, as {rmse: 10}; else the task fails."},
+    {.name = "min", .type = NX_T_OBJECT, .fallback = "{}", .members = gates, .help = "Metrics and what they must reach, as {roc_auc: 0.6}; else the task fails."},
+    {.name = "max", .type = NX_T_OBJECT, .fallback = "{}", .members = gates, .help = "Metrics and what they must not exceed, as {rmse: 10}; else the task fails."},
     {0}};
 
 static const struct nx_port outputs[] = {

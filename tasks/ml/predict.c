@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
@@ -74,6 +75,28 @@ static void add_values(struct prediction *p, const char *name, size_t k)
         c->as.f[i] = p->output.values[i * p->output.n_values + k];
 }
 
+static bool has_column(const struct prediction *p, size_t from, const char *name)
+{
+    for (size_t i = from; i < p->n_columns; i++) {
+        if (strcasecmp(p->columns[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* One column for each class. Columns are told apart without regard to case, and classes are not. */
+static void add_probabilities(struct prediction *p)
+{
+    const struct model *m = p->model;
+    size_t first = p->n_columns;
+    for (size_t k = 0; k < m->n_classes; k++) {
+        const char *name = arena_printf(&p->arena, "probability_%s", m->classes[k]);
+        for (int i = 2; has_column(p, first, name); i++)
+            name = arena_printf(&p->arena, "probability_%s_%d", m->classes[k], i);
+        add_values(p, name, k);
+    }
+}
+
 static bool add_answers(struct prediction *p, struct nx_err *err)
 {
     const struct model *m = p->model;
@@ -84,15 +107,14 @@ static bool add_answers(struct prediction *p, struct nx_err *err)
         if (m->task == MODEL_BINARY)
             add_values(p, "probability", m->positive);
         else
-            for (size_t k = 0; k < m->n_classes; k++)
-                add_values(p, arena_printf(&p->arena, "probability_%s", m->classes[k]), k);
+            add_probabilities(p);
     }
     for (size_t i = 0; i < p->n_columns; i++) {
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(p->columns[i].name, p->columns[j].name) == 0)
+            if (strcasecmp(p->columns[i].name, p->columns[j].name) == 0)
                 return nx_fail(err, NX_E_INVALID,
-                               "the new table would have two columns '%s': do not keep it",
-                               p->columns[i].name);
+                               "the new table would have two columns '%s': do not keep '%s'",
+                               p->columns[i].name, p->columns[j].name);
         }
     }
     return true;
@@ -120,7 +142,7 @@ static const char **kept_names(struct prediction *p, const struct table_info *in
 static bool read_rows(struct prediction *p, const char ***kept, size_t *n_kept, struct nx_err *err)
 {
     const struct table_info *info;
-    if (!tables_add(p->ctx, p->db, "table", "described", &info, err))
+    if (!common_table(p->ctx, p->db, "table", "described", &info, err))
         return false;
     *kept = kept_names(p, info, n_kept);
     return common_read_for(p->ctx, p->db, "table", "rows", p->model, false, *kept, *n_kept,
@@ -183,7 +205,7 @@ static const struct nx_param params[] = {
     {0}};
 
 static const struct nx_port outputs[] = {
-    {"table", NX_T_TABLE, "The kept columns, `prediction`, and for classes `probability` (two classes: of the positive one) or one `probability_<class>` each; rows in the order of the input."},
+    {"table", NX_T_TABLE, "The kept columns, `prediction`, and for classes `probability` (two classes: of the positive one) or one `probability_<class>` each (of classes that differ in case only, the second gets `_2`, and so on); rows in the order of the input."},
     {"rows", NX_T_INT, "Rows predicted."},
     {0}};
 

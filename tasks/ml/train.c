@@ -1,4 +1,5 @@
 /* ml.train: a table in, a model out. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "lib/ml/params.h"
 #include "tasks/data/tables.h"
 #include "tasks/ml/common.h"
+#include "tasks/ml/golden.h"
 
 /* Rows of one table, as the trainer takes them. */
 struct set {
@@ -37,7 +39,7 @@ struct train {
     struct buf ubj;               /* gradient boosting: XGBoost's own form */
     json_t *warnings, *reference; /* of the inputs, for reference.json */
     int64_t rounds;
-    char library_version[32];
+    struct ml_library library;
 };
 
 /* ---- What the trainers say ---- */
@@ -160,7 +162,7 @@ static bool read_training(struct train *t, struct nx_err *err)
     const char **names, *weight = nx_arg_text(t->ctx, "weight");
     size_t n = 0;
     /* The table is added twice, as a view costs nothing: first to know its columns. */
-    if (!tables_add(t->ctx, t->db, "table", "described", &info, err) ||
+    if (!common_table(t->ctx, t->db, "table", "described", &info, err) ||
         !choose_columns(t, info, &names, &s->n_features, &n, err) ||
         !common_read(t->ctx, t->db, "table", "training", names, n, nx_arg_text(t->ctx, "target"),
                      &s->rows, err))
@@ -186,6 +188,32 @@ static bool read_validation(struct train *t, struct nx_err *err)
     return true;
 }
 
+/* XGBoost's numbers are float32. */
+static bool floats_hold(const struct train *t, const struct set *s, struct nx_err *err)
+{
+    const struct model *m = t->model;
+    size_t n = s->rows.n_rows;
+    const char *what = NULL;
+    size_t row = 0;
+    for (size_t i = 0; !what && i < n * m->n_features; i++) {
+        if (isinf(s->as_float[i])) {
+            what = m->features[i % m->n_features].name;
+            row = i / m->n_features + 1;
+        }
+    }
+    for (size_t i = 0; !what && i < n; i++) {
+        row = i + 1;
+        if (fabs(s->target[i]) > FLT_MAX)
+            what = m->target;
+        else if (s->weight && s->weight[i] > FLT_MAX)
+            what = nx_arg_text(t->ctx, "weight");
+    }
+    return !what || nx_fail(err, NX_E_DATA,
+                            "row %zu: column '%s' is beyond 3.4e38, the largest number of "
+                            "gradient_boosting: divide the column, make it missing, or exclude it",
+                            row, what);
+}
+
 /* Target and features of a set, once the model's transform is fitted. */
 static bool prepare(struct train *t, struct set *s, struct nx_err *err)
 {
@@ -199,9 +227,10 @@ static bool prepare(struct train *t, struct set *s, struct nx_err *err)
         return false;
     if (m->family == MODEL_TREES) {
         s->as_float = mem_try_alloc((cells + 1) * sizeof *s->as_float);
-        return s->as_float
-                   ? model_transform_float(m, &s->binding, 0, n, s->as_float, err)
-                   : nx_fail(err, NX_E_MEMORY, "no memory for %zu x %zu numbers", n, m->n_features);
+        if (!s->as_float)
+            return nx_fail(err, NX_E_MEMORY, "no memory for %zu x %zu numbers", n, m->n_features);
+        return model_transform_float(m, &s->binding, 0, n, s->as_float, err) &&
+               floats_hold(t, s, err);
     }
     s->as_double = mem_try_alloc((cells + 1) * sizeof *s->as_double);
     return s->as_double
@@ -313,10 +342,10 @@ static bool boost(struct train *t, const struct ml_problem *problem, struct nx_e
     if (!ml_boost(problem, &t->params, &report, &m->arena, &boosted, err))
         return false;
     m->trees = boosted.trees;
-    m->library = "xgboost";
+    t->library.name = "xgboost";
     t->ubj = boosted.ubj;
     t->rounds = boosted.rounds;
-    str_copy(t->library_version, sizeof t->library_version, boosted.library_version);
+    str_copy(t->library.version, sizeof t->library.version, boosted.library_version);
     if (boosted.best_round >= 0)
         nx_log(t->ctx, "the best round was %lld; %lld are kept", (long long)boosted.best_round + 1,
                (long long)boosted.rounds);
@@ -375,12 +404,12 @@ static bool learn(struct train *t, struct nx_err *err)
     } else {
         bool logistic = t->params.algorithm->kind == ML_LOGISTIC;
         ok = (logistic ? ml_logistic : ml_least_squares)(&problem, &t->params, &report, &m->arena,
-                                                         &m->linear, t->library_version, err);
-        m->library = logistic ? "liblbfgs" : "lapack";
+                                                         &m->linear, &t->library, err);
         if (ok)
             weigh_features(t);
     }
-    m->library_version = t->library_version;
+    m->library = t->library.name;
+    m->library_version = t->library.version;
     return ok;
 }
 
@@ -467,6 +496,7 @@ static bool write_file(const char *folder, const char *name, const struct buf *t
 static bool write_folder(struct train *t, const char *folder, struct nx_err *err)
 {
     struct model *m = t->model, *back = NULL;
+    char golden[PATH_MAX_BYTES];
     struct buf reference;
     buf_init(&reference);
     ml_reference_write(m, json_incref(t->reference), &t->training.predictions, &reference);
@@ -474,6 +504,9 @@ static bool write_folder(struct train *t, const char *folder, struct nx_err *err
               model_write(m, folder, err) && write_file(folder, "reference.json", &reference, err);
     if (ok && t->ubj.len > 0)
         ok = write_file(folder, "model.ubj", &t->ubj, err);
+    if (ok && !path_join(golden, sizeof golden, folder, "golden.parquet"))
+        ok = nx_fail(err, NX_E_LIMIT, "%s: the path is too long", folder);
+    ok = ok && golden_write(t->ctx, m, golden, err);
     buf_fini(&reference);
     /* What cannot be opened again is not worth keeping. */
     ok = ok && model_open(folder, &back, err);
@@ -561,8 +594,10 @@ static bool train(struct train *t, struct nx_err *err)
     if (weight && t->validation.rows.n_rows > 0 &&
         !read_weight(&t->validation.rows, weight, &t->validation.weight, err))
         return false;
-    if (!prepare(t, &t->training, err) || !prepare(t, &t->validation, err))
+    if (!prepare(t, &t->training, err))
         return false;
+    if (!prepare(t, &t->validation, err))
+        return nx_wrap(err, "validation");
     forget_columns(t, &t->training);
     forget_columns(t, &t->validation);
     tables_close(t->ctx, t->db);
@@ -609,8 +644,8 @@ static const struct nx_param params[] = {
     {.name = "features", .type = NX_T_STRINGS, .help = "Columns to learn from; default: all but target, weight and `exclude`."},
     {.name = "exclude", .type = NX_T_STRINGS, .help = "Columns to leave out."},
     {.name = "weight", .type = NX_T_COLUMN, .help = "A column with each row's weight, 0 or more."},
-    {.name = "params", .type = NX_T_OBJECT, .fallback = "{}",
-     .help = "The algorithm's own parameters, as listed in the description."},
+    {.name = "params", .type = NX_T_OBJECT, .fallback = "{}", .members = ml_params_members,
+     .help = "The algorithm's own parameters, as listed below."},
     {.name = "validation", .type = NX_T_TABLE,
      .help = "Rows that are only measured on, and watched by early stopping."},
     {.name = "positive", .type = NX_T_ANY, .help = "The class whose probability counts; default: the last of the two in order."},
@@ -644,18 +679,13 @@ const struct nx_operator ml_train = {
     .summary = "Trains a model on a table.",
     .doc =
         "Text columns become categories: for trees XGBoost's own categories, for linear models one column each (one-hot). "
-        "Dates count as days, timestamps as seconds. The transform is fitted on `table` alone and kept in the model, "
-        "so that prediction takes the same raw columns.\n\n"
+        "Dates count as days, timestamps as seconds; trees see numbers as float32, those above 2^24 counted from the least in `table`. The transform is fitted on `table` alone and kept in the model, "
+        "so that prediction takes the same raw columns. The model's `golden.parquet` has 32 of the rows with features and predictions.\n\n"
         "The metrics of `validation` are outputs of their own (`outputs.train.roc_auc`); without one there are none, "
         "since those of the training rows would flatter.\n\n"
-        "**gradient_boosting** (XGBoost, `hist`): `rounds` 100, `learning_rate` 0.3, `max_depth` 6, `max_leaves` 0, `min_child_weight` 1, "
-        "`gamma` 0, `subsample` 1, `colsample` 1, `colsample_level` 1, `colsample_node` 1, `reg_lambda` 1, `reg_alpha` 0, "
-        "`max_bins` 256, `max_delta_step` 0, `scale_pos_weight` 1, `max_cat_to_onehot` 4, `max_cat_threshold` 64, "
-        "`base_score` (0.5; regression: the mean), `early_stopping_rounds` 0 (needs `validation`), "
-        "`early_stopping_metric` auto, log_loss, roc_auc, rmse or mae.\n\n"
-        "**logistic_regression** (L-BFGS; OWL-QN with l1): `l2` 1 (1 / C of scikit-learn), `l1` 0, `standardize` true, `max_iter` 1000, `tol` 1e-8. "
-        "The intercept is not penalised.\n\n"
-        "**linear_regression** (LAPACK; of equally good solutions the one with the least norm): `l2` 0 (above 0: ridge), `standardize` false.",
+        "**gradient_boosting** is XGBoost with `hist`. **logistic_regression** is Newton's method (with more than 2,000 "
+        "coefficients L-BFGS, with l1 OWL-QN, both less exact); the intercept is not penalised. **linear_regression** is LAPACK's; "
+        "of equally good solutions the one with the least norm.",
     .params = params,
     .outputs = outputs,
     .example =

@@ -12,11 +12,25 @@ static const char catalog_text[] =
     "[{\"name\": \"flow.noop\", \"params\": [], \"outputs\": []},"
     "{\"name\": \"data.sql\", \"params\": [{\"name\": \"query\", \"type\": \"sql\", \"required\": "
     "true, "
-    "\"help\": \"The statement.\"}], \"outputs\": [{\"name\": \"table\", \"type\": \"table\"}]},"
+    "\"help\": \"The statement.\"}], \"outputs\": [{\"name\": \"table\", \"type\": \"table\"}, "
+    "{\"name\": "
+    "\"rows\", \"type\": \"int\"}]},"
     "{\"name\": \"ml.train\", \"params\": [{\"name\": \"table\", \"type\": \"table\", "
     "\"required\": "
     "true}, {\"name\": \"rounds\", \"type\": \"int\", \"min\": 1, \"max\": 1000}, {\"name\": "
-    "\"algorithm\", \"type\": \"enum\", \"choices\": [\"boosting\", \"linear\"]}], \"outputs\": "
+    "\"algorithm\", \"type\": \"enum\", \"choices\": [\"boosting\", \"linear\"], \"default\": "
+    "\"boosting\"}, {\"name\": \"params\", \"type\": \"object\", \"members\": [{\"when\": "
+    "{\"param\": "
+    "\"algorithm\", \"value\": \"boosting\"}, \"params\": [{\"name\": \"max_depth\", \"type\": "
+    "\"int\", "
+    "\"min\": 0}, {\"name\": \"learning_rate\", \"type\": \"float\", \"min\": 0, \"above_min\": "
+    "true, "
+    "\"also\": [\"eta\", \"lr\"]}]}, {\"when\": {\"param\": \"algorithm\", \"value\": \"linear\"}, "
+    "\"params\": [{\"name\": \"l2\", \"type\": \"float\"}]}]}, {\"name\": \"types\", \"type\": "
+    "\"object\", \"each\": {\"type\": \"enum\", \"choices\": [\"int\", \"text\"]}}, {\"name\": "
+    "\"checks\", \"type\": \"list\", \"each\": {\"type\": \"object\", \"members\": [{\"params\": "
+    "[{\"name\": \"max\", \"type\": \"float\"}]}]}}, {\"name\": \"tables\", \"type\": \"object\", "
+    "\"each\": {\"type\": \"table\"}}], \"outputs\": "
     "[{\"name\": \"model\", \"type\": \"model\"}, {\"name\": \"roc_auc\", \"type\": \"float\"}]}]";
 
 struct loaded {
@@ -361,6 +375,89 @@ static void one_mistake_hides_no_other_and_what_does_nothing_is_told(void **stat
         expect(cases[i][0], cases[i][1]);
 }
 
+static void what_is_inside_an_argument_is_checked(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"params: {max_dpth: 3}",
+         "2:49: error: 'params' of ml.train has no 'max_dpth' (did you mean 'max_depth'?)"},
+        {"params: {eta: 3}", "has no 'eta' (it is called 'learning_rate' here)"},
+        {"params: {max_depth: -1}", "2:60: error: 'max_depth' must be at least 0, not -1"},
+        {"params: {max_depth: 1.5}", "'max_depth' must be an integer, not"},
+        {"params: {learning_rate: 0}", "'learning_rate' must be above 0, not 0"},
+        {"params: {l2: 1}", "has no 'l2' (there are max_depth, learning_rate)"},
+        {"algorithm: linear, params: {max_depth: 1}", "has no 'max_depth' (there are l2)"},
+        {"algorithm: '${{ run.id }}', params: {max_dept: 1, l2: 1}", "did you mean 'max_depth'?"},
+        {"params: {max_depth: '${{ 1 + 1 }}', learning_rate: x}",
+         "'learning_rate' must be a number"},
+        {"types: {a: intt}", "2:51: error: 'a' must be one of 'int', 'text', not 'intt'; did you"},
+        {"checks: [{max: 1}, {mx: 1}]", "'checks' of ml.train has no 'mx' (did you mean 'max'?)"},
+        {"params: [1]", "'params' must be a mapping, not a list"},
+        {"tables: {a: 5}", "'a' must be a table (an output of a task), not an integer 5"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char yaml[256];
+        snprintf(yaml, sizeof yaml, "tasks:\n  t: {uses: ml.train, with: {table: x, %s}}\n",
+                 cases[i][0]);
+        struct loaded l = load(yaml);
+        char *text = all_problems(&l);
+        if (l.problems.n != 1 || !strstr(text, cases[i][1]))
+            fail_msg("%s\ngives %s\nnot %s", yaml, text, cases[i][1]);
+        mem_free(text);
+        done(&l);
+    }
+    expect(
+        "tasks:\n  t: {uses: ml.train, with: {table: x, params: {max_depth: 1, learning_rate: 1}, "
+        "types: {a: int, b: text}, checks: [{max: 1}]}}\n",
+        "");
+    expect(
+        "tasks:\n  t: {uses: ml.train, with: {table: x, algorithm: '${{ run.id }}', params: {l2: "
+        "1, max_depth: 1}}}\n",
+        "");
+}
+
+static void an_output_of_the_wrong_kind_is_an_error(void **state)
+{
+    (void)state;
+    static const char head[] =
+        "tasks:\n"
+        "  q: {uses: data.sql, with: {query: select 1}}\n"
+        "  m: {uses: ml.train, needs: q, with: {table: '${{ outputs.q.table }}'}}\n"
+        "  s: {run: echo}\n"
+        "  t: {uses: ml.train, needs: [m, s], with: {";
+    static const char *const cases[][2] = {
+        {"table: '${{ outputs.m.model }}'",
+         "dags/a.yaml:5:67: error: 'table' must be a table (an output of a task), and 'model' of "
+         "ml.train is of type model\n"},
+        {"table: \"${{ outputs['m']['roc_auc'] }}\"",
+         "dags/a.yaml:5:71: error: 'table' must be a table (an output of a task), and 'roc_auc' of "
+         "ml.train is of type float\n"},
+        {"table: '${{ outputs.q.table }}', tables: {a: '${{ outputs.q.table }}', b: '${{ "
+         "outputs.m.model }}'}",
+         "dags/a.yaml:5:134: error: 'b' must be a table (an output of a task), and 'model' of "
+         "ml.train is of type model\n"},
+        {"table: '${{ outputs.q.table }}', rounds: '${{ outputs.q.table }}'",
+         "dags/a.yaml:5:101: error: 'rounds' must be an integer, and 'table' of data.sql is of "
+         "type "
+         "table\n"},
+        {"table: '${{ outputs.q.table }}', rounds: '${{ outputs.m.roc_auc }}'", ""},
+        {"table: '${{ outputs.s.anything }}'", ""},
+        {"table: \"${{ outputs.m.roc_auc > 0.5 and outputs.q.table or nil }}\"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf yaml;
+        buf_init(&yaml);
+        buf_printf(&yaml, "%s%s}}\n", head, cases[i][0]);
+        expect(buf_text(&yaml), cases[i][1]);
+        buf_fini(&yaml);
+    }
+    expect("tasks:\n  q: {uses: data.sql, with: {query: select 1}}\n"
+           "  m: {uses: ml.train, needs: q, with: {table: '${{ outputs.q.table }}'}}\n"
+           "  n: {uses: ml.train, needs: q, with: {table: '${{ outputs.q.rows }}'}}\n",
+           "dags/a.yaml:4:62: error: 'table' must be a table (an output of a task), and 'rows' of "
+           "data.sql is of type int (outputs.q.table is one)\n");
+}
+
 static void mistakes_of_the_dag_itself_are_found(void **state)
 {
     (void)state;
@@ -565,6 +662,8 @@ int main(void)
         cmocka_unit_test(a_spec_becomes_a_graph),
         cmocka_unit_test(ten_mistakes_give_ten_precise_messages),
         cmocka_unit_test(every_kind_of_mistake_has_its_message),
+        cmocka_unit_test(what_is_inside_an_argument_is_checked),
+        cmocka_unit_test(an_output_of_the_wrong_kind_is_an_error),
         cmocka_unit_test(mistakes_of_the_dag_itself_are_found),
         cmocka_unit_test(a_schedule_is_checked),
         cmocka_unit_test(one_mistake_hides_no_other_and_what_does_nothing_is_told),

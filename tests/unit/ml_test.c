@@ -133,22 +133,22 @@ static void fixture_train(struct fixture *f)
 {
     struct nx_err err;
     struct ml_report report = {.arg = f, .warn = warn};
-    static char version[32];
+    static struct ml_library library;
     struct model *m = f->model;
     bool ok;
     if (f->params.algorithm->kind == ML_BOOST) {
         ok = ml_boost(&f->problem, &f->params, &report, &m->arena, &f->boosted, &err);
         m->trees = f->boosted.trees;
-        m->library = "xgboost";
-        snprintf(version, sizeof version, "%s", f->boosted.library_version);
+        library.name = "xgboost";
+        snprintf(library.version, sizeof library.version, "%s", f->boosted.library_version);
     } else {
         ok = (f->params.algorithm->kind == ML_LOGISTIC ? ml_logistic : ml_least_squares)(
-            &f->problem, &f->params, &report, &m->arena, &m->linear, version, &err);
-        m->library = "lapack";
+            &f->problem, &f->params, &report, &m->arena, &m->linear, &library, &err);
     }
     if (!ok)
         fail_msg("%s", err.text);
-    m->library_version = version;
+    m->library = library.name;
+    m->library_version = library.version;
     m->algorithm = f->params.algorithm->name;
     m->params = "{}";
     size_t golden[MODEL_GOLDEN_ROWS];
@@ -343,7 +343,7 @@ static void least_squares_finds_the_plane_that_made_the_rows(void **state)
     struct linear linear;
     struct ml_report report = {0};
     double x[40][2], y[40], w[40];
-    char version[32];
+    struct ml_library library;
     arena_init(&arena);
     for (size_t i = 0; i < 40; i++) {
         x[i][0] = (double)i;
@@ -355,7 +355,7 @@ static void least_squares_finds_the_plane_that_made_the_rows(void **state)
     for (int weighted = 0; weighted < 2; weighted++) {
         struct ml_problem problem = {.task = MODEL_REGRESSION,
                                      .rows = {40, 2, NULL, &x[0][0], y, weighted ? w : NULL}};
-        assert_true(ml_least_squares(&problem, &params, &report, &arena, &linear, version, &err));
+        assert_true(ml_least_squares(&problem, &params, &report, &arena, &linear, &library, &err));
         assert_true(fabs(linear.intercepts[0] - 3) < 1e-9);
         assert_true(fabs(linear.coefficients[0] - 2) < 1e-10);
         assert_true(fabs(linear.coefficients[1] + 5) < 1e-10);
@@ -373,7 +373,7 @@ static void dependent_columns_are_warned_of_and_shared_evenly(void **state)
     struct fixture f = {0};
     struct ml_report report = {.arg = &f, .warn = warn};
     double x[30][2], y[30];
-    char version[32];
+    struct ml_library library;
     arena_init(&arena);
     for (size_t i = 0; i < 30; i++) {
         x[i][0] = x[i][1] = (double)(i * i % 11);
@@ -382,7 +382,7 @@ static void dependent_columns_are_warned_of_and_shared_evenly(void **state)
     assert_true(ml_params_read(ml_algorithm_find("linear_regression", &err), NULL, &params, &err));
     struct ml_problem problem = {.task = MODEL_REGRESSION,
                                  .rows = {30, 2, NULL, &x[0][0], y, NULL}};
-    assert_true(ml_least_squares(&problem, &params, &report, &arena, &linear, version, &err));
+    assert_true(ml_least_squares(&problem, &params, &report, &arena, &linear, &library, &err));
     assert_non_null(strstr(f.warnings, "1 of the 2 features are combinations of others"));
     assert_true(fabs(linear.coefficients[0] - 2) < 1e-10);
     assert_true(fabs(linear.coefficients[1] - 2) < 1e-10);
@@ -399,7 +399,7 @@ static void separable_rows_stop_with_a_warning(void **state)
     struct fixture f = {0};
     struct ml_report report = {.arg = &f, .warn = warn};
     double x[20], y[20];
-    char version[32];
+    struct ml_library library;
     arena_init(&arena);
     for (size_t i = 0; i < 20; i++) {
         x[i] = (double)i - 9.5;
@@ -409,9 +409,106 @@ static void separable_rows_stop_with_a_warning(void **state)
                                &params, &err));
     struct ml_problem problem = {
         .task = MODEL_BINARY, .n_classes = 2, .rows = {20, 1, NULL, x, y, NULL}};
-    assert_true(ml_logistic(&problem, &params, &report, &arena, &linear, version, &err));
+    assert_true(ml_logistic(&problem, &params, &report, &arena, &linear, &library, &err));
     assert_non_null(strstr(f.warnings, "separates the classes"));
     assert_true(linear.coefficients[0] > 0 && isfinite(linear.coefficients[0]));
+    arena_fini(&arena);
+}
+
+/* A column far from 0, one of tiny and one of large numbers, a rare flag. */
+static void fill_badly_scaled(double *x, double *y, size_t n, size_t n_classes)
+{
+    struct rng rng;
+    rng_init(&rng, 3);
+    for (size_t i = 0; i < n; i++) {
+        double a = rows_normal(&rng), b = rows_normal(&rng), c = rows_normal(&rng);
+        double flag = rng_below(&rng, 50) == 0;
+        x[i * 4] = 1.7e9 + 1000 * a;
+        x[i * 4 + 1] = 1e-5 * b;
+        x[i * 4 + 2] = 1e6 * c * c;
+        x[i * 4 + 3] = flag;
+        double z = a + 2 * b - c * c + 3 * flag + rows_normal(&rng);
+        y[i] = n_classes == 2 ? z > 0 : (z > -1) + (z > 1);
+    }
+}
+
+/* The largest part of the gradient of the sum of losses, by coefficients of centred columns of
+ * deviation 1: computed here a second time. */
+static double gradient_of(const struct linear *m, const double *x, const double *y, size_t n,
+                          double l2)
+{
+    double largest = 0, *p = mem_alloc_array(n * m->n_outputs, sizeof *p);
+    linear_predict(m, x, n, p);
+    for (size_t k = 0; k < m->n_outputs; k++) {
+        for (size_t j = 0; j < m->n_features; j++) {
+            double sum = 0, squares = 0, g = 0;
+            for (size_t i = 0; i < n; i++)
+                sum += x[i * m->n_features + j];
+            for (size_t i = 0; i < n; i++) {
+                double d = x[i * m->n_features + j] - sum / (double)n;
+                double is = m->n_outputs == 1 ? y[i] : y[i] == (double)k;
+                squares += d * d;
+                g += d * (p[i * m->n_outputs + k] - is);
+            }
+            g += l2 * m->coefficients[k * m->n_features + j];
+            g /= sqrt(squares / (double)n);
+            largest = fabs(g) > largest ? fabs(g) : largest;
+        }
+    }
+    mem_free(p);
+    return largest;
+}
+
+static void logistic_regression_reaches_the_optimum_of_badly_scaled_columns(void **state)
+{
+    (void)state;
+    struct nx_err err;
+    struct ml_params params;
+    struct arena arena;
+    struct linear linear;
+    struct ml_library library;
+    struct fixture f = {0};
+    struct ml_report report = {.arg = &f, .warn = warn};
+    static double x[2000 * 4], y[2000];
+    arena_init(&arena);
+    for (size_t classes = 2; classes <= 3; classes++) {
+        fill_badly_scaled(x, y, 2000, classes);
+        assert_true(ml_params_read(ml_algorithm_find("logistic_regression", &err), "{\"l2\": 0.01}",
+                                   &params, &err));
+        struct ml_problem problem = {.task = classes == 2 ? MODEL_BINARY : MODEL_MULTICLASS,
+                                     .n_classes = classes,
+                                     .rows = {2000, 4, NULL, x, y, NULL}};
+        assert_true(ml_logistic(&problem, &params, &report, &arena, &linear, &library, &err));
+        double g = gradient_of(&linear, x, y, 2000, 0.01);
+        print_message("    %zu classes: gradient %.3g\n", classes, g);
+        assert_true(g < 1e-5);
+        assert_string_equal(f.warnings, "");
+    }
+    arena_fini(&arena);
+}
+
+static void logistic_regression_that_is_stopped_early_warns(void **state)
+{
+    (void)state;
+    struct nx_err err;
+    struct ml_params params;
+    struct arena arena;
+    struct linear linear;
+    struct ml_library library;
+    static double x[2000 * 4], y[2000];
+    static const char *const given[] = {"{\"max_iter\": 2}", "{\"max_iter\": 2, \"l1\": 0.1}"};
+    arena_init(&arena);
+    fill_badly_scaled(x, y, 2000, 2);
+    struct ml_problem problem = {
+        .task = MODEL_BINARY, .n_classes = 2, .rows = {2000, 4, NULL, x, y, NULL}};
+    for (size_t i = 0; i < 2; i++) {
+        struct fixture f = {0};
+        struct ml_report report = {.arg = &f, .warn = warn};
+        assert_true(ml_params_read(ml_algorithm_find("logistic_regression", &err), given[i],
+                                   &params, &err));
+        assert_true(ml_logistic(&problem, &params, &report, &arena, &linear, &library, &err));
+        assert_non_null(strstr(f.warnings, "not converged after max_iter = 2 iterations"));
+    }
     arena_fini(&arena);
 }
 
@@ -825,6 +922,8 @@ int main(void)
         cmocka_unit_test(least_squares_finds_the_plane_that_made_the_rows),
         cmocka_unit_test(dependent_columns_are_warned_of_and_shared_evenly),
         cmocka_unit_test(separable_rows_stop_with_a_warning),
+        cmocka_unit_test(logistic_regression_reaches_the_optimum_of_badly_scaled_columns),
+        cmocka_unit_test(logistic_regression_that_is_stopped_early_warns),
         cmocka_unit_test(models_come_back_from_their_folder_bit_for_bit),
         cmocka_unit_test(a_changed_payload_is_refused),
         cmocka_unit_test(a_golden_row_that_comes_out_different_is_refused),

@@ -51,9 +51,19 @@ static void operators_say_who_they_are(void **state)
     each(check_head);
 }
 
+/* What is inside as well: descriptions are not deep. */
 static void check_param(const struct nx_param *p)
 {
-    assert_true(str_is_id(p->name, false));
+    assert_true(p->name == NULL || str_is_id(p->name, false));
+    if (p->each)
+        check_param(p->each);
+    for (const struct nx_members *m = p->members; m && m->params; m++) {
+        assert_true(!m->when || strchr(m->when, '='));
+        for (const struct nx_param *member = m->params; member->name; member++)
+            check_param(member);
+    }
+    assert_true(!p->members || p->type == NX_T_OBJECT);
+    assert_true(!p->each || p->type == NX_T_OBJECT || p->type == NX_T_LIST);
     assert_true(p->help && p->help[0] && p->help[strlen(p->help) - 1] == '.');
     assert_true((p->type == NX_T_ENUM) == (p->choices != NULL));
     assert_false((p->flags & NX_P_REQUIRED) && p->fallback);
@@ -66,6 +76,7 @@ static void check_param(const struct nx_param *p)
 static void check_params(const struct nx_operator *op)
 {
     for (const struct nx_param *p = op->params; p->name; p++) {
+        assert_non_null(p->name);
         check_param(p);
         for (const struct nx_param *q = op->params; q < p; q++)
             assert_string_not_equal(p->name, q->name);
