@@ -324,6 +324,8 @@ struct core_pool_view {
 };
 
 bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view);
+/* How many task instances could run but for the i-th pool or for want of a worker. */
+uint32_t core_pool_waiting(const struct core *core, size_t i);
 /* The progress that a running attempt reported, in thousandths; negative: none. *text: what it said
  * of it, until the next step, or NULL. */
 int core_progress(const struct core *core, struct nx_inst_id id, const char **text);

@@ -50,7 +50,8 @@ static void why_pool(const struct core *core, const struct class *class, struct 
     if (pool->slots < 0) {
         why->code = NX_WHY_POOL_MISSING;
         snprintf(why->text, sizeof why->text,
-                 "pool '%s' does not exist: define it under `pools:` in nexus.yaml", pool->name);
+                 "pool '%s' does not exist: `nexus pool set %s SLOTS` makes it", pool->name,
+                 pool->name);
         return;
     }
     char names[256] = "";

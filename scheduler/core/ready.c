@@ -83,16 +83,33 @@ static void remove_top(struct class *class)
 
 /* An entry may be stale: its instance has left the queue, or its run ended and was opened again. */
 
-/* The run and task of the top entry; false when its run is gone (the slot may be another's). */
-static bool top_entry(struct core *core, struct class *class, struct run **run, uint32_t *task)
+/* The run and task of an entry; false when its run is gone (the slot may be another's). */
+static bool at_entry(const struct core *core, const struct ready_entry *entry, struct run **run,
+                     uint32_t *task)
 {
-    const struct ready_entry *top = &class->heap.at[0];
-    struct run *found = core->runs.at[top->slot];
-    if (!found || (top->key & ((1ull << 42) - 1)) != found->id.v)
+    struct run *found = core->runs.at[entry->slot];
+    if (!found || (entry->key & ((1ull << 42) - 1)) != found->id.v)
         return false;
     *run = found;
-    *task = found->version->graph->by_rank[top->rank];
+    *task = found->version->graph->by_rank[entry->rank];
     return true;
+}
+
+static bool top_entry(struct core *core, struct class *class, struct run **run, uint32_t *task)
+{
+    return at_entry(core, &class->heap.at[0], run, task);
+}
+
+uint32_t ready_count(const struct core *core, const struct class *class)
+{
+    uint32_t n = 0, task;
+    struct run *run;
+    for (size_t i = 0; i < class->heap.n; i++) {
+        if (at_entry(core, &class->heap.at[i], &run, &task) &&
+            run->insts[task].state == NX_TS_QUEUED && (run->insts[task].flags & INST_READY))
+            n++;
+    }
+    return n;
 }
 
 bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task)

@@ -128,6 +128,18 @@ bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *vi
     return true;
 }
 
+uint32_t core_pool_waiting(const struct core *core, size_t i)
+{
+    uint32_t n = 0;
+    must(i < core->pools.n);
+    for (size_t k = 0; k < core->classes.n; k++) {
+        const struct class *class = core->classes.at[k];
+        if (class->pool == core->pools.at[i].value)
+            n += ready_count(core, class);
+    }
+    return n;
+}
+
 int core_progress(const struct core *core, struct nx_inst_id id, const char **text)
 {
     struct run *run;

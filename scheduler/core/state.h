@@ -277,6 +277,8 @@ void edit_run(struct core *core, const struct core_event *event);
 uint32_t class_intern(struct core *core, const struct graph_class *needs);
 struct class *class_of(const struct core *core, const struct run *run, uint32_t task);
 struct pool *pool_get(struct core *core, const char *name);
+/* Queued instances of the class. */
+uint32_t ready_count(const struct core *core, const struct class *class);
 void ready_push(struct core *core, struct run *run, uint32_t task);
 /* The most urgent queued instance of the class; stale entries are dropped. False: none. */
 bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task);
