@@ -119,6 +119,14 @@ static void load_inst(void *arg, const struct core_inst_row *row)
     core_load_inst(loading->engine->core, row);
 }
 
+static void tell_pool(void *arg, const char *name, int64_t slots)
+{
+    struct core_event event = now_event(EV_POOL);
+    event.pool.name = name;
+    event.pool.slots = slots;
+    engine_step(arg, &event);
+}
+
 static bool load(struct engine *engine, struct loading *loading, struct nx_err *err)
 {
     const struct store_loader versions = {.arg = loading, .version = load_version};
@@ -139,12 +147,8 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     engine->question.core = engine->core;
     if (!store_load(engine->store, &versions, err) || !store_load(engine->store, &rows, err))
         return false;
-    for (size_t i = 0; i < engine->config.n_pools; i++) {
-        struct core_event event = now_event(EV_POOL);
-        event.pool.name = engine->config.pools[i].name;
-        event.pool.slots = engine->config.pools[i].slots;
-        engine_step(engine, &event);
-    }
+    if (!kept_pools(&engine->kept, tell_pool, engine, err))
+        return false;
     core_load_done(engine->core, clock_mono_ms(), clock_wall_ms(), &engine->update);
     return true;
 }
@@ -161,8 +165,9 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
         return false;
     engine->zones = zones_new();
     registry_init(&engine->registry, engine->store);
-    if (!question_init(&engine->question, engine->store, &engine->registry, engine->home,
-                       engine->config.vars, engine->config.secrets, err) ||
+    if (!kept_open(&engine->kept, engine->store, &engine->config, err) ||
+        !question_init(&engine->question, engine->store, &engine->registry, &engine->kept,
+                       engine->home, err) ||
         !load(engine, loading, err))
         return false;
     if (!load_broken(loading, path, err))
@@ -242,6 +247,7 @@ void engine_close(struct engine *engine)
     refuse_rest(engine);
     if (engine->store) {
         question_fini(&engine->question);
+        kept_close(&engine->kept);
         core_free(engine->core);
         registry_fini(&engine->registry);
         zones_free(engine->zones);

@@ -9,6 +9,7 @@
 #include "lib/crypt/crypt.h"
 #include "scheduler/dag/timetable_json.h"
 #include "scheduler/engine.h"
+#include "scheduler/kept.h"
 #include "scheduler/port/dispatch.h"
 #include "scheduler/question.h"
 
@@ -31,6 +32,7 @@ struct engine {
     struct store *store;
     struct zones *zones;
     struct registry registry;
+    struct kept kept;
     struct question question;
     struct core *core;
     struct core_update update;

@@ -24,7 +24,6 @@
 #include "scheduler/port/api.h"
 
 #define EXIT_USAGE 2
-#define VARS_MAX (16 * 1024)
 #define EXIT_HELD 1 /* another scheduler has this home, or the port is taken */
 
 extern char **environ;
@@ -198,6 +197,18 @@ static char *vars_json(const struct settings *settings)
     return buf_take(&buf, NULL);
 }
 
+static char *pools_json(const struct settings *settings)
+{
+    struct buf buf;
+    buf_init(&buf);
+    buf_char(&buf, '{');
+    for (size_t i = 0; i < settings->n_pools; i++)
+        buf_printf(&buf, "%s\"%s\":%lld", i ? "," : "", settings->pools[i].name,
+                   (long long)settings->pools[i].slots);
+    buf_char(&buf, '}');
+    return buf_take(&buf, NULL);
+}
+
 /* ---- Running ---- */
 
 static void committed(void *arg, const struct core *core, const struct core_update *update,
@@ -231,22 +242,22 @@ static void open_all(struct scheduler *scheduler)
     struct nx_err err;
     const struct settings *settings = &scheduler->settings;
     char *vars = vars_json(settings), *secrets = settings_secrets();
-    if (strlen(vars) + strlen(secrets) > VARS_MAX)
+    if (strlen(vars) + strlen(secrets) > NX_VARS_MAX)
         die(EXIT_USAGE,
             "vars and secrets together are larger than %d bytes: they travel with every "
             "run; pass paths instead",
-            VARS_MAX);
-    struct engine_pool *pools = mem_alloc_array(settings->n_pools, sizeof *pools);
-    for (size_t i = 0; i < settings->n_pools; i++)
-        pools[i] = (struct engine_pool){settings->pools[i].name, settings->pools[i].slots};
+            NX_VARS_MAX);
+    const char *key_file = getenv("NEXUS_KEY_FILE");
+    key_file = key_file && *key_file ? key_file : NULL;
+    char *pools_text = pools_json(settings);
     const struct engine_config config = {
         .home = scheduler->home,
         .dags = scheduler->dags,
         .project = scheduler->project,
-        .pools = pools,
-        .n_pools = settings->n_pools,
+        .pools = pools_text,
         .vars = vars,
         .secrets = secrets,
+        .key_file = key_file,
         .lost_after_ms = settings->lost_after_ms,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
@@ -263,12 +274,14 @@ static void open_all(struct scheduler *scheduler)
         .port = scheduler->port,
         .inbox = engine_inbox(scheduler->engine),
         .started_ms = scheduler->started_ms,
+        .fixed = {pools_text, vars, secrets},
+        .key_file = key_file,
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
     mem_free(vars);
     mem_free(secrets);
-    mem_free(pools);
+    mem_free(pools_text);
 }
 
 /* Signals are taken by a thread of their own, which posts what they mean. */

@@ -11,9 +11,12 @@
 #include "lib/script/typed.h"
 #include "nexus/limits.h"
 
-struct run_text {
+/* A run sees the variables and secrets as they were when it was first looked at: all its tasks and
+ * questions see the same. */
+struct run_view {
+    json_t *vars, *secrets, *unreadable;
+    char *text; /* NULL: not asked for yet */
     size_t n;
-    char bytes[];
 };
 
 static json_t *object_of(const char *text)
@@ -23,12 +26,10 @@ static json_t *object_of(const char *text)
 }
 
 bool question_init(struct question *question, struct store *store, struct registry *registry,
-                   const char *home, const char *vars, const char *secrets, struct nx_err *err)
+                   struct kept *kept, const char *home, struct nx_err *err)
 {
     char root[PATH_MAX_BYTES];
-    *question = (struct question){.store = store, .registry = registry, .home = home};
-    question->vars = object_of(vars);
-    question->secrets = object_of(secrets);
+    *question = (struct question){.store = store, .registry = registry, .kept = kept, .home = home};
     question->script = script_new();
     map_init(&question->runs);
     buf_init(&question->buf);
@@ -37,15 +38,24 @@ bool question_init(struct question *question, struct store *store, struct regist
     return artifact_open(root, &question->artifacts, err);
 }
 
+static void free_view(struct run_view *view)
+{
+    if (!view)
+        return;
+    json_decref(view->vars);
+    json_decref(view->secrets);
+    json_decref(view->unreadable);
+    mem_free(view->text);
+    mem_free(view);
+}
+
 void question_fini(struct question *question)
 {
     for (size_t i = 0; i < question->runs.n; i++)
-        mem_free(question->runs.at[i].value);
+        free_view(question->runs.at[i].value);
     map_fini(&question->runs);
     script_free(question->script);
     artifact_close(question->artifacts);
-    json_decref(question->vars);
-    json_decref(question->secrets);
     buf_fini(&question->buf);
 }
 
@@ -79,6 +89,19 @@ static bool names_secrets(const struct registry_version *version)
     return false;
 }
 
+static struct run_view *view_of(struct question *question, struct nx_run_id id)
+{
+    struct run_view *view = map_get_num(&question->runs, id.v);
+    if (!view) {
+        view = mem_alloc(sizeof *view);
+        view->vars = json_incref(question->kept->vars);
+        view->secrets = json_incref(question->kept->secrets);
+        view->unreadable = json_incref(question->kept->unreadable);
+        map_set_num(&question->runs, id.v, view);
+    }
+    return view;
+}
+
 static json_t *context_of(struct question *question, struct nx_run_id id)
 {
     struct core_run_row row;
@@ -100,34 +123,36 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
     json_object_set_new(dag, "version",
                         json_integer(version ? registry_number(question->registry, version) : 0));
     json_object_set_new(context, "dag", dag);
-    json_object_set(context, "vars", question->vars);
     if (names_secrets(version))
-        json_object_set(context, "secrets", question->secrets);
+        kept_try_again(question->kept);
+    const struct run_view *view = view_of(question, id);
+    json_object_set(context, "vars", view->vars);
+    if (names_secrets(version)) {
+        json_object_set(context, "secrets", view->secrets);
+        if (json_object_size(view->unreadable))
+            json_object_set(context, "unreadable_secrets", view->unreadable);
+    }
     buf_fini(&params);
     return context;
 }
 
 struct wire_bytes question_run_text(struct question *question, struct nx_run_id id)
 {
-    struct run_text *text = map_get_num(&question->runs, id.v);
-    if (!text) {
+    struct run_view *view = map_get_num(&question->runs, id.v);
+    if (!view || !view->text) {
         json_t *context = context_of(question, id);
-        char *dumped = json_dumps(context, JSON_COMPACT | JSON_ENSURE_ASCII);
-        must(dumped != NULL);
-        size_t n = strlen(dumped);
-        text = mem_alloc(sizeof *text + n);
-        text->n = n;
-        memcpy(text->bytes, dumped, n);
-        mem_free(dumped);
+        view = view_of(question, id);
+        view->text = json_dumps(context, JSON_COMPACT | JSON_ENSURE_ASCII);
+        must(view->text != NULL);
+        view->n = strlen(view->text);
         json_decref(context);
-        map_set_num(&question->runs, id.v, text);
     }
-    return wire_text(text->bytes, text->n);
+    return wire_text(view->text, view->n);
 }
 
 void question_forget_run(struct question *question, struct nx_run_id id)
 {
-    mem_free(map_remove_num(&question->runs, id.v));
+    free_view(map_remove_num(&question->runs, id.v));
 }
 
 static struct nx_inst_id upstream(struct nx_run_id run, uint32_t task)

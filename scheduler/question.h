@@ -4,6 +4,7 @@
 
 #include "lib/artifact/artifact.h"
 #include "lib/script/script.h"
+#include "scheduler/kept.h"
 #include "scheduler/port/registry.h"
 #include "scheduler/store/store.h"
 
@@ -11,23 +12,24 @@ struct question {
     struct store *store;
     struct registry *registry;
     const struct core *core;
-    json_t *vars, *secrets;
+    struct kept *kept;
     struct script *script;
     struct artifact_store *artifacts; /* for outputs that a lease cannot carry */
     const char *home;
-    struct map runs; /* run id -> its text, until the run ends */
+    struct map runs; /* run id -> what its tasks see, from the first look until the run ends */
     struct buf buf;  /* of the text handed out last */
 };
 
-/* `home` is borrowed. */
+/* `kept` and `home` are borrowed. */
 bool question_init(struct question *question, struct store *store, struct registry *registry,
-                   const char *home, const char *vars, const char *secrets, struct nx_err *err);
+                   struct kept *kept, const char *home, struct nx_err *err);
 void question_fini(struct question *question);
 
 /* Evaluates the `if`; on an error *err has what becomes the instance's error. */
 enum core_answer question_answer(struct question *question, const struct core_ask *ask,
                                  struct nx_err *err);
-/* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets"}. Borrowed
+/* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",
+ * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets. Borrowed
  * until the run is forgotten. */
 struct wire_bytes question_run_text(struct question *question, struct nx_run_id run);
 void question_forget_run(struct question *question, struct nx_run_id run);

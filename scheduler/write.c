@@ -193,6 +193,20 @@ static bool set_note(struct engine *engine, const struct message *message, struc
            nx_fail(err, NX_E_NOT_FOUND, "there is no run %llu", (unsigned long long)message->run.v);
 }
 
+static bool change_kept(struct engine *engine, struct pending *pending, struct nx_err *err)
+{
+    const struct message *message = pending->message;
+    if (!kept_take(&engine->kept, engine->core, message, &pending->result, err))
+        return false;
+    if (message->kept == KEPT_POOL) {
+        struct core_event event = now_event(EV_POOL);
+        event.pool.name = message->name;
+        event.pool.slots = message->op == WRITE_DROP ? -1 : message->slots;
+        engine_step(engine, &event);
+    }
+    return true;
+}
+
 /* ---- All of them ---- */
 
 /* What the core decides: it replies to the token index + 1 in this step. */
@@ -230,7 +244,9 @@ static void take_row(struct engine *engine, struct pending *pending)
     struct nx_err err = {0};
     bool ok = message->op == WRITE_PAUSE  ? pause_dag(engine, message, &err)
               : message->op == WRITE_NOTE ? set_note(engine, message, &err)
-                                          : delete_run(engine, message, &err);
+              : message->op == WRITE_KEEP || message->op == WRITE_DROP
+                  ? change_kept(engine, pending, &err)
+                  : delete_run(engine, message, &err);
     if (ok)
         pending->settled = true;
     else

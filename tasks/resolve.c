@@ -146,6 +146,20 @@ static void send_resolved(struct nx_ctx *ctx, json_t *resolved)
     json_decref(resolved);
 }
 
+/* An expression has failed. Returns false; says of a secret that it names why it is not there. */
+static bool fail_resolve(struct nx_ctx *ctx, struct nx_err *err)
+{
+    const char *name;
+    json_t *why;
+    const json_t *context = runtime_context(ctx, NULL);
+    json_object_foreach(json_object_get(context, "unreadable_secrets"), name, why)
+    {
+        if (strstr(err->text, name))
+            return nx_wrap(err, "the secret '%s' cannot be read: %s", name, json_string_value(why));
+    }
+    return false;
+}
+
 /* ---- Operators ---- */
 
 static void hide_secret_params(const struct definition *d, json_t *args)
@@ -193,8 +207,10 @@ bool resolve_operator(struct nx_ctx *ctx, struct nx_err *err)
         return false;
     ctx->args = check_args(d, script, err);
     send_masks(ctx, runtime_context(ctx, err)); /* also before an error is shown */
-    if (!ctx->args)
+    if (!ctx->args) {
+        fail_resolve(ctx, err);
         return nx_wrap(err, "%s", d->op->name);
+    }
     json_t *shown = json_copy(ctx->args);
     hide_secret_params(d, shown);
     send_resolved(ctx, json_pack("{s:o}", "with", shown));
@@ -251,12 +267,12 @@ bool resolve_script(struct nx_ctx *ctx, struct resolved_script *script, struct n
     if (lua)
         send_masks(ctx, runtime_context(ctx, err));
     if (d->env && !resolve_env(lua, d->env, script->env, err))
-        return false;
+        return fail_resolve(ctx, err);
     if (!lua)
         return true;
     if (template_has_expression(d->run)) {
         if (!template_eval_run(lua, d->run, d->shell, &text, &script->variables, err))
-            return false;
+            return fail_resolve(ctx, err);
         script->text = arena_strdup(&ctx->arena, text);
         mem_free(text);
     }

@@ -16,6 +16,7 @@
 #include "lib/net/fetch.h"
 #include "lib/text/json.h"
 #include "scheduler/dag/spec.h"
+#include "scheduler/kept.h"
 #include "scheduler/port/api.h"
 #include "scheduler/store/store.h"
 #include "tests/unit/test.h"
@@ -30,6 +31,7 @@ struct world_hand {
 struct world {
     char home[64];
     struct store *store;
+    struct kept kept; /* nexus.yaml has a pool, a variable, the environment a secret: 'fixed' */
     struct core *core;
     struct core_update update;
     struct inbox *inbox;
@@ -40,6 +42,7 @@ struct world {
     pthread_cond_t woken;
     bool awake, stop, deaf; /* deaf: the inbox is left alone */
     uint64_t n_commits;
+    struct write_result kept_result; /* of the WRITE_KEEP or WRITE_DROP of the turn */
     struct arena arena;
     VEC(struct store_run_extra) extras;
     VEC(struct message *) writes;
@@ -55,6 +58,28 @@ static inline struct core_event world_event(enum core_event_kind kind)
 
 /* ---- The loop; with the lock held ---- */
 
+/* As write.c has it. */
+static inline void world_keep(struct world *world, struct message *message)
+{
+    struct core_event event = world_event(EV_POOL);
+    struct nx_err err;
+    world->kept_result = (struct write_result){0};
+    if (!kept_take(&world->kept, world->core, message, &world->kept_result, &err)) {
+        world->kept_result.err = err;
+        return;
+    }
+    event.pool.name = message->name;
+    event.pool.slots = message->op == WRITE_DROP ? -1 : message->slots;
+    if (message->kept == KEPT_POOL)
+        core_step(world->core, &event, &world->update);
+    const struct store_audit audit = {.at_ms = clock_wall_ms(),
+                                      .who = message->who,
+                                      .what = message->what,
+                                      .target = message->target,
+                                      .detail = message->detail};
+    assert_true(store_put_audit(world->store, &audit, &err));
+}
+
 static inline void world_write(struct world *world, struct message *message)
 {
     struct core_event event = world_event(message->op == WRITE_CREATE   ? EV_RUN_CREATE
@@ -63,6 +88,10 @@ static inline void world_write(struct world *world, struct message *message)
     struct nx_err err;
     vec_push(&world->writes, message);
     event.token = world->writes.n;
+    if (message->op == WRITE_KEEP || message->op == WRITE_DROP) {
+        world_keep(world, message);
+        return;
+    }
     if (message->op == WRITE_PAUSE) {
         assert_true(store_set_paused(world->store, message->dag, message->on, &err));
         return;
@@ -102,6 +131,8 @@ static inline void world_answer(struct world *world)
     for (size_t i = 0; i < world->writes.n; i++) {
         struct message *message = world->writes.at[i];
         struct write_result result = {.run = message->run};
+        if (message->op == WRITE_KEEP || message->op == WRITE_DROP)
+            result = world->kept_result;
         result.existed = message->op == WRITE_CREATE && message->run.v;
         for (size_t k = 0; k < world->update.replies.n; k++) {
             if (world->update.replies.at[k].token == i + 1) {
@@ -202,11 +233,18 @@ static inline struct world *world_open(void)
     pthread_mutex_init(&world->lock, NULL);
     pthread_cond_init(&world->woken, NULL);
     world->inbox = inbox_new(world_wake, world);
-    const struct api_config api = {.home = world->home,
-                                   .project = world->home,
-                                   .host = "127.0.0.1",
-                                   .inbox = world->inbox,
-                                   .started_ms = clock_wall_ms()};
+    const struct engine_config config_kept = {.home = world->home,
+                                              .pools = "{\"fixed\":3}",
+                                              .vars = "{\"fixed\":[1,2]}",
+                                              .secrets = "{\"fixed\":\"plain\"}"};
+    assert_true(kept_open(&world->kept, world->store, &config_kept, &err));
+    const struct api_config api = {
+        .home = world->home,
+        .project = world->home,
+        .host = "127.0.0.1",
+        .inbox = world->inbox,
+        .fixed = {config_kept.pools, config_kept.vars, config_kept.secrets},
+        .started_ms = clock_wall_ms()};
     if (!api_open(&api, &world->api, &err))
         fail_msg("%s", err.text);
     world->fetch = fetch_new();
@@ -239,6 +277,7 @@ static inline void world_close(struct world *world)
     fetch_free(world->fetch);
     core_update_fini(&world->update);
     core_free(world->core);
+    kept_close(&world->kept);
     store_close(world->store);
     inbox_free(world->inbox);
     vec_fini(&world->extras);

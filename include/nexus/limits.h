@@ -30,6 +30,7 @@
 #define NX_CONTEXT_MAX (16 * 1024 * 1024) /* beyond: "use an artifact" */
 #define NX_PARAMS_MAX (64 * 1024)         /* of one run */
 #define NX_NOTE_MAX (16 * 1024)           /* of one run */
+#define NX_VARS_MAX (16 * 1024)           /* variables and secrets together */
 
 /* Scheduling. */
 #define NX_RETRIES_MAX 1000

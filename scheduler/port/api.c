@@ -110,6 +110,8 @@ static bool is_type(const json_t *value, enum param_type type)
         return json_is_object(value);
     case PARAM_TEXTS:
         return is_texts(value);
+    case PARAM_ANY:
+        return true;
     }
     return false;
 }
@@ -117,8 +119,8 @@ static bool is_type(const json_t *value, enum param_type type)
 static bool check_member(const struct route_param *known, const char *key, const json_t *value,
                          struct nx_err *err)
 {
-    static const char *const types[] = {"a string", "an integer", "true or false", "an object",
-                                        "a list of strings"};
+    static const char *const types[] = {"a string",  "an integer",        "true or false",
+                                        "an object", "a list of strings", "any value"};
     const char *names[16];
     size_t n = 0;
     for (; known && known->name; known++) {
@@ -288,8 +290,27 @@ static void init_lock(struct api *api)
     pthread_condattr_destroy(&attr);
 }
 
+/* As texts: several threads read them. Of secrets the names alone. */
+static void keep_fixed(struct api *api, const struct api_config *config)
+{
+    for (int kind = 0; kind < KEPT_KINDS; kind++) {
+        const char *name;
+        json_t *value,
+            *fixed = config->fixed[kind] ? json_loads(config->fixed[kind], 0, NULL) : NULL;
+        map_init(&api->fixed[kind]);
+        json_object_foreach(fixed, name, value)
+            map_set(&api->fixed[kind], name, kind == KEPT_SECRET ? mem_strdup("") : js_text(value));
+        json_decref(fixed);
+    }
+}
+
 static void free_api(struct api *api)
 {
+    for (int kind = 0; kind < KEPT_KINDS; kind++) {
+        for (size_t i = 0; i < api->fixed[kind].n; i++)
+            mem_free(api->fixed[kind].at[i].value);
+        map_fini(&api->fixed[kind]);
+    }
     query_pool_free(api->pool);
     zones_free(api->zones);
     events_free(api->events);
@@ -308,6 +329,9 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     must(str_copy(api->home, sizeof api->home, config->home));
     snprintf(path, sizeof path, "%s/nexus.db", api->home);
     json_object_seed(0); /* before threads make objects */
+    must(path_join(api->key_path, sizeof api->key_path, api->home,
+                   config->key_file ? config->key_file : KEPT_KEY_FILE));
+    keep_fixed(api, config);
     api->inbox = config->inbox;
     api->started_ms = config->started_ms;
     api->pool = query_pool_new(path, NX_QUERY_MS);

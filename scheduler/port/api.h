@@ -16,6 +16,10 @@ struct api_config {
     uint16_t port; /* 0: any free one */
     struct inbox *inbox;
     int64_t started_ms; /* wall: of the scheduler */
+    /* What nexus.yaml and the environment set, for the lists: pools {name: slots}, variables {name:
+     * value}, secrets (their names are used alone) as JSON objects; NULL: none. */
+    const char *fixed[KEPT_KINDS];
+    const char *key_file; /* of the secrets; NULL: the usual one */
 };
 
 /* Listens. NX_E_BUSY when the port is taken. */

@@ -38,6 +38,8 @@ struct api {
     struct query_pool *pool;
     struct zones *zones;
     struct events *events;
+    struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
+    char key_path[PATH_MAX_BYTES];
     int64_t started_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
@@ -51,7 +53,7 @@ struct api {
     bool fresh_events, stopped;
 };
 
-enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT, PARAM_TEXTS };
+enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT, PARAM_TEXTS, PARAM_ANY };
 
 struct route_param {
     const char *name;
@@ -171,6 +173,20 @@ bool handle_resolved(struct call *call, struct nx_err *err);
 bool handle_explain(struct call *call, struct nx_err *err);
 bool handle_workers(struct call *call, struct nx_err *err);
 bool handle_pools(struct call *call, struct nx_err *err);
+bool handle_post_pool(struct call *call, struct nx_err *err);
+bool handle_pool(struct call *call, struct nx_err *err);
+bool handle_put_pool(struct call *call, struct nx_err *err);
+bool handle_delete_pool(struct call *call, struct nx_err *err);
+bool handle_variables(struct call *call, struct nx_err *err);
+bool handle_post_variable(struct call *call, struct nx_err *err);
+bool handle_variable(struct call *call, struct nx_err *err);
+bool handle_put_variable(struct call *call, struct nx_err *err);
+bool handle_delete_variable(struct call *call, struct nx_err *err);
+bool handle_secrets(struct call *call, struct nx_err *err);
+bool handle_post_secret(struct call *call, struct nx_err *err);
+bool handle_secret(struct call *call, struct nx_err *err);
+bool handle_put_secret(struct call *call, struct nx_err *err);
+bool handle_delete_secret(struct call *call, struct nx_err *err);
 bool handle_events(struct call *call, struct nx_err *err);
 bool handle_create(struct call *call, struct nx_err *err);
 bool handle_cancel(struct call *call, struct nx_err *err);

@@ -323,30 +323,6 @@ static bool finish_worker(struct job *job, struct query *query, struct nx_err *e
     return true;
 }
 
-static bool finish_pools(struct job *job, struct query *query, struct nx_err *err)
-{
-    const struct fleet *fleet = job->data;
-    struct buf *buf = &job->body;
-    (void)query;
-    (void)err;
-    put_open(buf, NULL, '{');
-    put_open(buf, "items", '[');
-    for (const struct seen_pool *seen = fleet->pools; seen; seen = seen->next) {
-        bool exists = seen->view.slots >= 0;
-        put_open(buf, NULL, '{');
-        put_text(buf, "name", seen->view.name);
-        put_bool(buf, "exists", exists);
-        if (exists)
-            put_int(buf, "slots", seen->view.slots);
-        else
-            put_null(buf, "slots");
-        put_int(buf, "used", seen->view.used);
-        put_close(buf, '}');
-    }
-    put_next(buf, fleet);
-    return true;
-}
-
 static bool list_fleet(struct call *call, void (*look)(struct job *job, const struct core *core),
                        bool (*finish)(struct job *job, struct query *query, struct nx_err *err),
                        struct nx_err *err)
@@ -367,11 +343,6 @@ static bool list_fleet(struct call *call, void (*look)(struct job *job, const st
 bool handle_workers(struct call *call, struct nx_err *err)
 {
     return list_fleet(call, look_workers, finish_workers, err);
-}
-
-bool handle_pools(struct call *call, struct nx_err *err)
-{
-    return list_fleet(call, look_pools, finish_pools, err);
 }
 
 bool handle_patch_worker(struct call *call, struct nx_err *err)

@@ -68,6 +68,18 @@ static const struct route_param backup_body[] = {
 static const struct route_param worker_body[] = {
     {"drain", PARAM_BOOL, "whether it gets no more work"}, {0}};
 
+#define NAME {"name", PARAM_TEXT, "small letters, digits and _ (in a pool's name also -)"}
+#define SLOTS {"slots", PARAM_INT, "that its tasks share"}
+#define DESCRIPTION {"description", PARAM_TEXT, "shown with it; empty: none"}
+static const struct route_param post_pool_body[] = {NAME, SLOTS, DESCRIPTION, {0}};
+static const struct route_param put_pool_body[] = {SLOTS, DESCRIPTION, {0}};
+#define VALUE {"value", PARAM_ANY, "any JSON but null"}
+static const struct route_param post_variable_body[] = {NAME, VALUE, {0}};
+static const struct route_param put_variable_body[] = {VALUE, {0}};
+#define SECRET {"value", PARAM_TEXT, "never to be read again"}
+static const struct route_param post_secret_body[] = {NAME, SECRET, {0}};
+static const struct route_param put_secret_body[] = {SECRET, {0}};
+
 #define V1 "/api/v1"
 #define RUN V1 "/runs/{run}"
 #define TASK RUN "/tasks/{task}"
@@ -108,7 +120,24 @@ static const struct route routes[] = {
     {"GET", V1 "/workers", "workers", page, NULL, handle_workers},
     {"PATCH", V1 "/workers/{id}", "drain it or let it work again", NULL, worker_body,
      handle_patch_worker},
-    {"GET", V1 "/pools", "pools", page, NULL, handle_pools},
+    {"GET", V1 "/pools", "pools: those that exist and those that tasks name", page, NULL,
+     handle_pools},
+    {"POST", V1 "/pools", "make a pool", NULL, post_pool_body, handle_post_pool},
+    {"GET", V1 "/pools/{name}", "one pool", NULL, NULL, handle_pool},
+    {"PUT", V1 "/pools/{name}", "make or change a pool", NULL, put_pool_body, handle_put_pool},
+    {"DELETE", V1 "/pools/{name}", "take it away: its tasks wait", NULL, NULL, handle_delete_pool},
+    {"GET", V1 "/variables", "variables with their values", page, NULL, handle_variables},
+    {"POST", V1 "/variables", "make a variable", NULL, post_variable_body, handle_post_variable},
+    {"GET", V1 "/variables/{name}", "one variable", NULL, NULL, handle_variable},
+    {"PUT", V1 "/variables/{name}", "make or change a variable", NULL, put_variable_body,
+     handle_put_variable},
+    {"DELETE", V1 "/variables/{name}", "take it away", NULL, NULL, handle_delete_variable},
+    {"GET", V1 "/secrets", "names of secrets; never values", page, NULL, handle_secrets},
+    {"POST", V1 "/secrets", "make a secret", NULL, post_secret_body, handle_post_secret},
+    {"GET", V1 "/secrets/{name}", "one secret without its value", NULL, NULL, handle_secret},
+    {"PUT", V1 "/secrets/{name}", "make or change a secret", NULL, put_secret_body,
+     handle_put_secret},
+    {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
@@ -257,7 +286,7 @@ static void put_param(struct buf *buf, const char *name, const char *in, const c
     put_close(buf, '}');
 }
 
-static const char *const json_types[] = {"string", "integer", "boolean", "object", "array"};
+static const char *const json_types[] = {"string", "integer", "boolean", "object", "array", ""};
 
 static void put_params(struct buf *buf, const struct route *route)
 {
@@ -284,7 +313,8 @@ static void put_body(struct buf *buf, const struct route *route)
             "\"object\",\"additionalProperties\":false,\"properties\":{");
     for (const struct route_param *p = route->body; p->name; p++) {
         put_open(buf, p->name, '{');
-        buf_printf(buf, "\"type\":[\"%s\",\"null\"]", json_types[p->type]);
+        if (p->type != PARAM_ANY)
+            buf_printf(buf, "\"type\":[\"%s\",\"null\"]", json_types[p->type]);
         if (p->type == PARAM_TEXTS)
             buf_str(buf, ",\"items\":{\"type\":\"string\"}");
         put_text(buf, "description", p->help);

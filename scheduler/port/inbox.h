@@ -11,6 +11,7 @@
 #include "nexus/error.h"
 #include "scheduler/core/core.h"
 #include "scheduler/dag/loader.h"
+#include "scheduler/store/kept.h"
 
 enum message_kind {
     MSG_REPORT, /* a worker's message */
@@ -27,7 +28,9 @@ enum write_op {
     WRITE_NOTE,   /* run, note */
     WRITE_DELETE, /* run */
     WRITE_DRAIN,  /* worker, on */
-    WRITE_PAUSE   /* dag, on */
+    WRITE_PAUSE,  /* dag, on */
+    WRITE_KEEP,   /* kept, name, only_new; slots and value (description); or value */
+    WRITE_DROP    /* kept, name */
 };
 
 /* The answer to a write, after its commit. */
@@ -37,6 +40,8 @@ struct write_result {
     bool existed;                     /* the run was made by an earlier request with the same key */
     const struct core_edited *edited; /* WRITE_EDIT; in the message */
     size_t n_edited;
+    bool replaced;         /* WRITE_KEEP: there was one of that name */
+    int64_t used, waiting; /* WRITE_DROP of a pool: slots taken, tasks that wait for it */
 };
 
 struct message {
@@ -59,6 +64,10 @@ struct message {
     const uint32_t *tasks; /* indexes in the run's version */
     uint32_t n_tasks;
     bool upstream, downstream, dry_run;
+    enum kept_kind kept;
+    const char *name, *value; /* of a variable: JSON; of a secret: never on the audit list */
+    int64_t slots;
+    bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */
     void (*done)(void *arg, const struct write_result *result);

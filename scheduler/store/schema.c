@@ -109,10 +109,25 @@ static const char version_2[] =
     " target text not null,"          /* id of the run, DAG, worker, ... */
     " detail text"                    /* JSON object */
     ") strict;";
+/* What is kept by hand: scheduler/store/kept.h. */
+static const char version_3[] =
+    "create table pool ("
+    " name text not null primary key, slots integer not null, description text"
+    ") strict, without rowid;"
+
+    "create table variable ("
+    " name text not null primary key, json text not null, updated_at integer not null"
+    ") strict, without rowid;"
+
+    /* Sealed by lib/crypt; the key is a file elsewhere. */
+    "create table secret ("
+    " name text not null primary key, ciphertext blob not null, updated_at integer not null"
+    ") strict, without rowid;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
+    {3, version_3},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -5,7 +5,7 @@
 #include "lib/base/time.h"
 #include "lib/sql/sql.h"
 #include "lib/wire/paths.h"
-#include "tests/api_world.h"
+#include "tests/api_answer.h"
 
 static const char chain[] = "description: A chain\n"
                             "params:\n"
@@ -27,57 +27,6 @@ static int close_world(void **state)
 {
     world_close(*state);
     return 0;
-}
-
-/* ---- Looking at JSON ---- */
-
-/* All of these keys (words), and no others. */
-static void has_keys(const json_t *object, const char *words)
-{
-    size_t n = 0;
-    char name[64];
-    const char *p = words;
-    while (*p) {
-        size_t len = strcspn(p, " ");
-        snprintf(name, sizeof name, "%.*s", (int)len, p);
-        if (!json_object_get(object, name))
-            fail_msg("there is no '%s'", name);
-        n++;
-        p += len + (p[len] == ' ');
-    }
-    if (json_object_size(object) != n) {
-        char *text = json_dumps(object, JSON_COMPACT);
-        fail_msg("more keys than %s: %s", words, text);
-    }
-}
-
-static const json_t *item(const json_t *list, size_t i)
-{
-    return json_array_get(json_object_get(list, "items"), i);
-}
-
-static size_t n_items(const json_t *list)
-{
-    return json_array_size(json_object_get(list, "items"));
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return js_get_text(object, key, "(none)");
-}
-
-/* The request fails: status, code, and a part of the message. */
-static void fails(struct world *world, const char *method, const char *path, const char *body,
-                  int status, const char *code, const char *part)
-{
-    json_t *json = world_json(world, method, path, body, status);
-    const json_t *error = json_object_get(json, "error");
-    has_keys(json, "error");
-    has_keys(error, "code message details");
-    assert_string_equal(text_of(error, "code"), code);
-    if (!strstr(text_of(error, "message"), part))
-        fail_msg("%s is not in: %s", part, text_of(error, "message"));
-    json_decref(json);
 }
 
 static void trigger(struct world *world)
@@ -568,7 +517,7 @@ static void workers_and_pools_are_listed_and_drained(void **state)
     fails(world, "PATCH", "/api/v1/workers/w9", "{\"drain\": true}", 404, "not_found", "w9");
     fails(world, "PATCH", "/api/v1/workers/w1", "{}", 400, "invalid", "drain");
     list = world_get(world, "/api/v1/pools");
-    has_keys(item(list, 0), "name exists slots used");
+    has_keys(item(list, 0), "name exists slots used waiting description source");
     assert_string_equal(text_of(item(list, 0), "name"), "gate");
     assert_true(json_is_null(json_object_get(item(list, 0), "slots")));
     json_decref(list);
