@@ -9,11 +9,12 @@ const struct cli_command *const cli_commands[] = {
     &cmd_runs_cancel,  &cmd_runs_retry,    &cmd_runs_clear,  &cmd_runs_mark,    &cmd_runs_rerun,
     &cmd_runs_note,    &cmd_runs_delete,   &cmd_logs,        &cmd_explain,      &cmd_task_test,
     &cmd_op_list,      &cmd_op_show,       &cmd_worker_list, &cmd_worker_drain, &cmd_worker_resume,
+    &cmd_pool_list,    &cmd_pool_set,      &cmd_pool_delete, &cmd_var_list,     &cmd_var_get,
+    &cmd_var_set,      &cmd_var_delete,    &cmd_secret_list, &cmd_secret_set,   &cmd_secret_delete,
     &cmd_backup,       &cmd_audit,         &cmd_doctor,      &cmd_completion,   &cmd_version,
     &cmd_help,         &cmd_complete,
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",   "backfill", "pool",  "var",        "secret",
-                                 "conn",    "token",    "model", "experiment", "deployment",
-                                 "dataset", "simulate", NULL};
+const char *const cli_later[] = {"serve",      "backfill",   "conn",    "token",    "model",
+                                 "experiment", "deployment", "dataset", "simulate", NULL};

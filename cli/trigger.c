@@ -11,8 +11,7 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 
-/* A number, true, false, null, a list or an object is sent as such, anything else as a string. */
-static json_t *param_value(const char *text)
+json_t *trigger_value(const char *text)
 {
     struct nx_err err;
     size_t n = strlen(text);
@@ -40,7 +39,7 @@ int trigger_params(const struct cli *cli, json_t **params)
         char *key = mem_strndup(value->text, n);
         bool twice = json_object_get(object, key) != NULL;
         if (!twice)
-            json_object_set_new(object, key, param_value(equals + 1));
+            json_object_set_new(object, key, trigger_value(equals + 1));
         mem_free(key);
         if (twice) {
             json_decref(object);

@@ -14,4 +14,8 @@ void trigger_fit(const struct cli *cli, const json_t *declared, json_t *params);
 /* The same for a DAG of the server, which is only asked when it can matter. */
 void trigger_fit_dag(struct cli *cli, const char *dag, json_t *params);
 
+/* What a text stands for: a JSON number, true, false, null, list or object is sent as such,
+ * anything else as a string. */
+json_t *trigger_value(const char *text);
+
 #endif
