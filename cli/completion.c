@@ -63,14 +63,14 @@ static int run_completion(struct cli *cli)
     return cli_no_such("shell", cli_arg(cli, 0), shells, 3, "nexus completion --help");
 }
 
-static void print_ids(struct cli *cli, const char *path)
+static void print_ids(struct cli *cli, const char *path, const char *key)
 {
     json_t *list = NULL, *item;
     struct nx_err err;
     size_t i;
     if (!api_try_list(cli, &list, path, 200, &err))
         return;
-    json_array_foreach(list, i, item) puts(js_get_text(item, "id", ""));
+    json_array_foreach(list, i, item) puts(js_get_text(item, key, ""));
     json_decref(list);
 }
 
@@ -104,11 +104,17 @@ static void print_arguments(struct cli *cli, const struct cli_command *command, 
     if (str_starts(at, "FILE") || str_starts(at, "DIR"))
         puts("FILES");
     else if (str_starts(at, "DAG"))
-        print_ids(cli, "/dags");
+        print_ids(cli, "/dags", "id");
     else if (str_starts(at, "RUN"))
-        print_ids(cli, "/runs");
+        print_ids(cli, "/runs", "id");
     else if (str_starts(at, "WORKER"))
-        print_ids(cli, "/workers");
+        print_ids(cli, "/workers", "id");
+    else if (str_starts(at, "POOL"))
+        print_ids(cli, "/pools", "name");
+    else if (str_starts(at, "VARIABLE"))
+        print_ids(cli, "/variables", "name");
+    else if (str_starts(at, "SECRET"))
+        print_ids(cli, "/secrets", "name");
     else if (str_starts(at, "TASK") && first)
         print_tasks(cli, first);
     else if (str_starts(at, "OPERATOR"))

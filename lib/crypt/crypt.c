@@ -73,6 +73,20 @@ static bool read_key(int fd, struct crypt_key *key, struct nx_err *err)
     return true;
 }
 
+/* So that a crash does not take the name away: what is sealed with the key would be lost. */
+static bool sync_folder(const char *path)
+{
+    char folder[PATH_MAX_BYTES] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path + 1), path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 /* Made beside it and then linked: whoever is first wins, and nobody sees half a key. */
 static bool make_key(const char *path, struct nx_err *err)
 {
@@ -89,7 +103,7 @@ static bool make_key(const char *path, struct nx_err *err)
     bool ok = write(fd, key.bytes, sizeof key.bytes) == sizeof key.bytes && fsync(fd) == 0;
     crypt_key_wipe(&key);
     ok = close(fd) == 0 && ok;
-    ok = ok && (link(temp, path) == 0 || errno == EEXIST);
+    ok = ok && (link(temp, path) == 0 || errno == EEXIST) && sync_folder(path);
     int why = errno;
     unlink(temp);
     return ok || nx_fail(err, NX_E_IO, "%s", strerror(why));
