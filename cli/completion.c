@@ -235,6 +235,7 @@ const struct cli_command cmd_completion = {
     .group = "System",
     .summary = "completion of commands and names for bash, zsh or fish",
     .help = "  source <(nexus completion bash)\n  nexus completion fish | source",
+    .flags = CLI_MINOR,
     .run = run_completion,
 };
 

@@ -28,5 +28,6 @@ const struct cli_command cmd_schema = {
     .help = "  nexus schema > dag.schema.json\n\n"
             "and as the first line of a DAG file:\n\n"
             "  # yaml-language-server: $schema=../dag.schema.json",
+    .flags = CLI_MINOR,
     .run = run_schema,
 };

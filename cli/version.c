@@ -24,5 +24,6 @@ const struct cli_command cmd_version = {
     .group = "System",
     .summary = "the version of this program",
     .help = "  nexus version\n  nexus version -o json",
+    .flags = CLI_MINOR,
     .run = run_version,
 };
