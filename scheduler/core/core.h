@@ -339,8 +339,8 @@ uint64_t core_moves(const struct core *core, enum nx_task_state from, enum nx_ta
  * leases, counts are right); NULL: all hold; else a constant text that names the broken one. */
 const char *core_check(const struct core *core);
 
-/* A digest of everything that must survive a restart: two cores with the same digest will go on
- * alike. For the simulation. */
+/* A digest of everything that must survive a restart, but for the marks of schedules, which move
+ * with the clock: two cores with the same digest will go on alike. For the simulation. */
 uint64_t core_digest(const struct core *core);
 
 #endif

@@ -171,8 +171,12 @@ static void plan_next(struct core *core, struct dag *dag, uint32_t entry)
 {
     struct mark *mark = &dag->marks.at[entry];
     bool first = mark->watermark_ms == TIMETABLE_NEVER;
+    int64_t after = first ? core->wall_ms - dag->timetable->jitter_ms : mark->watermark_ms;
     struct timetable_fire fire;
-    if (!timetable_next(dag->timetable, entry, first ? core->wall_ms : mark->watermark_ms, &fire))
+    bool found = timetable_next(dag->timetable, entry, after, &fire);
+    while (found && first && fire.due_ms <= core->wall_ms)
+        found = timetable_next(dag->timetable, entry, fire.fire_ms, &fire);
+    if (!found)
         return;
     if (first) {
         mark->watermark_ms = fire.start_ms < fire.fire_ms ? fire.start_ms : fire.fire_ms - 1;
