@@ -79,15 +79,18 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
         }
     }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
-    struct core_event event = now_event(EV_RUN_CREATE);
     struct store_run_extra extra = {.note = message->note,
                                     .idempotency_key = message->idempotency_key};
-    if (!version || !write_params(engine, version, message->params, &extra.params, &err) ||
-        !interval_of(engine, version, message, &event, &extra.claims, &err)) {
+    if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
     }
     versions_tell_core(engine, version);
+    struct core_event event = now_event(EV_RUN_CREATE); /* after the other: time does not go back */
+    if (!interval_of(engine, version, message, &event, &extra.claims, &err)) {
+        refuse(pending, &err);
+        return;
+    }
     event.token = index + 1;
     event.create.dag = message->dag;
     event.create.cause = NX_RC_MANUAL;
