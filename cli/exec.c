@@ -60,7 +60,7 @@ const struct cli_command cmd_scheduler = {
     .summary = "the scheduler alone",
     .help = "Its options: --home DIR --dags DIR --listen HOST:PORT --project DIR.\n\n"
             "  nexus scheduler --home .nexus --dags dags --listen 127.0.0.1:8000",
-    .flags = CLI_RAW,
+    .flags = CLI_RAW | CLI_MINOR,
     .run = run_scheduler,
 };
 

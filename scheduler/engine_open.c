@@ -127,6 +127,12 @@ static void tell_pool(void *arg, const char *name, int64_t slots)
     engine_step(arg, &event);
 }
 
+static void load_backfill(void *arg, const struct core_backfill *backfill)
+{
+    struct loading *loading = arg;
+    core_load_backfill(loading->engine->core, backfill);
+}
+
 static bool load(struct engine *engine, struct loading *loading, struct nx_err *err)
 {
     const struct store_loader versions = {.arg = loading, .version = load_version};
@@ -145,7 +151,9 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     config.epoch = engine->epoch;
     engine->core = core_new(&config);
     engine->question.core = engine->core;
-    if (!store_load(engine->store, &versions, err) || !store_load(engine->store, &rows, err))
+    if (!store_load(engine->store, &versions, err) ||
+        !store_load_backfills(engine->store, loading, load_backfill, err) ||
+        !store_load(engine->store, &rows, err))
         return false;
     if (!kept_pools(&engine->kept, tell_pool, engine, err))
         return false;

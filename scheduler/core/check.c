@@ -147,7 +147,7 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, run->state);
     mix(&digest, run->cause);
     mix(&digest, run->version->id);
-    mix(&digest, (uint64_t)run->backfill << 1 | run->finally_begun);
+    mix(&digest, run->backfill << 1 | run->finally_begun);
     mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);

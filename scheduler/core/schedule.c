@@ -48,7 +48,7 @@ static void emit(struct core *core, struct dag *dag, uint32_t entry,
         start_ms = mark->from_ms; /* the schedule has changed: on from where the former one was */
     else if (mark->watermark_ms != TIMETABLE_NEVER && start_ms < mark->watermark_ms)
         start_ms = mark->watermark_ms;
-    struct core_due due = {dag->id, start_ms, fire->finish_ms};
+    struct core_due due = {.dag = dag->id, .start_ms = start_ms, .finish_ms = fire->finish_ms};
     vec_push(&core->update->dues, due);
     mark->watermark_ms = fire->fire_ms;
     mark->from_ms = 0;

@@ -306,7 +306,8 @@ static void check_shares(struct sim *sim)
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         const struct sim_run *run = sim->store.runs.at[i];
         const struct graph *graph = graph_of(sim, run);
-        active[run->dag] += run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING;
+        active[run->dag] += !run->row.backfill &&
+                            (run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING);
         for (uint32_t task = 0; task < graph->n_tasks; task++) {
             const struct core_inst_row *row = &run->insts[task].row;
             const struct graph_class *needs = &graph->classes[graph->tasks[task].class_index];

@@ -155,7 +155,7 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         event.token = 1;
         event.create.dag = ids[from->a];
         event.create.cause = NX_RC_MANUAL;
-        event.create.backfill = from->b != 0;
+        event.create.backfill = from->b;
         sim_scheduler_step(sim, &event);
     } else if (from->kind == SIM_CANCEL) {
         event = sim_scheduler_event(sim, EV_RUN_CANCEL);
