@@ -83,12 +83,21 @@ static void pause_by_person(struct sim *sim, uint32_t dag, bool on)
         sim_scheduler_post(sim, &event);
 }
 
+static void change_pool(struct sim *sim, uint32_t pool, int64_t slots)
+{
+    struct sim_event event = {.kind = SIM_POOL, .a = pool, .b = (uint64_t)(slots + 1)};
+    if (sim->core)
+        sim_scheduler_post(sim, &event);
+}
+
 static void something_happens(struct sim *sim)
 {
     struct sim_worker *worker = &sim->workers[rng_below(&sim->rng, sim->n_workers)];
     if (sim_healed(sim)) {
         for (uint32_t i = 0; i < SIM_DAGS; i++)
             pause_by_person(sim, i, false);
+        for (uint32_t i = 0; i < SIM_POOLS; i++)
+            change_pool(sim, i, i + 1);
         for (uint32_t i = 0; i < 2; i++) {
             struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
             if (sim->core && i < sim->n_workers)
@@ -99,7 +108,10 @@ static void something_happens(struct sim *sim)
         return;
     }
     if (!sim->config.only_crash) {
-        switch (rng_below(&sim->rng, 8)) {
+        switch (rng_below(&sim->rng, 9)) {
+        case 8:
+            change_pool(sim, (uint32_t)rng_below(&sim->rng, SIM_POOLS), sim_between(sim, -1, 3));
+            break;
         case 6:
             pause_by_person(sim, (uint32_t)rng_below(&sim->rng, SIM_DAGS), sim_chance(sim, 1, 2));
             break;
@@ -248,7 +260,7 @@ static void build_world(struct sim *sim)
         sim->timetables[i] = sim_random_timetable(sim, i);
     }
     for (int i = 0; i < SIM_POOLS; i++)
-        sim->pool_slots[i] = i + 1;
+        sim->store.pool_slots[i] = i + 1;
     sim->n_workers = (uint32_t)sim_between(sim, 1, SIM_WORKERS_MAX);
     for (uint32_t i = 0; i < sim->n_workers; i++) {
         struct sim_worker *worker = &sim->workers[i];
@@ -370,6 +382,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     "scheduled run due",
     "scheduled run skipped",
     "paused or unpaused",
+    "pool changed",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

@@ -320,9 +320,11 @@ static void check_shares(struct sim *sim)
         }
     }
     for (int p = 0; p < SIM_POOLS; p++) {
-        if (used[p] > sim->pool_slots[p])
+        /* one that was made smaller, or taken away, takes nothing until it fits */
+        if (used[p] > sim->pool_slots[p] && used[p] > sim->store.pool_used[p])
             sim_fail(sim, "a pool is never overfull", "%s holds %lld", pools[p],
                      (long long)used[p]);
+        sim->store.pool_used[p] = used[p];
     }
     for (uint32_t d = 0; d < SIM_DAGS; d++) {
         uint32_t most = sim->graphs[d]->max_active_runs;

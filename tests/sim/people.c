@@ -1,4 +1,4 @@
-/* What people do to runs: clear, retry, mark, and look at what that would do. */
+/* What people do to runs: clear, retry, mark, and look at what that would do; and to pools. */
 #include <string.h>
 
 #include "lib/base/must.h"
@@ -106,4 +106,16 @@ void sim_edit(struct sim *sim, const struct sim_event *from)
     if ((!done || event.edit.dry_run) && core_digest(sim->core) != digest)
         sim_fail(sim, "an edit that is refused or only looks changes nothing", "run %llu",
                  (unsigned long long)from->b);
+}
+
+void sim_set_pool(struct sim *sim, uint32_t pool, int64_t slots)
+{
+    static const char *const names[SIM_POOLS] = {"pool0", "pool1"};
+    struct core_event event = sim_scheduler_event(sim, EV_POOL);
+    event.pool.name = names[pool];
+    event.pool.slots = slots;
+    sim->pool_slots[pool] = slots;
+    sim->pause_changed = true;
+    sim_count(sim, FAULT_POOL);
+    sim_scheduler_step(sim, &event);
 }

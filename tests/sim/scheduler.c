@@ -73,7 +73,7 @@ void sim_scheduler_start(struct sim *sim)
     for (int i = 0; i < SIM_POOLS; i++) {
         struct core_event event = sim_scheduler_event(sim, EV_POOL);
         event.pool.name = pool_names[i];
-        event.pool.slots = sim->pool_slots[i];
+        event.pool.slots = sim->pool_slots[i] = sim->store.pool_slots[i];
         sim_scheduler_step(sim, &event);
     }
     for (uint32_t i = 0; i < sim->n_workers; i++) {
@@ -164,6 +164,8 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         sim_scheduler_step(sim, &event);
     } else if (from->kind == SIM_PAUSE) {
         sim_pause(sim, from->a, from->b != 0);
+    } else if (from->kind == SIM_POOL) {
+        sim_set_pool(sim, from->a, (int64_t)from->b - 1);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
     } else {
@@ -281,6 +283,7 @@ static void commit(struct sim *sim)
     for (size_t i = 0; i < update->workers.n; i++)
         commit_worker(sim, update->workers.at[i]);
     sim_commit_schedules(sim);
+    memcpy(sim->store.pool_slots, sim->pool_slots, sizeof sim->pool_slots);
     for (size_t i = 0; i < update->cleared.n; i++)
         sim_run_find(sim, update->cleared.at[i].run)->insts[update->cleared.at[i].task].n_failures =
             0;

@@ -51,6 +51,7 @@ enum sim_fault {
     SEEN_FIRE,         /* a scheduled run was due */
     SEEN_FIRE_SKIPPED, /* by overlap: skip */
     FAULT_PAUSED,      /* a DAG was paused, or went on */
+    FAULT_POOL,        /* a pool was made, changed or taken away */
     SIM_FAULTS
 };
 
@@ -92,6 +93,8 @@ struct sim_schedule {
 struct sim_store {
     uint64_t epoch;
     struct sim_schedule schedules[SIM_DAGS];
+    int64_t pool_slots[SIM_POOLS]; /* -1: there is none */
+    int64_t pool_used[SIM_POOLS];  /* at the last commit */
     VEC(struct sim_run *) runs;
     struct {
         struct core_worker_row row;
@@ -174,7 +177,7 @@ struct sim {
     VEC(struct sim_event) events; /* heap */
     struct graph *graphs[SIM_DAGS];
     struct timetable *timetables[SIM_DAGS]; /* NULL: none */
-    bool paused[SIM_DAGS], pause_changed;   /* in this turn */
+    bool paused[SIM_DAGS], pause_changed;   /* in this turn; or a pool */
     struct sim_worker workers[SIM_WORKERS_MAX];
     uint32_t n_workers;
     int64_t pool_slots[SIM_POOLS];
@@ -209,6 +212,7 @@ enum sim_event_kind {
     SIM_CREATE,  /* a run is asked for */
     SIM_CANCEL,  /* a run is cancelled */
     SIM_PAUSE,   /* a: DAG, b: on */
+    SIM_POOL,    /* a: pool, b: slots + 1 */
     SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
@@ -258,6 +262,7 @@ void sim_plan_edits(struct sim *sim);
 /* An edit of that run, soon, that looks for a task in a state that is seldom met by chance. */
 void sim_edit_soon(struct sim *sim, struct nx_run_id run, int64_t within_ms);
 void sim_edit(struct sim *sim, const struct sim_event *event);
+void sim_set_pool(struct sim *sim, uint32_t pool, int64_t slots);
 
 /* oracle.c */
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);
