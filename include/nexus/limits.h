@@ -29,7 +29,8 @@
 #define NX_LUA_MEMORY_MAX (128 * 1024 * 1024) /* at a time */
 #define NX_LUA_CHURN_MAX (512 * 1024 * 1024)  /* allocated in all */
 #define NX_LUA_TREE_MAX (64 * 1024 * 1024)    /* what it builds, as text */
-#define NX_LUA_MS 2000                        /* then it is killed */
+#define NX_LUA_CPU_S 2                        /* of processor time, then it is killed */
+#define NX_LUA_MS 10000                       /* and of time, on a machine that is busy */
 
 /* Values between tasks. */
 #define NX_OUTPUTS_MAX (64 * 1024)        /* of one attempt */

@@ -200,6 +200,7 @@ static int run_program(lua_State *L)
     open_nexus(L);
     names_open(L, &p->hint);
     if (luaL_loadbufferx(L, p->text, p->n, "=" CHUNK, "t") != LUA_OK) {
+        p->line = 1; /* unless the message has one */
         p->hint = "Lua 5.4 cannot read on from here; the mistake may be on a line before";
         return lua_error(L);
     }

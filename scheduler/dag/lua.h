@@ -1,8 +1,8 @@
 /* DAG files written in Lua: run, and made into the documents that the checker takes.
  *
  * A tree is what lib/script/program.h gives: DAGs, or the error. A file that is new is run in a
- * child process that is killed after NX_LUA_MS; a text that has been run so before gives the same
- * tree anywhere, within the same bounds, and may be run here. */
+ * child process that is killed after NX_LUA_CPU_S of processor time; a text that has been run so
+ * before gives the same tree anywhere, within the same bounds, and may be run here. */
 #ifndef SCHEDULER_DAG_LUA_H
 #define SCHEDULER_DAG_LUA_H
 

@@ -59,7 +59,7 @@ static bool write_all(int fd, const char *p, size_t n)
 int lua_child(void)
 {
     struct buf text, tree;
-    struct rlimit none = {0, 0}, cpu = {NX_LUA_MS / 1000 + 1, NX_LUA_MS / 1000 + 1};
+    struct rlimit none = {0, 0}, cpu = {NX_LUA_CPU_S, NX_LUA_CPU_S + 1};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &none);
     setrlimit(RLIMIT_CPU, &cpu);
@@ -156,7 +156,7 @@ static json_t *tree_of(pid_t pid, int fd)
         ;
     if (!in_time || (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)) {
         snprintf(text, sizeof text, "the file ran for more than %d s and was stopped",
-                 NX_LUA_MS / 1000);
+                 in_time ? NX_LUA_CPU_S : NX_LUA_MS / 1000);
         tree = error_tree(text, "a DAG file only says what is to be done: let tasks do the work");
     } else if (status != 0 || !(tree = js_read(buf_text(&out), out.len, "Lua", &err))) {
         snprintf(text, sizeof text, "the process that runs the file ended with %s %d",
