@@ -1,6 +1,7 @@
 /* Trees to documents. */
 #include "scheduler/dag/lua.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -13,6 +14,7 @@
 #include "lib/text/source.h"
 #include "nexus/limits.h"
 #include "scheduler/dag/keys.h"
+#include "scheduler/dag/lua_places.h"
 
 bool lua_is_name(const char *file)
 {
@@ -44,6 +46,7 @@ struct builder {
     struct arena *arena;
     struct problems *problems;
     struct yaml_text *source;
+    struct lua_places *places;
     int line, column; /* of what is built */
 };
 
@@ -67,6 +70,13 @@ static void begin_line(struct builder *b, int64_t line)
     b->line = line > 0 ? (int)line : 1;
     const char *s = b->source->text + source_line(b->source, b->line);
     b->column = 1 + (int)strspn(s, " \t");
+}
+
+/* What is built from now on stands at that byte; 0: where it stood before. */
+static void begin_at(struct builder *b, size_t offset)
+{
+    if (offset)
+        source_place(b->source, offset, &b->line, &b->column);
 }
 
 static struct yaml_node *text_node(const struct builder *b, const char *text, size_t n,
@@ -111,43 +121,69 @@ static bool is_map(const json_t *value, bool map_wanted)
     return json_is_object(value) && (map_wanted || json_object_size(value) > 0);
 }
 
+static struct yaml_node *build(struct builder *b, const json_t *value, bool map_wanted,
+                               size_t brace);
+
+/* The member under that key of the table at `brace`, key and value each with its place. */
+static void build_pair(struct builder *b, struct yaml_node *map, const char *name,
+                       const json_t *value, bool map_wanted, size_t brace)
+{
+    const struct lua_place *place = lua_places_find(b->places, brace, name);
+    int line = b->line, column = b->column;
+    begin_at(b, place ? place->key : 0);
+    struct yaml_node *key = text_node(b, name, strlen(name), YAML_STYLE_PLAIN);
+    begin_at(b, place ? place->value : 0);
+    add_pair(map, key, build(b, value, map_wanted, place ? place->brace : 0));
+    b->line = line;
+    b->column = column;
+}
+
+static void build_item(struct builder *b, struct yaml_node *list, const json_t *value, size_t brace)
+{
+    char name[32];
+    snprintf(name, sizeof name, "[%zu]", list->n + 1);
+    const struct lua_place *place = lua_places_find(b->places, brace, name);
+    int line = b->line, column = b->column;
+    begin_at(b, place ? place->value : 0);
+    struct yaml_node *item = build(b, value, false, place ? place->brace : 0);
+    list->items[list->n++] = item;
+    adopt(list, item);
+    b->line = line;
+    b->column = column;
+}
+
 /* Not deeper than the bound of program_run. */
-static struct yaml_node *build(const struct builder *b, const json_t *value, bool map_wanted)
+static struct yaml_node *build(struct builder *b, const json_t *value, bool map_wanted,
+                               size_t brace)
 {
     bool map = is_map(value, map_wanted);
     if (!map && !json_is_array(value) && !json_is_object(value))
         return scalar(b, value);
     struct yaml_node *node = node_new(b, map ? YAML_KIND_MAP : YAML_KIND_LIST);
+    json_t *mutable = (json_t *)(uintptr_t)value;
     if (map) {
-        json_t *mutable = (json_t *)(uintptr_t)value;
         node->pairs = arena_array(b->arena, json_object_size(value), sizeof *node->pairs);
-        for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
-            const char *key = json_object_iter_key(it);
-            add_pair(node, text_node(b, key, strlen(key), YAML_STYLE_PLAIN),
-                     build(b, json_object_iter_value(it), false));
-        }
+        for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it))
+            build_pair(b, node, json_object_iter_key(it), json_object_iter_value(it), false, brace);
         return node;
     }
     node->items = arena_array(b->arena, json_array_size(value), sizeof *node->items);
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        node->items[node->n] = build(b, json_array_get(value, i), false);
-        adopt(node, node->items[node->n++]);
-    }
+    for (size_t i = 0; i < json_array_size(value); i++)
+        build_item(b, node, json_array_get(value, i), brace);
     return node;
 }
 
 /* The keys of a DAG or a task, with room for one more. */
-static struct yaml_node *build_keys(const struct builder *b, const json_t *keys,
-                                    enum key_scope scope)
+static struct yaml_node *build_keys(struct builder *b, const json_t *keys, enum key_scope scope)
 {
     struct yaml_node *node = node_new(b, YAML_KIND_MAP);
     json_t *mutable = (json_t *)(uintptr_t)keys;
+    size_t brace = lua_places_call(b->places, b->line, scope == KEY_DAG ? "dag" : "task");
     node->pairs = arena_array(b->arena, json_object_size(keys) + 1, sizeof *node->pairs);
     for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
         const char *name = json_object_iter_key(it);
         const struct key *key = key_find(scope, name);
-        add_pair(node, text_node(b, name, strlen(name), YAML_STYLE_PLAIN),
-                 build(b, json_object_iter_value(it), key && key->type == KEY_MAP));
+        build_pair(b, node, name, json_object_iter_value(it), key && key->type == KEY_MAP, brace);
     }
     return node;
 }
@@ -228,6 +264,7 @@ void lua_documents(struct arena *arena, const char *file, const char *text, size
         .arena = arena, .problems = problems, .source = source_new(arena, file, text, n)};
     const json_t *dags = json_object_get(tree, "dags"), *error = json_object_get(tree, "error");
     b.source->built = true;
+    b.places = lua_places_new(arena, b.source);
     *n_docs = 0;
     *docs = arena_array(arena, json_array_size(dags), sizeof **docs);
     if (error)
@@ -235,4 +272,5 @@ void lua_documents(struct arena *arena, const char *file, const char *text, size
     for (size_t i = 0; i < json_array_size(dags); i++)
         (*docs)[(*n_docs)++] = build_document(&b, json_array_get(dags, i));
     warn_unused(&b, json_object_get(tree, "unused"));
+    lua_places_free(b.places);
 }

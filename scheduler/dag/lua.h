@@ -33,8 +33,9 @@ int lua_child(void);
 #define LUA_NO_MORE ""
 const char *lua_id(const json_t *tree, size_t i);
 
-/* Documents of a tree, as yaml_parse gives those of a text: every node has the line where
- * nexus.dag{} or task() was called. */
+/* Documents of a tree, as yaml_parse gives those of a text: every node has the place of its
+ * key or value where that is found in the text, else the line where nexus.dag{} or task() was
+ * called. */
 void lua_documents(struct arena *arena, const char *file, const char *text, size_t n,
                    const json_t *tree, struct yaml_node ***docs, size_t *n_docs,
                    struct problems *problems);

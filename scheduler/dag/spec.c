@@ -203,6 +203,7 @@ bool spec_read_tree(const char *file, const char *text, size_t n, const json_t *
     arena_init(&arena);
     lua_documents(&arena, file, text, n, tree, &docs, &n_docs, problems);
     bool ok = read_documents(file, docs, n_docs, errors_before, &r, specs, n_specs);
+    problems_fold(problems); /* a loop makes one mistake many times */
     arena_fini(&arena);
     return ok;
 }

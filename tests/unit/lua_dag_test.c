@@ -186,25 +186,41 @@ static void a_file_may_return_several_dags(void **state)
               2, "the DAG 'a' is here twice");
 }
 
-static void mistakes_of_the_checker_have_the_line_of_the_call(void **state)
+static void mistakes_of_the_checker_have_their_place(void **state)
 {
     (void)state;
     expect("local d = nexus.dag{ id = 'a', scedule = '@daily' }\n"
            "  d:task('x', { run = 'true', needs = 'z' })\n"
            "  d:task('y', { uses = 'data.ingst' })\n"
-           "  d:task('x', { run = 'true' })\n  d:task('w', { run = 'true', retries = 'three' "
-           "})\nreturn d\n",
-           "dags/a.lua:1:1: error: unknown key 'scedule' in the DAG (did you mean 'schedule'?)\n"
-           "dags/a.lua:2:3: error: task 'x' needs 'z', which does not exist\n"
-           "dags/a.lua:3:3: error: unknown operator 'data.ingst' (did you mean 'data.ingest'?)\n"
+           "  d:task('x', { run = 'true' })\n"
+           "  d:task('w', { run = 'true', retries = 'three' })\nreturn d\n",
+           "dags/a.lua:1:32: error: unknown key 'scedule' in the DAG (did you mean 'schedule'?)\n"
+           "dags/a.lua:2:39: error: task 'x' needs 'z', which does not exist\n"
+           "dags/a.lua:3:24: error: unknown operator 'data.ingst' (did you mean 'data.ingest'?)\n"
            "dags/a.lua:4:3: error: the task 'x' is here twice (the first is at dags/a.lua:2:3)\n"
-           "dags/a.lua:5:3: error: 'retries' must be an integer, not a string 'three' (take the "
+           "dags/a.lua:5:41: error: 'retries' must be an integer, not a string 'three' (take the "
            "quotes away)\n");
-    expect_at("local d = nexus.dag{}\nd:task('a', { run = 'echo ${{ params.x }}' })\nreturn d", 2,
-              "the DAG has no param 'x'");
+    expect("--[==[ nexus.dag{ id = ']]'\n]==]\nlocal d = nexus.dag{\n"
+           "  id = 'a', -- tags = 3\n  description = [[\n tags = { ]], env = { A = '}' },\n"
+           "  ['tags'] = { 'x', '',\n    'z' }, timeot = 1;\n  params = {\n"
+           "    days = { default = 'x', type = 'integer' },\n  },\n}\n"
+           "for _, r in ipairs{ 'b', 'c' } do\n  d:task(('x'):sub(1, 0) .. r, {\n"
+           "    run = 'true',\n    retries = -1,\n    needs = { 'zz' },\n  })\nend\nreturn d\n",
+           "dags/a.lua:7:21: error: 'tags' must have 1 to 128 bytes\n"
+           "dags/a.lua:8:12: error: unknown key 'timeot' in the DAG (did you mean 'timeout'?)\n"
+           "dags/a.lua:10:24: error: 'default' must be an integer, not a string 'x'\n"
+           "dags/a.lua:16:15: error: 'retries' must be at least 0, not -1\n"
+           "dags/a.lua:17:15: error: task 'b' needs 'zz', which does not exist\n"
+           "dags/a.lua:17:15: error: task 'c' needs 'zz', which does not exist\n");
+    expect_at("local d = nexus.dag{}\nlocal keys = { run = 'echo ${{ params.x }}' }\n"
+              "d:task('a', keys)\nreturn d",
+              3, "a.lua:3:1: error: the DAG has no param 'x'");
     expect_at("local d = nexus.dag{}\nd:task('a', { run = 'a', needs = 'b' })\n"
               "d:task('b', { run = 'b', needs = 'a' })\nreturn d",
               3, "a -> b -> a");
+    expect_at(
+        "local d = nexus.dag{}\nd:task('a', { run = 'a' }) d:task('b', { run = 3 })\nreturn d", 2,
+        "a.lua:2:1: error: 'run' must be");
     expect_at("return nexus.dag{ id = 'a' }", 1, "tasks");
 }
 
@@ -391,7 +407,7 @@ int main(void)
         cmocka_unit_test(a_loop_builds_tasks_in_its_order),
         cmocka_unit_test(lua_and_yaml_give_the_same_spec),
         cmocka_unit_test(a_file_may_return_several_dags),
-        cmocka_unit_test(mistakes_of_the_checker_have_the_line_of_the_call),
+        cmocka_unit_test(mistakes_of_the_checker_have_their_place),
         cmocka_unit_test(mistakes_of_lua_have_their_line_and_a_way_out),
         cmocka_unit_test(what_a_dag_file_may_not_see_is_said),
         cmocka_unit_test(pairs_and_sort_have_one_order),
