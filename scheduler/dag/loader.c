@@ -114,7 +114,10 @@ static void count_file(struct loader *l, const struct dag_file *file)
 
 static void load_ids(const struct load *load, struct id_list *ids)
 {
-    if (load->tree)
+    if (load->tree && json_object_get(load->tree, "error")) /* it keeps what it claimed before */
+        for (size_t i = 0; i < load->file->ids.n; i++)
+            vec_push(&ids->list, mem_strdup(load->file->ids.at[i]));
+    else if (load->tree)
         tree_ids(load->file->path, load->tree, ids);
     else
         guess_ids(load->file->path, buf_text(&load->text), ids);
