@@ -71,9 +71,11 @@ static int fail(lua_State *L, const char *hint, const char *message)
 static void write_table(lua_State *L, int index, struct buf *to, const char *who)
 {
     struct program *p = program_of(L);
-    size_t before = to->len;
+    size_t before = to->len, left = 0;
     buf_clear(&p->what);
-    bool ok = tree_add(L, index, to, before + (NX_LUA_TREE_MAX - p->tree_bytes), &p->what);
+    if (p->tree_bytes < NX_LUA_TREE_MAX)
+        left = NX_LUA_TREE_MAX - p->tree_bytes;
+    bool ok = tree_add(L, index, to, before + left, &p->what);
     p->tree_bytes += to->len - before;
     if (ok && p->tree_bytes <= NX_LUA_TREE_MAX) {
         script_charge(L, to->len - before);
