@@ -119,6 +119,12 @@ static void load_inst(void *arg, const struct core_inst_row *row)
     core_load_inst(loading->engine->core, row);
 }
 
+static void load_backfill(void *arg, const struct core_backfill *backfill)
+{
+    struct loading *loading = arg;
+    core_load_backfill(loading->engine->core, backfill);
+}
+
 static bool load(struct engine *engine, struct loading *loading, struct nx_err *err)
 {
     const struct store_loader versions = {.arg = loading, .version = load_version};
@@ -137,7 +143,9 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     config.epoch = engine->epoch;
     engine->core = core_new(&config);
     engine->question.core = engine->core;
-    if (!store_load(engine->store, &versions, err) || !store_load(engine->store, &rows, err))
+    if (!store_load(engine->store, &versions, err) ||
+        !store_load_backfills(engine->store, loading, load_backfill, err) ||
+        !store_load(engine->store, &rows, err))
         return false;
     for (size_t i = 0; i < engine->config.n_pools; i++) {
         struct core_event event = now_event(EV_POOL);

@@ -74,6 +74,12 @@ bool timetables_interval(struct engine *engine, const struct registry_version *v
                          const char *date, int64_t now_ms, int64_t *start_ms, int64_t *finish_ms,
                          bool *claims, struct nx_err *err);
 
+/* ---- backfill.c ---- */
+/* Plans it, and begins it unless it is a dry run. */
+bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err *err);
+/* The run of an item that is due. */
+void backfill_answer(struct engine *engine, const struct core_due *due);
+
 /* ---- versions.c ---- */
 void versions_loaded(struct engine *engine, struct loader_event *loaded);
 /* The files of a version where workers of this home find them. */
@@ -83,6 +89,8 @@ void versions_tell_core(struct engine *engine, struct registry_version *version)
 
 /* ---- write.c ---- */
 void write_take(struct engine *engine, struct message *message);
+/* Brings an ended run back into the core, for this turn. */
+void write_load_ended(struct engine *engine, struct nx_run_id run);
 /* The run's params: those of the DAG, with the given JSON object (or NULL) in place of defaults. */
 bool write_params(struct engine *engine, const struct registry_version *version, const char *given,
                   const char **params, struct nx_err *err);

@@ -116,7 +116,11 @@ bool timetables_answer(struct engine *engine)
     struct core_due *dues = arena_dup(&engine->arena, engine->update.dues.at, n * sizeof *dues);
     engine->update.dues.n = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!is_there(engine, &dues[i]))
+        if (!dues[i].run.v && is_there(engine, &dues[i]))
+            continue; /* somebody made it since */
+        if (dues[i].backfill)
+            backfill_answer(engine, &dues[i]);
+        else
             create(engine, &dues[i]);
     }
     return n > 0;

@@ -79,15 +79,18 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
         }
     }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
-    struct core_event event = now_event(EV_RUN_CREATE);
     struct store_run_extra extra = {.note = message->note,
                                     .idempotency_key = message->idempotency_key};
-    if (!version || !write_params(engine, version, message->params, &extra.params, &err) ||
-        !interval_of(engine, version, message, &event, &extra.claims, &err)) {
+    if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
     }
     versions_tell_core(engine, version);
+    struct core_event event = now_event(EV_RUN_CREATE); /* after the other: time does not go back */
+    if (!interval_of(engine, version, message, &event, &extra.claims, &err)) {
+        refuse(pending, &err);
+        return;
+    }
     event.token = index + 1;
     event.create.dag = message->dag;
     event.create.cause = NX_RC_MANUAL;
@@ -136,8 +139,7 @@ static void add_inst(void *arg, const struct core_inst_row *row)
         core_load_inst(engine->core, row);
 }
 
-/* Brings an ended run back into the core, for this turn. */
-static void load_ended(struct engine *engine, struct nx_run_id run)
+void write_load_ended(struct engine *engine, struct nx_run_id run)
 {
     const struct store_loader loader = {.arg = engine, .run = add_run, .inst = add_inst};
     struct core_run_row row;
@@ -154,7 +156,7 @@ static void edit_run(struct engine *engine, struct pending *pending, size_t inde
 {
     const struct message *message = pending->message;
     struct core_event event;
-    load_ended(engine, message->run);
+    write_load_ended(engine, message->run);
     event = now_event(EV_RUN_EDIT);
     event.token = index + 1;
     event.edit.run = message->run;
@@ -198,7 +200,8 @@ static bool set_note(struct engine *engine, const struct message *message, struc
 /* What the core decides: it replies to the token index + 1 in this step. */
 static bool is_event(enum write_op op)
 {
-    return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT;
+    return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT ||
+           op == WRITE_BACKFILL_STATE;
 }
 
 static void take_event(struct engine *engine, struct pending *pending, size_t index)
@@ -209,6 +212,12 @@ static void take_event(struct engine *engine, struct pending *pending, size_t in
         create(engine, pending, index);
     } else if (message->op == WRITE_EDIT) {
         edit_run(engine, pending, index);
+    } else if (message->op == WRITE_BACKFILL_STATE) {
+        event = now_event(EV_BACKFILL_CHANGE);
+        event.token = index + 1;
+        event.backfill_change.id = message->backfill;
+        event.backfill_change.state = message->backfill_state;
+        engine_step(engine, &event);
     } else if (message->op == WRITE_CANCEL) {
         event = now_event(EV_RUN_CANCEL);
         event.token = index + 1;
@@ -228,9 +237,10 @@ static void take_row(struct engine *engine, struct pending *pending)
 {
     const struct message *message = pending->message;
     struct nx_err err = {0};
-    bool ok = message->op == WRITE_PAUSE  ? pause_dag(engine, message, &err)
-              : message->op == WRITE_NOTE ? set_note(engine, message, &err)
-                                          : delete_run(engine, message, &err);
+    bool ok = message->op == WRITE_BACKFILL ? backfill_take(engine, pending, &err)
+              : message->op == WRITE_PAUSE  ? pause_dag(engine, message, &err)
+              : message->op == WRITE_NOTE   ? set_note(engine, message, &err)
+                                            : delete_run(engine, message, &err);
     if (ok)
         pending->settled = true;
     else

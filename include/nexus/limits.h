@@ -45,6 +45,7 @@
 #define NX_POOLS_MAX 1000
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
+#define NX_BACKFILL_MAX 10000     /* intervals of one backfill */
 #define NX_MISFIRE_GRACE_MS 60000 /* an interval that ended so long ago is still run */
 #define NX_LOST_LIMIT 3
 #define NX_LOST_UNSTARTED_LIMIT 12 /* leases lost in all, those never known to have started too */

@@ -236,7 +236,8 @@ void assign_turn(struct core *core)
     do {
         run_start_waiting(core);
         inst_spread(core);
-    } while (core->startable.n);
+    } while (core->startable.n || core->beginning.n);
+    backfill_turn(core);
     emit_asks(core);
     give_away(core);
     rebalance(core);

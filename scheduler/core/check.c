@@ -147,7 +147,7 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, run->state);
     mix(&digest, run->cause);
     mix(&digest, run->version->id);
-    mix(&digest, (uint64_t)run->backfill << 1 | run->finally_begun);
+    mix(&digest, run->backfill << 1 | run->finally_begun);
     mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);
@@ -181,11 +181,6 @@ uint64_t core_digest(const struct core *core)
     }
     for (size_t i = 0; i < core->dags.n; i++) {
         const struct dag *dag = core->dags.at[i].value;
-        for (size_t k = 0; k < dag->marks.n; k++) {
-            const struct mark *mark = &dag->marks.at[k];
-            digest += hash_bytes(mark->key, __builtin_strlen(mark->key),
-                                 (uint64_t)mark->watermark_ms * 31 + (uint64_t)mark->from_ms);
-        }
         if (dag->n_active)
             digest += hash_bytes(dag->id, __builtin_strlen(dag->id), dag->n_active);
     }

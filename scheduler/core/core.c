@@ -78,6 +78,11 @@ void core_free(struct core *core)
     map_fini(&core->pools);
     map_fini(&core->run_slots);
     map_fini(&core->workers_by_id);
+    for (size_t i = 0; i < core->backfills.n; i++)
+        backfill_free(core->backfills.at[i].value);
+    map_fini(&core->backfills);
+    vec_fini(&core->ended_backfills);
+    vec_fini(&core->beginning);
     vec_fini(&core->runs);
     vec_fini(&core->free_slots);
     vec_fini(&core->classes);
@@ -105,6 +110,7 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->ends);
     vec_fini(&update->cleared);
     vec_fini(&update->schedules);
+    vec_fini(&update->backfills);
     vec_fini(&update->dues);
     vec_fini(&update->notices);
     vec_fini(&update->edited);
@@ -116,7 +122,7 @@ void core_update_fini(struct core_update *update)
 bool core_update_has_rows(const struct core_update *update)
 {
     return update->insts.n || update->runs.n || update->workers.n || update->ends.n ||
-           update->schedules.n;
+           update->schedules.n || update->backfills.n;
 }
 
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
@@ -189,6 +195,7 @@ static void on_create(struct core *core, const struct core_event *event)
     run->interval_finish_ms = event->create.interval_finish_ms;
     run->created_ms = core->wall_ms;
     run_dirty(core, run);
+    backfill_run_began(core, run);
     run_wait(core, run);
     core_answer_to(core, event->token, id, NX_OK, "%s", "");
 }
@@ -228,6 +235,12 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_PAUSE:
         on_pause(core, event);
+        break;
+    case EV_BACKFILL:
+        backfill_new(core, event);
+        break;
+    case EV_BACKFILL_CHANGE:
+        backfill_change(core, event);
         break;
     case EV_POOL:
         pool_get(core, event->pool.name)->slots = event->pool.slots;
@@ -272,6 +285,7 @@ void core_turn_done(struct core *core, struct core_update *update)
         fleet_find(core, update->workers.at[i])->dirty = false;
     for (size_t i = 0; i < update->schedules.n; i++)
         ((struct dag *)map_get(&core->dags, update->schedules.at[i]))->marks_dirty = false;
+    backfill_turn_done(core, update);
     fleet_turn_done(core);
     for (size_t i = 0; i < core->ended.n; i++) {
         struct run *run = core->runs.at[core->ended.at[i]];
@@ -282,12 +296,13 @@ void core_turn_done(struct core *core, struct core_update *update)
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
+    update->backfills.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
 }
 
 int64_t core_deadline(const struct core *core)
 {
-    if (core->asks_first < core->asks.n || core->startable.n)
+    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n)
         return core->mono_ms;
     int64_t due = core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
     if (core->fires.n) {

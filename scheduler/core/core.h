@@ -42,13 +42,15 @@ void core_free(struct core *core);
 /* ---- Events ---- */
 
 enum core_event_kind {
-    EV_TURN = 1,   /* ends a turn */
-    EV_DAG,        /* this version is the current one of its DAG from now on */
-    EV_DAG_GONE,   /* its file was removed: no new runs */
-    EV_TIMETABLE,  /* when a DAG runs, from now on */
-    EV_PAUSE,      /* its timetable rests, or goes on */
-    EV_POOL,       /* a pool has so many slots; negative: it does not exist */
-    EV_RUN_CREATE, /* answered with the run's id */
+    EV_TURN = 1,        /* ends a turn */
+    EV_DAG,             /* this version is the current one of its DAG from now on */
+    EV_DAG_GONE,        /* its file was removed: no new runs */
+    EV_TIMETABLE,       /* when a DAG runs, from now on */
+    EV_PAUSE,           /* its timetable rests, or goes on */
+    EV_BACKFILL,        /* a list of intervals is to be worked off */
+    EV_BACKFILL_CHANGE, /* it rests, goes on or is given up */
+    EV_POOL,            /* a pool has so many slots; negative: it does not exist */
+    EV_RUN_CREATE,      /* answered with the run's id */
     EV_RUN_CANCEL,
     EV_RUN_EDIT, /* a person changes what became of a run's tasks */
     EV_ANSWER,   /* to an ask */
@@ -61,6 +63,27 @@ struct core_mark {
     const char *key;      /* of the timetable's entry */
     int64_t watermark_ms; /* its last fire; TIMETABLE_NEVER: none */
     int64_t from_ms;      /* where its next interval begins in any case; 0: as the timetable says */
+};
+
+enum core_backfill_state {
+    CORE_BACKFILL_RUNNING,
+    CORE_BACKFILL_PAUSED, /* its runs go on, no new ones begin */
+    CORE_BACKFILL_DONE,
+    CORE_BACKFILL_CANCELLED
+};
+
+struct core_backfill_item {
+    int64_t start_ms, finish_ms;
+    struct nx_run_id run; /* the former run, to be cleared; 0: a new one */
+};
+
+struct core_backfill {
+    uint64_t id;
+    const char *dag;
+    uint32_t max_active;
+    enum core_backfill_state state;
+    const struct core_backfill_item *items; /* in the order of work */
+    size_t n_items, next;                   /* items before `next` have begun */
 };
 
 enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
@@ -103,7 +126,7 @@ struct core_event {
         struct {
             const char *dag;
             enum nx_run_cause cause;
-            bool backfill; /* after live runs */
+            uint64_t backfill; /* its runs come after live ones; 0: none */
             int64_t interval_start_ms, interval_finish_ms;
         } create;
         struct nx_run_id cancel;
@@ -114,7 +137,13 @@ struct core_event {
             uint32_t n_tasks;
             bool upstream, downstream; /* of `tasks` too */
             bool dry_run;              /* change nothing: list what would be */
+            uint64_t backfill;         /* the run goes on as one of this; 0: none */
         } edit;
+        const struct core_backfill *backfill; /* copied */
+        struct {
+            uint64_t id;
+            enum core_backfill_state state;
+        } backfill_change;
         struct {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
@@ -154,6 +183,9 @@ struct core_edited {
 struct core_due {
     const char *dag;
     int64_t start_ms, finish_ms; /* its data interval */
+    uint64_t backfill;           /* 0: by the timetable */
+    size_t position;             /* of the backfill's item */
+    struct nx_run_id run;        /* to be cleared instead of creating one; 0: none */
 };
 
 enum core_notice_kind {
@@ -199,6 +231,7 @@ struct core_update {
     VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
     VEC(struct core_edited) edited;
     VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
+    VEC(uint64_t) backfills;     /* dirty ones */
     VEC(struct core_due) dues;   /* taken (emptied) by the engine when it creates the runs */
     VEC(struct core_notice) notices;
     VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
@@ -239,7 +272,7 @@ struct core_run_row {
     enum nx_run_state state;
     enum nx_run_cause cause;
     enum nx_reason reason; /* why it is stopping or how it ended: cancel, run timeout, or none */
-    bool backfill;
+    uint64_t backfill;     /* 0: none */
     int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
@@ -258,6 +291,8 @@ bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_in
 bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
 /* The i-th mark of a DAG; false: there are no more. */
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
+bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
+                       size_t *next);
 bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
 const struct graph *core_run_graph(const struct core *core, struct nx_run_id id);
 
@@ -282,6 +317,8 @@ void core_load_version(struct core *core, uint64_t version, struct graph *graph,
 /* Before core_load_done. */
 void core_load_timetable(struct core *core, const char *dag, struct timetable *timetable,
                          bool paused, const struct core_mark *marks, size_t n_marks);
+/* One that is running or paused; before the runs. */
+void core_load_backfill(struct core *core, const struct core_backfill *backfill);
 void core_load_worker(struct core *core, const struct core_worker_row *row);
 /* The version must be loaded. `row` counts are ignored: they are derived. Later, an ended run may
  * be loaded for an EV_RUN_EDIT of the same turn: with its rows, then core_load_run_done; it is
@@ -337,8 +374,8 @@ uint64_t core_moves(const struct core *core, enum nx_task_state from, enum nx_ta
  * leases, counts are right); NULL: all hold; else a constant text that names the broken one. */
 const char *core_check(const struct core *core);
 
-/* A digest of everything that must survive a restart: two cores with the same digest will go on
- * alike. For the simulation. */
+/* A digest of everything that must survive a restart, but for the marks of schedules, which move
+ * with the clock: two cores with the same digest will go on alike. For the simulation. */
 uint64_t core_digest(const struct core *core);
 
 #endif

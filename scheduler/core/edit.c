@@ -165,7 +165,7 @@ static bool needs_row(const struct run *run, uint32_t task, const struct selecti
 }
 
 static void apply(struct core *core, struct run *run, const struct selection *selection,
-                  enum core_edit what)
+                  enum core_edit what, uint64_t backfill)
 {
     const struct graph *graph = run->version->graph;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
@@ -180,6 +180,8 @@ static void apply(struct core *core, struct run *run, const struct selection *se
     core->spread.n = core->spread_first = 0;
     run_count(run); /* in place of telling those downstream one by one */
     if (nx_run_state_final(run->state)) {
+        run->backfill = backfill; /* it goes on by itself, or as one of a backfill */
+        backfill_run_began(core, run);
         run_set(core, run, NX_RS_QUEUED);
         run_wait(core, run);
         return;
@@ -248,7 +250,7 @@ void edit_run(struct core *core, const struct core_event *event)
     if (settle(&selection, run, event->edit.what)) {
         list(core, run, &selection, event->token);
         if (!event->edit.dry_run)
-            apply(core, run, &selection, event->edit.what);
+            apply(core, run, &selection, event->edit.what, event->edit.backfill);
         core_answer_to(core, event->token, run->id, NX_OK, "%s", "");
     } else {
         core_answer_to(core, event->token, run->id, NX_E_CONFLICT, "run %llu: %s",

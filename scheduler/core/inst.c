@@ -191,7 +191,7 @@ static void check_run(struct core *core, struct run *run)
     if (run->n_left > 0)
         return;
     if (run->state == NX_RS_STOPPING)
-        run_set(core, run, run->reason == NX_WHY_CANCEL ? NX_RS_CANCELLED : NX_RS_FAILED);
+        run_set(core, run, run->reason == NX_WHY_RUN_TIMEOUT ? NX_RS_FAILED : NX_RS_CANCELLED);
     else
         run_set(core, run, run->leaf_failed || run->finally_failed ? NX_RS_FAILED : NX_RS_SUCCESS);
 }

@@ -46,7 +46,9 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     else if (row->state == NX_RS_QUEUED)
         run_wait(core, run);
     else
-        run->dag->n_active++;
+        run->dag->n_active += !run->backfill;
+    if (!nx_run_state_final(row->state))
+        backfill_run_began(core, run);
     if (row->id.v >= core->config.next_run)
         core->config.next_run = row->id.v + 1;
 }

@@ -54,7 +54,7 @@ uint64_t ready_key(const struct run *run, uint32_t task)
     must(priority >= -NX_PRIORITY_MAX && priority <= NX_PRIORITY_MAX);
     must(run->id.v < 1ull << 42);
     uint64_t inverted = (uint64_t)(NX_PRIORITY_MAX - priority);
-    return inverted << 43 | (uint64_t)run->backfill << 42 | run->id.v;
+    return inverted << 43 | (uint64_t)(run->backfill != 0) << 42 | run->id.v;
 }
 
 static bool more_urgent(const void *a, const void *b)

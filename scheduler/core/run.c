@@ -106,6 +106,10 @@ void run_dirty(struct core *core, struct run *run)
 
 void run_wait(struct core *core, struct run *run)
 {
+    if (run->backfill) {
+        vec_push(&core->beginning, run->slot);
+        return;
+    }
     vec_push(&run->dag->waiting, run->slot);
     vec_push(&core->startable, run->dag);
 }
@@ -122,17 +126,18 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
     }
     if (state == NX_RS_RUNNING) {
         run->started_ms = core->wall_ms;
-        run->dag->n_active++;
+        run->dag->n_active += !run->backfill;
     }
     if (nx_run_state_final(state)) {
         must(run->n_left == 0);
         run->finished_ms = core->wall_ms;
         run->due_mono = 0;
         vec_push(&core->ended, run->slot);
-        if (was_active) {
+        if (was_active && !run->backfill) {
             must(run->dag->n_active > 0);
             run->dag->n_active--;
         }
+        backfill_run_ended(core, run);
         vec_push(&core->startable, run->dag);
         schedule_run_ended(core, run->dag);
     }
@@ -190,6 +195,12 @@ static void start_of_dag(struct core *core, struct dag *dag)
 
 void run_start_waiting(struct core *core)
 {
+    for (size_t i = 0; i < core->beginning.n; i++) {
+        struct run *run = core->runs.at[core->beginning.at[i]];
+        if (run && run->backfill && run->state == NX_RS_QUEUED)
+            start(core, run);
+    }
+    core->beginning.n = 0;
     for (size_t i = 0; i < core->startable.n; i++)
         start_of_dag(core, core->startable.at[i]);
     core->startable.n = 0;
@@ -226,9 +237,9 @@ void run_stop(struct core *core, struct run *run, enum nx_reason reason)
 {
     const struct graph *graph = run->version->graph;
     bool never_started = run->state == NX_RS_QUEUED;
-    if (never_started)
+    if (never_started && !run->backfill)
         leave_line(run);
-    else
+    else if (!never_started)
         run_set(core, run, NX_RS_STOPPING);
     run->reason = (uint8_t)reason;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {

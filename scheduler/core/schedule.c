@@ -48,7 +48,7 @@ static void emit(struct core *core, struct dag *dag, uint32_t entry,
         start_ms = mark->from_ms; /* the schedule has changed: on from where the former one was */
     else if (mark->watermark_ms != TIMETABLE_NEVER && start_ms < mark->watermark_ms)
         start_ms = mark->watermark_ms;
-    struct core_due due = {dag->id, start_ms, fire->finish_ms};
+    struct core_due due = {.dag = dag->id, .start_ms = start_ms, .finish_ms = fire->finish_ms};
     vec_push(&core->update->dues, due);
     mark->watermark_ms = fire->fire_ms;
     mark->from_ms = 0;
@@ -171,8 +171,12 @@ static void plan_next(struct core *core, struct dag *dag, uint32_t entry)
 {
     struct mark *mark = &dag->marks.at[entry];
     bool first = mark->watermark_ms == TIMETABLE_NEVER;
+    int64_t after = first ? core->wall_ms - dag->timetable->jitter_ms : mark->watermark_ms;
     struct timetable_fire fire;
-    if (!timetable_next(dag->timetable, entry, first ? core->wall_ms : mark->watermark_ms, &fire))
+    bool found = timetable_next(dag->timetable, entry, after, &fire);
+    while (found && first && fire.due_ms <= core->wall_ms)
+        found = timetable_next(dag->timetable, entry, fire.fire_ms, &fire);
+    if (!found)
         return;
     if (first) {
         mark->watermark_ms = fire.start_ms < fire.fire_ms ? fire.start_ms : fire.fire_ms - 1;

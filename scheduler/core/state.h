@@ -33,6 +33,16 @@ struct dag {
     size_t waiting_first;
 };
 
+struct backfill {
+    uint64_t id;
+    struct dag *dag;
+    enum core_backfill_state state;
+    uint32_t max_active, n_active;
+    size_t n_items, next;
+    struct core_backfill_item *items;
+    bool dirty;
+};
+
 enum inst_flag {
     INST_DIRTY = 1,
     INST_ROW = 2,      /* has a row in the store (after this turn's commit) */
@@ -71,7 +81,8 @@ struct run {
     uint8_t state; /* enum nx_run_state */
     uint8_t cause;
     uint8_t reason;
-    bool backfill, dirty, finally_begun, finally_failed, leaf_failed;
+    uint64_t backfill; /* 0: none */
+    bool dirty, finally_begun, finally_failed, leaf_failed;
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
@@ -174,7 +185,10 @@ struct core {
     struct map pools;     /* text -> struct pool */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
-    VEC(struct run *) runs; /* by slot; NULL: free */
+    struct map backfills; /* id -> struct backfill */
+    VEC(uint64_t) ended_backfills;
+    VEC(uint32_t) beginning; /* slots of queued runs that wait for nothing */
+    VEC(struct run *) runs;  /* by slot; NULL: free */
     VEC(uint32_t) free_slots;
     VEC(struct class *) classes;
     VEC(struct worker *) workers;
@@ -209,7 +223,8 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
 void run_free(struct core *core, struct run *run);
 void run_dirty(struct core *core, struct run *run);
 void run_set(struct core *core, struct run *run, enum nx_run_state state);
-void run_wait(struct core *core, struct run *run); /* puts a queued run into its DAG's line */
+/* Puts a queued run into its DAG's line; one of a backfill begins with the turn. */
+void run_wait(struct core *core, struct run *run);
 void run_start_waiting(struct core *core);
 void run_stop(struct core *core, struct run *run, enum nx_reason reason);
 /* Derives all counters of the run from the states of its instances. */
@@ -225,6 +240,16 @@ void schedule_run_ended(struct core *core, struct dag *dag);
 /* Room for one more scheduled run, as `overlap` says; false: it is skipped. */
 bool schedule_makes_way(struct core *core, struct dag *dag);
 void schedule_fini(struct dag *dag);
+
+/* backfill.c */
+void backfill_new(struct core *core, const struct core_event *event);
+void backfill_change(struct core *core, const struct core_event *event);
+void backfill_turn(struct core *core);
+void backfill_turn_done(struct core *core, const struct core_update *update);
+void backfill_run_began(struct core *core, const struct run *run);
+void backfill_run_ended(struct core *core, const struct run *run);
+struct backfill *backfill_find(const struct core *core, uint64_t id);
+void backfill_free(struct backfill *backfill);
 
 /* inst.c: instances. inst_set is the only writer of an instance's state. */
 struct nx_inst_id inst_id(const struct run *run, uint32_t task);

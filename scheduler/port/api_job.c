@@ -72,6 +72,9 @@ static void on_done(void *arg, const struct write_result *result)
 {
     struct job *job = arg;
     job->result = *result;
+    if (result->n_steps)
+        job->result.steps =
+            arena_dup(&job->arena, result->steps, result->n_steps * sizeof *result->steps);
     if (result->n_edited) /* the original goes with its message */
         job->result.edited =
             arena_dup(&job->arena, result->edited, result->n_edited * sizeof *result->edited);

@@ -59,6 +59,16 @@ static const struct route_param rerun_body[] = {
     {"note", PARAM_TEXT, "shown with the new run"}, {0}};
 static const struct route_param run_body[] = {
     {"note", PARAM_TEXT, "shown with the run; empty: none"}, {0}};
+static const struct route_param backfill_body[] = {
+    {"from", PARAM_TEXT, "the first start of an interval: a date, local to the DAG's zone, or RFC 3339"},
+    {"to", PARAM_TEXT, "the last one; a date is included"},
+    {"reprocess", PARAM_TEXT, "what happens to runs that are there: none, failed or completed ones"},
+    {"max_active", PARAM_INT, "runs at a time (default: the DAG's max_active_runs)"},
+    {"backwards", PARAM_BOOL, "the newest first"},
+    {"params", PARAM_OBJECT, "values of the DAG's params"},
+    {"dry_run", PARAM_BOOL, "change nothing: list what would be done"}, {0}};
+static const struct route_param backfill_patch[] = {
+    {"paused", PARAM_BOOL, "whether no new runs begin"}, {0}};
 static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
@@ -84,6 +94,16 @@ static const struct route routes[] = {
     {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
+    {"GET", V1 "/dags/{dag}/backfills", "its backfills, newest first", page, NULL,
+     handle_dag_backfills},
+    {"POST", V1 "/dags/{dag}/backfills", "run a range of past data intervals", NULL, backfill_body,
+     handle_begin_backfill},
+    {"GET", V1 "/backfills", "backfills, newest first", page, NULL, handle_backfills},
+    {"GET", V1 "/backfills/{id}", "one backfill and how far it is", NULL, NULL, handle_backfill},
+    {"PATCH", V1 "/backfills/{id}", "pause it or let it go on", NULL, backfill_patch,
+     handle_patch_backfill},
+    {"DELETE", V1 "/backfills/{id}", "give it up: its runs are cancelled", NULL, NULL,
+     handle_cancel_backfill},
     {"GET", V1 "/runs", "runs, newest first", runs_page, NULL, handle_runs},
     {"GET", RUN, "one run with its first 1000 tasks", NULL, NULL, handle_run},
     {"PATCH", RUN, "change its note", NULL, run_body, handle_patch_run},

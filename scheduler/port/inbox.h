@@ -21,13 +21,26 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE, /* a run: dag, params, note, idempotency_key, date or interval */
-    WRITE_CANCEL, /* run */
-    WRITE_EDIT,   /* run, edit, tasks, upstream, downstream, dry_run */
-    WRITE_NOTE,   /* run, note */
-    WRITE_DELETE, /* run */
-    WRITE_DRAIN,  /* worker, on */
-    WRITE_PAUSE   /* dag, on */
+    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date or interval */
+    WRITE_CANCEL,         /* run */
+    WRITE_EDIT,           /* run, edit, tasks, upstream, downstream, dry_run */
+    WRITE_NOTE,           /* run, note */
+    WRITE_BACKFILL,       /* dag, from, to, reprocess, max_active, backwards, params, dry_run */
+    WRITE_BACKFILL_STATE, /* backfill, backfill_state */
+    WRITE_DELETE,         /* run */
+    WRITE_DRAIN,          /* worker, on */
+    WRITE_PAUSE           /* dag, on */
+};
+
+enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };
+
+enum backfill_action { BACKFILL_CREATE, BACKFILL_REPROCESS, BACKFILL_EXISTS, BACKFILL_IN_FLIGHT };
+
+/* What a backfill does about one data interval. */
+struct backfill_step {
+    int64_t start_ms, finish_ms, fire_ms;
+    struct nx_run_id run; /* the one that is there; 0: none */
+    enum backfill_action action;
 };
 
 /* The answer to a write, after its commit. */
@@ -37,6 +50,9 @@ struct write_result {
     bool existed;                     /* the run was made by an earlier request with the same key */
     const struct core_edited *edited; /* WRITE_EDIT; in the message */
     size_t n_edited;
+    uint64_t backfill;                 /* WRITE_BACKFILL; 0: a dry run */
+    const struct backfill_step *steps; /* its plan; in the message */
+    size_t n_steps;
 };
 
 struct message {
@@ -59,6 +75,12 @@ struct message {
     const uint32_t *tasks; /* indexes in the run's version */
     uint32_t n_tasks;
     bool upstream, downstream, dry_run;
+    const char *from, *to; /* of a backfill: starts of intervals, inclusive */
+    enum backfill_reprocess reprocess;
+    uint32_t max_active; /* 0: as many as the DAG may have */
+    bool backwards;
+    uint64_t backfill;
+    enum core_backfill_state backfill_state;
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */
     void (*done)(void *arg, const struct write_result *result);

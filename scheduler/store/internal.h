@@ -15,6 +15,7 @@ enum store_statement {
     GET_INTERVAL,
     DROP_MARKS,
     PUT_MARK,
+    SET_BACKFILL,
     PUT_INST,
     PUT_INST_ENDED,
     SET_INST_ERROR,

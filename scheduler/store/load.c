@@ -83,7 +83,7 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
         .state = (enum nx_run_state)sql_int(stmt, 3),
         .cause = (enum nx_run_cause)sql_int(stmt, 4),
         .reason = (enum nx_reason)sql_int(stmt, 5),
-        .backfill = sql_int(stmt, 6) != 0,
+        .backfill = (uint64_t)sql_int(stmt, 6),
         .created_ms = sql_int(stmt, 7),
         .started_ms = sql_int(stmt, 8),
         .finished_ms = sql_int(stmt, 9),

@@ -145,6 +145,27 @@ bool query_audit(struct query *query, int64_t before, size_t limit,
                  bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                  struct nx_err *err);
 
+struct query_backfill {
+    uint64_t id;
+    const char *dag, *reprocess, *params;
+    int state; /* enum core_backfill_state */
+    int64_t from_ms, to_ms, created_ms, next, n_items, max_active;
+    bool backwards, dag_paused;
+    int64_t counts[NX_RUN_STATES]; /* of its runs */
+};
+
+struct query_backfills {
+    uint64_t id;     /* this one alone; 0: all */
+    const char *dag; /* or NULL */
+    uint64_t before; /* only ids below; 0: all */
+    size_t limit;
+};
+
+/* Newest first. */
+bool query_backfills(struct query *query, const struct query_backfills *which,
+                     bool (*fn)(void *arg, const struct query_backfill *backfill), void *arg,
+                     struct nx_err *err);
+
 /* ---- Task instances and attempts ---- */
 
 struct query_attempt {

@@ -93,6 +93,24 @@ static const char version_2[] =
     " watermark integer, from_at integer, primary key (dag, position)"
     ") strict, without rowid;"
 
+    /* What was planned when a backfill was made, and how far it is: items before `next` have begun. */
+    "create table backfill ("
+    " id integer primary key,"
+    " dag text not null,"
+    " from_at integer not null, to_at integer not null,"
+    " state integer not null,"        /* enum core_backfill_state */
+    " next integer not null, n_items integer not null,"
+    " reprocess text not null, backwards integer not null, max_active integer not null,"
+    " params text not null, created_at integer not null"
+    ") strict;"
+    "create table backfill_item ("
+    " backfill integer not null, position integer not null,"
+    " start_at integer not null, finish_at integer not null,"
+    " reprocess integer not null,"    /* run is a former one */
+    " run integer, primary key (backfill, position)"
+    ") strict, without rowid;"
+    "create index run_of_backfill on run (backfill) where backfill > 0;"
+
     /* One run a DAG and data interval of its schedule, ever. */
     "alter table run add column claims integer not null default 0;"
     "create unique index run_of_interval on run (dag, interval_start, interval_finish)"

@@ -19,8 +19,8 @@ static const char *const statements[STORE_STATEMENTS] = {
         " interval_finish, params, note, created_at, started_at, finished_at, counts, claims)"
         " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     [SET_RUN] =
-        "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6"
-        " where run = ?1",
+        "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
+        " backfill = ?7 where run = ?1",
     [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
     [GET_KEY] = "select run from run_key where key = ?1",
     [GET_LAST] =
@@ -30,6 +30,7 @@ static const char *const statements[STORE_STATEMENTS] = {
     [DROP_MARKS] = "delete from schedule_mark where dag = ?1",
     [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
                  " values (?1, ?2, ?3, ?4, ?5)",
+    [SET_BACKFILL] = "update backfill set state = ?2, next = ?3 where id = ?1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
@@ -165,7 +166,7 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     sql_bind_int(stmt, 4, row->state);
     sql_bind_int(stmt, 5, row->cause);
     sql_bind_int(stmt, 6, row->reason);
-    sql_bind_int(stmt, 7, row->backfill);
+    sql_bind_int(stmt, 7, (int64_t)row->backfill);
     bind_time(stmt, 8, row->interval_start_ms);
     bind_time(stmt, 9, row->interval_finish_ms);
     sql_bind_text(stmt, 10, extra->params);
@@ -203,6 +204,7 @@ static bool write_run(struct store *store, const struct store_turn *turn, struct
     bind_time(stmt, 4, row.started_ms);
     bind_time(stmt, 5, row.finished_ms);
     sql_bind_text(stmt, 6, counts_text(row.counts, counts, sizeof counts));
+    sql_bind_int(stmt, 7, (int64_t)row.backfill);
     return sql_run(stmt, err);
 }
 
@@ -362,6 +364,19 @@ static bool write_marks(struct store *store, const struct core *core, const char
     return ok;
 }
 
+static bool write_backfill(struct store *store, const struct core *core, uint64_t id,
+                           struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[SET_BACKFILL];
+    enum core_backfill_state state;
+    size_t next;
+    must(core_get_backfill(core, id, &state, &next));
+    sql_bind_int(stmt, 1, (int64_t)id);
+    sql_bind_int(stmt, 2, state);
+    sql_bind_int(stmt, 3, (int64_t)next);
+    return sql_run(stmt, err);
+}
+
 /* What was cleared leaves its attempt as history, and no outputs. */
 static bool write_cleared(struct store *store, struct nx_inst_id id, struct nx_err *err)
 {
@@ -383,6 +398,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
     }
     for (size_t i = 0; i < update->schedules.n; i++) {
         if (!write_marks(store, turn->core, update->schedules.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->backfills.n; i++) {
+        if (!write_backfill(store, turn->core, update->backfills.at[i], err))
             return false;
     }
     for (size_t i = 0; i < update->cleared.n; i++) {

@@ -156,6 +156,34 @@ bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
 /* The run that claims that interval of the DAG's schedule, or 0. */
 bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
                          struct nx_run_id *run, struct nx_err *err);
+bool store_run_state(struct store *store, struct nx_run_id run, enum nx_run_state *state,
+                     struct nx_err *err);
+
+/* ---- Backfills ---- */
+
+struct store_new_backfill {
+    const struct core_backfill *plan; /* id is not looked at */
+    int64_t from_ms, to_ms;           /* of the starts of intervals */
+    const char *reprocess, *params;
+    bool backwards;
+    int64_t created_ms;
+};
+
+bool store_put_backfill(struct store *store, const struct store_new_backfill *from, uint64_t *id,
+                        struct nx_err *err);
+/* The run that was made of an item. */
+bool store_set_backfill_run(struct store *store, uint64_t id, size_t position, struct nx_run_id run,
+                            struct nx_err *err);
+bool store_backfill_params(struct store *store, uint64_t id, struct buf *params,
+                           struct nx_err *err);
+/* One of the DAG that has not ended and whose range overlaps, or 0. */
+bool store_overlapping_backfill(struct store *store, const char *dag, int64_t from_ms,
+                                int64_t to_ms, uint64_t *id, struct nx_err *err);
+/* Those that have not ended. */
+bool store_load_backfills(struct store *store, void *arg,
+                          void (*fn)(void *arg, const struct core_backfill *backfill),
+                          struct nx_err *err);
+
 /* When the DAG's newest run of that cause was created; 0: there is none. */
 bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,
                         int64_t *created_ms, struct nx_err *err);

@@ -76,10 +76,19 @@ static void drain_by_person(struct sim *sim, bool on)
         sim_scheduler_post(sim, &event);
 }
 
+static void pause_by_person(struct sim *sim, uint32_t dag, bool on)
+{
+    struct sim_event event = {.kind = SIM_PAUSE, .a = dag, .b = on};
+    if (sim->core)
+        sim_scheduler_post(sim, &event);
+}
+
 static void something_happens(struct sim *sim)
 {
     struct sim_worker *worker = &sim->workers[rng_below(&sim->rng, sim->n_workers)];
     if (sim_healed(sim)) {
+        for (uint32_t i = 0; i < SIM_DAGS; i++)
+            pause_by_person(sim, i, false);
         for (uint32_t i = 0; i < 2; i++) {
             struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
             if (sim->core && i < sim->n_workers)
@@ -90,7 +99,10 @@ static void something_happens(struct sim *sim)
         return;
     }
     if (!sim->config.only_crash) {
-        switch (rng_below(&sim->rng, 7)) {
+        switch (rng_below(&sim->rng, 8)) {
+        case 6:
+            pause_by_person(sim, (uint32_t)rng_below(&sim->rng, SIM_DAGS), sim_chance(sim, 1, 2));
+            break;
         case 0:
             if (worker->alive) {
                 sim_count(sim, FAULT_WORKER_KILLED);
@@ -231,8 +243,10 @@ static void plan_work(struct sim *sim)
 
 static void build_world(struct sim *sim)
 {
-    for (uint32_t i = 0; i < SIM_DAGS; i++)
+    for (uint32_t i = 0; i < SIM_DAGS; i++) {
         sim->graphs[i] = sim_random_graph(sim, i);
+        sim->timetables[i] = sim_random_timetable(sim, i);
+    }
     for (int i = 0; i < SIM_POOLS; i++)
         sim->pool_slots[i] = i + 1;
     sim->n_workers = (uint32_t)sim_between(sim, 1, SIM_WORKERS_MAX);
@@ -284,6 +298,8 @@ bool sim_run(const struct sim_config *config, struct sim_stats *stats, struct si
         deliver(sim, &event);
         mem_free(event.bytes);
     }
+    if (!sim->broken)
+        oracle_schedules(sim);
     tally(sim);
     return !sim->broken;
 }
@@ -299,8 +315,10 @@ void sim_free(struct sim *sim)
         mem_free(sim->workers[i].requests[0].bytes);
         mem_free(sim->workers[i].requests[1].bytes);
     }
-    for (uint32_t i = 0; i < SIM_DAGS; i++)
+    for (uint32_t i = 0; i < SIM_DAGS; i++) {
         graph_release(sim->graphs[i]);
+        timetable_release(sim->timetables[i]);
+    }
     for (size_t i = 0; i < sim->store.runs.n; i++)
         mem_free(sim->store.runs.at[i]);
     for (size_t i = 0; i < sim->events.n; i++)
@@ -349,6 +367,9 @@ static const char *const fault_names[SIM_FAULTS] = {
     "edit that only looks",
     "clear of a running task",
     "mark of a running task",
+    "scheduled run due",
+    "scheduled run skipped",
+    "paused or unpaused",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

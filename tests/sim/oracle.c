@@ -306,7 +306,8 @@ static void check_shares(struct sim *sim)
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         const struct sim_run *run = sim->store.runs.at[i];
         const struct graph *graph = graph_of(sim, run);
-        active[run->dag] += run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING;
+        active[run->dag] += !run->row.backfill &&
+                            (run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING);
         for (uint32_t task = 0; task < graph->n_tasks; task++) {
             const struct core_inst_row *row = &run->insts[task].row;
             const struct graph_class *needs = &graph->classes[graph->tasks[task].class_index];
@@ -363,10 +364,11 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
             sim_fail(sim, "finally tasks are decided even after a cancel", "run %llu %s",
                      (unsigned long long)run->row.id.v, graph->tasks[task].id);
     }
-    enum nx_run_state expected = run->row.reason == NX_WHY_CANCEL        ? NX_RS_CANCELLED
-                                 : run->row.reason == NX_WHY_RUN_TIMEOUT ? NX_RS_FAILED
-                                 : leaf_failed || finally_failed         ? NX_RS_FAILED
-                                                                         : NX_RS_SUCCESS;
+    enum nx_run_state expected =
+        run->row.reason == NX_WHY_CANCEL || run->row.reason == NX_WHY_OVERLAP ? NX_RS_CANCELLED
+        : run->row.reason == NX_WHY_RUN_TIMEOUT                               ? NX_RS_FAILED
+        : leaf_failed || finally_failed                                       ? NX_RS_FAILED
+                                                                              : NX_RS_SUCCESS;
     if (run->row.state != expected)
         sim_fail(sim, "a run's outcome follows from its leaves", "run %llu is %s, not %s",
                  (unsigned long long)run->row.id.v, nx_run_state_name(run->row.state),

@@ -27,6 +27,7 @@ static void load_rows(struct sim *sim, struct core *core)
 {
     for (uint32_t i = 0; i < SIM_DAGS; i++)
         core_load_version(core, SIM_VERSION_BASE + i, sim->graphs[i], true);
+    sim_load_timetables(sim, core);
     for (uint32_t i = 0; i < sim->store.n_workers; i++) {
         struct core_worker_row row = sim->store.workers[i].row;
         row.id = sim->store.workers[i].id;
@@ -44,21 +45,17 @@ static void load_rows(struct sim *sim, struct core *core)
     }
 }
 
-static struct core *load(struct sim *sim, uint64_t epoch)
+static struct core *load(struct sim *sim, uint64_t epoch, struct core_update *update)
 {
     struct core_config config;
-    struct core_update update;
     core_config_init(&config);
     config.epoch = epoch;
     config.next_run = sim->store.runs.n + 1;
     struct core *core = core_new(&config);
     load_rows(sim, core);
-    core_update_init(&update);
-    core_load_done(core, sim->now, sim->now + sim->wall_offset, &update);
-    if (core_update_has_rows(&update) && update.insts.n)
-        sim_fail(sim, "loading writes no instance", "%zu written", update.insts.n);
-    core_turn_done(core, &update);
-    core_update_fini(&update);
+    core_load_done(core, sim->now, sim->now + sim->wall_offset, update);
+    if (core_update_has_rows(update) && update->insts.n)
+        sim_fail(sim, "loading writes no instance", "%zu written", update->insts.n);
     return core;
 }
 
@@ -66,8 +63,10 @@ void sim_scheduler_start(struct sim *sim)
 {
     must(!sim->core);
     sim->store.epoch++;
-    sim->core = load(sim, sim->store.epoch);
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        sim->paused[i] = sim->store.schedules[i].paused;
     core_update_init(&sim->update);
+    sim->core = load(sim, sim->store.epoch, &sim->update);
     oracle_loaded(sim);
     if (sim->digest && core_digest(sim->core) != sim->digest)
         sim_fail(sim, "a restarted core is the one that was committed", "digest differs");
@@ -156,13 +155,15 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         event.token = 1;
         event.create.dag = ids[from->a];
         event.create.cause = NX_RC_MANUAL;
-        event.create.backfill = from->b != 0;
+        event.create.backfill = from->b;
         sim_scheduler_step(sim, &event);
     } else if (from->kind == SIM_CANCEL) {
         event = sim_scheduler_event(sim, EV_RUN_CANCEL);
         event.token = 1;
         event.cancel.v = from->b;
         sim_scheduler_step(sim, &event);
+    } else if (from->kind == SIM_PAUSE) {
+        sim_pause(sim, from->a, from->b != 0);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
     } else {
@@ -199,8 +200,12 @@ static void answer(struct sim *sim, const struct core_ask *ask)
 static void answer_asks(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    while (sim->update.asks.n) {
+    while (sim->update.asks.n || sim->update.dues.n) {
         VEC(struct core_ask) asks = {0};
+        if (sim_answer_dues(sim)) {
+            sim_scheduler_step(sim, &turn);
+            continue;
+        }
         for (size_t i = 0; i < sim->update.asks.n; i++)
             vec_push(&asks, sim->update.asks.at[i]);
         sim->update.asks.n = 0;
@@ -230,7 +235,10 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         run = mem_alloc(sizeof *run);
         run->dag = (uint32_t)(row.version - SIM_VERSION_BASE);
         vec_push(&sim->store.runs, run);
-        sim->runs_created++;
+        sim->runs_created += row.cause == NX_RC_MANUAL;
+        run->row = row;
+        if (row.cause == NX_RC_SCHEDULE)
+            oracle_schedule_run(sim, run);
     }
     run->row = row;
     run->row.dag = NULL;
@@ -272,6 +280,7 @@ static void commit(struct sim *sim)
         commit_inst(sim, update->insts.at[i]);
     for (size_t i = 0; i < update->workers.n; i++)
         commit_worker(sim, update->workers.at[i]);
+    sim_commit_schedules(sim);
     for (size_t i = 0; i < update->cleared.n; i++)
         sim_run_find(sim, update->cleared.at[i].run)->insts[update->cleared.at[i].task].n_failures =
             0;
@@ -409,7 +418,8 @@ void sim_scheduler_turn(struct sim *sim)
         return;
     arena_reset(&sim->arena);
     drain_inbox(sim);
-    bool rows = core_update_has_rows(&sim->update);
+    bool rows = core_update_has_rows(&sim->update) || sim->pause_changed;
+    sim->pause_changed = false;
     sim->n_commits += rows;
     int point = rows ? crash_point(sim) : -1;
     if (crash_if(sim, point, 0, FAULT_CRASH_BEFORE_COMMIT))
@@ -427,11 +437,15 @@ void sim_scheduler_turn(struct sim *sim)
     core_turn_done(sim->core, &sim->update);
     sim->digest = core_digest(sim->core);
     if (rows && sim_chance(sim, 1, 10)) {
-        struct core *again = load(sim, sim->store.epoch + 1);
+        struct core_update update;
+        core_update_init(&update);
+        struct core *again = load(sim, sim->store.epoch + 1, &update);
         sim->stats->reloads++;
         if (core_digest(again) != sim->digest)
             sim_fail(sim, "a loaded core is the one that was committed", "digest differs");
+        core_turn_done(again, &update);
         core_free(again);
+        core_update_fini(&update);
     }
     if (crash_if(sim, point, 2, FAULT_CRASH_AFTER_SEND))
         return;

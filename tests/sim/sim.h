@@ -48,6 +48,9 @@ enum sim_fault {
     SEEN_EDIT_DRY,
     SEEN_CLEARED_RUNNING, /* an attempt was stopped because its instance was cleared */
     SEEN_MARKED_RUNNING,
+    SEEN_FIRE,         /* a scheduled run was due */
+    SEEN_FIRE_SKIPPED, /* by overlap: skip */
+    FAULT_PAUSED,      /* a DAG was paused, or went on */
     SIM_FAULTS
 };
 
@@ -79,8 +82,16 @@ struct sim_run {
     uint8_t shadow_why[SIM_TASKS_MAX];
 };
 
+struct sim_schedule {
+    char key[TIMETABLE_KEY_MAX]; /* empty: there is no mark yet */
+    int64_t watermark_ms, from_ms;
+    bool paused;
+    int64_t seen_wall; /* the latest wall instant of a commit while it was not paused */
+};
+
 struct sim_store {
     uint64_t epoch;
+    struct sim_schedule schedules[SIM_DAGS];
     VEC(struct sim_run *) runs;
     struct {
         struct core_worker_row row;
@@ -162,6 +173,8 @@ struct sim {
     uint64_t next_number, next_request;
     VEC(struct sim_event) events; /* heap */
     struct graph *graphs[SIM_DAGS];
+    struct timetable *timetables[SIM_DAGS]; /* NULL: none */
+    bool paused[SIM_DAGS], pause_changed;   /* in this turn */
     struct sim_worker workers[SIM_WORKERS_MAX];
     uint32_t n_workers;
     int64_t pool_slots[SIM_POOLS];
@@ -195,6 +208,7 @@ enum sim_event_kind {
     SIM_FAULT,   /* something happens */
     SIM_CREATE,  /* a run is asked for */
     SIM_CANCEL,  /* a run is cancelled */
+    SIM_PAUSE,   /* a: DAG, b: on */
     SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
@@ -210,6 +224,15 @@ void sim_count(struct sim *sim, enum sim_fault fault);
 
 /* generate.c */
 struct graph *sim_random_graph(struct sim *sim, uint32_t dag);
+
+/* schedule.c */
+struct timetable *sim_random_timetable(struct sim *sim, uint32_t dag);
+void sim_load_timetables(struct sim *sim, struct core *core);
+bool sim_answer_dues(struct sim *sim);
+void sim_pause(struct sim *sim, uint32_t dag, bool on);
+void sim_commit_schedules(struct sim *sim);
+void oracle_schedule_run(struct sim *sim, const struct sim_run *run);
+void oracle_schedules(struct sim *sim);
 
 /* scheduler.c */
 void sim_scheduler_start(struct sim *sim);

@@ -121,7 +121,6 @@ static void parser_answers_wrong_usage_with_status_2(void **state)
         "runs list --limit=",
         "dag list -o xml",
         "trigger a --note x --note y",
-        "backfill hello",
         "status extra",
         "-o json",
         "--nonsense",

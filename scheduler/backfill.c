@@ -1,0 +1,276 @@
+/* Backfills: what one would do, its beginning, and the runs that come of it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+#include "scheduler/engine_state.h"
+
+struct backfill_steps {
+    struct backfill_step *at;
+    size_t n, cap;
+};
+
+struct range {
+    struct timetable *timetable;
+    int64_t from_ms, to_ms; /* of the starts of intervals, both inclusive */
+    int64_t now_ms;
+};
+
+/* ---- The plan ---- */
+
+static bool read_bound(const struct message *message, const struct timetable *timetable,
+                       const char *name, const char *text, int64_t *ms, bool end,
+                       struct nx_err *err)
+{
+    bool is_date;
+    (void)message;
+    if (!text || !timetable_parse_time(timetable->zone, text, ms, &is_date))
+        return nx_fail(err, NX_E_INVALID,
+                       "'%s' must be a date (2026-01-31) or an instant (RFC 3339)%s%.64s%s", name,
+                       text ? ", not '" : "", text ? text : "", text ? "'" : "");
+    if (end && is_date)
+        *ms = timetable_day_end(timetable->zone, *ms);
+    return true;
+}
+
+static bool read_range(struct engine *engine, const struct message *message,
+                       const struct registry_version *version, struct range *range,
+                       struct nx_err *err)
+{
+    const struct core_event now = now_event(EV_TURN);
+    (void)engine;
+    if (!version->timetable)
+        return nx_fail(err, NX_E_INVALID,
+                       "DAG '%s' has no schedule, and so no data intervals to backfill; `nexus "
+                       "trigger %s --date T` runs it for one instant",
+                       version->dag, version->dag);
+    range->timetable = version->timetable;
+    range->now_ms = now.wall_ms;
+    if (!read_bound(message, version->timetable, "from", message->from, &range->from_ms, false,
+                    err) ||
+        !read_bound(message, version->timetable, "to", message->to, &range->to_ms, true, err))
+        return false;
+    if (range->to_ms < range->from_ms)
+        return nx_fail(err, NX_E_INVALID, "'to' is before 'from'");
+    if (range->from_ms > range->now_ms)
+        return nx_fail(err, NX_E_INVALID,
+                       "the range is in the future: only intervals that have ended are backfilled");
+    return true;
+}
+
+/* What would be done about the interval; the former run if there is one. */
+static enum backfill_action action_of(struct engine *engine, const struct message *message,
+                                      struct backfill_step *step)
+{
+    enum nx_run_state state;
+    struct nx_err err;
+    struct core_run_row row;
+    if (!store_find_interval(engine->store, message->dag, step->start_ms, step->finish_ms,
+                             &step->run, &err))
+        engine_give_up(&err);
+    if (!step->run.v)
+        return BACKFILL_CREATE;
+    if (core_get_run(engine->core, step->run, &row))
+        state = row.state;
+    else if (!store_run_state(engine->store, step->run, &state, &err))
+        engine_give_up(&err);
+    if (!nx_run_state_final(state))
+        return BACKFILL_IN_FLIGHT;
+    bool again = message->reprocess == REPROCESS_COMPLETED ||
+                 (message->reprocess == REPROCESS_FAILED && state == NX_RS_FAILED);
+    return again ? BACKFILL_REPROCESS : BACKFILL_EXISTS;
+}
+
+static int by_start(const void *p, const void *q)
+{
+    const struct backfill_step *a = p, *b = q;
+    return a->start_ms != b->start_ms
+               ? (a->start_ms > b->start_ms) - (a->start_ms < b->start_ms)
+               : (a->finish_ms > b->finish_ms) - (a->finish_ms < b->finish_ms);
+}
+
+/* All intervals of one entry that begin in the range and have ended. */
+static bool add_entry(struct engine *engine, const struct message *message,
+                      const struct range *range, uint32_t entry, struct backfill_steps *steps,
+                      struct nx_err *err)
+{
+    struct timetable_fire fire;
+    bool found = timetable_next(range->timetable, entry, range->from_ms - 1, &fire);
+    while (found && fire.start_ms <= range->to_ms && fire.finish_ms <= range->now_ms) {
+        struct backfill_step step = {fire.start_ms, fire.finish_ms, fire.due_ms, {0}, 0};
+        if (step.start_ms >= range->from_ms) {
+            if (steps->n == NX_BACKFILL_MAX)
+                return nx_fail(err, NX_E_LIMIT,
+                               "the range has more than %d intervals: take a shorter one",
+                               NX_BACKFILL_MAX);
+            step.action = action_of(engine, message, &step);
+            vec_push(steps, step);
+        }
+        found = timetable_next(range->timetable, entry, fire.fire_ms, &fire);
+    }
+    return true;
+}
+
+static bool make_plan(struct engine *engine, const struct message *message,
+                      const struct range *range, struct backfill_steps *steps, struct nx_err *err)
+{
+    for (uint32_t i = 0; i < range->timetable->n; i++) {
+        if (!add_entry(engine, message, range, i, steps, err))
+            return false;
+    }
+    if (steps->n == 0)
+        return nx_fail(err, NX_E_INVALID,
+                       "no data interval of the schedule of '%s' begins in that range and has "
+                       "ended; `nexus dag next %s --from %.64s` lists them",
+                       message->dag, message->dag, message->from);
+    qsort(steps->at, steps->n, sizeof *steps->at, by_start);
+    for (size_t i = 0; message->backwards && i < steps->n / 2; i++) {
+        struct backfill_step kept = steps->at[i];
+        steps->at[i] = steps->at[steps->n - 1 - i];
+        steps->at[steps->n - 1 - i] = kept;
+    }
+    return true;
+}
+
+/* ---- The beginning ---- */
+
+static void begin(struct engine *engine, struct pending *pending, const struct range *range,
+                  const struct backfill_steps *steps, const char *params, uint32_t max_active)
+{
+    static const char *const words[] = {"none", "failed", "completed"};
+    const struct message *message = pending->message;
+    struct nx_err err;
+    struct core_backfill plan = {.dag = message->dag, .max_active = max_active};
+    struct core_backfill_item *items = arena_array(&engine->arena, steps->n, sizeof *items);
+    for (size_t i = 0; i < steps->n; i++) {
+        const struct backfill_step *step = &steps->at[i];
+        if (step->action == BACKFILL_EXISTS || step->action == BACKFILL_IN_FLIGHT)
+            continue;
+        items[plan.n_items++] = (struct core_backfill_item){
+            step->start_ms, step->finish_ms,
+            step->action == BACKFILL_REPROCESS ? step->run : (struct nx_run_id){0}};
+    }
+    plan.items = items;
+    const struct store_new_backfill from = {
+        .plan = &plan,
+        .from_ms = range->from_ms,
+        .to_ms = range->to_ms,
+        .reprocess = words[message->reprocess],
+        .backwards = message->backwards,
+        .params = params,
+        .created_ms = range->now_ms,
+    };
+    if (!store_put_backfill(engine->store, &from, &plan.id, &err))
+        engine_give_up(&err);
+    struct core_event event = now_event(EV_BACKFILL);
+    event.backfill = &plan;
+    engine_step(engine, &event);
+    pending->result.backfill = plan.id;
+}
+
+static bool may_begin(struct engine *engine, const struct message *message,
+                      const struct range *range, struct nx_err *err)
+{
+    uint64_t other;
+    if (!store_overlapping_backfill(engine->store, message->dag, range->from_ms, range->to_ms,
+                                    &other, err))
+        engine_give_up(err);
+    return !other || nx_fail(err, NX_E_CONFLICT,
+                             "backfill %llu of '%s' has not ended, and its range overlaps",
+                             (unsigned long long)other, message->dag);
+}
+
+bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err *err)
+{
+    const struct message *message = pending->message;
+    struct registry_version *version = registry_current(&engine->registry, message->dag, err);
+    struct range range = {0};
+    struct backfill_steps steps = {0};
+    const char *params = NULL;
+    bool ok = version && write_params(engine, version, message->params, &params, err) &&
+              read_range(engine, message, version, &range, err) &&
+              make_plan(engine, message, &range, &steps, err) &&
+              (message->dry_run || may_begin(engine, message, &range, err));
+    if (ok && !message->dry_run) {
+        versions_tell_core(engine, version);
+        uint32_t most = message->max_active ? message->max_active : version->graph->max_active_runs;
+        begin(engine, pending, &range, &steps, params, most);
+    }
+    if (ok) {
+        pending->result.steps = arena_dup(&engine->arena, steps.at, steps.n * sizeof *steps.at);
+        pending->result.n_steps = steps.n;
+    }
+    vec_fini(&steps);
+    return ok;
+}
+
+/* ---- Runs ---- */
+
+static void reprocess(struct engine *engine, const struct core_due *due)
+{
+    struct core_event event;
+    write_load_ended(engine, due->run);
+    event = now_event(EV_RUN_EDIT);
+    event.token = TOKEN_OF_NOBODY;
+    event.edit.run = due->run;
+    event.edit.what = CORE_CLEAR;
+    event.edit.backfill = due->backfill;
+    size_t n_edited = engine->update.edited.n;
+    engine_step(engine, &event);
+    const struct core_reply reply = vec_pop(&engine->update.replies);
+    must(reply.token == TOKEN_OF_NOBODY);
+    engine->update.edited.n = n_edited;
+    if (reply.err.code != NX_OK)
+        log_warn("backfill %llu: %s", (unsigned long long)due->backfill, reply.err.text);
+}
+
+static const char *params_of(struct engine *engine, uint64_t backfill)
+{
+    struct buf params;
+    struct nx_err err;
+    buf_init(&params);
+    if (!store_backfill_params(engine->store, backfill, &params, &err))
+        engine_give_up(&err);
+    const char *text = arena_strndup(&engine->arena, buf_text(&params), params.len);
+    buf_fini(&params);
+    return text;
+}
+
+void backfill_answer(struct engine *engine, const struct core_due *due)
+{
+    struct nx_err err;
+    struct store_run_extra extra = {.claims = true};
+    if (due->run.v) {
+        reprocess(engine, due);
+        return;
+    }
+    struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
+    if (!version) {
+        log_error("backfill %llu: %s", (unsigned long long)due->backfill, err.text);
+        return;
+    }
+    versions_tell_core(engine, version);
+    struct core_event event = now_event(EV_RUN_CREATE);
+    event.token = TOKEN_OF_NOBODY;
+    event.create.dag = due->dag;
+    event.create.cause = NX_RC_BACKFILL;
+    event.create.backfill = due->backfill;
+    event.create.interval_start_ms = due->start_ms;
+    event.create.interval_finish_ms = due->finish_ms;
+    engine_step(engine, &event);
+    const struct core_reply reply = vec_pop(&engine->update.replies);
+    must(reply.token == TOKEN_OF_NOBODY);
+    if (reply.err.code != NX_OK) {
+        log_error("backfill %llu: %s", (unsigned long long)due->backfill, reply.err.text);
+        return;
+    }
+    extra.run = reply.run;
+    extra.params = params_of(engine, due->backfill);
+    vec_push(&engine->extras, extra);
+    if (!store_set_backfill_run(engine->store, due->backfill, due->position, reply.run, &err))
+        engine_give_up(&err);
+}
