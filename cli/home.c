@@ -117,23 +117,7 @@ bool home_locked(const char *home, const char *name)
 
 bool home_program(const char *name, char *to, size_t size, struct nx_err *err)
 {
-    char own[PATH_MAX_BYTES], folder[PATH_MAX_BYTES + 32];
-    const char *said = getenv("NEXUS_LIBEXEC");
-    if (!path_of_program(own, sizeof own))
-        return nx_fail(err, NX_E_INTERNAL, "cannot find the folder of this program");
-    for (size_t i = 0; i < 2; i++) {
-        if (said && *said)
-            str_copy(folder, sizeof folder, said);
-        else if (i == 0)
-            snprintf(folder, sizeof folder, "%s", own);
-        else
-            snprintf(folder, sizeof folder, "%s/../libexec/nexus", own);
-        if (path_join(to, size, folder, name) && access(to, X_OK) == 0)
-            return true;
-    }
-    return nx_fail(err, NX_E_NOT_FOUND,
-                   "the program %s is neither beside nexus (%s) nor in ../libexec/nexus", name,
-                   own);
+    return path_find_program(name, to, size, err);
 }
 
 /* The inode of the socket that listens on the port, from /proc/net/tcp or tcp6; 0: none. */

@@ -20,6 +20,7 @@
 #include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
+#include "scheduler/dag/found.h"
 
 struct test {
     struct cli *cli;
@@ -56,7 +57,7 @@ static int find_by_id(struct test *test, const char *id, const json_t *catalog)
     problems_init(&problems);
     DIR *dir = opendir(test->home.dags);
     for (struct dirent *e; dir && !test->spec && (e = readdir(dir));) {
-        if (e->d_name[0] == '.' || !(str_ends(e->d_name, ".yaml") || str_ends(e->d_name, ".yml")) ||
+        if (e->d_name[0] == '.' || !found_is_name(e->d_name) ||
             !path_join(path, sizeof path, test->home.dags, e->d_name))
             continue;
         test->spec = take_spec(path, catalog, id, &problems);
@@ -76,7 +77,7 @@ static int find_dag(struct test *test, const char *dag)
     struct problems problems;
     json_t *catalog = validate_catalog();
     int status = CLI_DONE;
-    if (!strchr(dag, '/') && !str_ends(dag, ".yaml") && !str_ends(dag, ".yml")) {
+    if (!strchr(dag, '/') && !found_is_name(dag)) {
         status = find_by_id(test, dag, catalog);
         json_decref(catalog);
         return status;

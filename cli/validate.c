@@ -13,6 +13,7 @@
 #include "nexus/catalog.h"
 #include "nexus/limits.h"
 #include "scheduler/dag/found.h"
+#include "scheduler/dag/lua.h"
 
 json_t *validate_catalog(void)
 {
@@ -41,7 +42,12 @@ bool validate_file(const char *file, const json_t *catalog, struct spec ***specs
         memcpy(folder, file, n_folder);
         folder[n_folder > 1 ? n_folder - 1 : n_folder] = 0;
     }
-    bool ok = spec_read(file, buf_text(&text), text.len, catalog, folder, specs, n_specs, problems);
+    json_t *tree = lua_is_name(file) ? lua_run_apart(buf_text(&text), text.len) : NULL;
+    bool ok = tree ? spec_read_tree(file, buf_text(&text), text.len, tree, catalog, folder, specs,
+                                    n_specs, problems)
+                   : spec_read(file, buf_text(&text), text.len, catalog, folder, specs, n_specs,
+                               problems);
+    json_decref(tree);
     buf_fini(&text);
     return ok;
 }

@@ -20,6 +20,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/text/settings.h"
+#include "scheduler/dag/lua.h"
 #include "scheduler/engine.h"
 #include "scheduler/port/api.h"
 
@@ -317,6 +318,8 @@ int main(int argc, char **argv)
     struct nx_err err;
     pthread_t watcher;
     char url[128];
+    if (argc == 2 && strcmp(argv[1], LUA_CHILD_OPTION) == 0)
+        return lua_child();
     log_open("scheduler", LOG_INFO);
     read_options(&scheduler.options, argc, argv);
     if (scheduler.options.parent)

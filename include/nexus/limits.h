@@ -24,6 +24,14 @@
 #define NX_EXPR_STEPS_MAX 100000
 #define NX_EXPR_MEMORY_MAX (1024 * 1024)
 
+/* DAG files in Lua. */
+#define NX_LUA_STEPS_MAX 20000000
+#define NX_LUA_MEMORY_MAX (128 * 1024 * 1024) /* at a time */
+#define NX_LUA_CHURN_MAX (512 * 1024 * 1024)  /* allocated in all */
+#define NX_LUA_TREE_MAX (64 * 1024 * 1024)    /* what it builds, as text */
+#define NX_LUA_CPU_S 2                        /* of processor time, then it is killed */
+#define NX_LUA_MS 10000                       /* and of time, on a machine that is busy */
+
 /* Values between tasks. */
 #define NX_OUTPUTS_MAX (64 * 1024)        /* of one attempt */
 #define NX_CONTEXT_INLINE_MAX (64 * 1024) /* referenced values inside a lease */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -149,4 +150,23 @@ bool path_of_program(char *to, size_t size)
         return false;
     *slash = 0;
     return true;
+}
+
+bool path_find_program(const char *name, char *to, size_t size, struct nx_err *err)
+{
+    char own[PATH_MAX_BYTES], folder[PATH_MAX_BYTES + 32];
+    const char *said = getenv("NEXUS_LIBEXEC");
+    if (!path_of_program(own, sizeof own))
+        return nx_fail(err, NX_E_INTERNAL, "cannot find the folder of this program");
+    for (size_t i = 0; i < 2; i++) {
+        if (said && *said)
+            str_copy(folder, sizeof folder, said);
+        else
+            snprintf(folder, sizeof folder, "%s%s", own, i == 0 ? "" : "/../libexec/nexus");
+        if (path_join(to, size, folder, name) && access(to, X_OK) == 0)
+            return true;
+    }
+    return nx_fail(err, NX_E_NOT_FOUND,
+                   "the program %s is neither beside this one (%s) nor in ../libexec/nexus", name,
+                   own);
 }

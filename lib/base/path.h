@@ -22,5 +22,8 @@ bool path_write(const char *path, const void *p, size_t n, struct nx_err *err);
 bool path_remove_tree(const char *path, struct nx_err *err);
 /* The folder of the running program, without a final slash. */
 bool path_of_program(char *to, size_t size);
+/* The path of another program of Nexus: beside this one, in ../libexec/nexus from it, or in the
+ * folder that NEXUS_LIBEXEC names. */
+bool path_find_program(const char *name, char *to, size_t size, struct nx_err *err);
 
 #endif

@@ -1,7 +1,6 @@
 #include "lib/script/script.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -11,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
+#include "lib/script/bounds.h"
 #include "lib/script/check.h"
 #include "lib/script/helpers.h"
 #include "lib/script/moment.h"
@@ -18,7 +18,6 @@
 #include "nexus/limits.h"
 
 #define HOOK_EVERY 100                        /* instructions between two looks at the bound */
-#define DENIALS_MAX 16                        /* each makes Lua collect all garbage: they cost */
 #define CHURN_MAX (64 * NX_EXPR_MEMORY_MAX)   /* bytes allocated in all by an evaluation */
 #define SET_MEMORY_MAX (512u * 1024 * 1024)   /* of what is set: NX_CONTEXT_MAX bounds it before */
 #define GARBAGE_KEPT (NX_EXPR_MEMORY_MAX / 2) /* more is collected after an evaluation */
@@ -31,13 +30,8 @@ struct script {
     lua_State *L; /* made at first use; NULL after an evaluation that could have changed it */
     json_t *roots[N_ROOTS];
     bool stale[N_ROOTS]; /* not in L yet */
-    struct buf scratch;
-    size_t memory, memory_max; /* bytes that L has */
-    size_t churn, churn_max;
+    struct bounds bounds;
     size_t baseline; /* bytes of the helpers and what was set */
-    int denials;
-    long steps, steps_max;
-    bool limit_reached;
 };
 
 const char *script_root_name(enum script_root root)
@@ -53,17 +47,13 @@ const char *script_root_name(enum script_root root)
 struct script *script_new(void)
 {
     struct script *script = mem_alloc(sizeof *script);
-    buf_init(&script->scratch);
+    buf_init(&script->bounds.scratch);
     return script;
 }
 
 static void close_state(struct script *script)
 {
-    if (script->L) {
-        script->memory_max = SIZE_MAX;
-        script->churn_max = SIZE_MAX;
-        lua_close(script->L);
-    }
+    bounds_close(&script->bounds, script->L);
     script->L = NULL;
     for (size_t i = 0; i < N_ROOTS; i++)
         script->stale[i] = true;
@@ -76,7 +66,7 @@ void script_free(struct script *script)
     close_state(script);
     for (size_t i = 0; i < N_ROOTS; i++)
         json_decref(script->roots[i]);
-    buf_fini(&script->scratch);
+    buf_fini(&script->bounds.scratch);
     mem_free(script);
 }
 
@@ -94,85 +84,16 @@ void script_set(struct script *script, const char *root, json_t *value)
 
 /* ---- Bounds ---- */
 
-static struct script *owner(lua_State *L)
-{
-    return *(struct script **)lua_getextraspace(L);
-}
-
-static void *allocate(void *arg, void *p, size_t old, size_t size)
-{
-    struct script *script = arg;
-    if (!p)
-        old = 0; /* Lua gives a type there */
-    if (size == 0) {
-        free(p);
-        script->memory -= old;
-        return NULL;
-    }
-    if (size > old) {
-        size_t more = size - old;
-        if (more > script->memory_max || script->memory > script->memory_max - more ||
-            script->denials > DENIALS_MAX || script->churn + more > script->churn_max) {
-            script->denials++;
-            script->limit_reached = true;
-            return NULL;
-        }
-        script->churn += more;
-    }
-    void *q = realloc(p, size);
-    if (q)
-        script->memory = script->memory - old + size;
-    return q;
-}
-
-static void add_steps(lua_State *L, long n)
-{
-    struct script *script = owner(L);
-    script->steps += n;
-    if (script->steps > script->steps_max) {
-        script->limit_reached = true;
-        luaL_error(L, "more than %d steps: an endless loop?", NX_EXPR_STEPS_MAX);
-    }
-}
-
-static void on_count(lua_State *L, lua_Debug *debug)
-{
-    (void)debug;
-    add_steps(L, HOOK_EVERY);
-}
-
-void script_charge(lua_State *L, size_t n_bytes)
-{
-    add_steps(L, n_bytes / 64 < NX_EXPR_STEPS_MAX ? (long)(n_bytes / 64) : NX_EXPR_STEPS_MAX);
-}
-
-struct buf *script_scratch(lua_State *L)
-{
-    struct buf *scratch = &owner(L)->scratch;
-    buf_clear(scratch);
-    return scratch;
-}
-
 /* Without bounds, for making the state and setting roots. */
 static void lift_bounds(struct script *script)
 {
-    script->memory_max = SET_MEMORY_MAX;
-    script->churn_max = SIZE_MAX;
-    script->denials = 0;
-    script->steps = 0;
-    script->steps_max = 1000000000;
-    script->limit_reached = false;
+    bounds_set(&script->bounds, SET_MEMORY_MAX, SIZE_MAX, 1000000000);
 }
 
 static void set_bounds(struct script *script)
 {
-    script->memory_max = script->baseline + NX_EXPR_MEMORY_MAX;
-    script->churn = 0;
-    script->churn_max = CHURN_MAX;
-    script->denials = 0;
-    script->steps = 0;
-    script->steps_max = NX_EXPR_STEPS_MAX;
-    script->limit_reached = false;
+    bounds_set(&script->bounds, script->baseline + NX_EXPR_MEMORY_MAX, CHURN_MAX,
+               NX_EXPR_STEPS_MAX);
 }
 
 /* ---- The state ---- */
@@ -187,7 +108,7 @@ static int open_helpers(lua_State *L)
 
 static int set_roots(lua_State *L)
 {
-    struct script *script = owner(L);
+    struct script *script = lua_touserdata(L, 1);
     for (size_t i = 0; i < N_ROOTS; i++) {
         if (!script->stale[i])
             continue;
@@ -205,12 +126,10 @@ static bool prepare(struct script *script, struct nx_err *err)
     lift_bounds(script);
     if (!script->L) {
         close_state(script);
-        script->L = lua_newstate(allocate, script);
+        script->L = bounds_open(&script->bounds, HOOK_EVERY);
         if (!script->L)
             return nx_fail(err, NX_E_MEMORY, "no memory for an expression");
-        *(struct script **)lua_getextraspace(script->L) = script;
         lua_gc(script->L, LUA_GCSTOP); /* at a bound Lua collects all the same */
-        lua_sethook(script->L, on_count, LUA_MASKCOUNT, HOOK_EVERY);
         lua_pushcfunction(script->L, open_helpers);
         must(lua_pcall(script->L, 0, 0, 0) == LUA_OK);
     }
@@ -218,14 +137,15 @@ static bool prepare(struct script *script, struct nx_err *err)
         any = any || script->stale[i];
     if (any) {
         lua_pushcfunction(script->L, set_roots);
-        if (lua_pcall(script->L, 0, 0, 0) != LUA_OK) {
+        lua_pushlightuserdata(script->L, script);
+        if (lua_pcall(script->L, 1, 0, 0) != LUA_OK) {
             nx_fail(err, NX_E_LIMIT, "the values for an expression: %s",
                     luaL_tolstring(script->L, -1, NULL));
             close_state(script);
             return false;
         }
         lua_gc(script->L, LUA_GCCOLLECT);
-        script->baseline = script->memory;
+        script->baseline = script->bounds.memory;
     }
     return true;
 }
@@ -358,7 +278,7 @@ static bool report(struct job *job, int status, struct nx_err *err)
     struct script *script = job->script;
     const char *message = lua_type(script->L, -1) == LUA_TSTRING ? lua_tostring(script->L, -1)
                                                                  : "an error that is no text";
-    enum nx_code code = script->limit_reached ? NX_E_LIMIT : NX_E_INVALID;
+    enum nx_code code = script->bounds.limit_reached ? NX_E_LIMIT : NX_E_INVALID;
     if (status == LUA_ERRMEM)
         nx_fail(err, NX_E_LIMIT, "more than %d KiB of memory", NX_EXPR_MEMORY_MAX / 1024);
     else
@@ -390,7 +310,7 @@ static bool evaluate(struct job *job, struct nx_err *err)
     lua_settop(script->L, 0);
     if (may_change)
         close_state(script); /* a function may have assigned to a table */
-    else if (script->memory > script->baseline + GARBAGE_KEPT)
+    else if (script->bounds.memory > script->baseline + GARBAGE_KEPT)
         lua_gc(script->L, LUA_GCCOLLECT);
     return ok;
 }

@@ -81,6 +81,30 @@ void problems_sort(struct problems *problems)
     }
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same(const struct problem *a, const struct problem *b)
+{
+    return a->line == b->line && a->column == b->column && a->severity == b->severity &&
+           same_text(a->file, b->file) && same_text(a->message, b->message) &&
+           same_text(a->hint, b->hint);
+}
+
+void problems_fold(struct problems *problems)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < problems->n; i++) {
+        if (kept > 0 && is_same(&problems->at[kept - 1], &problems->at[i]))
+            problems->n_errors -= problems->at[i].severity == PROBLEM_ERROR;
+        else
+            problems->at[kept++] = problems->at[i];
+    }
+    problems->n = kept;
+}
+
 void problem_text(const struct problem *problem, struct buf *to)
 {
     buf_printf(to, "%s:", problem->file);

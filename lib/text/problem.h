@@ -41,6 +41,8 @@ void problem_hint(struct problems *problems, struct problem *problem, const char
 
 /* By file (in order of first appearance), line and column; equal places keep their order. */
 void problems_sort(struct problems *problems);
+/* Leaves one of those that follow each other and are the same in all. */
+void problems_fold(struct problems *problems);
 
 /* "dags/a.yaml:12:5: error: message (hint)". */
 void problem_text(const struct problem *problem, struct buf *to);

@@ -2,6 +2,7 @@
 #ifndef LIB_TEXT_SOURCE_H
 #define LIB_TEXT_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct yaml_text {
     size_t n;
     const uint32_t *lines; /* where each begins; there is at least one */
     size_t n_lines;
+    bool built; /* the tree was not read from this text: there are no places inside scalars */
 };
 
 /* Copies file name and text (less than 1 GiB) into the arena. */

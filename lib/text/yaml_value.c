@@ -272,7 +272,7 @@ void yaml_place(const struct yaml_node *node, size_t offset, int *line, int *col
 {
     *line = node->line;
     *column = node->column;
-    if (node->kind != YAML_KIND_SCALAR || node->n == 0)
+    if (node->kind != YAML_KIND_SCALAR || node->n == 0 || node->source->built)
         return;
     if (offset > node->n)
         offset = node->n;

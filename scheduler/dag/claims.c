@@ -7,6 +7,7 @@
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
 #include "nexus/limits.h"
+#include "scheduler/dag/lua.h"
 
 void dag_file_free(struct dag_file *file)
 {
@@ -69,6 +70,17 @@ void guess_ids(const char *path, const char *text, struct id_list *ids)
     }
     if (content && !named)
         add_path_guess(ids, path);
+}
+
+void tree_ids(const char *path, const json_t *tree, struct id_list *ids)
+{
+    const char *id;
+    for (size_t i = 0; !(id = lua_id(tree, i)) || *id; i++) {
+        if (id)
+            vec_push(&ids->list, mem_strdup(id));
+        else
+            add_path_guess(ids, path);
+    }
 }
 
 bool guess_files(const char *text)

@@ -36,6 +36,8 @@ struct id_list {
     VEC(char *) list;
 };
 
+/* The same of a file written in Lua that has been run. */
+void tree_ids(const char *path, const json_t *tree, struct id_list *ids);
 void guess_ids(const char *path, const char *text, struct id_list *ids);
 void id_list_fini(struct id_list *ids);
 

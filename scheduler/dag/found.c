@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/base/vec.h"
 #include "nexus/limits.h"
+#include "scheduler/dag/lua.h"
 
 #define DEPTH_MAX 16
 #define WATCHED \
@@ -30,6 +31,11 @@ bool sign_equal(const struct file_sign *a, const struct file_sign *b)
 {
     return a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns &&
            a->n_bytes == b->n_bytes && a->inode == b->inode;
+}
+
+bool found_is_name(const char *name)
+{
+    return str_ends(name, ".yaml") || str_ends(name, ".yml") || lua_is_name(name);
 }
 
 const char *found_unusable(const char *path)
@@ -68,7 +74,7 @@ static void add_entry(const char *folder, const char *relative, int depth, const
         }
         return;
     }
-    if (!str_ends(name, ".yaml") && !str_ends(name, ".yml"))
+    if (!found_is_name(name))
         return;
     if (S_ISLNK(st.st_mode) && stat(full, &st) == 0 && S_ISDIR(st.st_mode))
         return;

@@ -16,6 +16,9 @@ struct file_sign {
 struct file_sign sign_of(const struct stat *st);
 bool sign_equal(const struct file_sign *a, const struct file_sign *b);
 
+/* Whether a file of that name is a DAG file: .yaml, .yml or .lua. */
+bool found_is_name(const char *name);
+
 struct found_file {
     char *path; /* relative to the folder */
     struct file_sign sign;
@@ -30,7 +33,7 @@ struct found_files {
     size_t n, cap;
 };
 
-/* Finds .yaml and .yml files, also unusable ones; hidden names and linked folders are left out.
+/* Finds DAG files, also unusable ones; hidden names and linked folders are left out.
  * Adds an inotify watch for every folder when inotify_fd >= 0. False: the folder itself is not
  * there. */
 bool found_scan(const char *folder, int inotify_fd, struct found_files *found);

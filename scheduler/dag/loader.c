@@ -15,6 +15,7 @@
 #include "lib/crypt/crypt.h"
 #include "nexus/limits.h"
 #include "scheduler/dag/claims.h"
+#include "scheduler/dag/lua.h"
 
 #define SETTLE_MS 30     /* after a change: an editor writes more than once */
 #define ABSENT_MS 1000   /* how often a folder that is not there is looked for */
@@ -30,6 +31,7 @@ struct live {
 struct load {
     struct dag_file *file;
     struct buf text;
+    json_t *tree; /* a Lua file's, once it was run; NULL: YAML, or unreadable */
     struct file_sign sign;
     bool unreadable;
     struct nx_err err;
@@ -110,10 +112,21 @@ static void count_file(struct loader *l, const struct dag_file *file)
         count_claim(l, file->ids.at[i]);
 }
 
+static void load_ids(const struct load *load, struct id_list *ids)
+{
+    if (load->tree && json_object_get(load->tree, "error")) /* it keeps what it claimed before */
+        for (size_t i = 0; i < load->file->ids.n; i++)
+            vec_push(&ids->list, mem_strdup(load->file->ids.at[i]));
+    else if (load->tree)
+        tree_ids(load->file->path, load->tree, ids);
+    else
+        guess_ids(load->file->path, buf_text(&load->text), ids);
+}
+
 static void count_load(struct loader *l, const struct load *load)
 {
     struct id_list ids = {0};
-    guess_ids(load->file->path, buf_text(&load->text), &ids);
+    load_ids(load, &ids);
     for (size_t i = 0; i < ids.list.n; i++) {
         bool twice = false; /* in one file: its own mistake */
         for (size_t k = 0; k < i; k++)
@@ -154,7 +167,9 @@ static void add_load(struct loader *l, struct dag_file *file, const struct file_
     if (load.unreadable)
         file->sign_known = false; /* tried again by every scan */
     bool same = !load.unreadable && str_eq(hash, file->source_hash);
-    file->has_files = guess_files(buf_text(&load.text));
+    bool lua = lua_is_name(file->path);
+    file->has_files =
+        lua ? strstr(buf_text(&load.text), "files") != NULL : guess_files(buf_text(&load.text));
     if (same && !file->has_files && !file->conflicted && !file->errors_open) {
         buf_fini(&load.text);
         return;
@@ -162,6 +177,8 @@ static void add_load(struct loader *l, struct dag_file *file, const struct file_
     if (!same)
         file->files_sign[0] = 0;
     memcpy(file->source_hash, hash, sizeof hash);
+    if (lua && !load.unreadable)
+        load.tree = lua_run_apart(buf_text(&load.text), load.text.len);
     vec_push(&l->loads, load);
 }
 
@@ -305,7 +322,7 @@ static const char *other_claimant(const struct loader *l, const struct dag_file 
     for (size_t i = 0; i < l->loads.n; i++) {
         struct id_list ids = {0};
         bool found = false;
-        guess_ids(l->loads.at[i].file->path, buf_text(&l->loads.at[i].text), &ids);
+        load_ids(&l->loads.at[i], &ids);
         for (size_t k = 0; k < ids.list.n; k++)
             found = found || str_eq(ids.list.at[k], id);
         id_list_fini(&ids);
@@ -380,8 +397,12 @@ static void run_load(struct loader *l, struct load *load)
     } else {
         if ((slash = strrchr(path, '/')))
             *slash = 0;
-        spec_read(shown, buf_text(&load->text), load->text.len, l->catalog, path, &specs, &n,
-                  &problems);
+        if (load->tree)
+            spec_read_tree(shown, buf_text(&load->text), load->text.len, load->tree, l->catalog,
+                           path, &specs, &n, &problems);
+        else
+            spec_read(shown, buf_text(&load->text), load->text.len, l->catalog, path, &specs, &n,
+                      &problems);
     }
     tell_specs(l, load, specs, n, &problems);
     mem_free(specs);
@@ -448,8 +469,10 @@ static bool scan(struct loader *l)
         for (size_t i = 0; i < l->loads.n && !atomic_load(&l->stop); i++)
             run_load(l, &l->loads.at[i]);
     }
-    for (size_t i = 0; i < l->loads.n; i++)
+    for (size_t i = 0; i < l->loads.n; i++) {
         buf_fini(&l->loads.at[i].text);
+        json_decref(l->loads.at[i].tree);
+    }
     vec_fini(&l->loads);
     if (atomic_load(&l->stop))
         return there;

@@ -1,9 +1,9 @@
 /* The loader: one thread that keeps the DAGs of a folder live.
  *
  * It watches the folder and those below it (inotify, and a scan every 5 s for file systems that
- * tell nothing), reads .yaml and .yml files that are new or changed, checks them and hands over
- * every finished version. It knows no store: what was known before is given to it, what it finds it
- * calls back with. Names that begin with a dot are left out. */
+ * tell nothing), reads .yaml, .yml and .lua files that are new or changed, checks them and hands
+ * over every finished version. It knows no store: what was known before is given to it, what it
+ * finds it calls back with. Names that begin with a dot are left out. */
 #ifndef SCHEDULER_DAG_LOADER_H
 #define SCHEDULER_DAG_LOADER_H
 

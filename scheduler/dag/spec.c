@@ -8,6 +8,7 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
+#include "scheduler/dag/lua.h"
 #include "scheduler/dag/reader.h"
 
 void spec_free(struct spec *spec)
@@ -164,20 +165,17 @@ static void find_doubled(struct problems *problems, struct spec **specs, size_t 
     mem_free(bad);
 }
 
-bool spec_read(const char *file, const char *text, size_t n, const json_t *catalog,
-               const char *folder, struct spec ***specs, size_t *n_specs, struct problems *problems)
+/* `docs` of a file, at whose beginning there were that many errors. */
+static bool read_documents(const char *file, struct yaml_node *const *docs, size_t n_docs,
+                           size_t errors_before, struct reader *r, struct spec ***specs,
+                           size_t *n_specs)
 {
-    struct arena arena;
-    struct yaml_node **docs;
-    size_t n_docs, errors_before = problems->n_errors;
+    struct problems *problems = r->problems;
     VEC(struct spec *) list = {0};
-    arena_init(&arena);
-    yaml_parse(&arena, file, text, n, &docs, &n_docs, problems);
-    struct reader r = {
-        .problems = problems, .catalog = catalog, .folder = folder, .script = script_new()};
+    r->script = script_new();
     for (size_t i = 0; i < n_docs; i++) {
         struct spec *spec =
-            is_document(&r, docs[i], n_docs) ? read_document(&r, docs[i], file) : NULL;
+            is_document(r, docs[i], n_docs) ? read_document(r, docs[i], file) : NULL;
         if (spec)
             vec_push(&list, spec);
     }
@@ -186,13 +184,48 @@ bool spec_read(const char *file, const char *text, size_t n, const json_t *catal
                      problem_add(problems, PROBLEM_ERROR, file, 1, 1, "the file has no DAG in it"),
                      "it has at least 'tasks:'");
     find_doubled(problems, list.at, &list.n);
-    vec_fini(&r.uses);
-    script_free(r.script);
-    arena_fini(&arena);
+    vec_fini(&r->uses);
+    script_free(r->script);
     problems_sort(problems);
     *specs = list.at;
     *n_specs = list.n;
     return problems->n_errors == errors_before;
+}
+
+bool spec_read_tree(const char *file, const char *text, size_t n, const json_t *tree,
+                    const json_t *catalog, const char *folder, struct spec ***specs,
+                    size_t *n_specs, struct problems *problems)
+{
+    struct arena arena;
+    struct yaml_node **docs;
+    size_t n_docs, errors_before = problems->n_errors;
+    struct reader r = {.problems = problems, .catalog = catalog, .folder = folder};
+    arena_init(&arena);
+    lua_documents(&arena, file, text, n, tree, &docs, &n_docs, problems);
+    bool ok = read_documents(file, docs, n_docs, errors_before, &r, specs, n_specs);
+    problems_fold(problems); /* a loop makes one mistake many times */
+    arena_fini(&arena);
+    return ok;
+}
+
+bool spec_read(const char *file, const char *text, size_t n, const json_t *catalog,
+               const char *folder, struct spec ***specs, size_t *n_specs, struct problems *problems)
+{
+    struct arena arena;
+    struct yaml_node **docs;
+    size_t n_docs, errors_before = problems->n_errors;
+    if (lua_is_name(file)) {
+        json_t *tree = lua_run(text, n);
+        bool fine = spec_read_tree(file, text, n, tree, catalog, folder, specs, n_specs, problems);
+        json_decref(tree);
+        return fine;
+    }
+    struct reader r = {.problems = problems, .catalog = catalog, .folder = folder};
+    arena_init(&arena);
+    yaml_parse(&arena, file, text, n, &docs, &n_docs, problems);
+    bool ok = read_documents(file, docs, n_docs, errors_before, &r, specs, n_specs);
+    arena_fini(&arena);
+    return ok;
 }
 
 /* ---- What others see ---- */

@@ -86,13 +86,19 @@ struct spec {
     struct map task_index; /* id -> index + 1, as a pointer-sized number */
 };
 
-/* Checks all documents of a text. *specs gets those without a mistake (each to be freed with
- * spec_free, the array with mem_free); problems get everything that is wrong. `catalog` is the list
- * of operators (see lib/script/args.h; NULL: operators are not checked). `files` are looked for
- * below `folder` (NULL: not looked at). True when there was no error. */
+/* Checks all documents of a text: YAML, or, when the file's name ends in .lua, Lua, which is run
+ * here (a file that is new is to be run by lua_run_apart instead). *specs gets those without a
+ * mistake (each to be freed with spec_free, the array with mem_free); problems get everything that
+ * is wrong. `catalog` is the list of operators (see lib/script/args.h; NULL: operators are not
+ * checked). `files` are looked for below `folder` (NULL: not looked at). True when there was no
+ * error. */
 bool spec_read(const char *file, const char *text, size_t n, const json_t *catalog,
                const char *folder, struct spec ***specs, size_t *n_specs,
                struct problems *problems);
+/* The same for a DAG file written in Lua that has been run; see lua.h. */
+bool spec_read_tree(const char *file, const char *text, size_t n, const json_t *tree,
+                    const json_t *catalog, const char *folder, struct spec ***specs,
+                    size_t *n_specs, struct problems *problems);
 void spec_free(struct spec *spec);
 
 /* The task with that id, or -1. */

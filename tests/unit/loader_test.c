@@ -186,6 +186,47 @@ static void a_new_changed_broken_mended_and_removed_file_is_told(void **state)
     end(&w);
 }
 
+#define LUA(id) "local d = nexus.dag{ id = '" id "' }\nd:task('t', { run = 'echo' })\nreturn d\n"
+
+static void a_lua_file_is_told_like_any_other(void **state)
+{
+    (void)state;
+    struct world w;
+    char own[PATH_MAX_BYTES], folder[PATH_MAX_BYTES];
+    assert_true(path_of_program(own, sizeof own));
+    assert_true(path_join(folder, sizeof folder, own, "../../bin"));
+    setenv("NEXUS_LIBEXEC", folder, 1);
+    begin(&w);
+    put(&w, "a.lua", LUA("a"));
+    start(&w);
+    expect(&w, "version a a.lua");
+    expect(&w, "scanned");
+    put(&w, "a.lua", "local x = nothing.there\n");
+    expect(&w, "errors a.lua 1");
+    assert_non_null(strstr(w.first_problem, "a.lua:1:1: error: 'nothing' is not set"));
+    put(&w, "b.yaml", DAG("a")); /* broken, a.lua keeps what it claimed */
+    expect(&w, "errors b.yaml 1");
+    take_away(&w, "b.yaml");
+    expect(&w, "errors b.yaml 0");
+    put(&w, "a.lua", LUA("a") "-- changed\n");
+    expect(&w, "version a a.lua");
+    expect(&w, "errors a.lua 0");
+    stop(&w);
+    start(&w); /* known: it is not run again */
+    expect(&w, "scanned");
+    put(&w, "b.lua", LUA("a"));
+    expect(&w, "errors b.lua 1");
+    expect(&w, "errors a.lua 1");
+    assert_non_null(strstr(w.first_problem, "the DAG 'a' is in b.lua too"));
+    take_away(&w, "b.lua");
+    expect(&w, "errors a.lua 0");
+    expect(&w, "errors b.lua 0");
+    take_away(&w, "a.lua");
+    expect(&w, "removed a a.lua");
+    end(&w);
+    unsetenv("NEXUS_LIBEXEC");
+}
+
 static void what_is_known_is_not_told_again_after_a_restart(void **state)
 {
     (void)state;
@@ -428,6 +469,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_changed_broken_mended_and_removed_file_is_told),
+        cmocka_unit_test(a_lua_file_is_told_like_any_other),
         cmocka_unit_test(what_is_known_is_not_told_again_after_a_restart),
         cmocka_unit_test(an_id_in_two_files_is_an_error_of_both_and_the_running_version_stays),
         cmocka_unit_test(the_good_documents_of_a_broken_file_are_told_and_its_errors_after_them),
