@@ -1,8 +1,11 @@
 /* What comes over a connection to the HTTP server: any bytes get answers or the connection's end,
  * and a handler only ever sees requests that keep the promises of lib/net/http.h. The whole server
  * runs; each input is one connection to it over loopback. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -80,7 +83,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     from.sin_addr.s_addr = htonl(0x7f010001u + n++ % 0xfff0u);
     must(fd >= 0 && setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) == 0);
     must(bind(fd, (struct sockaddr *)&from, sizeof from) == 0);
-    must(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    while (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        if (errno != EADDRNOTAVAIL && errno != EAGAIN && errno != EINTR) {
+            perror("connect");
+            abort();
+        }
+        usleep(1000); /* the kernel is short of ports for a moment */
+    }
     must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
     (void)send(fd, data, size, MSG_NOSIGNAL);
     read_all(fd);
