@@ -6,7 +6,7 @@
 #include "lib/base/must.h"
 #include "tests/sim/sim.h"
 
-/* Few fires, whatever the clock does: the timetable ends half a minute after the start. */
+/* Few fires, whatever the clock does: the timetable ends 20 seconds after the start. */
 struct timetable *sim_random_timetable(struct sim *sim, uint32_t dag)
 {
     int64_t now = sim->now + sim->wall_offset;
@@ -17,7 +17,7 @@ struct timetable *sim_random_timetable(struct sim *sim, uint32_t dag)
     timetable->catchup = (enum timetable_catchup)rng_below(&sim->rng, 4);
     bool start = sim_chance(sim, 2, 3) || timetable->catchup == TIMETABLE_CATCHUP_TRUE;
     entry->kind = TIMETABLE_EVERY;
-    entry->every_ms = sim_between(sim, 4, 12) * 1000;
+    entry->every_ms = sim_between(sim, 5, 12) * 1000;
     if (sim_chance(sim, 1, 10))
         entry->kind = TIMETABLE_ONCE;
     if (sim_chance(sim, 1, 10)) {
@@ -27,8 +27,8 @@ struct timetable *sim_random_timetable(struct sim *sim, uint32_t dag)
     snprintf(entry->key, sizeof entry->key, "entry %u", dag);
     timetable->seed = dag;
     if (start)
-        timetable->start_ms = now + sim_between(sim, -30000, 5000);
-    timetable->end_ms = now + 30000;
+        timetable->start_ms = now + sim_between(sim, -20000, 5000);
+    timetable->end_ms = now + 20000;
     timetable->jitter_ms = sim_chance(sim, 1, 4) ? 3000 : 0;
     timetable->catchup_ms = 10000;
     timetable->overlap = (enum timetable_overlap)rng_below(&sim->rng, 3);
