@@ -80,12 +80,15 @@ static int64_t left_of(const struct core *core, int64_t due_wall, int64_t most)
     return left < 0 ? 0 : left > most ? most : left;
 }
 
+/* One that may still run elsewhere waits its whole time again: a clock that was set forward must
+ * not let two attempts of an exclusive task overlap. */
 static void resume_retry(struct core *core, struct run *run, uint32_t task)
 {
     const struct inst *inst = &run->insts[task];
-    int64_t most = attempt_elsewhere(inst) ? core->config.lease_ttl_ms + core->config.grace_ms
-                                           : attempt_retry_delay(run, task);
-    timer_inst(core, run, task, core->mono_ms + left_of(core, inst->due_mono, most));
+    int64_t delay = attempt_elsewhere(inst)
+                        ? core->config.lease_ttl_ms + core->config.grace_ms
+                        : left_of(core, inst->due_mono, attempt_retry_delay(run, task));
+    timer_inst(core, run, task, core->mono_ms + delay);
 }
 
 static void resume_inst(struct core *core, struct run *run, uint32_t task)
