@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
@@ -22,12 +23,10 @@ struct range {
 
 /* ---- The plan ---- */
 
-static bool read_bound(const struct message *message, const struct timetable *timetable,
-                       const char *name, const char *text, int64_t *ms, bool end,
-                       struct nx_err *err)
+static bool read_bound(const struct timetable *timetable, const char *name, const char *text,
+                       int64_t *ms, bool end, struct nx_err *err)
 {
     bool is_date;
-    (void)message;
     if (!text || !timetable_parse_time(timetable->zone, text, ms, &is_date))
         return nx_fail(err, NX_E_INVALID,
                        "'%s' must be a date (2026-01-31) or an instant (RFC 3339)%s%.64s%s", name,
@@ -37,22 +36,18 @@ static bool read_bound(const struct message *message, const struct timetable *ti
     return true;
 }
 
-static bool read_range(struct engine *engine, const struct message *message,
-                       const struct registry_version *version, struct range *range,
-                       struct nx_err *err)
+static bool read_range(const struct message *message, const struct registry_version *version,
+                       struct range *range, struct nx_err *err)
 {
-    const struct core_event now = now_event(EV_TURN);
-    (void)engine;
     if (!version->timetable)
         return nx_fail(err, NX_E_INVALID,
                        "DAG '%s' has no schedule, and so no data intervals to backfill; `nexus "
                        "trigger %s --date T` runs it for one instant",
                        version->dag, version->dag);
     range->timetable = version->timetable;
-    range->now_ms = now.wall_ms;
-    if (!read_bound(message, version->timetable, "from", message->from, &range->from_ms, false,
-                    err) ||
-        !read_bound(message, version->timetable, "to", message->to, &range->to_ms, true, err))
+    range->now_ms = clock_wall_ms();
+    if (!read_bound(version->timetable, "from", message->from, &range->from_ms, false, err) ||
+        !read_bound(version->timetable, "to", message->to, &range->to_ms, true, err))
         return false;
     if (range->to_ms < range->from_ms)
         return nx_fail(err, NX_E_INVALID, "'to' is before 'from'");
@@ -192,7 +187,7 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     struct backfill_steps steps = {0};
     const char *params = NULL;
     bool ok = version && write_params(engine, version, message->params, &params, err) &&
-              read_range(engine, message, version, &range, err) &&
+              read_range(message, version, &range, err) &&
               make_plan(engine, message, &range, &steps, err) &&
               (message->dry_run || may_begin(engine, message, &range, err));
     if (ok && !message->dry_run) {

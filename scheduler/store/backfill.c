@@ -2,11 +2,9 @@
 #include "lib/base/must.h"
 #include "scheduler/store/internal.h"
 
-static bool put_item(struct store *store, uint64_t id, size_t position,
-                     const struct core_backfill_item *item, struct sql_stmt *stmt,
-                     struct nx_err *err)
+static bool put_item(struct sql_stmt *stmt, uint64_t id, size_t position,
+                     const struct core_backfill_item *item, struct nx_err *err)
 {
-    (void)store;
     sql_bind_int(stmt, 1, (int64_t)id);
     sql_bind_int(stmt, 2, (int64_t)position);
     sql_bind_int(stmt, 3, item->start_ms);
@@ -30,7 +28,7 @@ static bool put_items(struct store *store, uint64_t id, const struct core_backfi
     if (!ok)
         return false;
     for (size_t i = 0; ok && i < plan->n_items; i++)
-        ok = put_item(store, id, i, &plan->items[i], stmt, err);
+        ok = put_item(stmt, id, i, &plan->items[i], err);
     sql_stmt_free(stmt);
     return ok;
 }
