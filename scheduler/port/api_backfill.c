@@ -115,11 +115,7 @@ static bool list_backfills(struct call *call, const char *dag, struct nx_err *er
     put_open(&call->body, "items", '[');
     bool ok = query_backfills(call->query, &which, put_listed, &list, err);
     put_close(&call->body, ']');
-    if (list.more)
-        put_id(&call->body, "next", list.last);
-    else
-        put_null(&call->body, "next");
-    put_close(&call->body, '}');
+    put_page_end(&call->body, list.more, list.last);
     return ok;
 }
 

@@ -244,11 +244,7 @@ bool handle_versions(struct call *call, struct nx_err *err)
     bool ok = query_versions(call->query, call->params[0], cursor ? cursor : INT64_MAX,
                              list.limit + 1, put_version, &list, err);
     put_close(&call->body, ']');
-    if (list.more)
-        put_id(&call->body, "next", (uint64_t)list.last);
-    else
-        put_null(&call->body, "next");
-    put_close(&call->body, '}');
+    put_page_end(&call->body, list.more, (uint64_t)list.last);
     return ok;
 }
 

@@ -314,10 +314,6 @@ bool handle_audit(struct call *call, struct nx_err *err)
     put_open(&call->body, "items", '[');
     bool ok = query_audit(call->query, cursor, list.limit + 1, put_audit, &list, err);
     put_close(&call->body, ']');
-    if (list.more)
-        put_id(&call->body, "next", (uint64_t)list.last);
-    else
-        put_null(&call->body, "next");
-    put_close(&call->body, '}');
+    put_page_end(&call->body, list.more, (uint64_t)list.last);
     return ok;
 }

@@ -89,3 +89,12 @@ void put_members(struct buf *buf, const char *members, size_t n)
     put_comma(buf);
     buf_add(buf, members, n);
 }
+
+void put_page_end(struct buf *buf, bool more, uint64_t cursor)
+{
+    if (more)
+        put_id(buf, "next", cursor);
+    else
+        put_null(buf, "next");
+    put_close(buf, '}');
+}

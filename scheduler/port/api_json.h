@@ -20,6 +20,8 @@ void put_time(struct buf *buf, const char *key, int64_t wall_ms); /* 0: null */
 void put_number(struct buf *buf, const char *key, double v);
 /* What is JSON already; NULL: null. */
 void put_raw(struct buf *buf, const char *key, const char *json);
+/* The end of a page behind its items: `next`, if there is more, and the brace. */
+void put_page_end(struct buf *buf, bool more, uint64_t cursor);
 /* Members of an object without its braces; not empty. */
 void put_members(struct buf *buf, const char *members, size_t n);
 

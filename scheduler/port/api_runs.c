@@ -78,11 +78,7 @@ static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
     put_open(&call->body, "items", '[');
     bool ok = query_runs(call->query, &which, put_run, &list, err);
     put_close(&call->body, ']');
-    if (list.more)
-        put_id(&call->body, "next", list.last);
-    else
-        put_null(&call->body, "next");
-    put_close(&call->body, '}');
+    put_page_end(&call->body, list.more, list.last);
     return ok;
 }
 
@@ -180,11 +176,7 @@ bool handle_tasks(struct call *call, struct nx_err *err)
     which.from = cursor < info->n_tasks ? (uint32_t)cursor : info->n_tasks;
     put_open(&call->body, NULL, '{');
     bool ok = put_tasks(&list, "items", &which, err);
-    if (list.more)
-        put_id(&call->body, "next", list.next);
-    else
-        put_null(&call->body, "next");
-    put_close(&call->body, '}');
+    put_page_end(&call->body, list.more, list.next);
     return ok;
 }
 
