@@ -62,6 +62,16 @@ bool link_fail(struct nx_err *err, int rv, const char *doing, const char *url)
 
 /* ---- Ending ---- */
 
+/* One user more of a stream that may be closed; false when it is gone. */
+static bool hold(struct link_conn *conn)
+{
+    pthread_mutex_lock(conn->lock);
+    bool held = conn->stream != NULL;
+    conn->n_busy += held;
+    pthread_mutex_unlock(conn->lock);
+    return held;
+}
+
 /* One user less; the last one of a closed connection ends it. Without the lock. */
 static void release(struct link_conn *conn)
 {
@@ -99,14 +109,18 @@ void link_conn_shut(struct link_conn *conn)
 }
 
 /* An operation was started just now, perhaps on a stream that was closed meanwhile: that one would
- * never end by itself. */
+ * never end by itself. If it ends all the same while NNG is on its way from the operation to the
+ * stream, to cancel it there, the stream has to be there still. */
 static void cancel_if_closed(struct link_conn *conn, nng_aio *aio)
 {
     pthread_mutex_lock(conn->lock);
-    bool closed = conn->closed;
+    bool cancel = conn->closed && conn->stream;
+    conn->n_busy += cancel;
     pthread_mutex_unlock(conn->lock);
-    if (closed)
-        nng_aio_cancel(aio);
+    if (!cancel)
+        return;
+    nng_aio_cancel(aio);
+    release(conn);
 }
 
 /* ---- Sending ---- */
@@ -304,10 +318,13 @@ void link_conn_start(struct link_conn *conn, nng_stream *stream)
 void link_conn_fini(struct link_conn *conn)
 {
     link_conn_shut(conn);
+    bool held = hold(conn); /* a stop cancels, see cancel_if_closed */
     if (conn->receiver)
         nng_aio_stop(conn->receiver);
     if (conn->sender)
         nng_aio_stop(conn->sender);
+    if (held)
+        release(conn);
     nng_aio_free(conn->receiver);
     nng_aio_free(conn->sender);
     if (conn->stream) /* an operation was refused because of the stop */
