@@ -41,6 +41,7 @@
 #define NX_VARS_MAX (16 * 1024)           /* variables and secrets together */
 
 /* Scheduling. */
+#define NX_MAP_MAX 100000 /* items of one for_each */
 #define NX_RETRIES_MAX 1000
 #define NX_PRIORITY_MAX 1000000
 #define NX_POOLS_MAX 1000

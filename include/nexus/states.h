@@ -117,6 +117,11 @@ enum nx_reason {
     NX_WHY_MARK_SUCCESS,  /* stopping: marked as success by a person */
     NX_WHY_MARK_FAILED,   /* stopping: marked as failed by a person */
     NX_WHY_OVERLAP,       /* its run made way for a newer one of its schedule */
+    NX_WHY_EMPTY_LIST,    /* skipped: its `for_each` gave no items */
+    NX_WHY_LIST_ERROR,    /* failed: its `for_each` could not be evaluated */
+    NX_WHY_MAPPED,        /* removed: its instances stand for it, one an item */
+    NX_WHY_SHORTER,       /* removed: the list is shorter now */
+    NX_WHY_MAX_PARALLEL,  /* queued: as many indexes of its map as may be are in progress */
     NX_REASONS
 };
 

@@ -34,6 +34,7 @@ static const char *const reasons[NX_REASONS] = {
     "retry_delay", "lost_wait", "max_active_runs", "finally", "cancelled", "run_timeout",
     "queue_timeout", "timeout", "memory", "lost", "error", "permanent_error", "task_skipped",
     "marked", "cleared", "mark_success", "mark_failed", "overlap",
+    "empty_list", "for_each_error", "mapped", "list_shorter", "max_parallel",
 };
 
 #define M(state) (1u << NX_TS_##state)
@@ -44,8 +45,10 @@ static const char *const reasons[NX_REASONS] = {
 
 /* Row: from; bits: to. Only moves that happen: what comes with later features comes with them. */
 static const unsigned task_moves[NX_TASK_STATES] = {
-    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED) | MARKED,
-    [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED,
+    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED) | MARKED |
+                      M(REMOVED),
+    [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED |
+                       M(REMOVED),
     [NX_TS_QUEUED] = M(LEASED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED,
     [NX_TS_LEASED] = M(RUNNING) | M(QUEUED) | M(RETRYING) | M(STOPPING) | M(SUCCESS) | M(FAILED) |
                      M(SKIPPED),
@@ -58,6 +61,7 @@ static const unsigned task_moves[NX_TASK_STATES] = {
     [NX_TS_UPSTREAM_FAILED] = MARKED | CLEARED,
     [NX_TS_SKIPPED] = MARKED | CLEARED,
     [NX_TS_CANCELLED] = MARKED | CLEARED,
+    [NX_TS_REMOVED] = CLEARED,
 };
 
 #define R(state) (1u << NX_RS_##state)

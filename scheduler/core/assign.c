@@ -106,7 +106,7 @@ static struct class *next_class(struct core *core, struct run **run, uint32_t *t
 {
     struct class *best = NULL;
     uint64_t best_key = 0;
-    uint32_t best_rank = 0;
+    uint64_t best_order = 0;
     for (size_t i = 0; i < core->classes.n; i++) {
         struct class *class = core->classes.at[i];
         struct run *head;
@@ -115,10 +115,10 @@ static struct class *next_class(struct core *core, struct run **run, uint32_t *t
             !ready_peek(core, class, &head, &index))
             continue;
         const struct ready_entry *top = &class->heap.at[0];
-        if (!best || top->key < best_key || (top->key == best_key && top->rank < best_rank)) {
+        if (!best || top->key < best_key || (top->key == best_key && top->order < best_order)) {
             best = class;
             best_key = top->key;
-            best_rank = top->rank;
+            best_order = top->order;
             *run = head;
             *task = index;
         }

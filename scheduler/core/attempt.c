@@ -65,7 +65,8 @@ int64_t attempt_retry_delay(const struct run *run, uint32_t task)
     if (spec->max_retry_delay_ms && delay > spec->max_retry_delay_ms)
         delay = spec->max_retry_delay_ms;
     if (spec->jitter_percent && delay) {
-        uint64_t hash = hash_u64(hash_u64(run->id.v * 1000003 + task) + failures);
+        uint64_t inst = (uint64_t)task_at(run, task) + ((uint64_t)(map_at(run, task) + 1) << 32);
+        uint64_t hash = hash_u64(hash_u64(run->id.v * 1000003 + inst) + failures);
         int64_t width = delay * spec->jitter_percent / 100;
         delay += (int64_t)(hash % (uint64_t)(2 * width + 1)) - width;
     }
@@ -154,6 +155,11 @@ static bool lost_for_good(const struct core *core, struct inst *inst, bool start
 void attempt_stopped(struct core *core, struct run *run, uint32_t task)
 {
     enum nx_reason reason = run->insts[task].reason;
+    if (mapped_is_out(run, task)) {
+        inst_clear(core, run, task);
+        inst_set(core, run, task, NX_TS_REMOVED, NX_WHY_SHORTER);
+        return;
+    }
     switch (reason) {
     case NX_WHY_CLEARED:
         inst_clear(core, run, task);
@@ -171,8 +177,11 @@ void attempt_stopped(struct core *core, struct run *run, uint32_t task)
 }
 
 /* Whether a success that arrives while it stops counts: a person's word about it was earlier. */
-static bool success_counts(const struct inst *inst)
+static bool success_counts(const struct run *run, uint32_t task)
 {
+    const struct inst *inst = &run->insts[task];
+    if (mapped_is_out(run, task))
+        return false;
     return inst->state != NX_TS_STOPPING || (inst->reason != NX_WHY_CLEARED && !inst_marked(inst));
 }
 
@@ -223,7 +232,7 @@ void attempt_result(struct core *core, struct run *run, uint32_t task,
     }
     note_end(core, run, task, outcome, result);
     release(core, run, task);
-    if (outcome == NX_AO_SUCCESS && success_counts(inst)) {
+    if (outcome == NX_AO_SUCCESS && success_counts(run, task)) {
         inst_set(core, run, task, NX_TS_SUCCESS, NX_WHY_NONE);
     } else if (inst->state == NX_TS_STOPPING) {
         attempt_stopped(core, run, task);

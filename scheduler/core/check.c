@@ -4,14 +4,13 @@
 
 static const char *check_counters(const struct run *run)
 {
-    const struct graph *graph = run->version->graph;
     uint32_t counts[NX_TASK_STATES] = {0}, left = 0, normal = 0;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         const struct inst *inst = &run->insts[i];
-        counts[inst->state]++;
+        counts[inst->state] += !stands_aside(run, i);
         if (!nx_task_state_final(inst->state)) {
             left++;
-            normal += !(graph->tasks[i].flags & GRAPH_FINALLY);
+            normal += !(task_of(run, i)->flags & GRAPH_FINALLY);
         }
     }
     for (int s = 0; s < NX_TASK_STATES; s++) {
@@ -23,20 +22,30 @@ static const char *check_counters(const struct run *run)
     return NULL;
 }
 
-static const char *check_upstream(const struct run *run, uint32_t task)
+/* All instances of the task but the removed ones, or that of one index, count for another's rule. */
+static const char *check_upstream(const struct run *run, uint32_t at)
 {
     const struct graph *graph = run->version->graph;
-    const struct inst *inst = &run->insts[task];
-    uint32_t success = 0, failed = 0, skipped = 0;
+    const struct inst *inst = &run->insts[at];
+    uint32_t success = 0, failed = 0, skipped = 0, task = task_at(run, at);
     bool self = false;
-    for (uint32_t j = 0; j < graph->tasks[task].n_up; j++) {
-        enum nx_task_state state = run->insts[graph_up(graph, task)[j]].state;
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        uint32_t up = task_at(run, i);
+        bool needed = false;
+        for (uint32_t j = 0; j < graph->tasks[task].n_up; j++)
+            needed = needed || graph_up(graph, task)[j] == up;
+        if (!needed || (map_at(run, i) >= 0 && map_at(run, at) >= 0 &&
+                        graph_mapped_together(graph, task, up) && map_at(run, i) != map_at(run, at)))
+            continue;
+        enum nx_task_state state = run->insts[i].state;
         success += state == NX_TS_SUCCESS;
         skipped += state == NX_TS_SKIPPED;
         failed +=
             state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED;
         self = self || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
     }
+    if (inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
+        return NULL;
     if (self != ((inst->flags & INST_UP_SELF) != 0))
         return "an instance knows whether one of its upstream failed itself";
     if (success != inst->up_success || failed != inst->up_failed || skipped != inst->up_skipped)
@@ -69,7 +78,7 @@ static const char *check_inst(const struct core *core, const struct run *run, ui
             worker->hands.at[inst->hand].task != task)
             return "a held instance is in its worker's hands";
     }
-    if (inst->state == NX_TS_QUEUED && !(inst->flags & INST_READY))
+    if (inst->state == NX_TS_QUEUED && !(inst->flags & INST_READY) && mapped_admitted(run, task))
         return "a queued instance is in a ready queue";
     if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
         return "a retrying instance has a timer";
@@ -113,6 +122,31 @@ static const char *check_slots(const struct core *core)
     return NULL;
 }
 
+/* Of a map with max_parallel: who is admitted, and that nobody waits without need. */
+static const char *check_maps(const struct run *run)
+{
+    const struct graph *graph = run->version->graph;
+    for (uint32_t m = 0; m < graph->n_maps; m++) {
+        const struct mapping *mapping = &run->mappings[m];
+        uint32_t n_admitted = 0, n_left_out = 0;
+        for (uint32_t i = 0; graph->maps[m].max_parallel && i < mapping->open.n; i++) {
+            uint32_t open = 0;
+            for (uint32_t at = graph->n_tasks; at < run->n_insts; at++)
+                open += task_of(run, at)->map == m + 1 && (uint32_t)map_at(run, at) == i &&
+                        !nx_task_state_final(run->insts[at].state);
+            if (open != mapping->open.at[i])
+                return "a map knows how many instances of an index are left";
+            n_admitted += mapping->admitted.at[i];
+            n_left_out += open && !mapping->admitted.at[i];
+        }
+        if (n_admitted != mapping->n_admitted)
+            return "a map knows how many indexes are in progress";
+        if (n_left_out && n_admitted < graph->maps[m].max_parallel)
+            return "no index waits while fewer than max_parallel are in progress";
+    }
+    return NULL;
+}
+
 const char *core_check(const struct core *core)
 {
     size_t held = 0, hands = 0;
@@ -121,7 +155,8 @@ const char *core_check(const struct core *core)
         if (!run)
             continue;
         const char *broken = check_counters(run);
-        for (uint32_t i = 0; !broken && i < run->version->graph->n_tasks; i++) {
+        broken = broken ? broken : check_maps(run);
+        for (uint32_t i = 0; !broken && i < run->n_insts; i++) {
             broken = check_inst(core, run, i);
             held += (run->insts[i].flags & INST_HELD) != 0;
         }
@@ -141,6 +176,24 @@ static void mix(uint64_t *digest, uint64_t v)
     *digest = hash_u64(*digest * 31 + v);
 }
 
+static uint64_t digest_inst(const struct run *run, uint32_t at)
+{
+    const struct inst *inst = &run->insts[at];
+    uint64_t digest = hash_u64((uint64_t)task_at(run, at) << 32 | (uint32_t)map_at(run, at));
+    mix(&digest, inst->state);
+    mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
+    mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
+    mix(&digest, inst->leases_lost);
+    mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED));
+    mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
+    if (inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
+        return digest;
+    mix(&digest, inst->flags & INST_UP_SELF);
+    mix(&digest, inst->up_success);
+    mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);
+    return digest;
+}
+
 static uint64_t digest_run(const struct run *run)
 {
     uint64_t digest = run->id.v;
@@ -153,20 +206,12 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, (uint64_t)run->started_ms);
     if (run->state == NX_RS_STOPPING)
         mix(&digest, run->reason);
-    for (uint32_t i = 0; i < run->version->graph->n_tasks; i++) {
-        const struct inst *inst = &run->insts[i];
-        mix(&digest, inst->state);
-        mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
-        mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
-        mix(&digest, inst->leases_lost);
-        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED | INST_UP_SELF));
-        mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
-        mix(&digest, inst->up_success);
-        mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);
-    }
+    for (uint32_t i = 0; i < run->version->graph->n_maps; i++)
+        mix(&digest, run->mappings[i].n);
+    for (uint32_t i = 0; i < run->n_insts; i++)
+        digest += digest_inst(run, i); /* the order of mapped ones is that of their making */
     return digest;
 }
-
 uint64_t core_digest(const struct core *core)
 {
     uint64_t digest = 0;

@@ -86,7 +86,12 @@ struct core_backfill {
     size_t n_items, next;                   /* items before `next` have begun */
 };
 
-enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
+enum core_question {
+    CORE_ASK_IF,  /* answered by CORE_FALSE or CORE_TRUE */
+    CORE_ASK_LIST /* the `for_each` of the task or its group: by CORE_LIST */
+};
+
+enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR, CORE_LIST };
 
 enum core_edit {
     CORE_RETRY,        /* those that failed (or `tasks`), and all downstream of them, are cleared */
@@ -94,6 +99,12 @@ enum core_edit {
     CORE_MARK_SUCCESS, /* `tasks` count as success from now on; what was decided upon their
                           failure alone is decided again */
     CORE_MARK_FAILED
+};
+
+/* What an edit is about: a task with all its instances, or one mapped instance. */
+struct core_target {
+    uint32_t task;
+    int32_t map; /* NX_MAP_NONE: all of it */
 };
 
 struct core_event {
@@ -133,7 +144,7 @@ struct core_event {
         struct {
             struct nx_run_id run; /* an ended one: loaded before, see core_load_run */
             enum core_edit what;
-            const uint32_t *tasks;
+            const struct core_target *tasks;
             uint32_t n_tasks;
             bool upstream, downstream; /* of `tasks` too */
             bool dry_run;              /* change nothing: list what would be */
@@ -148,6 +159,7 @@ struct core_event {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
+            uint32_t n; /* CORE_LIST: how many items, at most NX_MAP_MAX */
         } answer;
         struct {
             const struct wire_report *report;
@@ -162,12 +174,12 @@ struct core_event {
 
 /* ---- Updates ---- */
 
-/* A question: evaluate the task's `if`. The engine answers with EV_ANSWER, in this turn or later.
- */
+/* A question about the task. The engine answers with EV_ANSWER, in this turn or later. */
 struct core_ask {
     struct nx_inst_id inst;
     uint32_t number;
     uint64_t version;
+    enum core_question what;
 };
 
 /* An instance that an edit changed (or would have): is cleared, or has the marked state. */
@@ -253,7 +265,9 @@ int64_t core_deadline(const struct core *core);
 /* ---- Rows ---- */
 
 /* Absent rows mean: waiting; or queued when the trigger rule says run and there is no `if`; or
- * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). */
+ * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). The
+ * rows of a mapped task are its own (map NX_MAP_NONE), which is removed from when its list is known
+ * (core_get_list: that is a row too), and those of the indexes below the length of the list. */
 struct core_inst_row {
     struct nx_inst_id id;
     enum nx_task_state state;
@@ -293,6 +307,8 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
                        size_t *next);
+/* The length of the list over which the task is mapped; 0: it is not, or not yet known. */
+uint32_t core_get_list(const struct core *core, struct nx_run_id run, uint32_t task);
 bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
 const struct graph *core_run_graph(const struct core *core, struct nx_run_id id);
 
@@ -324,6 +340,8 @@ void core_load_worker(struct core *core, const struct core_worker_row *row);
  * be loaded for an EV_RUN_EDIT of the same turn: with its rows, then core_load_run_done; it is
  * freed at the end of the turn unless the edit has opened it again. */
 void core_load_run(struct core *core, const struct core_run_row *row);
+/* Before the instances of the run: the list of a mapped task, or of its group, has n items. */
+void core_load_list(struct core *core, struct nx_run_id run, uint32_t task, uint32_t n);
 void core_load_inst(struct core *core, const struct core_inst_row *row);
 void core_load_run_done(struct core *core, struct nx_run_id id);
 /* Derives what is not stored, and starts the clocks. Call once, after all rows. */

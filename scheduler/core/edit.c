@@ -7,91 +7,147 @@
 
 enum pick { PICK_NONE, PICK_CLEAR, PICK_MARK };
 
-/* Which tasks the edit is about, by index. */
+/* Which instances the edit is about, by index. */
 struct selection {
-    const struct graph *graph;
-    uint8_t *picks; /* enum pick */
+    const struct run *run;
+    uint8_t *picks;   /* enum pick, of each instance */
+    uint8_t *touched; /* whether any instance of the task is picked */
     VEC(uint32_t) todo;
 };
 
-static void pick(struct selection *selection, uint32_t task, enum pick how)
+static void pick(struct selection *selection, uint32_t at, enum pick how)
 {
-    if (selection->picks[task])
+    if (selection->picks[at])
         return;
-    selection->picks[task] = (uint8_t)how;
-    vec_push(&selection->todo, task);
+    selection->picks[at] = (uint8_t)how;
+    vec_push(&selection->todo, at);
+}
+
+/* The task's own instance and, where they stand for it, all others. */
+static void pick_task(struct selection *selection, uint32_t task, enum pick how)
+{
+    struct needing all = mapped_needing(selection->run, task, task);
+    uint32_t at;
+    while (mapped_next(&all, &at))
+        pick(selection, at, how);
 }
 
 static void start_from_all(struct selection *selection)
 {
     selection->todo.n = 0;
-    for (uint32_t i = 0; i < selection->graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < selection->run->n_insts; i++) {
         if (selection->picks[i])
             vec_push(&selection->todo, i);
+    }
+}
+
+static void pick_up(struct selection *selection, uint32_t at, enum pick how)
+{
+    const struct run *run = selection->run;
+    const uint32_t *up = graph_up(run->version->graph, task_at(run, at));
+    for (uint32_t j = 0; j < task_of(run, at)->n_up; j++) {
+        uint32_t along = mapped_along(run, at, up[j]);
+        if (along != up[j])
+            pick(selection, along, how);
+        else
+            pick_task(selection, up[j], how);
+    }
+}
+
+static void pick_down(struct selection *selection, uint32_t at, enum pick how)
+{
+    const struct run *run = selection->run;
+    const uint32_t *down = graph_down(run->version->graph, task_at(run, at));
+    uint32_t other;
+    for (uint32_t j = 0; j < task_of(run, at)->n_down; j++) {
+        struct needing all = mapped_needing(run, at, down[j]);
+        while (mapped_next(&all, &other))
+            pick(selection, other, how);
     }
 }
 
 /* Everything up or down the picked ones is picked in the same way. */
 static void pick_along(struct selection *selection, bool upstream, enum pick how)
 {
-    const struct graph *graph = selection->graph;
     start_from_all(selection);
     while (selection->todo.n) {
-        uint32_t task = vec_pop(&selection->todo);
-        const struct graph_task *spec = &graph->tasks[task];
-        const uint32_t *next = upstream ? graph_up(graph, task) : graph_down(graph, task);
-        for (uint32_t j = 0; j < (upstream ? spec->n_up : spec->n_down); j++)
-            pick(selection, next[j], how);
+        uint32_t at = vec_pop(&selection->todo);
+        if (upstream)
+            pick_up(selection, at, how);
+        else
+            pick_down(selection, at, how);
     }
 }
 
-/* What was decided by its rule upon the state of marked tasks is decided again, and so on down. */
-static void pick_decided(struct selection *selection, const struct run *run)
+/* What was decided by its rule upon the state of marked ones is decided again, and so on down. */
+static void pick_decided(struct selection *selection)
 {
-    const struct graph *graph = selection->graph;
+    const struct run *run = selection->run;
     start_from_all(selection);
     while (selection->todo.n) {
-        uint32_t task = vec_pop(&selection->todo);
-        for (uint32_t j = 0; j < graph->tasks[task].n_down; j++) {
-            uint32_t down = graph_down(graph, task)[j];
-            const struct inst *inst = &run->insts[down];
-            if (inst->state == NX_TS_UPSTREAM_FAILED ||
-                (inst->state == NX_TS_SKIPPED && inst->reason == NX_WHY_RULE))
-                pick(selection, down, PICK_CLEAR);
+        uint32_t at = vec_pop(&selection->todo), other;
+        for (uint32_t j = 0; j < task_of(run, at)->n_down; j++) {
+            struct needing all =
+                mapped_needing(run, at, graph_down(run->version->graph, task_at(run, at))[j]);
+            while (mapped_next(&all, &other)) {
+                const struct inst *inst = &run->insts[other];
+                if (inst->state == NX_TS_UPSTREAM_FAILED ||
+                    (inst->state == NX_TS_SKIPPED && inst->reason == NX_WHY_RULE))
+                    pick(selection, other, PICK_CLEAR);
+            }
         }
     }
 }
 
-static void pick_failed(struct selection *selection, const struct run *run)
+static void pick_failed(struct selection *selection)
 {
-    for (uint32_t i = 0; i < selection->graph->n_tasks; i++) {
-        enum nx_task_state state = run->insts[i].state;
+    for (uint32_t i = 0; i < selection->run->n_insts; i++) {
+        enum nx_task_state state = selection->run->insts[i].state;
         if (state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED)
             pick(selection, i, PICK_CLEAR);
     }
 }
 
-static void select_tasks(struct selection *selection, const struct run *run,
-                         const struct core_event *event)
+static void select_insts(struct selection *selection, const struct core_event *event)
 {
     enum core_edit what = event->edit.what;
     bool marks = what == CORE_MARK_SUCCESS || what == CORE_MARK_FAILED;
     enum pick how = marks ? PICK_MARK : PICK_CLEAR;
-    bool all = what == CORE_CLEAR && !event->edit.n_tasks;
     for (uint32_t i = 0; i < event->edit.n_tasks; i++) {
-        must(event->edit.tasks[i] < selection->graph->n_tasks);
-        pick(selection, event->edit.tasks[i], how);
+        const struct core_target *target = &event->edit.tasks[i];
+        if (target->map == NX_MAP_NONE)
+            pick_task(selection, target->task, how);
+        else
+            pick(selection, mapped_find(selection->run, target->task, target->map), how);
     }
     if (what == CORE_RETRY && !event->edit.n_tasks)
-        pick_failed(selection, run);
-    for (uint32_t i = 0; all && i < selection->graph->n_tasks; i++)
+        pick_failed(selection);
+    for (uint32_t i = 0; what == CORE_CLEAR && !event->edit.n_tasks && i < selection->run->n_insts;
+         i++)
         pick(selection, i, how);
     if (event->edit.upstream)
         pick_along(selection, true, how);
     if (event->edit.downstream || what == CORE_RETRY)
         pick_along(selection, false, how);
     if (marks)
-        pick_decided(selection, run);
+        pick_decided(selection);
+}
+
+/* A list is asked for again when every task that is mapped over it is cleared as a whole. */
+static bool folds(const struct selection *selection, uint32_t map)
+{
+    const struct graph *graph = selection->run->version->graph;
+    const struct graph_map *of = &graph->maps[map];
+    bool any = false;
+    for (uint32_t k = 0; k < of->n; k++) {
+        uint32_t task = graph->map_tasks[of->first + k];
+        if (!stands_aside(selection->run, task))
+            continue;
+        if (selection->picks[task] != PICK_CLEAR)
+            return false;
+        any = true;
+    }
+    return any;
 }
 
 /* ---- Doing it ---- */
@@ -149,36 +205,57 @@ static bool changes(const struct inst *inst, enum pick how, enum core_edit what)
 
 /* What follows today from the absence of a row (see core.h) and would not once the picked ones have
  * changed has to be written. */
-static bool needs_row(const struct run *run, uint32_t task, const struct selection *selection)
+static bool needs_row(const struct selection *selection, uint32_t at)
 {
-    enum nx_task_state state = run->insts[task].state;
-    const uint32_t *up = graph_up(selection->graph, task);
+    const struct run *run = selection->run;
+    enum nx_task_state state = run->insts[at].state;
+    const uint32_t *up = graph_up(run->version->graph, task_at(run, at));
     if (nx_run_state_final(run->state))
         return state == NX_TS_CANCELLED;
     if (state != NX_TS_QUEUED && state != NX_TS_DECIDING)
         return false;
-    for (uint32_t j = 0; j < selection->graph->tasks[task].n_up; j++) {
-        if (selection->picks[up[j]])
+    for (uint32_t j = 0; j < task_of(run, at)->n_up; j++) {
+        if (selection->touched[up[j]])
             return true;
     }
     return false;
 }
 
+/* Lists that are asked for again, and tasks that join those that are not. */
+static void fold(struct core *core, struct run *run, const struct selection *selection)
+{
+    for (uint32_t m = 0; m < run->version->graph->n_maps; m++) {
+        if (folds(selection, m))
+            mapped_fold(core, run, m);
+    }
+}
+
+static void expand(struct core *core, struct run *run)
+{
+    for (uint32_t m = 0; m < run->version->graph->n_maps; m++) {
+        if (run->mappings[m].n)
+            mapped_expand(core, run, m, run->mappings[m].n);
+    }
+}
+
 static void apply(struct core *core, struct run *run, const struct selection *selection,
                   enum core_edit what, uint64_t backfill)
 {
-    const struct graph *graph = run->version->graph;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         enum pick how = selection->picks[i];
+        if (stands_aside(run, i) || run->insts[i].state == NX_TS_REMOVED)
+            continue;
         if (how == PICK_CLEAR)
             clear(core, run, i);
         else if (how == PICK_MARK)
             mark(core, run, i, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
-        else if (needs_row(run, i, selection))
+        else if (needs_row(selection, i))
             inst_dirty(core, run, i);
     }
+    fold(core, run, selection);
     core->spread.n = core->spread_first = 0;
     run_count(run); /* in place of telling those downstream one by one */
+    expand(core, run);
     if (nx_run_state_final(run->state)) {
         run->backfill = backfill; /* it goes on by itself, or as one of a backfill */
         backfill_run_began(core, run);
@@ -186,40 +263,71 @@ static void apply(struct core *core, struct run *run, const struct selection *se
         run_wait(core, run);
         return;
     }
-    for (uint32_t i = 0; i < graph->n_tasks; i++)
+    uint32_t n = run->n_insts; /* those that come are decided when they do */
+    for (uint32_t i = 0; i < n; i++)
         inst_decide(core, run, i);
+    mapped_admit(core, run);
     vec_push(&core->to_check, run->slot);
 }
 
-/* Drops what would not change, and adds the finally tasks of a run that goes on before them. */
-static size_t settle(struct selection *selection, const struct run *run, enum core_edit what)
+/* Whether the pick of the instance changes anything. */
+static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what)
 {
-    const struct graph *graph = selection->graph;
+    const struct run *run = selection->run;
+    if (stands_aside(run, at))
+        return selection->picks[at] == PICK_CLEAR && folds(selection, task_of(run, at)->map - 1);
+    return run->insts[at].state != NX_TS_REMOVED &&
+           changes(&run->insts[at], selection->picks[at], what);
+}
+
+/* Drops what would not change, and adds the finally tasks of a run that goes on before them. */
+static size_t settle(struct selection *selection, enum core_edit what)
+{
+    const struct run *run = selection->run;
     size_t n = 0, n_cleared = 0;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        if (selection->picks[i] && !changes(&run->insts[i], selection->picks[i], what))
+    for (uint32_t i = run->n_insts; i-- > 0;) { /* own ones last: they tell what folds */
+        if (selection->picks[i] && !pick_changes(selection, i, what))
             selection->picks[i] = PICK_NONE;
         n += selection->picks[i] != PICK_NONE;
         n_cleared += selection->picks[i] == PICK_CLEAR;
     }
-    for (uint32_t i = 0; n_cleared && run->finally_begun && i < graph->n_tasks; i++) {
-        if ((graph->tasks[i].flags & GRAPH_FINALLY) && !selection->picks[i] &&
-            changes(&run->insts[i], PICK_CLEAR, what))
-            selection->picks[i] = PICK_CLEAR;
+    for (uint32_t i = 0; n_cleared && run->finally_begun && i < run->n_insts; i++) {
+        if (!(task_of(run, i)->flags & GRAPH_FINALLY) || selection->picks[i])
+            continue;
+        selection->picks[i] = PICK_CLEAR;
+        if (!stands_aside(run, i) && !pick_changes(selection, i, what))
+            selection->picks[i] = PICK_NONE;
+    }
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (selection->picks[i])
+            selection->touched[task_at(run, i)] = true;
     }
     return n;
 }
 
-static void list(struct core *core, const struct run *run, const struct selection *selection,
-                 uint64_t token)
+static void list(struct core *core, const struct selection *selection, uint64_t token)
 {
-    for (uint32_t i = 0; i < selection->graph->n_tasks; i++) {
-        if (!selection->picks[i])
+    const struct run *run = selection->run;
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (!selection->picks[i] || stands_aside(run, i))
             continue;
         struct core_edited edited = {token, inst_id(run, i), run->insts[i].state,
                                      selection->picks[i] == PICK_CLEAR};
         vec_push(&core->update->edited, edited);
     }
+}
+
+/* The first target that is not there, or NULL. */
+static const struct core_target *missing(const struct run *run, const struct core_event *event)
+{
+    for (uint32_t i = 0; i < event->edit.n_tasks; i++) {
+        const struct core_target *target = &event->edit.tasks[i];
+        must(target->task < run->version->graph->n_tasks);
+        uint32_t at = mapped_find(run, target->task, target->map);
+        if (at == NO_INST || (target->map != NX_MAP_NONE && run->insts[at].state == NX_TS_REMOVED))
+            return target;
+    }
+    return NULL;
 }
 
 static bool may_edit(struct core *core, const struct run *run, const struct core_event *event)
@@ -244,11 +352,20 @@ void edit_run(struct core *core, const struct core_event *event)
     struct run *run = run_find(core, event->edit.run);
     if (!may_edit(core, run, event))
         return;
-    struct selection selection = {.graph = run->version->graph};
-    selection.picks = mem_alloc(run->version->graph->n_tasks);
-    select_tasks(&selection, run, event);
-    if (settle(&selection, run, event->edit.what)) {
-        list(core, run, &selection, event->token);
+    const struct core_target *not_there = missing(run, event);
+    if (not_there) {
+        core_answer_to(core, event->token, run->id, NX_E_NOT_FOUND,
+                       "task '%s' of run %llu has no index %d",
+                       run->version->graph->tasks[not_there->task].id,
+                       (unsigned long long)run->id.v, not_there->map);
+        return;
+    }
+    struct selection selection = {.run = run};
+    selection.picks = mem_alloc(run->n_insts);
+    selection.touched = mem_alloc(run->version->graph->n_tasks);
+    select_insts(&selection, event);
+    if (settle(&selection, event->edit.what)) {
+        list(core, &selection, event->token);
         if (!event->edit.dry_run)
             apply(core, run, &selection, event->edit.what, event->edit.backfill);
         core_answer_to(core, event->token, run->id, NX_OK, "%s", "");
@@ -261,4 +378,5 @@ void edit_run(struct core *core, const struct core_event *event)
     }
     vec_fini(&selection.todo);
     mem_free(selection.picks);
+    mem_free(selection.touched);
 }

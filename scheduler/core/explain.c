@@ -16,10 +16,40 @@ static void add_name(char *text, size_t size, const char *name)
     snprintf(text + n, size - n, "%s%s", n ? ", " : "", name);
 }
 
+/* The instance's name: "task" or "task[3]". */
+static void name_inst(char *to, size_t size, const struct run *run, uint32_t at)
+{
+    if (map_at(run, at) == NX_MAP_NONE)
+        snprintf(to, size, "%s", task_of(run, at)->id);
+    else
+        snprintf(to, size, "%s[%d]", task_of(run, at)->id, map_at(run, at));
+}
+
+/* Names an upstream task, or the instance of the same index, unless it has ended. */
+static uint32_t add_upstream(char *names, size_t size, const struct run *run, uint32_t at,
+                             uint32_t up)
+{
+    uint32_t along = mapped_along(run, at, up), left = 0, other;
+    char name[NX_ID_MAX + 64], what[NX_ID_MAX + 16];
+    name_inst(what, sizeof what, run, along);
+    if (!stands_aside(run, along)) {
+        left = !nx_task_state_final(run->insts[along].state);
+        snprintf(name, sizeof name, "%s (%s)", what, nx_task_state_name(run->insts[along].state));
+    } else {
+        struct needing all = mapped_needing(run, up, up);
+        while (mapped_next(&all, &other))
+            left += !nx_task_state_final(run->insts[other].state);
+        snprintf(name, sizeof name, "%s (%u of %u)", what, left, mapping_of(run, up)->n);
+    }
+    if (left)
+        add_name(names, size, name);
+    return left;
+}
+
 static void why_waiting(const struct run *run, uint32_t task, struct core_why *why)
 {
     const struct graph_task *spec = task_of(run, task);
-    const uint32_t *up = graph_up(run->version->graph, task);
+    const uint32_t *up = graph_up(run->version->graph, task_at(run, task));
     char names[256] = "";
     if ((spec->flags & GRAPH_FINALLY) && !run->finally_begun) {
         why->code = NX_WHY_FINALLY;
@@ -29,19 +59,11 @@ static void why_waiting(const struct run *run, uint32_t task, struct core_why *w
         return;
     }
     uint32_t n = 0;
-    for (uint32_t j = 0; j < spec->n_up; j++) {
-        const struct inst *inst = &run->insts[up[j]];
-        if (nx_task_state_final(inst->state))
-            continue;
-        char name[NX_ID_MAX + 32];
-        snprintf(name, sizeof name, "%s (%s)", task_of(run, up[j])->id,
-                 nx_task_state_name(inst->state));
-        add_name(names, sizeof names, name);
-        n++;
-    }
+    for (uint32_t j = 0; j < spec->n_up; j++)
+        n += add_upstream(names, sizeof names, run, task, up[j]);
     why->code = NX_WHY_UPSTREAM;
     snprintf(why->text, sizeof why->text, "its trigger rule %s waits for %u of %u upstream: %s",
-             nx_rule_name(spec->rule), n, spec->n_up, names);
+             nx_rule_name(spec->rule), n, mapped_n_up(run, task), names);
 }
 
 static void why_pool(const struct core *core, const struct class *class, struct core_why *why)
@@ -60,11 +82,11 @@ static void why_pool(const struct core *core, const struct class *class, struct 
         for (size_t h = 0; h < worker->hands.n; h++) {
             const struct run *run = core->runs.at[worker->hands.at[h].slot];
             uint32_t task = worker->hands.at[h].task;
-            char name[NX_ID_MAX + 64];
+            char what[NX_ID_MAX + 16], name[NX_ID_MAX + 64];
             if (class_of(core, run, task)->pool != pool)
                 continue;
-            snprintf(name, sizeof name, "%s of run %llu", task_of(run, task)->id,
-                     (unsigned long long)run->id.v);
+            name_inst(what, sizeof what, run, task);
+            snprintf(name, sizeof name, "%s of run %llu", what, (unsigned long long)run->id.v);
             add_name(names, sizeof names, name);
         }
     }
@@ -124,9 +146,30 @@ static void why_worker(const struct core *core, const struct class *class, struc
     }
 }
 
+static void why_not_admitted(const struct run *run, uint32_t at, struct core_why *why)
+{
+    const struct mapping *mapping = mapping_of(run, task_at(run, at));
+    uint32_t limit = run->version->graph->maps[task_of(run, at)->map - 1].max_parallel;
+    char indexes[256] = "", one[16];
+    for (uint32_t i = 0; i < mapping->open.n; i++) {
+        if (!mapping->admitted.at[i])
+            continue;
+        snprintf(one, sizeof one, "%u", i);
+        add_name(indexes, sizeof indexes, one);
+    }
+    why->code = NX_WHY_MAX_PARALLEL;
+    snprintf(why->text, sizeof why->text,
+             "max_parallel of %u is reached; in progress: index%s %s", limit,
+             limit == 1 ? "" : "es", indexes);
+}
+
 static void why_queued(const struct core *core, const struct run *run, uint32_t task,
                        struct core_why *why)
 {
+    if (!mapped_admitted(run, task)) {
+        why_not_admitted(run, task, why);
+        return;
+    }
     const struct class *class = class_of(core, run, task);
     const struct pool *pool = class->pool;
     if (pool && (pool->slots < 0 || pool->used + class->needs.pool_slots > pool->slots))
@@ -178,6 +221,7 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
     const struct inst *inst = inst_find(core, id, &run);
     if (!inst || !n)
         return 0;
+    uint32_t at = inst_index(run, inst);
     *why = (struct core_why){.code = inst->reason, .since_ms = inst->ready_ms};
     if (run->state == NX_RS_QUEUED) {
         why->code = NX_WHY_RUN_QUEUED;
@@ -190,21 +234,22 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
     }
     switch ((enum nx_task_state)inst->state) {
     case NX_TS_WAITING:
-        why_waiting(run, id.task, why);
+        why_waiting(run, at, why);
         break;
     case NX_TS_DECIDING:
-        snprintf(why->text, sizeof why->text, "its `if` is being evaluated");
+        snprintf(why->text, sizeof why->text, "its `%s` is being evaluated",
+                 inst_asks_if(run, at) ? "if" : "for_each");
         break;
     case NX_TS_QUEUED:
-        why_queued(core, run, id.task, why);
+        why_queued(core, run, at, why);
         break;
     case NX_TS_RETRYING:
-        why_retrying(core, run, id.task, why);
+        why_retrying(core, run, at, why);
         break;
     case NX_TS_LEASED:
     case NX_TS_RUNNING:
     case NX_TS_STOPPING:
-        why_held(core, run, id.task, why);
+        why_held(core, run, at, why);
         break;
     default:
         snprintf(why->text, sizeof why->text, "it has ended: %s (%s)",

@@ -292,10 +292,10 @@ static void take_hand(struct core *core, struct worker *worker, const struct wir
     }
     if (wire->state != WIRE_HAND_QUEUED && inst->state == NX_TS_LEASED) {
         inst->started_ms = wire->started_ms;
-        inst_set(core, run, wire->inst.task, NX_TS_RUNNING, NX_WHY_STARTED);
+        inst_set(core, run, inst_index(run, inst), NX_TS_RUNNING, NX_WHY_STARTED);
     }
     if (first && inst->state == NX_TS_STOPPING)
-        fleet_order(worker, WIRE_CANCEL, run, wire->inst.task);
+        fleet_order(worker, WIRE_CANCEL, run, inst_index(run, inst));
 }
 
 /* Hands that the report did not account for: unknown to the worker yet, to be ordered again, or
@@ -348,14 +348,15 @@ static void on_report(struct core *core, struct worker *worker, const struct wir
     adapt_prefetch(worker, report);
     for (uint32_t i = 0; i < report->n_results; i++) {
         const struct wire_result *result = &report->results[i];
-        if (held(core, worker, result->inst, result->lease, &run))
-            attempt_result(core, run, result->inst.task, result);
+        const struct inst *inst = held(core, worker, result->inst, result->lease, &run);
+        if (inst)
+            attempt_result(core, run, inst_index(run, inst), result);
     }
     for (uint32_t i = 0; i < report->n_backs; i++) {
         const struct wire_back *back = &report->backs[i];
         const struct inst *inst = held(core, worker, back->inst, back->lease, &run);
         if (inst && inst->state != NX_TS_RUNNING)
-            attempt_back(core, run, back->inst.task);
+            attempt_back(core, run, inst_index(run, inst));
     }
     for (uint32_t i = 0; i < report->n_hands; i++)
         take_hand(core, worker, &report->hands[i], first);

@@ -2,18 +2,21 @@
 #include "scheduler/core/state.h"
 #include "scheduler/graph/rule.h"
 
-struct nx_inst_id inst_id(const struct run *run, uint32_t task)
+struct nx_inst_id inst_id(const struct run *run, uint32_t at)
 {
-    return (struct nx_inst_id){run->id, task, NX_MAP_NONE};
+    return (struct nx_inst_id){run->id, task_at(run, at), map_at(run, at)};
 }
 
 struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run **run)
 {
     struct run *found = run_find(core, id.run);
-    if (!found || id.map != NX_MAP_NONE || id.task >= found->version->graph->n_tasks)
+    if (!found || id.task >= found->version->graph->n_tasks)
+        return NULL;
+    uint32_t at = mapped_find(found, id.task, id.map);
+    if (at == NO_INST)
         return NULL;
     *run = found;
-    return &found->insts[id.task];
+    return &found->insts[at];
 }
 
 void inst_dirty(struct core *core, struct run *run, uint32_t task)
@@ -36,30 +39,37 @@ static bool follows_from_absence(const struct inst *inst)
            inst->state == NX_TS_DECIDING || inst->state == NX_TS_CANCELLED;
 }
 
-void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_state state,
+void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_state state,
               enum nx_reason reason)
 {
-    struct inst *inst = &run->insts[task];
+    struct inst *inst = &run->insts[at];
     bool ended = nx_task_state_final(state), had_ended = nx_task_state_final(inst->state);
-    bool last = (task_of(run, task)->flags & GRAPH_FINALLY) != 0;
+    bool last = (task_of(run, at)->flags & GRAPH_FINALLY) != 0;
     must(nx_task_move_legal(inst->state, state));
-    must(run->counts[inst->state] > 0);
-    run->counts[inst->state]--;
-    run->counts[state]++;
+    if (!stands_aside(run, at)) {
+        must(run->counts[inst->state] > 0);
+        run->counts[inst->state]--;
+    }
     core->moves[inst->state][state]++;
     inst->state = (uint8_t)state;
     inst->reason = (uint8_t)reason;
     inst->due_mono = 0;
+    run->counts[state] += !stands_aside(run, at);
     run->n_left = run->n_left + had_ended - ended;
     run->n_normal_left = run->n_normal_left + (had_ended && !last) - (ended && !last);
     if (ended) {
         must(!(inst->flags & INST_HELD));
         inst->finished_ms = core->wall_ms;
-        vec_push(&core->spread, ((struct spread){run->slot, task}));
+        if (at != task_at(run, at))
+            run->insts[task_at(run, at)].finished_ms = core->wall_ms;
+        if (!stands_aside(run, at))
+            vec_push(&core->spread, ((struct spread){run->slot, at}));
     }
     run_dirty(core, run);
     if (!follows_from_absence(inst))
-        inst_dirty(core, run, task);
+        inst_dirty(core, run, at);
+    if (ended != had_ended)
+        mapped_count(core, run, at, ended);
 }
 
 void inst_ready(struct core *core, struct run *run, uint32_t task)
@@ -72,48 +82,78 @@ void inst_ready(struct core *core, struct run *run, uint32_t task)
     }
 }
 
-void inst_queue(struct core *core, struct run *run, uint32_t task)
+void inst_queue(struct core *core, struct run *run, uint32_t at)
 {
-    inst_set(core, run, task, NX_TS_QUEUED, NX_WHY_NEXT);
-    run->insts[task].ready_ms = core->wall_ms;
-    inst_ready(core, run, task);
+    inst_set(core, run, at, NX_TS_QUEUED, NX_WHY_NEXT);
+    run->insts[at].ready_ms = core->wall_ms;
+    if (mapped_admitted(run, at))
+        inst_ready(core, run, at);
 }
 
-void inst_ask(struct core *core, struct run *run, uint32_t task)
+bool inst_asks_if(const struct run *run, uint32_t at)
 {
-    run->insts[task].hand = ++core->n_asks;
-    vec_push(&core->asks, ((struct core_ask){inst_id(run, task), core->n_asks, run->version->id}));
+    const struct graph_task *spec = task_of(run, at);
+    if (!(spec->flags & GRAPH_IF) || (run->insts[at].flags & INST_ANSWERED))
+        return false;
+    if (!spec->map)
+        return true;
+    bool grouped = run->version->graph->maps[spec->map - 1].n > 1;
+    return mapped_own(run, at) == !(grouped || (spec->flags & GRAPH_IF_EACH));
 }
 
-void inst_decide(struct core *core, struct run *run, uint32_t task)
+void inst_ask(struct core *core, struct run *run, uint32_t at)
 {
-    const struct graph_task *spec = task_of(run, task);
-    struct inst *inst = &run->insts[task];
+    enum core_question what = inst_asks_if(run, at) ? CORE_ASK_IF : CORE_ASK_LIST;
+    run->insts[at].hand = ++core->n_asks;
+    vec_push(&core->asks,
+             ((struct core_ask){inst_id(run, at), core->n_asks, run->version->id, what}));
+}
+
+/* Its rule says run: what has to be asked before it does? */
+static void begin(struct core *core, struct run *run, uint32_t at)
+{
+    bool ask = inst_asks_if(run, at);
+    if (!ask && !mapped_own(run, at)) {
+        inst_queue(core, run, at);
+        return;
+    }
+    must(ask || !mapping_of(run, at)->n); /* else it stood aside */
+    if (run->insts[at].state != NX_TS_DECIDING)
+        inst_set(core, run, at, NX_TS_DECIDING, NX_WHY_ASKED);
+    inst_ask(core, run, at);
+}
+
+void inst_decide(struct core *core, struct run *run, uint32_t at)
+{
+    const struct graph_task *spec = task_of(run, at);
+    struct inst *inst = &run->insts[at];
     bool last = (spec->flags & GRAPH_FINALLY) != 0;
     if (inst->state != NX_TS_WAITING || (last && !run->finally_begun))
         return;
     if (run->state != NX_RS_RUNNING && !(run->state == NX_RS_STOPPING && last))
         return;
-    struct rule_counts counts = {spec->n_up, inst->up_success, inst->up_failed, inst->up_skipped,
+    struct rule_counts counts = {mapped_n_up(run, at), inst->up_success, inst->up_failed, inst->up_skipped,
                                  (inst->flags & INST_UP_SELF) != 0};
     switch (rule_decide((enum nx_trigger_rule)spec->rule, &counts)) {
     case RULE_WAIT:
         break;
     case RULE_RUN:
-        if ((spec->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED)) {
-            inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
-            inst_ask(core, run, task);
-        } else {
-            inst_queue(core, run, task);
-        }
+        begin(core, run, at);
         break;
     case RULE_SKIP:
-        inst_set(core, run, task, NX_TS_SKIPPED, NX_WHY_RULE);
+        inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_RULE);
         break;
     case RULE_UPSTREAM_FAILED:
-        inst_set(core, run, task, NX_TS_UPSTREAM_FAILED, NX_WHY_RULE);
+        inst_set(core, run, at, NX_TS_UPSTREAM_FAILED, NX_WHY_RULE);
         break;
     }
+}
+
+static void expand(struct core *core, struct run *run, uint32_t map, uint32_t n)
+{
+    must(core->spread_first == core->spread.n);
+    mapped_expand(core, run, map, n);
+    mapped_decide(core, run, map);
 }
 
 void inst_answer(struct core *core, const struct core_event *event)
@@ -123,32 +163,65 @@ void inst_answer(struct core *core, const struct core_event *event)
     struct inst *inst = inst_find(core, id, &run);
     if (!inst || inst->state != NX_TS_DECIDING || inst->hand != event->answer.number)
         return; /* cancelled or cleared meanwhile */
+    uint32_t at = inst_index(run, inst), n = event->answer.n;
+    bool was_if = inst_asks_if(run, at);
     inst->flags |= INST_ANSWERED;
-    if (event->answer.answer == CORE_TRUE)
-        inst_queue(core, run, id.task);
-    else if (event->answer.answer == CORE_FALSE)
-        inst_set(core, run, id.task, NX_TS_SKIPPED, NX_WHY_IF_FALSE);
-    else
-        inst_set(core, run, id.task, NX_TS_FAILED, NX_WHY_IF_ERROR);
+    switch (event->answer.answer) {
+    case CORE_TRUE:
+        must(was_if);
+        if (mapped_own(run, at))
+            inst_dirty(core, run, at); /* it goes on deciding */
+        begin(core, run, at);
+        break;
+    case CORE_FALSE:
+        must(was_if);
+        inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_IF_FALSE);
+        break;
+    case CORE_LIST:
+        must(!was_if && mapped_own(run, at));
+        if (n)
+            expand(core, run, task_of(run, at)->map - 1, n);
+        else
+            inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_EMPTY_LIST);
+        break;
+    case CORE_ERROR:
+        inst_set(core, run, at, NX_TS_FAILED, was_if ? NX_WHY_IF_ERROR : NX_WHY_LIST_ERROR);
+        break;
+    }
 }
 
-void inst_clear(struct core *core, struct run *run, uint32_t task)
+void inst_clear(struct core *core, struct run *run, uint32_t at)
 {
-    struct inst *inst = &run->insts[task];
+    struct inst *inst = &run->insts[at];
     bool row = (inst->flags & INST_ROW) != 0;
     inst->flags &= (uint8_t)~INST_ANSWERED;
     inst->failures = 0;
     inst->losses = inst->leases_lost = 0;
     inst->ready_ms = inst->started_ms = inst->finished_ms = 0;
-    inst_set(core, run, task, NX_TS_WAITING, NX_WHY_NONE);
+    inst_set(core, run, at, NX_TS_WAITING, NX_WHY_NONE);
     if (row)
-        vec_push(&core->update->cleared, inst_id(run, task));
+        vec_push(&core->update->cleared, inst_id(run, at));
 }
 
-void inst_count(struct run *run, uint32_t task)
+void inst_add_up(struct inst *inst, enum nx_task_state state)
 {
-    enum nx_task_state state = run->insts[task].state;
+    if (state == NX_TS_REMOVED)
+        return;
+    if (state == NX_TS_SUCCESS)
+        inst->up_success++;
+    else if (state == NX_TS_SKIPPED)
+        inst->up_skipped++;
+    else /* also cancelled, which only a finally task can see */
+        inst->up_failed++;
+    if (state == NX_TS_FAILED || state == NX_TS_CANCELLED)
+        inst->flags |= INST_UP_SELF;
+}
+
+void inst_count(struct run *run, uint32_t at)
+{
+    enum nx_task_state state = run->insts[at].state;
     const struct graph *graph = run->version->graph;
+    uint32_t task = task_at(run, at), other;
     const uint32_t *down = graph_down(graph, task);
     bool leaf = (graph->tasks[task].flags & GRAPH_LEAF) != 0;
     bool last = (graph->tasks[task].flags & GRAPH_FINALLY) != 0;
@@ -157,27 +230,32 @@ void inst_count(struct run *run, uint32_t task)
         run->finally_failed = run->finally_failed || (last && state == NX_TS_FAILED);
     }
     for (uint32_t j = 0; j < graph->tasks[task].n_down; j++) {
-        struct inst *inst = &run->insts[down[j]];
-        if (state == NX_TS_SUCCESS)
-            inst->up_success++;
-        else if (state == NX_TS_SKIPPED)
-            inst->up_skipped++;
-        else /* also cancelled, which only a finally task can see */
-            inst->up_failed++;
-        if (state == NX_TS_FAILED || state == NX_TS_CANCELLED)
-            inst->flags |= INST_UP_SELF;
+        struct needing all = mapped_needing(run, at, down[j]);
+        while (mapped_next(&all, &other))
+            inst_add_up(&run->insts[other], state);
+    }
+}
+
+static void decide_down(struct core *core, struct run *run, uint32_t at)
+{
+    const struct graph *graph = run->version->graph;
+    uint32_t task = task_at(run, at), other;
+    for (uint32_t j = 0; j < graph->tasks[task].n_down; j++) {
+        struct needing all = mapped_needing(run, at, graph_down(graph, task)[j]);
+        while (mapped_next(&all, &other))
+            inst_decide(core, run, other);
     }
 }
 
 /* Everything of the run but its finally tasks is final. */
 static void begin_finally(struct core *core, struct run *run)
 {
-    const struct graph *graph = run->version->graph;
+    uint32_t n = run->n_insts; /* those that come are decided when they do */
     run->finally_begun = true;
-    if (!graph->n_finally)
+    if (!run->version->graph->n_finally)
         return;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        if (graph->tasks[i].flags & GRAPH_FINALLY)
+    for (uint32_t i = 0; i < n; i++) {
+        if (task_of(run, i)->flags & GRAPH_FINALLY)
             inst_decide(core, run, i);
     }
 }
@@ -205,10 +283,8 @@ void inst_spread(struct core *core)
         }
         struct spread item = core->spread.at[core->spread_first++];
         struct run *run = core->runs.at[item.slot];
-        const uint32_t *down = graph_down(run->version->graph, item.task);
-        inst_count(run, item.task);
-        for (uint32_t j = 0; j < task_of(run, item.task)->n_down; j++)
-            inst_decide(core, run, down[j]);
+        inst_count(run, item.at);
+        decide_down(core, run, item.at);
         if (run->n_left == 0 || run->n_normal_left == 0)
             vec_push(&core->to_check, item.slot);
     }

@@ -53,11 +53,25 @@ void core_load_run(struct core *core, const struct core_run_row *row)
         core->config.next_run = row->id.v + 1;
 }
 
+void core_load_list(struct core *core, struct nx_run_id id, uint32_t task, uint32_t n)
+{
+    struct run *run = run_find(core, id);
+    must(run && task < run->version->graph->n_tasks && n <= NX_MAP_MAX);
+    struct mapping *mapping = mapping_of(run, task);
+    must(mapping != NULL);
+    mapping->n = n;
+}
+
 void core_load_inst(struct core *core, const struct core_inst_row *row)
 {
-    struct run *run;
-    struct inst *inst = inst_find(core, row->id, &run);
-    must(inst != NULL && row->state < NX_TASK_STATES);
+    struct run *run = run_find(core, row->id.run);
+    must(run && row->id.task < run->version->graph->n_tasks && row->state < NX_TASK_STATES);
+    uint32_t at = row->id.task;
+    if (row->id.map != NX_MAP_NONE) {
+        must(row->id.map >= 0 && row->id.map < NX_MAP_MAX && mapping_of(run, row->id.task));
+        at = mapped_make(run, row->id.task, row->id.map);
+    }
+    struct inst *inst = &run->insts[at];
     inst->state = (uint8_t)row->state;
     inst->reason = (uint8_t)row->reason;
     inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : 0));
@@ -99,7 +113,8 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
         inst_ask(core, run, task);
         break;
     case NX_TS_QUEUED:
-        inst_ready(core, run, task);
+        if (mapped_admitted(run, task))
+            inst_ready(core, run, task);
         break;
     case NX_TS_RETRYING:
         resume_retry(core, run, task);
@@ -120,11 +135,11 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
 /* An instance without a row in a run that was stopped was cancelled with it. */
 static void derive_cancelled(struct run *run)
 {
-    const struct graph *graph = run->version->graph;
     bool ended = nx_run_state_final(run->state);
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         struct inst *inst = &run->insts[i];
-        if (inst->state == NX_TS_WAITING && (ended || !(graph->tasks[i].flags & GRAPH_FINALLY))) {
+        if (inst->state == NX_TS_WAITING &&
+            (ended || !(task_of(run, i)->flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
             inst->reason = run->reason;
             inst->finished_ms = run->finished_ms;
@@ -136,9 +151,9 @@ static void derive_cancelled(struct run *run)
 static int64_t derive_ready(const struct run *run, uint32_t task)
 {
     int64_t ready = run->started_ms;
-    const uint32_t *up = graph_up(run->version->graph, task);
+    const uint32_t *up = graph_up(run->version->graph, task_at(run, task));
     for (uint32_t j = 0; j < task_of(run, task)->n_up; j++) {
-        const struct inst *inst = &run->insts[up[j]];
+        const struct inst *inst = &run->insts[mapped_along(run, task, up[j])];
         if (nx_task_state_final(inst->state) && inst->finished_ms > ready)
             ready = inst->finished_ms;
     }
@@ -148,24 +163,27 @@ static int64_t derive_ready(const struct run *run, uint32_t task)
 static void load_run_done(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
+    mapped_load_done(run);
     if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state))
         derive_cancelled(run);
+    mapped_load_admitted(run);
     run_count(run);
     if (run->state == NX_RS_QUEUED || nx_run_state_final(run->state))
         return;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        struct inst *inst = &run->insts[i];
+    uint32_t n = run->n_insts; /* more may come; they have been decided then */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct inst *inst = &run->insts[i];
         if (inst->state != NX_TS_WAITING) {
             resume_inst(core, run, i);
         } else {
-            inst->ready_ms = derive_ready(run, i);
-            int64_t ready = inst->ready_ms;
+            int64_t ready = run->insts[i].ready_ms = derive_ready(run, i);
             inst_decide(core, run, i);
-            must(!nx_task_state_final(inst->state)); /* that would have been written */
-            if (inst->state == NX_TS_QUEUED)
-                inst->ready_ms = ready;
+            must(!nx_task_state_final(run->insts[i].state)); /* that would have been written */
+            if (run->insts[i].state == NX_TS_QUEUED)
+                run->insts[i].ready_ms = ready;
         }
     }
+
     if (graph->timeout_ms && run->state == NX_RS_RUNNING)
         timer_run(core, run,
                   core->mono_ms +

@@ -48,9 +48,9 @@ struct class *class_of(const struct core *core, const struct run *run, uint32_t 
 }
 
 /* Smaller goes first: priority (highest), live before backfill, age of the run. */
-uint64_t ready_key(const struct run *run, uint32_t task)
+uint64_t ready_key(const struct run *run, uint32_t at)
 {
-    int32_t priority = task_of(run, task)->priority;
+    int32_t priority = task_of(run, at)->priority;
     must(priority >= -NX_PRIORITY_MAX && priority <= NX_PRIORITY_MAX);
     must(run->id.v < 1ull << 42);
     uint64_t inverted = (uint64_t)(NX_PRIORITY_MAX - priority);
@@ -60,7 +60,20 @@ uint64_t ready_key(const struct run *run, uint32_t task)
 static bool more_urgent(const void *a, const void *b)
 {
     const struct ready_entry *x = a, *y = b;
-    return x->key != y->key ? x->key < y->key : x->rank < y->rank;
+    return x->key != y->key ? x->key < y->key : x->order < y->order;
+}
+
+/* Of equal keys: the order of urgency; mapped ones by index, so that an index of a group comes to
+ * its end before the next one begins. */
+static uint64_t order_of(const struct run *run, uint32_t at)
+{
+    const struct graph *graph = run->version->graph;
+    uint64_t rank = graph->rank[task_at(run, at)];
+    uint32_t map = task_of(run, at)->map;
+    if (!map)
+        return rank << 40;
+    _Static_assert(NX_DAG_TASKS_MAX < 1 << 20 && NX_MAP_MAX < 1 << 20, "20 bits each");
+    return (uint64_t)graph->maps[map - 1].rank << 40 | (uint64_t)map_at(run, at) << 20 | rank;
 }
 
 void ready_push(struct core *core, struct run *run, uint32_t task)
@@ -71,7 +84,7 @@ void ready_push(struct core *core, struct run *run, uint32_t task)
         return;
     inst->flags |= INST_READY;
     struct class *class = class_of(core, run, task);
-    struct ready_entry entry = {ready_key(run, task), run->version->graph->rank[task], run->slot};
+    struct ready_entry entry = {ready_key(run, task), order_of(run, task), run->slot, task};
     vec_push(&class->heap, entry);
     heap_push(class->heap.at, class->heap.n, sizeof entry, more_urgent);
 }
@@ -91,7 +104,7 @@ static bool at_entry(const struct core *core, const struct ready_entry *entry, s
     if (!found || (entry->key & ((1ull << 42) - 1)) != found->id.v)
         return false;
     *run = found;
-    *task = found->version->graph->by_rank[entry->rank];
+    *task = entry->at;
     return true;
 }
 

@@ -66,6 +66,13 @@ bool core_get_worker(const struct core *core, uint32_t number, struct core_worke
     return true;
 }
 
+uint32_t core_get_list(const struct core *core, struct nx_run_id id, uint32_t task)
+{
+    const struct run *run = run_find(core, id);
+    const struct mapping *mapping = run ? mapping_of(run, task) : NULL;
+    return mapping ? mapping->n : 0;
+}
+
 const struct graph *core_run_graph(const struct core *core, struct nx_run_id id)
 {
     const struct run *run = run_find(core, id);
@@ -157,7 +164,13 @@ size_t core_run_bytes(const struct core *core, struct nx_run_id id)
     const struct run *run = run_find(core, id);
     if (!run)
         return 0;
-    size_t bytes = sizeof *run + run->version->graph->n_tasks * sizeof *run->insts;
+    const struct graph *graph = run->version->graph;
+    size_t bytes = sizeof *run + run->cap_insts * sizeof *run->insts +
+                   run->places.cap * sizeof *run->places.at +
+                   graph->n_maps * sizeof *run->mappings +
+                   graph->n_map_tasks * sizeof *run->members;
+    for (uint32_t i = 0; i < graph->n_map_tasks; i++)
+        bytes += run->members[i].at.cap * sizeof *run->members[i].at.at;
     for (size_t i = 0; i < core->classes.n; i++)
         bytes += core->classes.at[i]->heap.cap * sizeof *core->classes.at[i]->heap.at;
     return bytes + core->timers.cap * sizeof *core->timers.at +

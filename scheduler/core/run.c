@@ -70,6 +70,9 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
     run->version = version;
     version->n_runs++;
     run->insts = mem_alloc_array(graph->n_tasks, sizeof *run->insts);
+    run->n_insts = run->cap_insts = graph->n_tasks;
+    run->mappings = mem_alloc_array(graph->n_maps, sizeof *run->mappings);
+    run->members = mem_alloc_array(graph->n_map_tasks, sizeof *run->members);
     run->n_left = graph->n_tasks;
     run->n_normal_left = graph->n_tasks - graph->n_finally;
     run->finally_begun = run->n_normal_left == 0;
@@ -90,6 +93,7 @@ void run_free(struct core *core, struct run *run)
     map_remove_num(&core->run_slots, run->id.v);
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
+    mapped_free(run);
     run->version->n_runs--;
     version_release(core, run->version);
     mem_free(run->insts);
@@ -145,24 +149,24 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
 
 void run_count(struct run *run)
 {
-    const struct graph *graph = run->version->graph;
     for (int i = 0; i < NX_TASK_STATES; i++)
         run->counts[i] = 0;
     run->n_left = run->n_normal_left = 0;
     run->leaf_failed = run->finally_failed = false;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         struct inst *inst = &run->insts[i];
-        run->counts[inst->state]++;
+        run->counts[inst->state] += !stands_aside(run, i);
         inst->up_success = inst->up_failed = inst->up_skipped = 0;
         inst->flags &= (uint8_t)~INST_UP_SELF;
     }
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         if (nx_task_state_final(run->insts[i].state)) {
-            inst_count(run, i);
+            if (run->insts[i].state != NX_TS_REMOVED)
+                inst_count(run, i);
             continue;
         }
         run->n_left++;
-        run->n_normal_left += !(graph->tasks[i].flags & GRAPH_FINALLY);
+        run->n_normal_left += !(task_of(run, i)->flags & GRAPH_FINALLY);
     }
     run->finally_begun = run->n_normal_left == 0;
 }
@@ -173,7 +177,8 @@ static void start(struct core *core, struct run *run)
     run_set(core, run, NX_RS_RUNNING);
     if (graph->timeout_ms)
         timer_run(core, run, core->mono_ms + graph->timeout_ms);
-    for (uint32_t i = 0; i < graph->n_tasks; i++)
+    uint32_t n = run->n_insts; /* those that come are decided when they do */
+    for (uint32_t i = 0; i < n; i++)
         inst_decide(core, run, i);
     if (run->n_normal_left == 0)
         vec_push(&core->to_check, run->slot);
@@ -235,15 +240,14 @@ static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx
 
 void run_stop(struct core *core, struct run *run, enum nx_reason reason)
 {
-    const struct graph *graph = run->version->graph;
     bool never_started = run->state == NX_RS_QUEUED;
     if (never_started && !run->backfill)
         leave_line(run);
     else if (!never_started)
         run_set(core, run, NX_RS_STOPPING);
     run->reason = (uint8_t)reason;
-    for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        if (never_started || !(graph->tasks[i].flags & GRAPH_FINALLY))
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (never_started || !(task_of(run, i)->flags & GRAPH_FINALLY))
             stop_inst(core, run, i, reason);
     }
     if (never_started)

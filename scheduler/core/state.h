@@ -72,11 +72,39 @@ struct inst {
     int64_t ready_ms, started_ms, finished_ms;
 };
 
+/* Where a mapped instance belongs. */
+struct place {
+    uint32_t task;
+    int32_t map;
+};
+
+/* A task that is mapped: once its list is known its own instance is removed, and those of the
+ * items stand for it. */
+struct member {
+    VEC(uint32_t) at; /* map index -> index of the instance, also of those beyond the list now */
+};
+
+/* A list, shared by the tasks that are mapped over it. See mapped.c. */
+struct mapping {
+    uint32_t n; /* items; 0: not known, no member is expanded */
+    /* With max_parallel: indexes are admitted in order, and leave when all their instances are
+     * final. */
+    uint32_t n_admitted, next; /* below next nobody waits to be admitted */
+    VEC(uint32_t) open;        /* index -> its instances that are not final */
+    VEC(bool) admitted;
+};
+
 struct run {
     struct nx_run_id id;
     struct dag *dag;
     struct version *version;
-    struct inst *insts; /* n_tasks of the graph */
+    /* n_insts: one a task, at the task's index; then the mapped ones, whose place is
+     * places.at[index - n_tasks]. An instance keeps its index. */
+    struct inst *insts;
+    uint32_t n_insts, cap_insts;
+    VEC(struct place) places;
+    struct mapping *mappings; /* n_maps of the graph */
+    struct member *members;   /* n_map_tasks of the graph */
     uint32_t slot;
     uint8_t state; /* enum nx_run_state */
     uint8_t cause;
@@ -92,9 +120,10 @@ struct run {
 };
 
 struct ready_entry {
-    uint64_t key;  /* priority, live before backfill, age of the run */
-    uint32_t rank; /* within the run */
-    uint32_t slot; /* of the run */
+    uint64_t key;   /* priority, live before backfill, age of the run */
+    uint64_t order; /* within the run: rank; of mapped ones the map's, the index, their own */
+    uint32_t slot;  /* of the run */
+    uint32_t at;    /* of the instance */
 };
 
 struct pool {
@@ -173,7 +202,7 @@ struct fire_timer {
 };
 
 struct spread {
-    uint32_t slot, task;
+    uint32_t slot, at;
 };
 
 struct core {
@@ -208,9 +237,31 @@ struct core {
     uint64_t moves[NX_TASK_STATES][NX_TASK_STATES];
 };
 
-static inline const struct graph_task *task_of(const struct run *run, uint32_t task)
+/* Below, `at` is the index of an instance in run->insts. */
+
+/* The index of its task. */
+static inline uint32_t task_at(const struct run *run, uint32_t at)
 {
-    return &run->version->graph->tasks[task];
+    uint32_t n_tasks = run->version->graph->n_tasks;
+    return at < n_tasks ? at : run->places.at[at - n_tasks].task;
+}
+
+static inline const struct graph_task *task_of(const struct run *run, uint32_t at)
+{
+    return &run->version->graph->tasks[task_at(run, at)];
+}
+
+/* NX_MAP_NONE: the instance of the task itself. */
+static inline int32_t map_at(const struct run *run, uint32_t at)
+{
+    uint32_t n_tasks = run->version->graph->n_tasks;
+    return at < n_tasks ? NX_MAP_NONE : run->places.at[at - n_tasks].map;
+}
+
+/* A mapped task's own instance, for which those of the items stand. */
+static inline bool stands_aside(const struct run *run, uint32_t at)
+{
+    return run->insts[at].state == NX_TS_REMOVED && at < run->version->graph->n_tasks;
 }
 
 /* run.c: DAG versions, runs, their beginning and end. */
@@ -251,8 +302,49 @@ void backfill_run_ended(struct core *core, const struct run *run);
 struct backfill *backfill_find(const struct core *core, uint64_t id);
 void backfill_free(struct backfill *backfill);
 
+/* mapped.c: mapped tasks. */
+/* The instance of that index; NO_INST: there is none. */
+#define NO_INST UINT32_MAX
+uint32_t mapped_find(const struct run *run, uint32_t task, int32_t map);
+/* The same, made if it is new: an instance that is not to be (removed). */
+uint32_t mapped_make(struct run *run, uint32_t task, int32_t map);
+struct mapping *mapping_of(const struct run *run, uint32_t task); /* NULL: not mapped */
+/* The list is known: every member that is not final gives way to its instances. Nothing that has
+ * ended may be untold (core->spread), as they count what is final; mapped_decide is to follow. */
+void mapped_expand(struct core *core, struct run *run, uint32_t map, uint32_t n);
+void mapped_decide(struct core *core, struct run *run, uint32_t map);
+/* The list is to be asked for again: instances are removed, and the members wait. */
+void mapped_fold(struct core *core, struct run *run, uint32_t map);
+/* Whether it is a mapped task's own instance. */
+bool mapped_own(const struct run *run, uint32_t at);
+/* Whether the list, as it is now, does not have the instance. */
+bool mapped_is_out(const struct run *run, uint32_t at);
+/* The instance became final, or is not any more. */
+void mapped_count(struct core *core, struct run *run, uint32_t at, bool final);
+bool mapped_admitted(const struct run *run, uint32_t at);
+/* After rows were loaded: instances without one; then who was admitted. */
+void mapped_load_done(struct run *run);
+void mapped_load_admitted(struct run *run);
+/* Admits the next, as far as max_parallel allows. */
+void mapped_admit(struct core *core, struct run *run);
+void mapped_free(struct run *run);
+/* Those of a downstream task that need the instance: the one of the same index, or all. */
+struct needing {
+    const struct run *run;
+    uint32_t task;
+    uint32_t next, end; /* map indexes + 1; 0: the task's own */
+};
+struct needing mapped_needing(const struct run *run, uint32_t at, uint32_t down);
+bool mapped_next(struct needing *all, uint32_t *at);
+/* The upstream task's instance that goes with this one: that of the same index, or its own. */
+uint32_t mapped_along(const struct run *run, uint32_t at, uint32_t up);
+/* How many units of the trigger rule the upstream of the instance are. */
+uint32_t mapped_n_up(const struct run *run, uint32_t at);
+/* Derives what the instance's upstream has come to so far. */
+void mapped_count_up(struct run *run, uint32_t at);
+
 /* inst.c: instances. inst_set is the only writer of an instance's state. */
-struct nx_inst_id inst_id(const struct run *run, uint32_t task);
+struct nx_inst_id inst_id(const struct run *run, uint32_t at);
 struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run **run);
 void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_state state,
               enum nx_reason reason);
@@ -264,9 +356,17 @@ void inst_queue(struct core *core, struct run *run, uint32_t task);
 void inst_ask(struct core *core, struct run *run, uint32_t task);
 /* Makes a queued instance ready: its place in line and its queue timeout. */
 void inst_ready(struct core *core, struct run *run, uint32_t task);
+/* Whether its `if` is still to be asked. That of a mapped task is asked once, before the list is;
+ * of every instance if it names the item or the task is of a group. */
+bool inst_asks_if(const struct run *run, uint32_t at);
 void inst_answer(struct core *core, const struct core_event *event);
 /* Counts a final state for those that need it. */
-void inst_count(struct run *run, uint32_t task);
+void inst_count(struct run *run, uint32_t at);
+void inst_add_up(struct inst *inst, enum nx_task_state state); /* of one of its upstream */
+static inline uint32_t inst_index(const struct run *run, const struct inst *inst)
+{
+    return (uint32_t)(inst - run->insts);
+}
 /* Stopping, with a state that a person gave it. */
 static inline bool inst_marked(const struct inst *inst)
 {

@@ -74,6 +74,7 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .id = copy_text(graph, def->id),
             .n_up = def->n_needs,
             .class_index = last,
+            .map = def->map,
             .priority = def->priority,
             .flags = (uint16_t)def->flags,
             .retries = def->retries,
@@ -261,6 +262,112 @@ static void fill_ranks(struct graph *graph)
     mem_free(scratch);
 }
 
+/* Members by map; and what is derived from them. */
+static void fill_maps(struct graph *graph, const struct graph_task_def *defs)
+{
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        graph->n_map_tasks += defs[i].map != 0;
+        if (defs[i].map > graph->n_maps)
+            graph->n_maps = defs[i].map;
+    }
+    graph->maps = arena_array(&graph->arena, graph->n_maps, sizeof *graph->maps);
+    graph->map_tasks = arena_array(&graph->arena, graph->n_map_tasks, sizeof *graph->map_tasks);
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        if (defs[i].map)
+            graph->maps[defs[i].map - 1].n++;
+    }
+    uint32_t next = 0;
+    for (uint32_t m = 0; m < graph->n_maps; m++) {
+        must(graph->maps[m].n > 0);
+        graph->maps[m].first = next;
+        next += graph->maps[m].n;
+        graph->maps[m].n = 0;
+        graph->maps[m].rank = UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        struct graph_task *task = &graph->tasks[i];
+        for (uint32_t j = 0; j < task->n_up; j++) {
+            if (defs[graph_up(graph, i)[j]].map)
+                task->flags |= GRAPH_UP_MAPPED;
+        }
+        if (!task->map)
+            continue;
+        struct graph_map *map = &graph->maps[task->map - 1];
+        must(!map->n || map->max_parallel == defs[i].max_parallel);
+        map->n_finally += (task->flags & GRAPH_FINALLY) != 0;
+        map->max_parallel = defs[i].max_parallel;
+        map->rank = graph->rank[i] < map->rank ? graph->rank[i] : map->rank;
+        task->member = map->first + map->n++;
+        graph->map_tasks[task->member] = i;
+    }
+}
+
+/* From a task outside of the map that needs a member: whether another member is downstream of it.
+ * Then an index could wait for others that max_parallel does not admit. */
+static bool comes_back(const struct graph *graph, uint32_t map, uint32_t first, uint32_t *seen,
+                       uint32_t *todo, uint32_t *member)
+{
+    uint32_t n = 0;
+    todo[n++] = first;
+    while (n) {
+        uint32_t at = todo[--n];
+        if (graph->tasks[at].map == map + 1) {
+            *member = at;
+            return true;
+        }
+        if (seen[at] == map + 1)
+            continue;
+        seen[at] = map + 1;
+        for (uint32_t j = 0; j < graph->tasks[at].n_down; j++) {
+            uint32_t down = graph_down(graph, at)[j];
+            if (seen[down] != map + 1)
+                todo[n++] = down;
+        }
+    }
+    return false;
+}
+
+static bool check_finally(const struct graph *graph, struct nx_err *err)
+{
+    for (uint32_t m = 0; m < graph->n_maps; m++) {
+        const struct graph_map *map = &graph->maps[m];
+        for (uint32_t k = 0; map->n_finally < map->n && k < map->n; k++) {
+            const struct graph_task *task = &graph->tasks[graph->map_tasks[map->first + k]];
+            if (task->flags & GRAPH_FINALLY)
+                return nx_fail(err, NX_E_INVALID,
+                               "'%s' is a finally task in a group with others: it would wait for "
+                               "all indexes; take it out of the group",
+                               task->id);
+        }
+    }
+    return true;
+}
+
+static bool check_maps(const struct graph *graph, struct nx_err *err)
+{
+    uint32_t *seen = mem_alloc_array(graph->n_tasks, sizeof *seen);
+    uint32_t *todo = mem_alloc_array((size_t)graph->n_edges + 1, sizeof *todo);
+    bool ok = check_finally(graph, err);
+    for (uint32_t i = 0; ok && i < graph->n_map_tasks; i++) {
+        uint32_t task = graph->map_tasks[i], map = graph->tasks[task].map - 1, back;
+        if (graph->maps[map].n < 2 || !graph->maps[map].max_parallel)
+            continue;
+        for (uint32_t j = 0; ok && j < graph->tasks[task].n_down; j++) {
+            uint32_t down = graph_down(graph, task)[j];
+            if (graph->tasks[down].map == map + 1 ||
+                !comes_back(graph, map, down, seen, todo, &back))
+                continue;
+            ok = nx_fail(err, NX_E_INVALID,
+                         "'%s' and '%s' are of one group with max_parallel, but '%s', which is "
+                         "not, is between them: take it into the group, or max_parallel away",
+                         graph->tasks[task].id, graph->tasks[back].id, graph->tasks[down].id);
+        }
+    }
+    mem_free(seen);
+    mem_free(todo);
+    return ok;
+}
+
 bool graph_new(const char *dag_id, const struct graph_task_def *tasks, uint32_t n_tasks,
                uint32_t max_active_runs, int64_t timeout_ms, struct graph **out, struct nx_err *err)
 {
@@ -297,6 +404,11 @@ bool graph_new(const char *dag_id, const struct graph_task_def *tasks, uint32_t 
     }
     mark_leaves(graph);
     fill_ranks(graph);
+    fill_maps(graph, tasks);
+    if (!check_maps(graph, err)) {
+        graph_release(graph);
+        return false;
+    }
     *out = graph;
     return true;
 }

@@ -20,7 +20,9 @@ enum graph_flag {
     GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
     GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
     GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
-    GRAPH_BACKOFF = 64   /* retry delays double */
+    GRAPH_BACKOFF = 64,  /* retry delays double */
+    GRAPH_IF_EACH = 0x1000,  /* its `if` names the item: asked of every mapped instance */
+    GRAPH_UP_MAPPED = 0x2000 /* computed: it needs a mapped task */
 };
 
 /* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */
@@ -41,12 +43,22 @@ struct graph_class {
     bool script;
 };
 
+/* Tasks that are mapped over one list: the lone task that has the `for_each`, or all of a group. */
+struct graph_map {
+    uint32_t first, n;     /* members: graph->map_tasks, by index of the task */
+    uint32_t n_finally;    /* of them: all or none */
+    uint32_t max_parallel; /* indexes in progress at once; 0: no limit */
+    uint32_t rank;         /* the most urgent of its members' */
+};
+
 struct graph_task {
     const char *id;
     uint32_t up_first, n_up;
     uint32_t down_first, n_down;
     uint32_t path_length; /* tasks on the longest path from here to an end, itself included */
     uint32_t class_index;
+    uint32_t map;    /* 1 + index of its graph_map; 0: not mapped */
+    uint32_t member; /* mapped: its place in graph->map_tasks */
     int32_t priority;
     uint16_t flags; /* enum graph_flag */
     uint16_t retries;
@@ -63,12 +75,15 @@ struct graph {
     const char *dag_id;
     uint32_t n_tasks, n_edges, n_classes;
     uint32_t n_finally;
+    uint32_t n_maps, n_map_tasks;
     uint32_t max_active_runs; /* 0: no limit */
     int64_t timeout_ms;       /* of a run; 0: none */
     struct graph_task *tasks;
     uint32_t *up, *down;
     uint32_t *rank; /* of a task in the order of urgency: priority, path length, index; 0 first */
     uint32_t *by_rank; /* the task at each rank */
+    struct graph_map *maps;
+    uint32_t *map_tasks;
     struct graph_class *classes;
     uint32_t refs; /* how many runs and owners hold it; see graph_hold */
 };
@@ -86,10 +101,14 @@ struct graph_task_def {
     uint8_t jitter_percent;
     const struct graph_retry_on *retry_on;
     int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms;
+    uint32_t map; /* 1 + a number that its group shares; 0: not mapped. The numbers have no gaps. */
+    uint32_t max_parallel; /* of the map: the same for all of the group */
 };
 
 /* Makes a graph with one hold. NX_E_INVALID on a cycle, whose tasks are named in order
- * ("a -> b -> a"), on a self or doubled need, or on a finally task that an ordinary one needs. */
+ * ("a -> b -> a"), on a self or doubled need, on a finally task that an ordinary one needs, or when
+ * a path leaves a group with max_parallel and comes back to it, or a group has ordinary and finally
+ * tasks. */
 bool graph_new(const char *dag_id, const struct graph_task_def *tasks, uint32_t n_tasks,
                uint32_t max_active_runs, int64_t timeout_ms, struct graph **graph,
                struct nx_err *err);
@@ -102,6 +121,12 @@ int64_t graph_find(const struct graph *graph, const char *id);
 static inline const uint32_t *graph_up(const struct graph *graph, uint32_t task)
 {
     return graph->up + graph->tasks[task].up_first;
+}
+
+/* Whether both are mapped over the same list: index i of one goes with index i of the other. */
+static inline bool graph_mapped_together(const struct graph *graph, uint32_t a, uint32_t b)
+{
+    return graph->tasks[a].map && graph->tasks[a].map == graph->tasks[b].map;
 }
 
 static inline const uint32_t *graph_down(const struct graph *graph, uint32_t task)

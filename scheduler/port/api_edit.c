@@ -69,21 +69,21 @@ static bool finish_edit(struct job *job, struct query *query, struct nx_err *err
     return true;
 }
 
-static bool add_task(const struct dag_info *info, const char *name, uint32_t *tasks, uint32_t *n,
+static bool add_task(const struct dag_info *info, const char *name, struct core_target *tasks, uint32_t *n,
                      struct nx_err *err)
 {
-    int32_t map;
-    return find_task(info, name, &tasks[(*n)++], &map, err);
+    struct core_target *target = &tasks[(*n)++];
+    return find_task(info, name, &target->task, &target->map, err);
 }
 
-/* `tasks` and `from` of the body as indexes. */
+/* `tasks` and `from` of the body. */
 static bool read_tasks(struct message *message, const struct dag_info *info, const json_t *body,
                        struct nx_err *err)
 {
     const json_t *list = json_object_get(body, "tasks"), *item;
     const char *from = js_get_text(body, "from", NULL);
     size_t i;
-    uint32_t *tasks = arena_array(&message->arena, json_array_size(list) + 1, sizeof *tasks);
+    struct core_target *tasks = arena_array(&message->arena, json_array_size(list) + 1, sizeof *tasks);
     message->tasks = tasks;
     json_array_foreach(list, i, item)
     {

@@ -77,7 +77,7 @@ struct message {
     const char *date;                              /* start of the data interval; NULL: not said */
     int64_t interval_start_ms, interval_finish_ms; /* of the run that this one repeats; 0: none */
     enum core_edit edit;
-    const uint32_t *tasks; /* indexes in the run's version */
+    const struct core_target *tasks; /* of the run's version */
     uint32_t n_tasks;
     bool upstream, downstream, dry_run;
     const char *from, *to; /* of a backfill: starts of intervals, inclusive */

@@ -52,6 +52,30 @@ static uint32_t random_needs(struct sim *sim, const struct graph_task_def *defs,
     return n;
 }
 
+/* Some tasks are mapped, alone or in a group over one list. */
+static void random_maps(struct sim *sim, struct graph_task_def *defs, uint32_t n)
+{
+    uint32_t n_maps = 0;
+    if (sim_chance(sim, 1, 2))
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        if (defs[i].map || !sim_chance(sim, 1, 4))
+            continue;
+        bool grouped = sim_chance(sim, 1, 2);
+        uint32_t max_parallel = sim_chance(sim, 1, 2) ? (uint32_t)sim_between(sim, 1, 3) : 0;
+        n_maps++;
+        for (uint32_t k = i; k < n && (k == i || grouped); k++) {
+            bool fits = (defs[k].flags & GRAPH_FINALLY) == (defs[i].flags & GRAPH_FINALLY);
+            if (defs[k].map || !fits || (k > i && !sim_chance(sim, 1, 3)))
+                continue;
+            defs[k].map = n_maps;
+            defs[k].max_parallel = max_parallel;
+            if ((defs[k].flags & GRAPH_IF) && sim_chance(sim, 1, 2))
+                defs[k].flags |= GRAPH_IF_EACH;
+        }
+    }
+}
+
 struct graph *sim_random_graph(struct sim *sim, uint32_t dag)
 {
     static const char *const ids[SIM_DAGS] = {"alpha", "beta", "gamma"};
@@ -67,9 +91,14 @@ struct graph *sim_random_graph(struct sim *sim, uint32_t dag)
         defs[i].needs = needs[i];
         sim->stats->rules[defs[i].rule]++;
     }
+    random_maps(sim, defs, n);
     uint32_t max_active = sim_chance(sim, 1, 3) ? 1 : 0;
     int64_t timeout = sim_chance(sim, 1, 8) ? sim_between(sim, 2000, 30000) : 0;
     struct graph *graph = NULL;
-    must(graph_new(ids[dag], defs, n, max_active, timeout, &graph, NULL));
+    if (!graph_new(ids[dag], defs, n, max_active, timeout, &graph, NULL)) {
+        for (uint32_t i = 0; i < n; i++) /* a group that is left and entered again */
+            defs[i].max_parallel = 0;
+        must(graph_new(ids[dag], defs, n, max_active, timeout, &graph, NULL));
+    }
     return graph;
 }

@@ -223,16 +223,17 @@ static void say_why_stuck(struct sim *sim)
         const struct sim_run *run = sim->store.runs.at[i];
         if (nx_run_state_final(run->row.state))
             continue;
-        for (uint32_t t = 0; t < sim->graphs[run->dag]->n_tasks; t++) {
+        for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
             struct core_why why;
             struct core_inst_row row;
-            struct nx_inst_id id = {run->row.id, t, NX_MAP_NONE};
+            struct nx_inst_id id = sim_at_slot(run->row.id, slot);
             if (!sim->core || !core_get_inst(sim->core, id, &row) || nx_task_state_final(row.state))
                 continue;
             core_explain(sim->core, id, &why, 1);
-            sim_fail(sim, "every run ends once faults are healed", "run %llu (%s) %s: %s: %s",
+            sim_fail(sim, "every run ends once faults are healed", "run %llu (%s) %s[%d]: %s: %s",
                      (unsigned long long)run->row.id.v, nx_run_state_name(run->row.state),
-                     sim->graphs[run->dag]->tasks[t].id, nx_task_state_name(row.state), why.text);
+                     sim->graphs[run->dag]->tasks[id.task].id, id.map,
+                     nx_task_state_name(row.state), why.text);
             return;
         }
     }
@@ -383,6 +384,10 @@ static const char *const fault_names[SIM_FAULTS] = {
     "scheduled run skipped",
     "paused or unpaused",
     "pool changed",
+    "mapped task expanded",
+    "list asked for again",
+    "list shorter than before",
+    "waited for max_parallel",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

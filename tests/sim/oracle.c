@@ -26,9 +26,26 @@ static const struct graph *graph_of(const struct sim *sim, const struct sim_run 
     return sim->graphs[run->dag];
 }
 
-static struct nx_inst_id id_of(const struct sim_run *run, uint32_t task)
+static struct nx_inst_id id_of(const struct sim_run *run, uint32_t slot)
 {
-    return (struct nx_inst_id){run->row.id, task, NX_MAP_NONE};
+    return sim_at_slot(run->row.id, slot);
+}
+
+/* From slot on, the next one that can be an instance of the run. */
+static bool next_slot(const struct sim *sim, const struct sim_run *run, uint32_t *slot)
+{
+    const struct graph *graph = graph_of(sim, run);
+    for (; *slot < graph->n_tasks * (1 + SIM_MAP_MAX); ++*slot) {
+        if (id_of(run, *slot).map == NX_MAP_NONE || graph->tasks[*slot / (1 + SIM_MAP_MAX)].map)
+            return true;
+    }
+    return false;
+}
+
+static const struct graph_task *spec_of(const struct sim *sim, const struct sim_run *run,
+                                        uint32_t slot)
+{
+    return &graph_of(sim, run)->tasks[id_of(run, slot).task];
 }
 
 static bool held(enum nx_task_state state)
@@ -76,25 +93,56 @@ static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int 
     }
 }
 
-static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t task,
-                           const struct core_inst_row *row)
+struct tally {
+    int n, s, f, k, u;
+};
+
+static void add_to(const struct sim *sim, struct nx_inst_id id, struct tally *tally)
+{
+    struct core_inst_row up;
+    if (!core_get_inst(sim->core, id, &up) || up.state == NX_TS_REMOVED)
+        return;
+    tally->n++;
+    tally->s += up.state == NX_TS_SUCCESS;
+    tally->k += up.state == NX_TS_SKIPPED;
+    tally->u += up.state == NX_TS_UPSTREAM_FAILED;
+    tally->f += up.state == NX_TS_FAILED || up.state == NX_TS_UPSTREAM_FAILED ||
+                up.state == NX_TS_CANCELLED;
+}
+
+/* All instances of the upstream count, or, in one group, that of the same index. */
+static struct tally tally_up(const struct sim *sim, const struct sim_run *run, struct nx_inst_id id)
 {
     const struct graph *graph = graph_of(sim, run);
-    const struct graph_task *spec = &graph->tasks[task];
-    int s = 0, f = 0, k = 0, u = 0;
+    struct tally tally = {0};
+    for (uint32_t j = 0; j < graph->tasks[id.task].n_up; j++) {
+        struct nx_inst_id up = {id.run, graph_up(graph, id.task)[j], NX_MAP_NONE};
+        struct core_inst_row own;
+        bool many = core_get_inst(sim->core, up, &own) && own.state == NX_TS_REMOVED;
+        bool along = graph->tasks[id.task].map &&
+                     graph->tasks[id.task].map == graph->tasks[up.task].map;
+        if (!many) {
+            add_to(sim, up, &tally);
+        } else if (along && id.map != NX_MAP_NONE) {
+            up.map = id.map;
+            add_to(sim, up, &tally);
+        } else {
+            uint32_t list = core_get_list(sim->core, id.run, up.task);
+            for (up.map = 0; (uint32_t)up.map < list; up.map++)
+                add_to(sim, up, &tally);
+        }
+    }
+    return tally;
+}
+
+static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t slot,
+                           const struct core_inst_row *row)
+{
+    const struct graph_task *spec = spec_of(sim, run, slot);
     if (row->state == NX_TS_CANCELLED || row->reason == NX_WHY_MARKED)
         return;
-    for (uint32_t j = 0; j < spec->n_up; j++) {
-        struct core_inst_row up;
-        if (!core_get_inst(sim->core, id_of(run, graph_up(graph, task)[j]), &up))
-            return;
-        s += up.state == NX_TS_SUCCESS;
-        k += up.state == NX_TS_SKIPPED;
-        u += up.state == NX_TS_UPSTREAM_FAILED;
-        f += up.state == NX_TS_FAILED || up.state == NX_TS_UPSTREAM_FAILED ||
-             up.state == NX_TS_CANCELLED;
-    }
-    struct may may = rule_says((enum nx_trigger_rule)spec->rule, (int)spec->n_up, s, f, k, u);
+    struct tally t = tally_up(sim, run, id_of(run, slot));
+    struct may may = rule_says((enum nx_trigger_rule)spec->rule, t.n, t.s, t.f, t.k, t.u);
     bool by_rule = row->reason == NX_WHY_RULE;
     bool right = row->state == NX_TS_UPSTREAM_FAILED      ? may.fail
                  : row->state == NX_TS_SKIPPED && by_rule ? may.skip
@@ -102,9 +150,9 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
     if (!right)
         sim_fail(
             sim, "a decision follows from the trigger rule",
-            "run %llu %s: %s with n=%u success=%d failed=%d (%d upstream) skipped=%d became %s",
-            (unsigned long long)run->row.id.v, spec->id, nx_rule_name(spec->rule), spec->n_up, s, f,
-            u, k, nx_task_state_name(row->state));
+            "run %llu %s[%d]: %s with n=%d success=%d failed=%d (%d upstream) skipped=%d became %s",
+            (unsigned long long)run->row.id.v, spec->id, id_of(run, slot).map,
+            nx_rule_name(spec->rule), t.n, t.s, t.f, t.u, t.k, nx_task_state_name(row->state));
 }
 
 /* ---- Steps ---- */
@@ -141,29 +189,54 @@ static void check_progress(struct sim *sim, const struct sim_run *run, uint32_t 
                  expected);
 }
 
+/* A task that stands aside has an instance for every item of its list. */
+static void check_list(struct sim *sim, const struct sim_run *run, uint32_t slot)
+{
+    struct nx_inst_id id = id_of(run, slot);
+    uint32_t n = core_get_list(sim->core, run->row.id, id.task);
+    struct core_inst_row row;
+    if (!n || n > SIM_MAP_MAX)
+        sim_fail(sim, "a task stands aside for the items of a list", "run %llu task %u: %u",
+                 (unsigned long long)run->row.id.v, id.task, n);
+    for (id.map = 0; (uint32_t)id.map < n; id.map++) {
+        if (!core_get_inst(sim->core, id, &row) || row.state == NX_TS_REMOVED)
+            sim_fail(sim, "every item of a list has its instance", "run %llu task %u[%d]",
+                     (unsigned long long)run->row.id.v, id.task, id.map);
+    }
+}
+
 static void look_at_run(struct sim *sim, struct sim_run *run)
 {
-    const struct graph *graph = graph_of(sim, run);
-    for (uint32_t task = 0; task < graph->n_tasks; task++) {
+    for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
         struct core_inst_row row;
         struct core_why why;
-        if (!core_get_inst(sim->core, id_of(run, task), &row))
-            return;
-        bool changed = run->shadow[task] != row.state || run->shadow_why[task] != row.reason;
-        if (run->shadow[task] == NX_TS_WAITING && row.state != NX_TS_WAITING)
-            check_decision(sim, run, task, &row);
-        if (run->shadow[task] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
+        if (!core_get_inst(sim->core, id_of(run, slot), &row))
+            continue;
+        bool changed = run->shadow[slot] != row.state || run->shadow_why[slot] != row.reason;
+        bool waited = run->shadow[slot] == NX_TS_WAITING || run->shadow[slot] == NX_TS_REMOVED;
+        if (waited && row.state != NX_TS_WAITING && row.state != NX_TS_REMOVED)
+            check_decision(sim, run, slot, &row);
+        if (run->shadow[slot] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
             sim_count(sim, SEEN_CANCEL_CROSSED_SUCCESS);
-        check_stopped(sim, run, task, &row);
-        check_progress(sim, run, task, &row);
-        run->shadow[task] = (uint8_t)row.state;
-        run->shadow_why[task] = (uint8_t)row.reason;
+        if (row.state == NX_TS_REMOVED && id_of(run, slot).map == NX_MAP_NONE) {
+            check_list(sim, run, slot);
+            if (changed)
+                sim_count(sim, SEEN_EXPANDED);
+        }
+        if (run->shadow[slot] == NX_TS_REMOVED && changed && id_of(run, slot).map == NX_MAP_NONE)
+            sim_count(sim, SEEN_FOLDED);
+        check_stopped(sim, run, slot, &row);
+        check_progress(sim, run, slot, &row);
+        run->shadow[slot] = (uint8_t)row.state;
+        run->shadow_why[slot] = (uint8_t)row.reason;
         if (!changed && sim->n_events % 16 != 0)
             continue; /* what has not changed is asked for now and then */
-        bool told = core_explain(sim->core, id_of(run, task), &why, 1) == 1 && why.text[0];
+        bool told = core_explain(sim->core, id_of(run, slot), &why, 1) == 1 && why.text[0];
+        if (told && why.code == NX_WHY_MAX_PARALLEL)
+            sim_count(sim, SEEN_NOT_ADMITTED);
         if (!told)
             sim_fail(sim, "every instance has an explanation", "run %llu task %u in %s",
-                     (unsigned long long)run->row.id.v, task, nx_task_state_name(row.state));
+                     (unsigned long long)run->row.id.v, slot, nx_task_state_name(row.state));
     }
 }
 
@@ -180,12 +253,11 @@ void oracle_loaded(struct sim *sim)
 {
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         struct sim_run *run = sim->store.runs.at[i];
-        for (uint32_t task = 0; task < graph_of(sim, run)->n_tasks; task++) {
-            struct core_inst_row row;
-            if (!core_get_inst(sim->core, id_of(run, task), &row))
-                continue;
-            run->shadow[task] = (uint8_t)row.state;
-            run->shadow_why[task] = (uint8_t)row.reason;
+        for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
+            struct core_inst_row row = {.state = NX_TS_WAITING};
+            core_get_inst(sim->core, id_of(run, slot), &row);
+            run->shadow[slot] = (uint8_t)row.state;
+            run->shadow_why[slot] = (uint8_t)row.reason;
         }
     }
 }
@@ -194,12 +266,11 @@ void oracle_loaded(struct sim *sim)
 static bool touched(const struct sim *sim, struct nx_inst_id id)
 {
     for (size_t i = 0; i < sim->edited.n; i++) {
-        if (sim->edited.at[i].run.v == id.run.v && sim->edited.at[i].task == id.task)
+        if (sim_same(sim->edited.at[i], id))
             return true;
     }
     for (size_t i = 0; i < sim->update.cleared.n; i++) {
-        const struct nx_inst_id *cleared = &sim->update.cleared.at[i];
-        if (cleared->run.v == id.run.v && cleared->task == id.task)
+        if (sim_same(sim->update.cleared.at[i], id))
             return true;
     }
     return false;
@@ -208,7 +279,8 @@ static bool touched(const struct sim *sim, struct nx_inst_id id)
 void oracle_ask(struct sim *sim, struct nx_inst_id id)
 {
     const struct sim_run *run = sim_run_find(sim, id.run);
-    if (run && !touched(sim, id) && run->insts[id.task].present && run->insts[id.task].row.answered)
+    if (run && !touched(sim, id) && run->insts[sim_slot(id)].present &&
+        run->insts[sim_slot(id)].row.answered)
         sim_fail(sim, "a question is answered once", "run %llu task %u asked again",
                  (unsigned long long)id.run.v, id.task);
 }
@@ -218,7 +290,7 @@ void oracle_ask(struct sim *sim, struct nx_inst_id id)
 static void check_end(struct sim *sim, const struct core_end *end)
 {
     struct sim_run *run = sim_run_find(sim, end->inst.run);
-    struct sim_inst *inst = &run->insts[end->inst.task];
+    struct sim_inst *inst = &run->insts[sim_slot(end->inst)];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[end->inst.task];
     sim->stats->outcomes[end->outcome]++;
     if (!inst->present || !held(inst->row.state)) {
@@ -259,9 +331,10 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
     struct core_inst_row row;
     if (!run || !core_get_inst(sim->core, id, &row))
         return;
-    const struct sim_inst *inst = &run->insts[id.task];
+    const struct sim_inst *inst = &run->insts[sim_slot(id)];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[id.task];
-    if (inst->present && nx_task_state_final(inst->row.state) && row.state != inst->row.state &&
+    bool removed = inst->row.state == NX_TS_REMOVED || row.state == NX_TS_REMOVED;
+    if (inst->present && !removed && nx_task_state_final(inst->row.state) && row.state != inst->row.state &&
         !touched(sim, id))
         sim_fail(sim, "an accepted result is never changed", "run %llu %s: %s became %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(inst->row.state),
@@ -299,6 +372,27 @@ void oracle_commit(struct sim *sim)
         check_row(sim, sim->update.insts.at[i]);
 }
 
+/* From the rows alone: at most max_parallel indexes of a map are at work. */
+static void check_parallel(struct sim *sim, const struct sim_run *run)
+{
+    const struct graph *graph = graph_of(sim, run);
+    for (uint32_t m = 0; m < graph->n_maps; m++) {
+        bool at_work[SIM_MAP_MAX] = {false};
+        uint32_t n = 0, most = graph->maps[m].max_parallel;
+        for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
+            int32_t map = id_of(run, slot).map;
+            if (map != NX_MAP_NONE && spec_of(sim, run, slot)->map == m + 1 &&
+                run->insts[slot].present && held(run->insts[slot].row.state))
+                at_work[map] = true;
+        }
+        for (uint32_t i = 0; i < SIM_MAP_MAX; i++)
+            n += at_work[i];
+        if (most && n > most)
+            sim_fail(sim, "max_parallel holds", "run %llu map %u: %u",
+                     (unsigned long long)run->row.id.v, m, n);
+    }
+}
+
 /* From the rows alone: who holds pools and workers. */
 static void check_shares(struct sim *sim)
 {
@@ -311,10 +405,12 @@ static void check_shares(struct sim *sim)
         const struct graph *graph = graph_of(sim, run);
         active[run->dag] += !run->row.backfill &&
                             (run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING);
-        for (uint32_t task = 0; task < graph->n_tasks; task++) {
-            const struct core_inst_row *row = &run->insts[task].row;
-            const struct graph_class *needs = &graph->classes[graph->tasks[task].class_index];
-            if (!run->insts[task].present || !held(row->state))
+        check_parallel(sim, run);
+        for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
+            const struct core_inst_row *row = &run->insts[slot].row;
+            const struct graph_class *needs =
+                &graph->classes[spec_of(sim, run, slot)->class_index];
+            if (!run->insts[slot].present || !held(row->state))
                 continue;
             for (int p = 0; needs->pool && p < SIM_POOLS; p++)
                 used[p] += strcmp(needs->pool, pools[p]) == 0;
@@ -350,24 +446,26 @@ static void check_shares(struct sim *sim)
 
 void oracle_run_end(struct sim *sim, struct sim_run *run)
 {
-    const struct graph *graph = graph_of(sim, run);
     bool leaf_failed = false, finally_failed = false;
     bool started = run->row.started_ms != 0;
-    for (uint32_t task = 0; task < graph->n_tasks; task++) {
-        struct sim_inst *inst = &run->insts[task];
+    for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
+        struct sim_inst *inst = &run->insts[slot];
+        const struct graph_task *spec = spec_of(sim, run, slot);
         enum nx_task_state state = inst->present ? inst->row.state : NX_TS_CANCELLED;
-        bool last = (graph->tasks[task].flags & GRAPH_FINALLY) != 0;
+        bool last = (spec->flags & GRAPH_FINALLY) != 0;
         bool bad = state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
-        leaf_failed = leaf_failed || (bad && (graph->tasks[task].flags & GRAPH_LEAF));
+        leaf_failed = leaf_failed || (bad && (spec->flags & GRAPH_LEAF));
         finally_failed = finally_failed || (last && state == NX_TS_FAILED);
         if (!nx_task_state_final(state))
-            sim_fail(sim, "a run ends when all its instances have", "run %llu %s is %s",
-                     (unsigned long long)run->row.id.v, graph->tasks[task].id,
+            sim_fail(sim, "a run ends when all its instances have", "run %llu %s[%d] is %s",
+                     (unsigned long long)run->row.id.v, spec->id, id_of(run, slot).map,
                      nx_task_state_name(state));
+        if (id_of(run, slot).map != NX_MAP_NONE)
+            continue;
         inst->never_begun = !started || (inst->never_begun && inst->present);
         if (last && started && state == NX_TS_CANCELLED && !inst->never_begun)
             sim_fail(sim, "finally tasks are decided even after a cancel", "run %llu %s",
-                     (unsigned long long)run->row.id.v, graph->tasks[task].id);
+                     (unsigned long long)run->row.id.v, spec->id);
     }
     enum nx_run_state expected =
         run->row.reason == NX_WHY_CANCEL || run->row.reason == NX_WHY_OVERLAP ? NX_RS_CANCELLED
@@ -411,7 +509,7 @@ void oracle_sent(struct sim *sim, const struct wire_reply *reply)
         if (order->kind != WIRE_LEASE)
             continue;
         struct sim_run *run = sim_run_find(sim, order->inst.run);
-        struct sim_inst *inst = run ? &run->insts[order->inst.task] : NULL;
+        struct sim_inst *inst = run ? &run->insts[sim_slot(order->inst)] : NULL;
         if (inst && inst->sent_lease == order->lease && inst->sent_epoch != reply->epoch)
             sim_count(sim, SEEN_ORDERED_AGAIN);
         if (inst) {
@@ -438,8 +536,7 @@ void oracle_execution(struct sim *sim, struct nx_inst_id id)
     int open = 0;
     for (size_t i = 0; i < sim->executions.n; i++) {
         const struct sim_execution *execution = &sim->executions.at[i];
-        open += execution->inst.run.v == id.run.v && execution->inst.task == id.task &&
-                execution->to == INT64_MAX;
+        open += sim_same(execution->inst, id) && execution->to == INT64_MAX;
     }
     if (open > 1)
         sim_fail(sim, "attempts of an exclusive task do not overlap", "run %llu task %u",

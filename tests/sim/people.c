@@ -25,15 +25,11 @@ void sim_edit_soon(struct sim *sim, struct nx_run_id run, int64_t within_ms)
 static void load_ended(struct sim *sim, const struct sim_run *run)
 {
     struct core_run_row row;
-    const struct graph *graph = sim->graphs[run->dag];
     if (!nx_run_state_final(run->row.state) || core_get_run(sim->core, run->row.id, &row))
         return;
     core_load_version(sim->core, SIM_VERSION_BASE + run->dag, sim->graphs[run->dag], false);
     core_load_run(sim->core, &run->row);
-    for (uint32_t t = 0; t < graph->n_tasks; t++) {
-        if (run->insts[t].present)
-            core_load_inst(sim->core, &run->insts[t].row);
-    }
+    sim_load_insts(sim->core, sim, run);
     core_load_run_done(sim->core, run->row.id);
     oracle_loaded(sim);
 }
@@ -67,16 +63,27 @@ static void note(struct sim *sim, bool ended, bool dry)
     }
 }
 
+/* The task, or one of the items that it may be mapped over. */
+static struct core_target random_target(struct sim *sim, const struct sim_run *run, uint32_t task)
+{
+    struct core_target target = {task, NX_MAP_NONE};
+    if (sim->graphs[run->dag]->tasks[task].map && sim_chance(sim, 1, 2))
+        target.map = (int32_t)sim_between(sim, 0, SIM_MAP_MAX - 1);
+    return target;
+}
+
 void sim_edit(struct sim *sim, const struct sim_event *from)
 {
     struct sim_run *run = sim_run_find(sim, (struct nx_run_id){from->b});
     struct core_event event = sim_scheduler_event(sim, EV_RUN_EDIT);
     struct core_run_row before = {0};
-    uint32_t tasks[3], bits = from->a;
+    struct core_target tasks[3];
+    uint32_t bits = from->a;
     must(sim->edits_left > 0);
     sim->edits_left--;
     if (!run)
         return;
+    uint32_t n_tasks = sim->graphs[run->dag]->n_tasks;
     load_ended(sim, run);
     event.token = 2;
     event.edit.run.v = from->b;
@@ -88,11 +95,11 @@ void sim_edit(struct sim *sim, const struct sim_event *from)
     bool mark = event.edit.what == CORE_MARK_SUCCESS || event.edit.what == CORE_MARK_FAILED;
     event.edit.n_tasks = mark ? 1 + (bits >> 8 & 1) : (bits >> 8) % 4;
     for (uint32_t i = 0; i < event.edit.n_tasks; i++)
-        tasks[i] = (bits >> (10 + 6 * i)) % sim->graphs[run->dag]->n_tasks;
+        tasks[i] = random_target(sim, run, (bits >> (10 + 6 * i)) % n_tasks);
     if (!core_get_run(sim->core, event.edit.run, &before))
         return; /* a run that is lost with the turn in which it was created */
     if (event.edit.n_tasks && (bits >> 28 & 1))
-        tasks[0] = rare_one(sim, run, tasks[0]);
+        tasks[0] = (struct core_target){rare_one(sim, run, tasks[0].task), NX_MAP_NONE};
     uint64_t digest = core_digest(sim->core);
     size_t n_replies = sim->update.replies.n;
     sim->update.edited.n = 0;

@@ -38,10 +38,20 @@ static void load_rows(struct sim *sim, struct core *core)
         if (nx_run_state_final(run->row.state))
             continue;
         core_load_run(core, &run->row);
-        for (uint32_t t = 0; t < sim->graphs[run->dag]->n_tasks; t++) {
-            if (run->insts[t].present)
-                core_load_inst(core, &run->insts[t].row);
-        }
+        sim_load_insts(core, sim, run);
+    }
+}
+
+void sim_load_insts(struct core *core, const struct sim *sim, const struct sim_run *run)
+{
+    const struct graph *graph = sim->graphs[run->dag];
+    for (uint32_t t = 0; t < graph->n_tasks; t++) {
+        if (graph->tasks[t].map)
+            core_load_list(core, run->row.id, t, run->lists[t]);
+    }
+    for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
+        if (run->insts[slot].present)
+            core_load_inst(core, &run->insts[slot].row);
     }
 }
 
@@ -176,6 +186,13 @@ static void take_event(struct sim *sim, const struct sim_event *from)
     }
 }
 
+static void random_list(struct sim *sim, struct core_event *event)
+{
+    bool ok = !sim_chance(sim, 1, 12);
+    event->answer.answer = ok ? CORE_LIST : CORE_ERROR;
+    event->answer.n = ok ? (uint32_t)sim_between(sim, 0, SIM_MAP_MAX) : 0;
+}
+
 static void answer(struct sim *sim, const struct core_ask *ask)
 {
     struct core_event event = sim_scheduler_event(sim, EV_ANSWER);
@@ -183,17 +200,19 @@ static void answer(struct sim *sim, const struct core_ask *ask)
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
     event.answer.answer = dice < 6 ? CORE_TRUE : dice < 9 ? CORE_FALSE : CORE_ERROR;
+    if (ask->what == CORE_ASK_LIST)
+        random_list(sim, &event);
     struct core_inst_row before = {0}, after = {0};
     core_get_inst(sim->core, ask->inst, &before);
     sim_scheduler_step(sim, &event);
     core_get_inst(sim->core, ask->inst, &after);
     if (before.state != NX_TS_DECIDING || after.state == NX_TS_DECIDING)
-        return; /* it was dropped */
-    oracle_ask(sim, ask->inst);
+        return; /* it was dropped, or a list is asked for next */
+    if (ask->what == CORE_ASK_IF)
+        oracle_ask(sim, ask->inst);
     for (size_t i = 0; i < sim->slow.n; i++) {
         const struct core_ask *other = &sim->slow.at[i];
-        if (other->inst.run.v == ask->inst.run.v && other->inst.task == ask->inst.task &&
-            other->number > ask->number)
+        if (sim_same(other->inst, ask->inst) && other->number > ask->number)
             sim_fail(sim, "an answer counts for the last question alone", "run %llu task %u",
                      (unsigned long long)ask->inst.run.v, ask->inst.task);
     }
@@ -244,11 +263,17 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
     }
     run->row = row;
     run->row.dag = NULL;
+    for (uint32_t t = 0; t < sim->graphs[run->dag]->n_tasks; t++) {
+        uint32_t list = core_get_list(sim->core, id, t);
+        if (list && run->lists[t] > list)
+            sim_count(sim, SEEN_SHORTER);
+        run->lists[t] = list ? list : run->lists[t]; /* the store keeps the last one */
+    }
 }
 
 static void commit_inst(struct sim *sim, struct nx_inst_id id)
 {
-    struct sim_inst *inst = &sim_run_find(sim, id.run)->insts[id.task];
+    struct sim_inst *inst = &sim_run_find(sim, id.run)->insts[sim_slot(id)];
     struct core_inst_row row;
     must(core_get_inst(sim->core, id, &row));
     if (row.lease != inst->row.lease)
@@ -285,8 +310,9 @@ static void commit(struct sim *sim)
     sim_commit_schedules(sim);
     memcpy(sim->store.pool_slots, sim->pool_slots, sizeof sim->pool_slots);
     for (size_t i = 0; i < update->cleared.n; i++)
-        sim_run_find(sim, update->cleared.at[i].run)->insts[update->cleared.at[i].task].n_failures =
-            0;
+        sim_run_find(sim, update->cleared.at[i].run)
+            ->insts[sim_slot(update->cleared.at[i])]
+            .n_failures = 0;
     oracle_committed(sim);
     oracle_step(sim); /* of new runs, what they are from now on */
     sim->stats->commits++;

@@ -17,6 +17,8 @@
 
 #define SIM_TASKS_MAX 24
 #define SIM_DAGS 3
+#define SIM_MAP_MAX 4 /* items of a list */
+#define SIM_SLOTS_MAX (SIM_TASKS_MAX * (1 + SIM_MAP_MAX))
 #define SIM_WORKERS_MAX 4
 #define SIM_POOLS 2
 #define SIM_VERSION_BASE 100
@@ -52,6 +54,10 @@ enum sim_fault {
     SEEN_FIRE_SKIPPED, /* by overlap: skip */
     FAULT_PAUSED,      /* a DAG was paused, or went on */
     FAULT_POOL,        /* a pool was made, changed or taken away */
+    SEEN_EXPANDED,     /* a task gave way to its mapped instances */
+    SEEN_FOLDED,       /* a list was asked for again */
+    SEEN_SHORTER,      /* and was shorter than before */
+    SEEN_NOT_ADMITTED, /* an index waited for max_parallel */
     SIM_FAULTS
 };
 
@@ -78,9 +84,10 @@ struct sim_inst {
 struct sim_run {
     struct core_run_row row;
     uint32_t dag;
-    struct sim_inst insts[SIM_TASKS_MAX];
-    uint8_t shadow[SIM_TASKS_MAX]; /* states after the last step of the core */
-    uint8_t shadow_why[SIM_TASKS_MAX];
+    struct sim_inst insts[SIM_SLOTS_MAX]; /* see sim_slot */
+    uint8_t shadow[SIM_SLOTS_MAX];        /* states after the last step of the core */
+    uint8_t shadow_why[SIM_SLOTS_MAX];
+    uint32_t lists[SIM_TASKS_MAX]; /* lengths; 0: not known */
 };
 
 struct sim_schedule {
@@ -226,6 +233,23 @@ bool sim_healed(const struct sim *sim);
 void sim_faulted(struct sim_worker *worker, int64_t at);
 void sim_count(struct sim *sim, enum sim_fault fault);
 
+/* The instance's place in the arrays of a run: first the task's own, then its mapped ones. */
+static inline uint32_t sim_slot(struct nx_inst_id id)
+{
+    return id.task * (1 + SIM_MAP_MAX) + (uint32_t)(id.map + 1);
+}
+
+static inline struct nx_inst_id sim_at_slot(struct nx_run_id run, uint32_t slot)
+{
+    return (struct nx_inst_id){run, slot / (1 + SIM_MAP_MAX),
+                               (int32_t)(slot % (1 + SIM_MAP_MAX)) - 1};
+}
+
+static inline bool sim_same(struct nx_inst_id a, struct nx_inst_id b)
+{
+    return a.run.v == b.run.v && a.task == b.task && a.map == b.map;
+}
+
 /* generate.c */
 struct graph *sim_random_graph(struct sim *sim, uint32_t dag);
 
@@ -240,6 +264,8 @@ void oracle_schedules(struct sim *sim);
 
 /* scheduler.c */
 void sim_scheduler_start(struct sim *sim);
+/* The rows of a run's instances, into a core that has the run. */
+void sim_load_insts(struct core *core, const struct sim *sim, const struct sim_run *run);
 void sim_scheduler_crash(struct sim *sim);
 void sim_scheduler_receive(struct sim *sim, struct sim_event *event);
 void sim_scheduler_turn(struct sim *sim);

@@ -92,7 +92,7 @@ static void end_execution(struct sim *sim, struct nx_inst_id id)
 {
     for (size_t i = sim->executions.n; i-- > 0;) {
         struct sim_execution *execution = &sim->executions.at[i];
-        if (execution->inst.run.v == id.run.v && execution->inst.task == id.task &&
+        if (sim_same(execution->inst, id) &&
             execution->to == INT64_MAX) {
             execution->to = sim->now;
             return;
@@ -148,8 +148,7 @@ static size_t find_child(const struct sim_worker *worker, struct nx_inst_id id, 
 {
     size_t i = 0;
     while (i < worker->children.n &&
-           !(worker->children.at[i].inst.run.v == id.run.v &&
-             worker->children.at[i].inst.task == id.task && worker->children.at[i].lease == lease))
+           !(sim_same(worker->children.at[i].inst, id) && worker->children.at[i].lease == lease))
         i++;
     return i;
 }
