@@ -75,7 +75,7 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
     struct nx_err err;
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
-    event.answer.answer = question_answer(&engine->question, ask, &err);
+    event.answer.answer = question_answer(&engine->question, ask, &event.answer.n, &err);
     if (event.answer.answer == CORE_ERROR)
         vec_push(&engine->ask_errors,
                  ((struct store_ask_error){ask->inst, arena_strdup(&engine->arena, err.text)}));
@@ -155,6 +155,12 @@ static struct wire_bytes outputs_of(void *arg, struct nx_inst_id inst)
     return question_outputs(&engine->question, inst);
 }
 
+static struct wire_bytes item_of(void *arg, struct nx_inst_id inst)
+{
+    struct engine *engine = arg;
+    return question_item(&engine->question, inst);
+}
+
 static void send_all(struct engine *engine)
 {
     const struct reply_source source = {
@@ -162,6 +168,7 @@ static void send_all(struct engine *engine)
         .definition = definition_of,
         .run = run_text_of,
         .outputs = outputs_of,
+        .item = item_of,
         .url = engine->url,
         .home = engine->home,
         .lease_ttl_ms = NX_LEASE_TTL_MS,

@@ -113,6 +113,12 @@ static void load_run(void *arg, const struct core_run_row *row)
     core_load_run(loading->engine->core, row);
 }
 
+static void load_list(void *arg, struct nx_run_id run, uint32_t map, uint32_t n)
+{
+    struct loading *loading = arg;
+    core_load_list(loading->engine->core, run, map, n);
+}
+
 static void load_inst(void *arg, const struct core_inst_row *row)
 {
     struct loading *loading = arg;
@@ -140,6 +146,7 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
                                       .version = load_version_in_use,
                                       .worker = load_worker,
                                       .run = load_run,
+                                      .list = load_list,
                                       .inst = load_inst};
     struct core_config config;
     core_config_init(&config);

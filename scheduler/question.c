@@ -9,12 +9,15 @@
 #include "lib/base/path.h"
 #include "lib/base/time.h"
 #include "lib/script/typed.h"
+#include "lib/text/json.h"
 #include "nexus/limits.h"
+#include "scheduler/engine_state.h"
 
 /* A run sees the variables and secrets as they were when it was first looked at: all its tasks and
  * questions see the same. */
 struct run_view {
     json_t *vars, *secrets, *unreadable;
+    struct map lists; /* index of the map -> its items, when they were first needed */
     char *text; /* NULL: not asked for yet */
     size_t n;
 };
@@ -45,6 +48,9 @@ static void free_view(struct run_view *view)
     json_decref(view->vars);
     json_decref(view->secrets);
     json_decref(view->unreadable);
+    for (size_t i = 0; i < view->lists.n; i++)
+        json_decref(view->lists.at[i].value);
+    map_fini(&view->lists);
     mem_free(view->text);
     mem_free(view);
 }
@@ -54,6 +60,7 @@ void question_fini(struct question *question)
     for (size_t i = 0; i < question->runs.n; i++)
         free_view(question->runs.at[i].value);
     map_fini(&question->runs);
+    mem_free(question->item);
     script_free(question->script);
     artifact_close(question->artifacts);
     buf_fini(&question->buf);
@@ -97,6 +104,7 @@ static struct run_view *view_of(struct question *question, struct nx_run_id id)
         view->vars = json_incref(question->kept->vars);
         view->secrets = json_incref(question->kept->secrets);
         view->unreadable = json_incref(question->kept->unreadable);
+        map_init(&view->lists);
         map_set_num(&question->runs, id.v, view);
     }
     return view;
@@ -155,9 +163,24 @@ void question_forget_run(struct question *question, struct nx_run_id id)
     free_view(map_remove_num(&question->runs, id.v));
 }
 
-static struct nx_inst_id upstream(struct nx_run_id run, uint32_t task)
+/* Appends what the instance sees of an upstream task: its outputs; of a mapped one the list of
+ * them, or, in one group, those of the same index. */
+static bool put_outputs(struct question *question, const struct spec *spec, struct nx_inst_id inst,
+                        uint32_t up, struct buf *to, struct nx_err *err)
 {
-    return (struct nx_inst_id){run, task, NX_MAP_NONE};
+    struct nx_inst_id from = {inst.run, up, NX_MAP_NONE};
+    uint32_t n = core_get_list(question->core, inst.run, up);
+    bool along = inst.map != NX_MAP_NONE && spec->tasks[up].map == spec->tasks[inst.task].map;
+    if (n && !along)
+        return store_list_outputs(question->store, inst.run, up, n, to, err);
+    if (n)
+        from.map = inst.map;
+    size_t before = to->len;
+    if (!store_outputs(question->store, from, to, err))
+        return false;
+    if (to->len == before)
+        buf_str(to, "{}");
+    return true;
 }
 
 /* Moves the text in the buffer to an artifact and leaves a reference to it. On failure the text is
@@ -167,8 +190,8 @@ static void keep_apart(struct question *question, struct nx_inst_id inst)
     char path[PATH_MAX_BYTES];
     struct artifact_info info = {.address = "sha256:missing"};
     struct nx_err err;
-    snprintf(path, sizeof path, "%s/run/outputs.%llu.%u.json", question->home,
-             (unsigned long long)inst.run.v, inst.task);
+    snprintf(path, sizeof path, "%s/run/outputs.%llu.%u.%d.json", question->home,
+             (unsigned long long)inst.run.v, inst.task, inst.map);
     if (!path_write(path, question->buf.data, question->buf.len, &err) ||
         !artifact_put(question->artifacts, path, ARTIFACT_MOVE, &info, &err))
         log_error("outputs for run %llu: %s", (unsigned long long)inst.run.v, err.text);
@@ -189,12 +212,13 @@ struct wire_bytes question_outputs(struct question *question, struct nx_inst_id 
     const struct spec_task *task = &version->spec->tasks[inst.task];
     buf_char(buf, '{');
     for (uint32_t i = 0; i < task->n_refs; i++) {
-        size_t before;
         buf_printf(buf, "%s\"%s\":", i ? "," : "", version->spec->tasks[task->refs[i]].id);
-        before = buf->len;
-        if (!store_outputs(question->store, upstream(inst.run, task->refs[i]), buf, &err) ||
-            buf->len == before)
+        size_t before = buf->len;
+        if (!put_outputs(question, version->spec, inst, task->refs[i], buf, &err)) {
+            log_error("outputs for run %llu: %s", (unsigned long long)inst.run.v, err.text);
+            buf->len = before;
             buf_str(buf, "{}");
+        }
     }
     buf_char(buf, '}');
     if (buf->len > NX_CONTEXT_INLINE_MAX)
@@ -202,44 +226,177 @@ struct wire_bytes question_outputs(struct question *question, struct nx_inst_id 
     return wire_text(buf->data, buf->len);
 }
 
-/* ---- `if` ---- */
+/* ---- Lists ---- */
+
+/* The items of the list, or NULL. */
+static json_t *list_of(struct question *question, struct nx_run_id run, uint32_t map)
+{
+    struct run_view *view = view_of(question, run);
+    json_t *list = map_get_num(&view->lists, (uint64_t)map + 1);
+    struct buf text;
+    struct nx_err err;
+    if (list)
+        return list;
+    buf_init(&text);
+    if (store_get_list(question->store, run, map, &text, &err) && text.len)
+        list = json_loads(buf_text(&text), 0, NULL);
+    if (list)
+        map_set_num(&view->lists, (uint64_t)map + 1, list);
+    buf_fini(&text);
+    return list;
+}
+
+struct wire_bytes question_item(struct question *question, struct nx_inst_id inst)
+{
+    const struct graph *graph = core_run_graph(question->core, inst.run);
+    must(graph && graph->tasks[inst.task].map && inst.map >= 0);
+    json_t *list = list_of(question, inst.run, graph->tasks[inst.task].map - 1);
+    json_t *item = json_array_get(list, (size_t)inst.map);
+    mem_free(question->item);
+    question->item = json_dumps(item ? item : json_null(),
+                                JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    must(question->item != NULL);
+    return wire_text(question->item, strlen(question->item));
+}
+
+/* ---- Questions ---- */
 
 static json_t *outputs_for(struct question *question, const struct spec *spec,
-                           const struct spec_task *task, struct nx_run_id run)
+                           struct nx_inst_id inst, const uint32_t *refs, uint32_t n_refs)
 {
     json_t *outputs = json_object();
-    for (uint32_t i = 0; i < task->n_condition_refs; i++) {
-        uint32_t ref = task->condition_refs[i];
+    for (uint32_t i = 0; i < n_refs; i++) {
         struct nx_err err;
         buf_clear(&question->buf);
-        if (!store_outputs(question->store, upstream(run, ref), &question->buf, &err))
+        if (!put_outputs(question, spec, inst, refs[i], &question->buf, &err))
             buf_clear(&question->buf);
-        json_object_set_new(outputs, spec->tasks[ref].id, object_of(buf_text(&question->buf)));
+        json_object_set_new(outputs, spec->tasks[refs[i]].id, object_of(buf_text(&question->buf)));
     }
     return outputs;
 }
 
-enum core_answer question_answer(struct question *question, const struct core_ask *ask,
-                                 struct nx_err *err)
+static const char *const roots[] = {"params", "run",     "dag",  "task",
+                                    "vars",   "outputs", "item", "index"};
+
+/* What the expressions of the instance may name, with the outputs of `refs`. */
+static void set_roots(struct question *question, const struct spec *spec, struct nx_inst_id inst,
+                      const uint32_t *refs, uint32_t n_refs)
 {
-    const struct registry_version *version = registry_get(question->registry, ask->version, err);
-    if (!version)
-        return CORE_ERROR;
-    const struct spec_task *task = &version->spec->tasks[ask->inst.task];
-    json_t *context = context_of(question, ask->inst.run), *about = json_object();
-    bool truth = false;
+    const struct spec_task *task = &spec->tasks[inst.task];
+    json_t *context = context_of(question, inst.run), *about = json_object();
     json_object_set_new(about, "id", json_string(task->id));
     json_object_set_new(context, "task", about);
-    json_object_set_new(context, "outputs",
-                        outputs_for(question, version->spec, task, ask->inst.run));
-    static const char *const roots[] = {"params", "run", "dag", "task", "vars", "outputs"};
+    json_object_set_new(context, "outputs", outputs_for(question, spec, inst, refs, n_refs));
+    if (inst.map != NX_MAP_NONE) {
+        json_t *list = list_of(question, inst.run, task->map - 1);
+        json_object_set(context, "item", json_array_get(list, (size_t)inst.map));
+        json_object_set_new(context, "index", json_integer(inst.map));
+    }
     for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
         script_set(question->script, roots[i], json_object_get(context, roots[i]));
-    bool ok = script_eval_truth(question->script, task->condition, &truth, err);
+    json_decref(context);
+}
+
+static void unset_roots(struct question *question)
+{
     for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
         script_set(question->script, roots[i], NULL);
-    json_decref(context);
+}
+
+static enum core_answer answer_if(struct question *question, const struct spec *spec,
+                                  struct nx_inst_id inst, struct nx_err *err)
+{
+    const struct spec_task *task = &spec->tasks[inst.task];
+    bool truth = false;
+    set_roots(question, spec, inst, task->condition_refs, task->n_condition_refs);
+    bool ok = script_eval_truth(question->script, task->condition, &truth, err);
+    unset_roots(question);
     if (!ok)
         nx_wrap(err, "the `if` of task '%s'", task->id);
     return !ok ? CORE_ERROR : truth ? CORE_TRUE : CORE_FALSE;
+}
+
+/* The value of `for_each` as a list; a new reference. */
+static json_t *evaluate_list(struct question *question, const struct spec *spec,
+                             struct nx_inst_id inst, const struct spec_map *map, struct nx_err *err)
+{
+    json_t *value = NULL;
+    if (map->items)
+        return json_loads(map->items, 0, NULL);
+    set_roots(question, spec, inst, map->refs, map->n_refs);
+    bool ok = script_eval(question->script, map->expression, SCRIPT_TIMES_TYPED, &value, err);
+    unset_roots(question);
+    if (!ok)
+        return NULL;
+    if (json_is_object(value) && !json_object_size(value)) { /* an empty table of Lua is both */
+        json_decref(value);
+        return json_array();
+    }
+    if (json_is_array(value))
+        return value;
+    nx_fail(err, NX_E_INVALID, "%s is %s, not a list", map->expression, js_type_name(value));
+    json_decref(value);
+    return NULL;
+}
+
+static bool check_list(const json_t *list, struct nx_err *err)
+{
+    size_t n = json_array_size(list);
+    if (n > NX_MAP_MAX)
+        return nx_fail(err, NX_E_LIMIT, "the list has %zu items; the limit is %d", n, NX_MAP_MAX);
+    for (size_t i = 0; i < n; i++) {
+        char *text = js_text(json_array_get(list, i));
+        size_t n_bytes = strlen(text);
+        mem_free(text);
+        if (n_bytes > NX_CONTEXT_INLINE_MAX)
+            return nx_fail(err, NX_E_LIMIT,
+                           "item %zu has %zu bytes; the limit is %d: pass a path or an artifact", i,
+                           n_bytes, NX_CONTEXT_INLINE_MAX);
+    }
+    return true;
+}
+
+static bool keep_list(struct question *question, struct nx_run_id run, uint32_t map, json_t *list,
+                      struct nx_err *err)
+{
+    struct run_view *view = view_of(question, run);
+    char *text = json_dumps(list, JSON_COMPACT | JSON_ENSURE_ASCII);
+    const struct store_list stored = {run, map, (uint32_t)json_array_size(list), text};
+    bool ok = store_put_list(question->store, &stored, err);
+    mem_free(text);
+    json_decref(map_remove_num(&view->lists, (uint64_t)map + 1));
+    map_set_num(&view->lists, (uint64_t)map + 1, json_incref(list));
+    return ok;
+}
+
+static enum core_answer answer_list(struct question *question, const struct spec *spec,
+                                    struct nx_inst_id inst, uint32_t *n, struct nx_err *err)
+{
+    uint32_t index = spec->tasks[inst.task].map - 1;
+    const struct spec_map *map = &spec->maps[index];
+    *n = core_get_list(question->core, inst.run, inst.task);
+    if (*n)
+        return CORE_LIST; /* another task of the group was faster */
+    json_t *list = evaluate_list(question, spec, inst, map, err);
+    bool ok = list && check_list(list, err);
+    if (ok && !keep_list(question, inst.run, index, list, err))
+        engine_give_up(err);
+    *n = ok ? (uint32_t)json_array_size(list) : 0;
+    json_decref(list);
+    if (!ok && map->group)
+        nx_wrap(err, "the `for_each` of group '%s'", map->group);
+    else if (!ok)
+        nx_wrap(err, "the `for_each` of task '%s'", spec->tasks[inst.task].id);
+    return ok ? CORE_LIST : CORE_ERROR;
+}
+
+enum core_answer question_answer(struct question *question, const struct core_ask *ask, uint32_t *n,
+                                 struct nx_err *err)
+{
+    const struct registry_version *version = registry_get(question->registry, ask->version, err);
+    *n = 0;
+    if (!version)
+        return CORE_ERROR;
+    return ask->what == CORE_ASK_IF ? answer_if(question, version->spec, ask->inst, err)
+                                    : answer_list(question, version->spec, ask->inst, n, err);
 }

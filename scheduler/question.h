@@ -1,4 +1,5 @@
-/* Questions of the core, answered by evaluating a task's `if`; and the texts that leases carry. */
+/* Questions of the core, answered by evaluating a task's `if` or `for_each`; and the texts that
+ * leases carry. */
 #ifndef SCHEDULER_QUESTION_H
 #define SCHEDULER_QUESTION_H
 
@@ -17,7 +18,8 @@ struct question {
     struct artifact_store *artifacts; /* for outputs that a lease cannot carry */
     const char *home;
     struct map runs; /* run id -> what its tasks see, from the first look until the run ends */
-    struct buf buf;  /* of the text handed out last */
+    struct buf buf;  /* of the outputs handed out last */
+    char *item;      /* handed out last */
 };
 
 /* `kept` and `home` are borrowed. */
@@ -25,8 +27,9 @@ bool question_init(struct question *question, struct store *store, struct regist
                    struct kept *kept, const char *home, struct nx_err *err);
 void question_fini(struct question *question);
 
-/* Evaluates the `if`; on an error *err has what becomes the instance's error. */
-enum core_answer question_answer(struct question *question, const struct core_ask *ask,
+/* Evaluates the `if` or `for_each` (*n: its items, which are kept in the turn's transaction); on an
+ * error *err has what becomes the instance's error. */
+enum core_answer question_answer(struct question *question, const struct core_ask *ask, uint32_t *n,
                                  struct nx_err *err);
 /* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",
  * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets. Borrowed
@@ -36,5 +39,7 @@ void question_forget_run(struct question *question, struct nx_run_id run);
 /* {task: outputs} of those that the task's expressions name, or, above NX_CONTEXT_INLINE_MAX,
  * {"artifact": address} of a file with it; borrowed until the next call. */
 struct wire_bytes question_outputs(struct question *question, struct nx_inst_id inst);
+/* The item of a mapped instance (JSON); borrowed until the next call. */
+struct wire_bytes question_item(struct question *question, struct nx_inst_id inst);
 
 #endif

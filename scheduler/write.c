@@ -131,6 +131,14 @@ static void add_run(void *arg, const struct core_run_row *row)
     core_load_run(engine->core, row);
 }
 
+static void add_list(void *arg, struct nx_run_id id, uint32_t map, uint32_t n)
+{
+    struct engine *engine = arg;
+    struct core_run_row run;
+    if (core_get_run(engine->core, id, &run))
+        core_load_list(engine->core, id, map, n);
+}
+
 static void add_inst(void *arg, const struct core_inst_row *row)
 {
     struct engine *engine = arg;
@@ -141,7 +149,8 @@ static void add_inst(void *arg, const struct core_inst_row *row)
 
 void write_load_ended(struct engine *engine, struct nx_run_id run)
 {
-    const struct store_loader loader = {.arg = engine, .run = add_run, .inst = add_inst};
+    const struct store_loader loader = {
+        .arg = engine, .run = add_run, .list = add_list, .inst = add_inst};
     struct core_run_row row;
     struct nx_err err;
     if (core_get_run(engine->core, run, &row))

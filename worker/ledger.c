@@ -254,7 +254,7 @@ static void give_back(struct ledger *ledger, struct entry *entry)
 
 static struct entry *add_entry(struct ledger *ledger, const struct wire_order *order)
 {
-    size_t n = order->task_id.n + order->outputs.n;
+    size_t n = order->task_id.n + order->outputs.n + order->item.n;
     struct entry *entry = mem_alloc(sizeof *entry + n + 1);
     entry->order = *order;
     entry->progress = PROGRESS_NONE;
@@ -262,8 +262,11 @@ static struct entry *add_entry(struct ledger *ledger, const struct wire_order *o
         memcpy(entry->bytes, order->task_id.p, order->task_id.n);
     if (order->outputs.n)
         memcpy(entry->bytes + order->task_id.n, order->outputs.p, order->outputs.n);
+    if (order->item.n)
+        memcpy(entry->bytes + order->task_id.n + order->outputs.n, order->item.p, order->item.n);
     entry->order.task_id.p = entry->bytes;
     entry->order.outputs.p = entry->bytes + order->task_id.n;
+    entry->order.item.p = entry->order.outputs.p + order->outputs.n;
     struct entry **bucket = bucket_of(ledger, order->inst);
     entry->next_hash = *bucket;
     *bucket = entry;

@@ -62,6 +62,8 @@ static bool put_context(const struct ledger_start *lease, struct wire_bytes outp
                         struct nx_err *err)
 {
     const struct wire_order *order = &lease->order;
+    if ((order->inst.map >= 0) != (order->item.n > 0))
+        return nx_fail(err, NX_E_INVALID, "the scheduler sent an index without its item");
     if (!is_object(lease->run) || (outputs.n && !is_object(outputs)))
         return nx_fail(err, NX_E_INVALID, "the scheduler sent a context that is not a JSON object");
     buf_clear(to);
@@ -70,10 +72,14 @@ static bool put_context(const struct ledger_start *lease, struct wire_bytes outp
         buf_str(to, ", ");
     buf_printf(to, "\"task\": {\"id\": \"%.*s\", \"attempt\": %u, \"max_attempts\": %u, ",
                (int)order->task_id.n, order->task_id.p, order->attempt, order->max_attempts);
-    if (order->inst.map >= 0)
-        buf_printf(to, "\"map_index\": %d}, \"index\": %d, ", order->inst.map, order->inst.map);
-    else
+    if (order->inst.map >= 0) {
+        buf_printf(to, "\"map_index\": %d}, \"index\": %d, \"item\": ", order->inst.map,
+                   order->inst.map);
+        buf_add(to, order->item.p, order->item.n);
+        buf_str(to, ", ");
+    } else {
         buf_str(to, "\"map_index\": null}, ");
+    }
     buf_str(to, "\"outputs\": ");
     if (outputs.n)
         buf_add(to, outputs.p, outputs.n);

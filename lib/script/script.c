@@ -112,7 +112,10 @@ static int set_roots(lua_State *L)
     for (size_t i = 0; i < N_ROOTS; i++) {
         if (!script->stale[i])
             continue;
-        value_push(L, script->roots[i], str_eq(root_names[i], "run"));
+        if (str_eq(root_names[i], "outputs"))
+            value_push_outputs(L, script->roots[i]);
+        else
+            value_push(L, script->roots[i], str_eq(root_names[i], "run"));
         lua_setglobal(L, root_names[i]);
         script->stale[i] = false;
     }

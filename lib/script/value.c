@@ -104,6 +104,17 @@ static void push_object(lua_State *L, const json_t *object, bool times, int dept
     }
 }
 
+/* The list at the top has n items, some of which are nil. */
+static void note_length(lua_State *L, size_t n)
+{
+    lua_createtable(L, 1, 1);
+    lua_pushinteger(L, (lua_Integer)n);
+    lua_rawseti(L, -2, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &sparse_list_key);
+    lua_setfield(L, -2, "__len");
+    lua_setmetatable(L, -2);
+}
+
 static void push_list(lua_State *L, const json_t *list, bool times, int depth)
 {
     size_t n = json_array_size(list);
@@ -115,14 +126,8 @@ static void push_list(lua_State *L, const json_t *list, bool times, int depth)
         push(L, item, times, depth + 1);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    if (!sparse)
-        return;
-    lua_createtable(L, 1, 1);
-    lua_pushinteger(L, (lua_Integer)n);
-    lua_rawseti(L, -2, 1);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &sparse_list_key);
-    lua_setfield(L, -2, "__len");
-    lua_setmetatable(L, -2);
+    if (sparse)
+        note_length(L, n);
 }
 
 static void push(lua_State *L, const json_t *value, bool times, int depth)
@@ -159,6 +164,47 @@ static void push(lua_State *L, const json_t *value, bool times, int depth)
 void value_push(lua_State *L, const json_t *value, bool times)
 {
     push(L, value, times, 0);
+}
+
+/* __index of the outputs of a mapped task: those of that name, in the order of the items. */
+static int column(lua_State *L)
+{
+    lua_Integer n = (lua_Integer)lua_rawlen(L, 1), n_found = 0;
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+        lua_pushvalue(L, 2);
+        lua_rawget(L, -2);
+        n_found += !lua_isnil(L, -1);
+        lua_rawseti(L, 3, i);
+        lua_pop(L, 1);
+    }
+    if (!n_found)
+        return 0;
+    if (n_found < n)
+        note_length(L, (size_t)n);
+    return 1;
+}
+
+void value_push_outputs(lua_State *L, const json_t *outputs)
+{
+    const char *task;
+    json_t *value;
+    value_push(L, outputs, false);
+    json_object_foreach((json_t *)(uintptr_t)outputs, task, value)
+    {
+        if (!json_is_array(value))
+            continue;
+        lua_pushstring(L, task);
+        lua_rawget(L, -2);
+        lua_createtable(L, 0, 1);
+        lua_pushcfunction(L, column);
+        lua_setfield(L, -2, "__index");
+        lua_setmetatable(L, -2);
+        lua_pop(L, 1);
+    }
 }
 
 /* ---- Lua to JSON ---- */

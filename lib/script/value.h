@@ -19,6 +19,9 @@ void value_open(lua_State *L);
 /* Pushes a JSON value; raises a Lua error when it is nested too deep. With `times`, texts under the
  * keys start, finish and *_at that are instants become times. */
 void value_push(lua_State *L, const json_t *value, bool times);
+/* {task: outputs}; those of a mapped task are a list of objects, which by a name gives the list of
+ * what they have of that name. */
+void value_push_outputs(lua_State *L, const json_t *outputs);
 
 /* The Lua value as JSON, a new reference; NULL: *why says what cannot be one. Raises nothing. Keys
  * come out sorted: Lua's own order is not the same in every process. */

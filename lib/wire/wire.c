@@ -23,7 +23,7 @@ enum { PIECE_END = 0, PIECE_DEFINITION = 1, PIECE_RUN = 2, PIECE_ORDER = 3 };
 #define DEFINITION_BYTES (8 + 4 + 4)
 #define RUN_BYTES (8 + 4)
 #define ORDER_BYTES (8 + 1 + INST_BYTES + 4)
-#define LEASE_BYTES (4 + 4 + 1 + 8 + 4 + 4 + 8 + 8 + 8 + 4 + 4)
+#define LEASE_BYTES (4 + 4 + 1 + 8 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4)
 #define TEXT_MAX 4096 /* of short texts: host, version, queues, url, ... */
 #define PROGRESS_NONE 65535
 
@@ -201,6 +201,7 @@ void wire_reply_order(struct wire_reply_writer *writer, const struct wire_order 
     buf_u64(buf, (uint64_t)order->grace_ms);
     put_short(buf, order->task_id);
     put_bytes(buf, order->outputs);
+    put_bytes(buf, order->item);
 }
 
 static void patch_u32(struct wire_reply_writer *writer, size_t at, uint32_t v)
@@ -229,7 +230,8 @@ size_t wire_reply_size(const struct wire_reply_writer *writer)
 
 size_t wire_order_size(const struct wire_order *order)
 {
-    return 1 + ORDER_BYTES + LEASE_BYTES + order->task_id.n + order->outputs.n;
+    return 1 + ORDER_BYTES + LEASE_BYTES + order->task_id.n + order->outputs.n +
+           order->item.n;
 }
 
 /* ---- Decoding ---- */
@@ -464,6 +466,7 @@ static void get_order(struct reader *r, struct wire_order *order)
     order->grace_ms = get_i64(r);
     order->task_id = get_bytes(r, TEXT_MAX);
     order->outputs = get_bytes(r, NX_RECEIVE_MAX);
+    order->item = get_bytes(r, NX_RECEIVE_MAX);
     if (order->memory_bytes < 0 || order->timeout_ms < 0 || order->grace_ms < 0)
         r->bad = true;
 }

@@ -15,7 +15,7 @@
 #include "nexus/error.h"
 #include "nexus/ids.h"
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_PROGRESS_TEXT_MAX 120 /* bytes of UTF-8 without zero */
 
 struct wire_bytes {
@@ -121,6 +121,7 @@ struct wire_order {
     struct wire_bytes task_id;
     struct wire_bytes outputs; /* JSON object {task: outputs} of the referenced tasks, or empty;
                                   {"artifact": "sha256:..."} text when it is larger than inline */
+    struct wire_bytes item;    /* of a mapped instance: JSON value, at most NX_CONTEXT_INLINE_MAX */
 };
 
 /* A task's definition (JSON), once a message. */

@@ -340,8 +340,8 @@ void core_load_worker(struct core *core, const struct core_worker_row *row);
  * be loaded for an EV_RUN_EDIT of the same turn: with its rows, then core_load_run_done; it is
  * freed at the end of the turn unless the edit has opened it again. */
 void core_load_run(struct core *core, const struct core_run_row *row);
-/* Before the instances of the run: the list of a mapped task, or of its group, has n items. */
-void core_load_list(struct core *core, struct nx_run_id run, uint32_t task, uint32_t n);
+/* Before the instances of the run: the list of that map of its graph has n items. */
+void core_load_list(struct core *core, struct nx_run_id run, uint32_t map, uint32_t n);
 void core_load_inst(struct core *core, const struct core_inst_row *row);
 void core_load_run_done(struct core *core, struct nx_run_id id);
 /* Derives what is not stored, and starts the clocks. Call once, after all rows. */

@@ -53,13 +53,11 @@ void core_load_run(struct core *core, const struct core_run_row *row)
         core->config.next_run = row->id.v + 1;
 }
 
-void core_load_list(struct core *core, struct nx_run_id id, uint32_t task, uint32_t n)
+void core_load_list(struct core *core, struct nx_run_id id, uint32_t map, uint32_t n)
 {
     struct run *run = run_find(core, id);
-    must(run && task < run->version->graph->n_tasks && n <= NX_MAP_MAX);
-    struct mapping *mapping = mapping_of(run, task);
-    must(mapping != NULL);
-    mapping->n = n;
+    must(run && map < run->version->graph->n_maps && n <= NX_MAP_MAX);
+    run->mappings[map].n = n;
 }
 
 void core_load_inst(struct core *core, const struct core_inst_row *row)

@@ -6,7 +6,8 @@ static unsigned flags_of(const struct spec_task *task)
 {
     return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
            (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
-           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u);
+           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
+           (task->condition_names_item ? GRAPH_IF_EACH : 0u);
 }
 
 static struct graph_class class_of(const struct spec_task *task)
@@ -20,8 +21,11 @@ static struct graph_class class_of(const struct spec_task *task)
                                 .script = task->run != NULL};
 }
 
-static struct graph_task_def task_def(const struct spec_task *task, struct graph_retry_on *retry_on)
+static struct graph_task_def task_def(const struct spec *spec, const struct spec_task *task,
+                                      struct graph_retry_on *retry_on)
 {
+    uint32_t max_parallel =
+        task->map ? (uint32_t)spec->maps[task->map - 1].max_parallel : 0;
     bool limited = task->n_retry_exit_codes || task->n_retry_errors;
     *retry_on = (struct graph_retry_on){task->n_retry_exit_codes, task->n_retry_errors,
                                         task->retry_exit_codes, task->retry_errors};
@@ -38,7 +42,9 @@ static struct graph_task_def task_def(const struct spec_task *task, struct graph
                                    .retry_delay_ms = task->retry_delay_ms,
                                    .max_retry_delay_ms = task->max_retry_delay_ms,
                                    .timeout_ms = task->timeout_ms,
-                                   .queue_timeout_ms = task->queue_timeout_ms};
+                                   .queue_timeout_ms = task->queue_timeout_ms,
+                                   .map = task->map,
+                                   .max_parallel = max_parallel};
 }
 
 bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *err)
@@ -46,7 +52,7 @@ bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *er
     struct graph_task_def *defs = mem_alloc_array(spec->n_tasks, sizeof *defs);
     struct graph_retry_on *retry_on = mem_alloc_array(spec->n_tasks, sizeof *retry_on);
     for (uint32_t i = 0; i < spec->n_tasks; i++)
-        defs[i] = task_def(&spec->tasks[i], &retry_on[i]);
+        defs[i] = task_def(spec, &spec->tasks[i], &retry_on[i]);
     bool ok = graph_new(spec->id, defs, spec->n_tasks, (uint32_t)spec->max_active_runs,
                         spec->timeout_ms, graph, err);
     mem_free(retry_on);

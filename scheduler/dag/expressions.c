@@ -43,9 +43,37 @@ static const char *const interval_members[] = {"start", "finish", NULL};
 static const char *const dag_members[] = {"id", "version", NULL};
 static const char *const task_members[] = {"id", "attempt", "max_attempts", "map_index", NULL};
 
+/* The key whose expression the scheduler evaluates, before an attempt; NULL: nexus-task does. */
+static const char *early_name(enum expression_place place)
+{
+    return place == PLACE_CONDITION ? "if" : place == PLACE_LIST ? "for_each" : NULL;
+}
+
+/* `item` or `index`. */
+static void check_item(struct reader *r, const struct yaml_node *node, size_t offset,
+                       const struct script_name *name, enum expression_place place, uint32_t task)
+{
+    const char *root = script_root_name(name->root);
+    struct spec_task *mapped = &r->spec->tasks[task];
+    if (place == PLACE_LIST || place == PLACE_SHARED_ENV) {
+        yaml_problem_at(r->problems, node, offset + name->offset,
+                        place == PLACE_LIST ? "'%s' is not known before the list is"
+                                            : "'%s' cannot be named in the 'env' of all tasks",
+                        root);
+    } else if (!mapped->map) {
+        problem_hint(r->problems,
+                     yaml_problem_at(r->problems, node, offset + name->offset,
+                                     "'%s' is known only in a task with 'for_each'", root),
+                     "add 'for_each' to task '%s', or to its group", mapped->id);
+    } else if (place == PLACE_CONDITION) {
+        mapped->condition_names_item = true;
+    }
+}
+
 static void check_member(struct reader *r, const struct yaml_node *node, size_t offset,
                          const struct script_name *name, enum expression_place place)
 {
+    const char *early = early_name(place);
     bool interval = name->root == SCRIPT_RUN && name->submember && str_eq(name->member, "interval");
     const char *const *members = name->root == SCRIPT_RUN   ? run_members
                                  : name->root == SCRIPT_DAG ? dag_members
@@ -59,9 +87,10 @@ static void check_member(struct reader *r, const struct yaml_node *node, size_t 
     for (; members[n]; n++) {
         if (!str_eq(members[n], wanted))
             continue;
-        if (place == PLACE_CONDITION && name->root == SCRIPT_TASK && n > 0)
+        if (early && name->root == SCRIPT_TASK && n > 0)
             yaml_problem_at(r->problems, node, at,
-                            "'if' must not name task.%s: it is decided before an attempt", wanted);
+                            "'%s' must not name task.%s: it is decided before an attempt", early,
+                            wanted);
         return;
     }
     struct problem *problem =
@@ -73,7 +102,7 @@ static void check_member(struct reader *r, const struct yaml_node *node, size_t 
 }
 
 static void keep_output(struct reader *r, const struct yaml_node *node, size_t offset,
-                        const struct script_name *name, bool in_condition, uint32_t task)
+                        const struct script_name *name, enum expression_place place, uint32_t task)
 {
     struct output_use use = {.task = task,
                              .node = node,
@@ -81,7 +110,10 @@ static void keep_output(struct reader *r, const struct yaml_node *node, size_t o
                              .sub_offset = offset + name->submember_offset,
                              .upstream = name->member,
                              .name = name->submember,
-                             .in_condition = in_condition};
+                             .place = place == PLACE_CONDITION ? USE_CONDITION
+                                      : place == PLACE_LIST    ? USE_LIST
+                                                               : USE_ARGUMENT,
+                             .map = r->map};
     vec_push(&r->uses, use);
 }
 
@@ -101,7 +133,7 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         break;
     case SCRIPT_OUTPUTS:
         if (place != PLACE_SHARED_ENV) {
-            keep_output(r, node, offset, name, place == PLACE_CONDITION, task);
+            keep_output(r, node, offset, name, place, task);
             break;
         }
         problem = yaml_problem_at(r->problems, node, offset + name->offset,
@@ -109,17 +141,18 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         problem_hint(r->problems, problem, "put the variable into the 'env' of a task");
         break;
     case SCRIPT_SECRETS:
-        if (place != PLACE_CONDITION)
+        if (!early_name(place))
             break;
         problem = yaml_problem_at(r->problems, node, offset + name->offset,
-                                  "'if' must not name secrets: the scheduler does not know them");
-        problem_hint(r->problems, problem, "decide in the task itself, and exit with 99 to skip");
+                                  "'%s' must not name secrets: the scheduler does not know them",
+                                  early_name(place));
+        if (place == PLACE_CONDITION)
+            problem_hint(r->problems, problem,
+                         "decide in the task itself, and exit with 99 to skip");
         break;
     case SCRIPT_ITEM:
     case SCRIPT_INDEX:
-        yaml_problem_at(r->problems, node, offset + name->offset,
-                        "'%s' is known only in a task with 'for_each', which is not yet supported",
-                        script_root_name(name->root));
+        check_item(r, node, offset, name, place, task);
         break;
     default:
         break;
@@ -143,7 +176,7 @@ void check_expression(struct reader *r, const struct yaml_node *node, size_t off
     uint32_t last = place == PLACE_SHARED_ENV ? r->spec->n_tasks : task + 1;
     for (uint32_t i = first; i < last && (vars || secrets); i++) {
         struct draft *draft = &r->drafts[i];
-        if (place == PLACE_CONDITION) {
+        if (early_name(place)) {
             draft->condition_reads_vars = draft->condition_reads_vars || vars;
             continue;
         }

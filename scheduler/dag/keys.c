@@ -9,6 +9,7 @@
 
 #define DAG(field) offsetof(struct spec, field)
 #define TASK(field) offsetof(struct spec_task, field)
+#define MAP(field) offsetof(struct spec_map, field)
 #define BOTH (KEY_TASK | KEY_DEFAULTS)
 #define YEAR_S (366.0 * 86400)
 #define RULES \
@@ -55,6 +56,8 @@ const struct key key_table[] = {
      "What a scheduled run does when max_active_runs is reached."},
     {"jitter", KEY_DAG, KEY_DURATION, DAG(jitter_ms), 0, 86400, NULL, "0s",
      "Delays each scheduled start by up to this, always the same for the same time."},
+    {"groups", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Groups of tasks that are mapped together: see the keys of a group."},
     {"tasks", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, "required", "The tasks, by id."},
 
     {"uses", KEY_TASK, KEY_TEXT, TASK(uses), 0, 0, NULL, NULL,
@@ -101,7 +104,14 @@ const struct key key_table[] = {
      "Only workers that serve this queue run it."},
     {"resources", BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL, "What it takes of a worker."},
     {"group", KEY_TASK, KEY_TEXT, TASK(group), 0, 0, NULL, NULL,
-     "Tasks of one group are drawn together."},
+     "Tasks of one group are drawn together, and mapped together if `groups` says so."},
+    {"for_each", KEY_TASK | KEY_GROUP, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "A list, or one expression that gives one: an instance for each item, which its expressions "
+     "call `item` (and its index, from 0, `index`)."},
+    {"max_parallel", BOTH, KEY_INT, TASK(max_parallel), 1, NX_MAP_MAX, NULL, "no limit",
+     "How many items are worked on at the same time."},
+    {"max_parallel", KEY_GROUP, KEY_INT, MAP(max_parallel), 1, NX_MAP_MAX, NULL, "no limit",
+     "How many items are worked on at the same time, from their first task to their last."},
 
     {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
      "Processors: operators use as many threads. It limits nothing and keeps no others away."},
@@ -128,7 +138,7 @@ const struct key key_table[] = {
     NOT_YET("deadline", KEY_DAG), NOT_YET("retention", KEY_DAG),
     NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
     NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),
-    NOT_YET("for_each", KEY_TASK), NOT_YET("max_parallel", BOTH), NOT_YET("tune", KEY_TASK),
+    NOT_YET("tune", KEY_TASK),
     NOT_YET("concurrency", BOTH), NOT_YET("depends_on_past", BOTH), NOT_YET("cache", BOTH),
     NOT_YET("heartbeat_timeout", BOTH),
 };
@@ -174,6 +184,8 @@ const char *key_scope_name(enum key_scope scope)
         return "resources";
     case KEY_RETRY_ON:
         return "retry_on";
+    case KEY_GROUP:
+        return "a group";
     }
     must(!"a scope");
     return NULL;

@@ -12,7 +12,8 @@ enum key_scope {
     KEY_DEFAULTS = 4,
     KEY_PARAM = 8,
     KEY_RESOURCES = 16,
-    KEY_RETRY_ON = 32
+    KEY_RETRY_ON = 32,
+    KEY_GROUP = 64
 };
 
 enum key_type {
@@ -35,7 +36,7 @@ struct key {
     const char *name;
     unsigned scopes; /* of enum key_scope */
     enum key_type type;
-    size_t offset;        /* in struct spec (KEY_DAG) or struct spec_task; KEY_BY_HAND: none */
+    size_t offset;        /* in struct spec (KEY_DAG), spec_map (KEY_GROUP) or spec_task; or KEY_BY_HAND */
     double min, max;      /* of numbers, durations (seconds) and sizes; both 0: none */
     const char *choices;  /* KEY_ENUM: "a|b|c" */
     const char *fallback; /* the default, for people; NULL: none */

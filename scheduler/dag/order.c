@@ -179,7 +179,9 @@ static void check_output_name(struct reader *r, const struct output_use *use, ui
     const json_t *entry = r->drafts[upstream].operator_entry;
     const char *nearest = NULL;
     const json_t *output = entry && use->name ? catalog_output(entry, use->name, &nearest) : NULL;
-    if (output)
+    const struct spec_task *tasks = r->spec->tasks;
+    bool many = tasks[upstream].map && tasks[upstream].map != tasks[use->task].map;
+    if (output && !many) /* of a mapped task it is a list of them */
         check_output_kind(r, use, entry, output);
     if (!entry || !use->name || output)
         return;
@@ -210,6 +212,37 @@ static void add_ref(struct reader *r, uint32_t **refs, uint32_t *n, uint32_t ref
     *n = to;
 }
 
+/* Whether the task waits for another one of its group, and so begins none of its indexes. */
+static bool begins_group(const struct spec *spec, const struct spec_task *task)
+{
+    for (uint32_t i = 0; i < task->n_needs; i++) {
+        if (spec->tasks[task->needs[i]].map == task->map)
+            return false;
+    }
+    return true;
+}
+
+/* The outputs that the list of a group names come before all tasks that begin it. */
+static void check_list_output(struct reader *r, const uint32_t *level, struct search *s,
+                              const struct output_use *use, uint32_t upstream)
+{
+    struct spec_map *map = &r->spec->maps[use->map];
+    for (uint32_t i = 0; i < r->spec->n_tasks; i++) {
+        const struct spec_task *task = &r->spec->tasks[i];
+        if (task->map != use->map + 1 || !begins_group(r->spec, task) ||
+            is_upstream(r->spec, level, s, i, upstream))
+            continue;
+        problem_hint(r->problems,
+                     yaml_problem_at(r->problems, use->node, use->offset,
+                                     "'for_each' names the outputs of '%s', which does not come "
+                                     "before task '%s'",
+                                     use->upstream, task->id),
+                     "add it to the 'needs' of '%s'", task->id);
+        return;
+    }
+    add_ref(r, &map->refs, &map->n_refs, upstream);
+}
+
 static void check_output(struct reader *r, const uint32_t *level, struct search *s,
                          const struct output_use *use)
 {
@@ -217,6 +250,10 @@ static void check_output(struct reader *r, const uint32_t *level, struct search 
     int64_t upstream = spec_find(r->spec, use->upstream);
     if (upstream < 0) {
         unknown_upstream(r, use);
+        return;
+    }
+    if (use->place == USE_LIST) {
+        check_list_output(r, level, s, use, (uint32_t)upstream);
         return;
     }
     if (!is_upstream(r->spec, level, s, use->task, (uint32_t)upstream)) {
@@ -230,7 +267,7 @@ static void check_output(struct reader *r, const uint32_t *level, struct search 
         return;
     }
     check_output_name(r, use, (uint32_t)upstream);
-    if (use->in_condition)
+    if (use->place == USE_CONDITION)
         add_ref(r, &task->condition_refs, &task->n_condition_refs, (uint32_t)upstream);
     else
         add_ref(r, &task->refs, &task->n_refs, (uint32_t)upstream);

@@ -16,6 +16,8 @@ struct draft {
     bool reads_vars, reads_secrets, condition_reads_vars;
 };
 
+enum use_place { USE_ARGUMENT, USE_CONDITION, USE_LIST };
+
 /* An `outputs.<task>` that an expression names; checked when the graph is known. */
 struct output_use {
     uint32_t task; /* that names it */
@@ -23,7 +25,8 @@ struct output_use {
     size_t offset;               /* in the node's text */
     size_t sub_offset;           /* of name */
     const char *upstream, *name; /* name may be NULL */
-    bool in_condition;
+    enum use_place place;
+    uint32_t map; /* USE_LIST: index of the list */
     const json_t *wanted; /* the description of the argument that is nothing but this; or NULL */
     const char *key;      /* of that argument, or of what holds it */
 };
@@ -36,6 +39,7 @@ struct reader {
     struct script *script; /* for checking expressions */
     struct yaml_node *root, *defaults, *env, *defaults_env;
     struct draft *drafts;
+    uint32_t map; /* whose `for_each` is being read */
     VEC(struct output_use) uses;
 };
 
@@ -72,10 +76,23 @@ void check_sql(struct reader *r, const struct yaml_node *node);
 void check_arguments(struct reader *r, uint32_t task, const struct yaml_node *uses,
                      const struct yaml_node *with);
 
+/* ---- mapping.c ---- */
+/* The lists of tasks and groups, and which tasks are mapped over them; once all ids are known. */
+void read_maps(struct reader *r);
+void check_max_parallel(struct reader *r, uint32_t task, const struct yaml_node *body);
+void check_groups(struct reader *r); /* of a spec without a mistake so far */
+
 /* ---- expressions.c ---- */
 
 /* Where an expression stands: what it may name. */
-enum expression_place { PLACE_CONDITION, PLACE_WITH, PLACE_ENV, PLACE_SHARED_ENV, PLACE_RUN };
+enum expression_place {
+    PLACE_CONDITION,
+    PLACE_LIST, /* for_each */
+    PLACE_WITH,
+    PLACE_ENV,
+    PLACE_SHARED_ENV,
+    PLACE_RUN
+};
 
 /* Checks a bare expression at `offset` of the node's text; task is the index (shared: any). */
 void check_expression(struct reader *r, const struct yaml_node *node, size_t offset,

@@ -76,6 +76,11 @@ static json_t *map_json(const char *name)
     json_decref(scalar);
     if (str_eq(name, "with"))
         return typed("object");
+    if (str_eq(name, "groups")) {
+        json_t *groups = map_of(reference("group"));
+        json_object_set_new(groups, "propertyNames", json_pack("{s:s}", "pattern", NAME_PATTERN));
+        return groups;
+    }
     if (str_eq(name, "tasks") || str_eq(name, "params")) {
         json_t *map = map_of(reference(str_eq(name, "tasks") ? "task" : "param"));
         json_object_set_new(map, "propertyNames", json_pack("{s:s}", "pattern", ID_PATTERN));
@@ -224,10 +229,10 @@ json_t *spec_schema(const json_t *catalog)
     if (json_array_size(catalog))
         add_operators(task, catalog);
     json_object_set_new(schema, "$defs",
-                        json_pack("{s:o, s:o, s:o, s:o, s:o}", "task", task, "defaults",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "task", task, "defaults",
                                   scope_json(KEY_DEFAULTS), "param", scope_json(KEY_PARAM),
                                   "resources", scope_json(KEY_RESOURCES), "retry_on",
-                                  scope_json(KEY_RETRY_ON)));
+                                  scope_json(KEY_RETRY_ON), "group", scope_json(KEY_GROUP)));
     return schema;
 }
 
@@ -279,6 +284,7 @@ void spec_keys_markdown(struct buf *to)
     buf_str(to, "(d): may stand in `defaults` too.\n\n");
     add_table(KEY_RESOURCES, "Keys of `resources`", to);
     add_table(KEY_RETRY_ON, "Keys of `retry_on`", to);
+    add_table(KEY_GROUP, "Keys of a group", to);
     add_table(KEY_PARAM, "Keys of a param", to);
     buf_str(to, "Known, but not yet supported:");
     for (size_t i = 0, n = 0; i < key_count(); i++) {

@@ -117,6 +117,8 @@ static struct spec *read_document(struct reader *r, struct yaml_node *root, cons
     read_tasks(r);
     check_order(r);
     if (r->problems->n_errors == errors_before)
+        check_groups(r);
+    if (r->problems->n_errors == errors_before)
         write_definitions(r);
     if (r->problems->n_errors == errors_before)
         return r->spec;
@@ -245,7 +247,12 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
     json_object_set_new(o, "if", js_string(task->condition));
     json_object_set_new(o, "finally", json_boolean(task->finally));
     json_object_set_new(o, "group", js_string(task->group));
-    json_object_set_new(o, "mapped", json_false());
+    json_object_set_new(o, "mapped", json_boolean(task->map != 0));
+    if (task->map) /* tasks with the same number share a list */
+        json_object_set_new(o, "map", json_integer(task->map));
+    if (task->map && task->condition)
+        json_object_set_new(o, "if_each", json_boolean(task->condition_names_item ||
+                                                       spec->maps[task->map - 1].group));
     return o;
 }
 

@@ -39,7 +39,9 @@ struct spec_task {
     uint32_t *condition_refs; /* those that `if` names */
     uint32_t n_condition_refs;
     bool names_vars, names_secrets; /* in with, env, run */
-    bool condition_names_vars;
+    bool condition_names_vars, condition_names_item;
+    uint32_t map;         /* 1 + index in the spec's maps; 0: not mapped */
+    int64_t max_parallel; /* as the task or defaults have it */
     bool finally, exclusive, backoff_exponential;
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */
@@ -56,6 +58,17 @@ struct spec_task {
     enum nx_code *retry_errors;
     size_t n_retry_errors;
     const char *definition; /* JSON text, see above */
+};
+
+/* A list over which tasks are mapped: the task that has the `for_each`, or those of a group. */
+struct spec_map {
+    const char *group;      /* NULL: of one task */
+    const char *expression; /* without ${{ }}; NULL: then */
+    const char *items;      /* the list itself, as JSON text */
+    uint32_t *refs;         /* tasks whose outputs the expression names */
+    uint32_t n_refs;
+    int64_t max_parallel; /* 0: no limit */
+    int line, column;     /* of the list */
 };
 
 /* One file that belongs to the version. */
@@ -81,6 +94,8 @@ struct spec {
     int64_t jitter_ms;
     struct spec_file *files;
     size_t n_files;
+    struct spec_map *maps;
+    uint32_t n_maps;
     struct spec_task *tasks;
     uint32_t n_tasks;
     struct map task_index; /* id -> index + 1, as a pointer-sized number */
@@ -106,7 +121,7 @@ int64_t spec_find(const struct spec *spec, const char *id);
 
 /* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
  * schedule[] timezone tasks[{id uses needs[] trigger_rule pool queue retries if finally group
- * mapped}]}; a new reference. */
+ * mapped map}]}; a new reference. */
 json_t *spec_json(const struct spec *spec);
 
 /* The graph that the core works on. Cannot fail for a checked spec. */

@@ -374,6 +374,7 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
     task->id = own.id;
     task->line = own.line;
     task->column = own.column;
+    task->map = own.map;
     snprintf(what, sizeof what, "task '%s'", task->id);
     if (yaml_get(body, "retry_on")) { /* replaces the default as a whole */
         task->n_retry_exit_codes = 0;
@@ -388,6 +389,7 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
     check_useless(r, body, task);
+    check_max_parallel(r, index, body);
     check_work(r, index, body);
     check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
     if ((node = yaml_get(body, "if")))
@@ -411,6 +413,7 @@ void read_tasks(struct reader *r)
         return;
     }
     collect_tasks(r, tasks);
+    read_maps(r);
     check_env(r, r->env, PLACE_SHARED_ENV, 0);
     if (r->defaults && r->defaults->kind == YAML_KIND_MAP) {
         read_keys(r, r->defaults, KEY_DEFAULTS, &defaults, "defaults");

@@ -14,7 +14,7 @@
 /* ---- Explain ---- */
 
 struct explained {
-    uint32_t task;
+    struct nx_inst_id id;
     enum nx_task_state state;
     struct core_why why;
 };
@@ -22,11 +22,12 @@ struct explained {
 struct explaining {
     const char *run_text;
     struct nx_run_id run;
-    uint32_t from, to; /* tasks from..to-1 */
-    bool only;         /* one task was asked for: final ones too */
+    uint32_t from, to;          /* tasks from..to-1 */
+    int32_t from_map, only_map; /* of the first: from that index on; that index alone, or none */
+    bool only;                  /* one task was asked for: final ones too */
     size_t limit, n;
     struct explained *items; /* limit of them */
-    uint32_t next;           /* task at which the next page begins */
+    uint64_t next;           /* see task_cursor: where the next page begins */
     bool more, in_core;
 };
 
@@ -50,25 +51,53 @@ static void put_explained(struct buf *buf, const char *task, int32_t map, enum n
     put_close(buf, '}');
 }
 
+/* False: the page is full. */
+static bool look_at(struct explaining *all, const struct core *core, struct nx_inst_id id)
+{
+    struct core_inst_row row;
+    if (!core_get_inst(core, id, &row) || (nx_task_state_final(row.state) && !all->only))
+        return true;
+    if (all->n == all->limit) {
+        all->more = true;
+        all->next = task_cursor(id.task, id.map);
+        return false;
+    }
+    struct explained *item = &all->items[all->n++];
+    item->id = id;
+    item->state = row.state;
+    core_explain(core, id, &item->why, 1);
+    return true;
+}
+
+/* The task itself, or, once its list is known, the instances that stand for it. */
+static bool look_at_task(struct explaining *all, const struct core *core, uint32_t task)
+{
+    struct nx_inst_id id = {all->run, task, NX_MAP_NONE};
+    struct core_inst_row row;
+    uint32_t n = core_get_list(core, all->run, task);
+    bool many = core_get_inst(core, id, &row) && row.state == NX_TS_REMOVED;
+    if (all->only_map != NX_MAP_NONE) {
+        id.map = all->only_map;
+        return look_at(all, core, id);
+    }
+    if (!many)
+        return look_at(all, core, id);
+    id.map = task == all->from && all->from_map > 0 ? all->from_map : 0;
+    for (; id.map < (int32_t)n; id.map++) {
+        if (!look_at(all, core, id))
+            return false;
+    }
+    return true;
+}
+
 static void look_explain(struct job *job, const struct core *core)
 {
     struct explaining *all = job->data;
     const struct graph *graph = core_run_graph(core, all->run);
     all->in_core = graph != NULL;
     for (uint32_t i = all->from; graph && i < all->to && i < graph->n_tasks; i++) {
-        struct nx_inst_id id = {all->run, i, NX_MAP_NONE};
-        struct core_inst_row row;
-        if (!core_get_inst(core, id, &row) || (nx_task_state_final(row.state) && !all->only))
-            continue;
-        if (all->n == all->limit) {
-            all->more = true;
-            all->next = i;
+        if (!look_at_task(all, core, i))
             return;
-        }
-        struct explained *item = &all->items[all->n++];
-        item->task = i;
-        item->state = row.state;
-        core_explain(core, id, &item->why, 1);
     }
 }
 
@@ -84,9 +113,11 @@ static bool put_stored(void *arg, const struct query_task *task)
     char text[256];
     if (task->id.task >= all->to)
         return false;
+    if (all->only_map != NX_MAP_NONE && task->id.map != all->only_map)
+        return true;
     if (all->n == all->limit) {
         all->more = true;
-        all->next = task->id.task;
+        all->next = task_cursor(task->id.task, task->id.map);
         return false;
     }
     all->n++;
@@ -111,10 +142,11 @@ static bool put_explain(struct buf *buf, struct query *query, struct arena *aren
     put_open(buf, "items", '[');
     for (size_t i = 0; all->in_core && i < all->n; i++) {
         const struct explained *item = &all->items[i];
-        put_explained(buf, info->tasks[item->task].id, NX_MAP_NONE, item->state,
+        put_explained(buf, info->tasks[item->id.task].id, item->id.map, item->state,
                       nx_reason_name(item->why.code), item->why.text, item->why.since_ms);
     }
-    const struct query_tasks which = {.run = run, .info = info, .from = all->from, .state = -1};
+    const struct query_tasks which = {
+        .run = run, .info = info, .from = all->from, .from_map = all->from_map, .state = -1};
     bool ok = all->in_core || query_tasks(query, &which, put_stored, &list, err);
     put_close(buf, ']');
     if (all->more)
@@ -136,23 +168,25 @@ static bool read_explain(struct call *call, struct explaining *all, struct query
     const struct dag_info *info;
     const char *task = http_query(call->request, "task");
     int64_t cursor;
-    int32_t map;
     if (!call_limit(call, 200, &all->limit, err) || !call_cursor(call, &cursor, err) ||
         !call_query(call, err) || !find_run(call->query, call->arena, call->params[0], run, err) ||
         !query_version(call->query, (*run)->version, &info, err))
         return false;
     all->run_text = call->params[0];
     all->run = (*run)->id;
-    all->from = cursor < info->n_tasks ? (uint32_t)cursor : info->n_tasks;
+    from_task_cursor(cursor, info->n_tasks, &all->from, &all->from_map);
     all->to = info->n_tasks;
+    all->only_map = NX_MAP_NONE;
     if (!task)
         return true;
-    if (!find_task(info, task, &all->from, &map, err))
+    uint32_t only;
+    if (!find_task(info, task, &only, &all->only_map, err))
         return false;
+    all->from_map = only == all->from ? all->from_map : NX_MAP_NONE;
+    all->from = only;
     all->to = all->from + 1;
     all->only = true;
-    return map == NX_MAP_NONE || nx_fail(err, NX_E_NOT_FOUND, "task '%s' of run %s has no index %d",
-                                         info->tasks[all->from].id, call->params[0], map);
+    return true;
 }
 
 bool handle_explain(struct call *call, struct nx_err *err)

@@ -97,7 +97,7 @@ bool handle_dag_runs(struct call *call, struct nx_err *err)
 struct task_list {
     struct call *call;
     size_t n, limit;
-    uint32_t next; /* task index at which the next page begins */
+    uint64_t next; /* see task_cursor: where the next page begins */
     bool more;
 };
 
@@ -106,7 +106,7 @@ static bool put_task(void *arg, const struct query_task *task)
     struct task_list *list = arg;
     if (list->n++ >= list->limit || list->call->body.len > CALL_BODY_MAX) {
         list->more = true;
-        list->next = task->id.task;
+        list->next = task_cursor(task->id.task, task->id.map);
         return false;
     }
     shape_task(list->call, task, false);
@@ -139,7 +139,8 @@ bool handle_run(struct call *call, struct nx_err *err)
     struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
     if (!open_run(call, &run, &info, err))
         return false;
-    const struct query_tasks which = {.run = run, .info = info, .state = -1, .outputs = true};
+    const struct query_tasks which = {
+        .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1, .outputs = true};
     put_open(&call->body, NULL, '{');
     shape_run(&call->body, run);
     bool ok = put_tasks(&list, "tasks", &which, err);
@@ -173,7 +174,7 @@ bool handle_tasks(struct call *call, struct nx_err *err)
         return false;
     which.run = run;
     which.info = info;
-    which.from = cursor < info->n_tasks ? (uint32_t)cursor : info->n_tasks;
+    from_task_cursor(cursor, info->n_tasks, &which.from, &which.from_map);
     put_open(&call->body, NULL, '{');
     bool ok = put_tasks(&list, "items", &which, err);
     put_page_end(&call->body, list.more, list.next);

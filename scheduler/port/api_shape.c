@@ -257,6 +257,21 @@ static bool fail_no_task(const struct dag_info *info, const char *name, struct n
     return false;
 }
 
+#define CURSOR_MAP_BITS 20
+_Static_assert(NX_MAP_MAX < 1 << CURSOR_MAP_BITS, "an index and one more fit");
+
+uint64_t task_cursor(uint32_t task, int32_t map)
+{
+    return (uint64_t)task << CURSOR_MAP_BITS | (uint32_t)(map - NX_MAP_NONE);
+}
+
+void from_task_cursor(int64_t cursor, uint32_t n_tasks, uint32_t *task, int32_t *map)
+{
+    int64_t index = cursor >> CURSOR_MAP_BITS;
+    *task = index < n_tasks ? (uint32_t)index : n_tasks;
+    *map = (int32_t)(cursor & ((1 << CURSOR_MAP_BITS) - 1)) + NX_MAP_NONE;
+}
+
 bool find_task(const struct dag_info *info, const char *text, uint32_t *task, int32_t *map,
                struct nx_err *err)
 {

@@ -31,6 +31,9 @@ bool find_run(struct query *query, struct arena *arena, const char *text, struct
 /* NX_E_NOT_FOUND with the nearest name. `text`: name or name[3]. */
 bool find_task(const struct dag_info *info, const char *text, uint32_t *task, int32_t *map,
                struct nx_err *err);
+/* Where a page of task instances begins, as a cursor, and back. */
+uint64_t task_cursor(uint32_t task, int32_t map);
+void from_task_cursor(int64_t cursor, uint32_t n_tasks, uint32_t *task, int32_t *map);
 /* ", did you mean 'x'?" for an error about a DAG that does not exist. */
 bool fail_no_dag(struct query *query, const char *id, struct nx_err *err);
 /* NX_E_NOT_FOUND with the nearest name; a removed DAG exists. */

@@ -65,6 +65,8 @@ static struct wire_order to_wire(const struct encoding *encoding, const struct c
     wire.task_id = wire_text(task->id, strlen(task->id));
     if (task->flags & GRAPH_REFS)
         wire.outputs = encoding->source->outputs(encoding->source->arg, order->inst);
+    if (order->inst.map != NX_MAP_NONE)
+        wire.item = encoding->source->item(encoding->source->arg, order->inst);
     return wire;
 }
 

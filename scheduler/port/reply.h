@@ -16,6 +16,8 @@ struct reply_source {
     struct wire_bytes (*run)(void *arg, struct nx_run_id run);
     /* The outputs that the task's expressions refer to, for tasks with GRAPH_REFS. */
     struct wire_bytes (*outputs)(void *arg, struct nx_inst_id inst);
+    /* The item of a mapped instance: a JSON value. */
+    struct wire_bytes (*item)(void *arg, struct nx_inst_id inst);
     const char *url;  /* of the HTTP API */
     const char *home; /* what names this home */
     int64_t lease_ttl_ms, grace_ms;

@@ -24,6 +24,9 @@ enum store_statement {
     PUT_OUTPUT,
     DROP_OUTPUT,
     GET_OUTPUT,
+    PUT_LIST,
+    GET_LIST,
+    GET_OUTPUTS,
     GET_PARAMS,
     PUT_WORKER,
     STORE_STATEMENTS

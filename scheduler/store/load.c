@@ -124,6 +124,14 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
     "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
     " due_at, ready_at, started_at, finished_at, leases_lost"
 
+static bool on_list(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+{
+    (void)err;
+    loader->list(loader->arg, (struct nx_run_id){(uint64_t)sql_int(stmt, 0)},
+                 (uint32_t)sql_int(stmt, 1), (uint32_t)sql_int(stmt, 2));
+    return true;
+}
+
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err)
 {
     static const char versions[] =
@@ -141,6 +149,11 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
            (!loader->run ||
             each_row(store, "select " RUN_COLUMNS " from run where state < 3 order by run", 0,
                      on_run, loader, err)) &&
+           (!loader->list ||
+            each_row(store,
+                     "select run, map, n from map_list"
+                     " where run in (select run from run where state < 3)",
+                     0, on_list, loader, err)) &&
            (!loader->inst ||
             each_row(store,
                      "select " INST_COLUMNS
@@ -153,6 +166,8 @@ bool store_load_run(struct store *store, struct nx_run_id run, const struct stor
 {
     return each_row(store, "select " RUN_COLUMNS " from run where run = ?1", run.v, on_run, loader,
                     err) &&
+           each_row(store, "select run, map, n from map_list where run = ?1", run.v, on_list,
+                    loader, err) &&
            each_row(store, "select " INST_COLUMNS " from task_instance where run = ?1", run.v,
                     on_inst, loader, err);
 }

@@ -32,7 +32,8 @@ struct info_task {
     const uint32_t *needs;
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
-    bool finally, has_if;
+    bool finally, has_if, if_each; /* if_each: every mapped instance is asked */
+    uint32_t map;                  /* tasks with the same number share a list; 0: not mapped */
 };
 
 /* What never changes of a version. */
@@ -195,16 +196,19 @@ struct query_task {
 struct query_tasks {
     const struct query_run *run; /* id, state, counts */
     const struct dag_info *info;
-    uint32_t from; /* first task index */
-    int state;     /* enum nx_task_state, or -1: all */
+    uint32_t from;    /* first task index */
+    int32_t from_map; /* of that one: from this map index on */
+    int state;        /* enum nx_task_state, or -1: all */
     bool outputs;
+    bool own; /* also the own instance of an expanded task */
 };
 
 typedef bool query_task_fn(void *arg, const struct query_task *task);
-/* In the order of the DAG's tasks. */
+/* In the order of the DAG's tasks; of a task that is mapped over a list its instances, by index. */
 bool query_tasks(struct query *query, const struct query_tasks *which, query_task_fn *fn, void *arg,
                  struct nx_err *err);
-/* One instance; *found false: there is none with that map index. */
+/* One instance (NX_MAP_NONE of a mapped task: its own, which is removed once the list is known);
+ * *found false: there is none with that map index. */
 bool query_task(struct query *query, const struct query_run *run, const struct dag_info *info,
                 uint32_t task, int32_t map, query_task_fn *fn, void *arg, bool *found,
                 struct nx_err *err);

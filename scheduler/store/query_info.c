@@ -119,6 +119,10 @@ static void read_task(struct entry *entry, struct scan *scan, uint32_t index, co
             task->max_attempts = (uint32_t)scan_int(scan, 0) + 1;
         else if (str_eq(key, "finally"))
             entry->info.n_finally += task->finally = scan_true(scan);
+        else if (str_eq(key, "if_each"))
+            task->if_each = scan_true(scan);
+        else if (str_eq(key, "map"))
+            task->map = (uint32_t)scan_int(scan, 0);
         else if (str_eq(key, "if"))
             task->has_if = scan_text(scan, arena) != NULL;
         else {

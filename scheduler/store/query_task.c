@@ -9,6 +9,20 @@
 #define SCAN_STEP 1024 /* tasks whose rows are read by one statement */
 #define POINTS_MAX 32  /* upstream states that are looked up one by one for one task */
 
+/* What became of the instances of an expanded task. */
+struct tally {
+    uint32_t task; /* 1 + its index; 0: none is kept */
+    uint32_t n;    /* items of its list */
+    uint32_t counts[NX_TASK_STATES];
+    int64_t finished_ms; /* the last */
+};
+
+/* The task whose instances are being told. */
+struct expanded {
+    uint32_t task, n; /* items of its list; 0: it is not expanded */
+    int32_t next;     /* the first index that has not been told */
+};
+
 /* What the reading of a run's tasks has to know. */
 struct reading {
     struct query *query;
@@ -17,6 +31,8 @@ struct reading {
     void *arg;
     struct nx_err *err;
     uint8_t *states; /* of all tasks, read when first needed; NX_TASK_STATES: no row */
+    struct tally tally;
+    struct expanded at;
     uint32_t n_told;
     bool stopped; /* fn has said that it is enough */
     bool failed;  /* err says why */
@@ -61,7 +77,7 @@ static bool read_states(struct reading *reading)
     uint32_t n = reading->which->info->n_tasks;
     bool row, ok;
     struct sql_stmt *stmt = query_prepare(
-        reading->query, "select task, state from task_instance where run = ?1", reading->err);
+        reading->query, "select task, state from task_instance where run = ?1 and map_index = -1", reading->err);
     if (!stmt)
         return false;
     reading->states = mem_alloc(n ? n : 1);
@@ -76,23 +92,25 @@ static bool read_states(struct reading *reading)
 }
 
 /* The stored state, or NX_TASK_STATES; and when it ended, as far as that is at hand. */
-static bool stored_state(struct reading *reading, uint32_t task, int *state, int64_t *finished_ms)
+static bool stored_state(struct reading *reading, uint32_t task, int32_t map, int *state,
+                         int64_t *finished_ms)
 {
     bool row;
     *finished_ms = 0;
-    if (reading->states) {
+    if (reading->states && map == NX_MAP_NONE) {
         *state = reading->states[task];
         return true;
     }
     struct sql_stmt *stmt =
         query_prepare(reading->query,
                       "select state, finished_at from task_instance where run = ?1 and task = ?2"
-                      " and map_index = -1",
+                      " and map_index = ?3",
                       reading->err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
     sql_bind_int(stmt, 2, task);
+    sql_bind_int(stmt, 3, map);
     if (!sql_step(stmt, &row, reading->err))
         return false;
     *state = row ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
@@ -107,39 +125,121 @@ static bool decided_early(enum nx_trigger_rule rule)
            rule == NX_TR_ALWAYS;
 }
 
-/* Whether the rule of a task without a row says run; and since when, as far as that is at hand. */
-static bool may_run(struct reading *reading, const struct info_task *task, bool *runs,
-                    int64_t *ready_ms)
+static bool list_length(struct reading *reading, uint32_t task, uint32_t *n)
 {
-    const struct query_run *run = reading->which->run;
+    bool row;
+    struct sql_stmt *stmt = query_prepare(
+        reading->query, "select n from map_list where run = ?1 and map = ?2", reading->err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
+    sql_bind_int(stmt, 2, (int64_t)reading->which->info->tasks[task].map - 1);
+    if (!sql_step(stmt, &row, reading->err))
+        return false;
+    *n = row ? (uint32_t)sql_int(stmt, 0) : 0;
+    sql_reset(stmt);
+    return true;
+}
+
+static bool read_tally(struct reading *reading, uint32_t task)
+{
+    struct tally *tally = &reading->tally;
+    bool row = false, ok;
+    if (tally->task == task + 1)
+        return true;
+    *tally = (struct tally){0};
+    if (!list_length(reading, task, &tally->n))
+        return false;
+    struct sql_stmt *stmt = query_prepare(
+        reading->query,
+        "select state, count(*), max(finished_at) from task_instance where run = ?1"
+        " and task = ?2 and map_index between 0 and ?3 group by state",
+        reading->err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
+    sql_bind_int(stmt, 2, task);
+    sql_bind_int(stmt, 3, (int64_t)tally->n - 1);
+    while ((ok = sql_step(stmt, &row, reading->err)) && row) {
+        tally->counts[sql_int(stmt, 0) % NX_TASK_STATES] = (uint32_t)sql_int(stmt, 1);
+        if (sql_int(stmt, 2) > tally->finished_ms)
+            tally->finished_ms = sql_int(stmt, 2);
+    }
+    sql_reset(stmt);
+    tally->task = ok ? task + 1 : 0;
+    return ok;
+}
+
+/* Adds n upstream instances that are in that state; how many of them are final. */
+static uint32_t add_state(struct rule_counts *counts, int state, uint32_t n)
+{
+    if (state == NX_TASK_STATES || !nx_task_state_final((enum nx_task_state)state) || !n)
+        return 0;
+    counts->success += state == NX_TS_SUCCESS ? n : 0;
+    counts->skipped += state == NX_TS_SKIPPED ? n : 0;
+    if (state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED ||
+        state == NX_TS_CANCELLED) /* which only a finally task can see */
+        counts->failed += n;
+    counts->self_failed =
+        counts->self_failed || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
+    return n;
+}
+
+/* Adds what an upstream task has come to: all its instances, or that of the same index. */
+static bool add_upstream(struct reading *reading, struct nx_inst_id id, uint32_t need,
+                         struct rule_counts *counts, uint32_t *n_final, int64_t *finished)
+{
+    const struct info_task *tasks = reading->which->info->tasks;
+    int state;
+    if (!stored_state(reading, need, NX_MAP_NONE, &state, finished))
+        return false;
+    bool many = state == NX_TS_REMOVED && tasks[need].map;
+    if (many && id.map != NX_MAP_NONE && tasks[need].map == tasks[id.task].map) {
+        if (!stored_state(reading, need, id.map, &state, finished))
+            return false;
+        many = false;
+    }
+    if (!many) {
+        if (state == NX_TASK_STATES && reading->which->run->state == NX_RS_STOPPING &&
+            !tasks[need].finally)
+            state = NX_TS_CANCELLED;
+        *n_final += add_state(counts, state, 1);
+        return true;
+    }
+    if (!read_tally(reading, need))
+        return false;
+    counts->n += reading->tally.n - 1;
+    *finished = reading->tally.finished_ms;
+    uint32_t absent = reading->tally.n;
+    for (int i = 0; i < NX_TASK_STATES; i++) {
+        absent -= reading->tally.counts[i];
+        *n_final += add_state(counts, i, reading->tally.counts[i]);
+    }
+    if (reading->which->run->state == NX_RS_STOPPING && !tasks[need].finally)
+        *n_final += add_state(counts, NX_TS_CANCELLED, absent);
+    return true;
+}
+
+/* Whether the rule of an instance without a row says run; and since when, as far as that is at
+ * hand. */
+static bool may_run(struct reading *reading, struct nx_inst_id id, bool *runs, int64_t *ready_ms)
+{
+    const struct info_task *task = &reading->which->info->tasks[id.task];
     struct rule_counts counts = {.n = task->n_needs};
     bool many = task->n_needs > POINTS_MAX;
-    int64_t ready = run->started_ms;
+    int64_t ready = reading->which->run->started_ms;
+    uint32_t n_final = 0;
     *runs = false;
     if (many && !reading->states && !read_states(reading))
         return false;
     for (uint32_t i = 0; i < task->n_needs; i++) {
-        uint32_t need = task->needs[i];
-        int64_t finished;
-        int state;
-        if (!stored_state(reading, need, &state, &finished))
+        int64_t finished = 0;
+        if (!add_upstream(reading, id, task->needs[i], &counts, &n_final, &finished))
             return false;
-        if (state == NX_TASK_STATES && run->state == NX_RS_STOPPING &&
-            !reading->which->info->tasks[need].finally)
-            state = NX_TS_CANCELLED;
-        if (state == NX_TASK_STATES || !nx_task_state_final((enum nx_task_state)state)) {
-            if (!decided_early(task->rule))
-                return true;
-            continue;
-        }
-        counts.success += state == NX_TS_SUCCESS;
-        counts.skipped += state == NX_TS_SKIPPED;
-        counts.failed += state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED ||
-                         state == NX_TS_CANCELLED; /* which only a finally task can see */
-        counts.self_failed =
-            counts.self_failed || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
         ready = finished > ready ? finished : ready;
     }
+    if (n_final < counts.n && !decided_early(task->rule))
+        return true;
     *runs = rule_decide(task->rule, &counts) == RULE_RUN;
     *ready_ms = *runs && !reading->states ? ready : 0;
     return true;
@@ -155,12 +255,12 @@ static bool finally_begun(const struct query_tasks *which)
 }
 
 /* See core.h for what the absence of a row means. */
-static bool absent(struct reading *reading, uint32_t index, struct query_task *to)
+static bool absent(struct reading *reading, uint32_t index, int32_t map, struct query_task *to)
 {
     const struct query_run *run = reading->which->run;
     const struct info_task *task = &reading->which->info->tasks[index];
     bool runs = false;
-    *to = (struct query_task){.task = task, .id = {run->id, index, NX_MAP_NONE}};
+    *to = (struct query_task){.task = task, .id = {run->id, index, map}};
     if (run->state == NX_RS_QUEUED) {
         to->reason = NX_WHY_RUN_QUEUED;
         return true;
@@ -172,11 +272,12 @@ static bool absent(struct reading *reading, uint32_t index, struct query_task *t
         return true;
     }
     bool held = task->finally && !finally_begun(reading->which);
-    if (held || task->has_if || !run->counts[NX_TS_QUEUED]) {
+    bool asked = map == NX_MAP_NONE ? task->has_if || task->map : task->if_each;
+    if (held || asked || !run->counts[NX_TS_QUEUED]) {
         to->reason = held ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
         return true;
     }
-    if (!may_run(reading, task, &runs, &to->ready_ms))
+    if (!may_run(reading, to->id, &runs, &to->ready_ms))
         return false;
     to->state = runs ? NX_TS_QUEUED : NX_TS_WAITING;
     to->reason = runs ? NX_WHY_NEXT : NX_WHY_UPSTREAM;
@@ -196,15 +297,54 @@ static void tell(struct reading *reading, const struct query_task *task)
         reading->stopped = true; /* there are no more of that state */
 }
 
-static void tell_absent(struct reading *reading, uint32_t from, uint32_t to)
+static void tell_absent(struct reading *reading, uint32_t task, int32_t map)
 {
-    struct query_task task;
-    for (uint32_t i = from; i < to && !reading->stopped && !reading->failed; i++) {
-        if (absent(reading, i, &task))
-            tell(reading, &task);
-        else
+    struct query_task absentee;
+    if (absent(reading, task, map, &absentee))
+        tell(reading, &absentee);
+    else
+        reading->failed = true;
+}
+
+static void tell_absent_tasks(struct reading *reading, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to && !reading->stopped && !reading->failed; i++)
+        tell_absent(reading, i, NX_MAP_NONE);
+}
+
+/* The indexes without a row before `to` of the expanded task that is being told. */
+static void tell_absent_indexes(struct reading *reading, uint32_t to)
+{
+    struct expanded *at = &reading->at;
+    if (to > at->n)
+        to = at->n;
+    for (; at->next < (int32_t)to && !reading->stopped && !reading->failed; at->next++)
+        tell_absent(reading, at->task, at->next);
+}
+
+/* A row in its turn: of a task itself, or of one of its instances. */
+static void take_row(struct reading *reading, const struct query_task *task, bool with_absent)
+{
+    struct expanded *at = &reading->at;
+    const struct query_tasks *which = reading->which;
+    int32_t first = task->id.task == which->from ? which->from_map : NX_MAP_NONE;
+    bool own = task->id.map == NX_MAP_NONE;
+    if (own && task->task->map && task->state == NX_TS_REMOVED) {
+        *at = (struct expanded){.task = task->id.task, .next = first < 0 ? 0 : first};
+        if (!list_length(reading, at->task, &at->n))
             reading->failed = true;
+        else if (which->own)
+            tell(reading, task);
+        return;
     }
+    if (task->id.map < first)
+        return;
+    if (!own && at->task == task->id.task && with_absent)
+        tell_absent_indexes(reading, (uint32_t)task->id.map);
+    if (!own && at->task == task->id.task && at->next <= task->id.map)
+        at->next = task->id.map + 1;
+    if (!reading->stopped && !reading->failed)
+        tell(reading, task);
 }
 
 /* Tasks from..last, rows and gaps between them. */
@@ -213,7 +353,7 @@ static void read_step(struct reading *reading, uint32_t from, uint32_t last, boo
     const struct query_tasks *which = reading->which;
     struct query_task task;
     bool row = false;
-    uint32_t next = from; /* the first that has not been told */
+    uint32_t next = from; /* the first task that has not been told */
     struct sql_stmt *stmt =
         query_prepare(reading->query, which->outputs ? rows_outputs : rows_plain, reading->err);
     if (!stmt) {
@@ -223,6 +363,7 @@ static void read_step(struct reading *reading, uint32_t from, uint32_t last, boo
     sql_bind_int(stmt, 1, (int64_t)which->run->id.v);
     sql_bind_int(stmt, 2, from);
     sql_bind_int(stmt, 3, last);
+    reading->at = (struct expanded){0};
     while (!reading->stopped && !reading->failed) {
         if (!sql_step(stmt, &row, reading->err)) {
             reading->failed = true;
@@ -231,15 +372,19 @@ static void read_step(struct reading *reading, uint32_t from, uint32_t last, boo
         if (!row)
             break;
         read_row(stmt, which, &task);
-        if (with_absent)
-            tell_absent(reading, next, task.id.task);
+        if (with_absent && task.id.task >= next) {
+            tell_absent_indexes(reading, UINT32_MAX);
+            tell_absent_tasks(reading, next, task.id.task);
+        }
         next = task.id.task + 1;
         if (!reading->stopped && !reading->failed)
-            tell(reading, &task);
+            take_row(reading, &task, with_absent);
     }
     sql_reset(stmt);
-    if (with_absent)
-        tell_absent(reading, next, last + 1);
+    if (with_absent) {
+        tell_absent_indexes(reading, UINT32_MAX);
+        tell_absent_tasks(reading, next, last + 1);
+    }
 }
 
 bool query_tasks(struct query *query, const struct query_tasks *which, query_task_fn *fn, void *arg,
@@ -285,7 +430,8 @@ bool query_task(struct query *query, const struct query_run *run, const struct d
 {
     struct one one = {.fn = fn, .arg = arg, .map = map};
     const struct query_tasks which = {
-        .run = run, .info = info, .from = task, .state = -1, .outputs = true};
+        .run = run, .info = info, .from = task, .from_map = map, .state = -1, .outputs = true,
+        .own = map == NX_MAP_NONE};
     struct reading reading = {
         .query = query, .which = &which, .fn = is_it, .arg = &one, .err = err};
     must(task < info->n_tasks);

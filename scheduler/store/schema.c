@@ -141,11 +141,20 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
+/* The lists that tasks are mapped over: `map` is an index of the graph's maps (graph.h). */
+static const char version_4[] =
+    "create table map_list ("
+    " run integer not null, map integer not null,"
+    " n integer not null,"            /* items */
+    " json text not null,"            /* list */
+    " primary key (run, map)"
+    ") strict, without rowid;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
     {3, version_3},
+    {4, version_4},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -65,6 +65,11 @@ static const char *const statements[STORE_STATEMENTS] = {
     [PUT_OUTPUT] =
         "insert or replace into output (run, task, map_index, json) values (?1, ?2, ?3, ?4)",
     [GET_OUTPUT] = "select json from output where run = ?1 and task = ?2 and map_index = ?3",
+    [PUT_LIST] =
+        "insert or replace into map_list (run, map, n, json) values (?1, ?2, ?3, ?4)",
+    [GET_LIST] = "select json from map_list where run = ?1 and map = ?2",
+    [GET_OUTPUTS] = "select map_index, json from output where run = ?1 and task = ?2"
+                    " and map_index between 0 and ?3 order by map_index",
     [GET_PARAMS] =
         "select params, interval_start, interval_finish, created_at from run where run = ?1",
     [PUT_WORKER] =
@@ -498,6 +503,57 @@ bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outp
         append_text(stmt, 0, outputs);
     sql_reset(stmt);
     return true;
+}
+
+bool store_put_list(struct store *store, const struct store_list *list, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_LIST];
+    if (!store_begin(store, err))
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)list->run.v);
+    sql_bind_int(stmt, 2, list->map);
+    sql_bind_int(stmt, 3, list->n);
+    sql_bind_text(stmt, 4, list->json);
+    return sql_run(stmt, err);
+}
+
+bool store_get_list(struct store *store, struct nx_run_id run, uint32_t map, struct buf *json,
+                    struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_LIST];
+    bool row;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_int(stmt, 2, map);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        append_text(stmt, 0, json);
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_list_outputs(struct store *store, struct nx_run_id run, uint32_t task, uint32_t n,
+                        struct buf *outputs, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_OUTPUTS];
+    bool row = false, ok;
+    uint32_t next = 0;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_int(stmt, 2, task);
+    sql_bind_int(stmt, 3, (int64_t)n - 1);
+    buf_char(outputs, '[');
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        for (; next < (uint32_t)sql_int(stmt, 0); next++)
+            buf_str(outputs, next ? ",{}" : "{}");
+        if (next++)
+            buf_char(outputs, ',');
+        append_text(stmt, 1, outputs);
+    }
+    sql_reset(stmt);
+    for (; ok && next < n; next++)
+        buf_str(outputs, next ? ",{}" : "{}");
+    buf_char(outputs, ']');
+    return ok;
 }
 
 bool store_find_key(struct store *store, const char *key, struct nx_run_id *run, struct nx_err *err)

@@ -38,11 +38,12 @@ struct store_loader {
     bool (*version)(void *arg, const struct store_version *version, struct nx_err *err);
     void (*worker)(void *arg, const struct core_worker_row *row);
     void (*run)(void *arg, const struct core_run_row *row);
+    void (*list)(void *arg, struct nx_run_id run, uint32_t map, uint32_t n);
     void (*inst)(void *arg, const struct core_inst_row *row);
 };
 
 /* Every current version and those in use; then workers, unfinished runs in the order of their ids,
- * and their instances. Functions that are NULL are left out. */
+ * the lengths of their lists, and their instances. Functions that are NULL are left out. */
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
 /* One run, ended or not, and its instances; nothing is called when there is none. */
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
@@ -108,6 +109,13 @@ struct store_ask_error {
     const char *text;
 };
 
+/* The items of a list that was asked for: an index of the graph's maps, a JSON list. */
+struct store_list {
+    struct nx_run_id run;
+    uint32_t map, n;
+    const char *json;
+};
+
 struct store_turn {
     const struct core *core;
     const struct core_update *update;
@@ -147,6 +155,15 @@ bool store_set_note(struct store *store, struct nx_run_id run, const char *note,
                     struct nx_err *err);
 /* Takes an ended run and all that belongs to it out of the store. */
 bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err);
+/* Keeps the items of a list, in the turn's transaction; a former list of that map is replaced. */
+bool store_put_list(struct store *store, const struct store_list *list, struct nx_err *err);
+/* The items of a list (JSON), appended; nothing when it is not there. */
+bool store_get_list(struct store *store, struct nx_run_id run, uint32_t map, struct buf *json,
+                    struct nx_err *err);
+/* Outputs of the indexes below n of a mapped task as a JSON list, appended: {} where there are
+ * none. */
+bool store_list_outputs(struct store *store, struct nx_run_id run, uint32_t task, uint32_t n,
+                        struct buf *outputs, struct nx_err *err);
 /* Outputs of a task instance, appended; nothing when there are none. */
 bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
                    struct nx_err *err);

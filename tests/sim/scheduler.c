@@ -47,7 +47,7 @@ void sim_load_insts(struct core *core, const struct sim *sim, const struct sim_r
     const struct graph *graph = sim->graphs[run->dag];
     for (uint32_t t = 0; t < graph->n_tasks; t++) {
         if (graph->tasks[t].map)
-            core_load_list(core, run->row.id, t, run->lists[t]);
+            core_load_list(core, run->row.id, graph->tasks[t].map - 1, run->lists[t]);
     }
     for (uint32_t slot = 0; slot < SIM_SLOTS_MAX; slot++) {
         if (run->insts[slot].present)
@@ -342,6 +342,13 @@ static struct wire_bytes no_outputs(void *arg, struct nx_inst_id inst)
     return wire_text("", 0);
 }
 
+static struct wire_bytes some_item(void *arg, struct nx_inst_id inst)
+{
+    (void)arg;
+    (void)inst;
+    return wire_text("1", 1);
+}
+
 static void post_reply(struct sim *sim, const struct sim_context *context, const struct buf *buf)
 {
     bool faults = sim->config.faults && !sim_healed(sim) && !sim->config.only_crash;
@@ -369,6 +376,7 @@ static void send_all(struct sim *sim)
     const struct reply_source source = {.definition = no_text,
                                         .run = no_run,
                                         .outputs = no_outputs,
+                                        .item = some_item,
                                         .url = "",
                                         .home = "sim",
                                         .lease_ttl_ms = NX_LEASE_TTL_MS,

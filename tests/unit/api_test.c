@@ -303,7 +303,12 @@ static void absent_rows_are_told_as_what_they_mean(void **state)
     tasks = world_get(world, "/api/v1/runs/1/tasks?state=waiting&limit=2");
     assert_int_equal(n_items(tasks), 2);
     assert_string_equal(text_of(item(tasks, 0), "task"), "second");
-    assert_string_equal(text_of(tasks, "next"), "3");
+    char path[96];
+    snprintf(path, sizeof path, "/api/v1/runs/1/tasks?state=waiting&limit=2&cursor=%s",
+             text_of(tasks, "next"));
+    json_decref(tasks);
+    tasks = world_get(world, path);
+    assert_string_equal(text_of(item(tasks, 0), "task"), "cleanup");
     json_decref(tasks);
     tasks = world_get(world, "/api/v1/runs/1/tasks?state=queued");
     assert_int_equal(n_items(tasks), 1);
@@ -383,10 +388,12 @@ static void a_long_run_is_listed_by_pages(void **state)
     json_t *run = world_get(world, "/api/v1/runs/1");
     assert_int_equal(json_array_size(json_object_get(run, "tasks")), 1000);
     json_decref(run);
-    json_t *why = world_get(world, "/api/v1/runs/1/explain?limit=3&cursor=5");
+    json_t *why = world_get(world, "/api/v1/runs/1/explain?limit=3");
     assert_int_equal(n_items(why), 3);
-    assert_string_equal(text_of(item(why, 0), "task"), "t5");
-    assert_string_equal(text_of(why, "next"), "8");
+    snprintf(path, sizeof path, "/api/v1/runs/1/explain?limit=3&cursor=%s", text_of(why, "next"));
+    json_decref(why);
+    why = world_get(world, path);
+    assert_string_equal(text_of(item(why, 0), "task"), "t3");
     json_decref(why);
 }
 

@@ -70,10 +70,12 @@ static void an_empty_run_and_no_outputs_are_an_object_too(void **state)
     mine.run = TEXT("{ }");
     mine.order.outputs = wire_text(NULL, 0);
     mine.order.inst.map = 6;
+    mine.order.item = TEXT("[1]");
     assert_true(start_fill(&mine, &PLACES, &texts, &start, &err));
     json_t *json = context_of(&start);
     assert_int_equal(json_object_size(json_object_get(json, "outputs")), 0);
     assert_int_equal(json_integer_value(json_object_get(json, "index")), 6);
+    assert_int_equal(json_array_size(json_object_get(json, "item")), 1);
     json_decref(json);
     start_texts_fini(&texts);
 }
