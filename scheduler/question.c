@@ -18,7 +18,7 @@
 struct run_view {
     json_t *vars, *secrets, *unreadable;
     struct map lists; /* index of the map -> its items, when they were first needed */
-    char *text; /* NULL: not asked for yet */
+    char *text;       /* NULL: not asked for yet */
     size_t n;
 };
 
@@ -253,8 +253,8 @@ struct wire_bytes question_item(struct question *question, struct nx_inst_id ins
     json_t *list = list_of(question, inst.run, graph->tasks[inst.task].map - 1);
     json_t *item = json_array_get(list, (size_t)inst.map);
     mem_free(question->item);
-    question->item = json_dumps(item ? item : json_null(),
-                                JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    question->item =
+        json_dumps(item ? item : json_null(), JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
     must(question->item != NULL);
     return wire_text(question->item, strlen(question->item));
 }

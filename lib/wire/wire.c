@@ -230,8 +230,7 @@ size_t wire_reply_size(const struct wire_reply_writer *writer)
 
 size_t wire_order_size(const struct wire_order *order)
 {
-    return 1 + ORDER_BYTES + LEASE_BYTES + order->task_id.n + order->outputs.n +
-           order->item.n;
+    return 1 + ORDER_BYTES + LEASE_BYTES + order->task_id.n + order->outputs.n + order->item.n;
 }
 
 /* ---- Decoding ---- */

@@ -22,7 +22,8 @@ static const char *check_counters(const struct run *run)
     return NULL;
 }
 
-/* All instances of the task but the removed ones, or that of one index, count for another's rule. */
+/* All instances of the task but the removed ones, or that of one index, count for another's rule.
+ */
 static const char *check_upstream(const struct run *run, uint32_t at)
 {
     const struct graph *graph = run->version->graph;
@@ -34,8 +35,9 @@ static const char *check_upstream(const struct run *run, uint32_t at)
         bool needed = false;
         for (uint32_t j = 0; j < graph->tasks[task].n_up; j++)
             needed = needed || graph_up(graph, task)[j] == up;
-        if (!needed || (map_at(run, i) >= 0 && map_at(run, at) >= 0 &&
-                        graph_mapped_together(graph, task, up) && map_at(run, i) != map_at(run, at)))
+        if (!needed ||
+            (map_at(run, i) >= 0 && map_at(run, at) >= 0 &&
+             graph_mapped_together(graph, task, up) && map_at(run, i) != map_at(run, at)))
             continue;
         enum nx_task_state state = run->insts[i].state;
         success += state == NX_TS_SUCCESS;

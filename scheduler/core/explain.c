@@ -158,9 +158,8 @@ static void why_not_admitted(const struct run *run, uint32_t at, struct core_why
         add_name(indexes, sizeof indexes, one);
     }
     why->code = NX_WHY_MAX_PARALLEL;
-    snprintf(why->text, sizeof why->text,
-             "max_parallel of %u is reached; in progress: index%s %s", limit,
-             limit == 1 ? "" : "es", indexes);
+    snprintf(why->text, sizeof why->text, "max_parallel of %u is reached; in progress: index%s %s",
+             limit, limit == 1 ? "" : "es", indexes);
 }
 
 static void why_queued(const struct core *core, const struct run *run, uint32_t task,

@@ -132,8 +132,8 @@ void inst_decide(struct core *core, struct run *run, uint32_t at)
         return;
     if (run->state != NX_RS_RUNNING && !(run->state == NX_RS_STOPPING && last))
         return;
-    struct rule_counts counts = {mapped_n_up(run, at), inst->up_success, inst->up_failed, inst->up_skipped,
-                                 (inst->flags & INST_UP_SELF) != 0};
+    struct rule_counts counts = {mapped_n_up(run, at), inst->up_success, inst->up_failed,
+                                 inst->up_skipped, (inst->flags & INST_UP_SELF) != 0};
     switch (rule_decide((enum nx_trigger_rule)spec->rule, &counts)) {
     case RULE_WAIT:
         break;

@@ -136,8 +136,7 @@ static void derive_cancelled(struct run *run)
     bool ended = nx_run_state_final(run->state);
     for (uint32_t i = 0; i < run->n_insts; i++) {
         struct inst *inst = &run->insts[i];
-        if (inst->state == NX_TS_WAITING &&
-            (ended || !(task_of(run, i)->flags & GRAPH_FINALLY))) {
+        if (inst->state == NX_TS_WAITING && (ended || !(task_of(run, i)->flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
             inst->reason = run->reason;
             inst->finished_ms = run->finished_ms;

@@ -24,8 +24,7 @@ static struct graph_class class_of(const struct spec_task *task)
 static struct graph_task_def task_def(const struct spec *spec, const struct spec_task *task,
                                       struct graph_retry_on *retry_on)
 {
-    uint32_t max_parallel =
-        task->map ? (uint32_t)spec->maps[task->map - 1].max_parallel : 0;
+    uint32_t max_parallel = task->map ? (uint32_t)spec->maps[task->map - 1].max_parallel : 0;
     bool limited = task->n_retry_exit_codes || task->n_retry_errors;
     *retry_on = (struct graph_retry_on){task->n_retry_exit_codes, task->n_retry_errors,
                                         task->retry_exit_codes, task->retry_errors};

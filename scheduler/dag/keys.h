@@ -36,7 +36,7 @@ struct key {
     const char *name;
     unsigned scopes; /* of enum key_scope */
     enum key_type type;
-    size_t offset;        /* in struct spec (KEY_DAG), spec_map (KEY_GROUP) or spec_task; or KEY_BY_HAND */
+    size_t offset; /* in struct spec (KEY_DAG), spec_map (KEY_GROUP) or spec_task; or KEY_BY_HAND */
     double min, max;      /* of numbers, durations (seconds) and sizes; both 0: none */
     const char *choices;  /* KEY_ENUM: "a|b|c" */
     const char *fallback; /* the default, for people; NULL: none */

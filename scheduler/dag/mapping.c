@@ -1,4 +1,5 @@
-/* Mapped tasks: `for_each` and `max_parallel` of a task, or of a group whose tasks share the list. */
+/* Mapped tasks: `for_each` and `max_parallel` of a task, or of a group whose tasks share the list.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -74,10 +75,10 @@ static void read_group(struct reader *r, const struct yaml_node *name, const str
     struct spec_map group = {0};
     char what[NX_ID_MAX + 16] = "a group";
     if (!str_is_id(name->text, true)) {
-        problem_hint(r->problems,
-                     yaml_problem(r->problems, name, "'%.80s' cannot be the name of a group",
-                                  name->text),
-                     "lower case letters, digits, _ and -, a letter first, at most 64");
+        problem_hint(
+            r->problems,
+            yaml_problem(r->problems, name, "'%.80s' cannot be the name of a group", name->text),
+            "lower case letters, digits, _ and -, a letter first, at most 64");
         return;
     }
     if (body->kind != YAML_KIND_MAP) {
@@ -121,8 +122,7 @@ static void read_lone(struct reader *r, uint32_t task)
     if (!list)
         return;
     if (r->spec->tasks[task].map) {
-        problem_hint(r->problems,
-                     read_problem(r, list, "for_each", "is that of its group already"),
+        problem_hint(r->problems, read_problem(r, list, "for_each", "is that of its group already"),
                      "a task is mapped over one list: build pairs in an expression");
         return;
     }

@@ -214,8 +214,7 @@ static void read_value(struct reader *r, const struct key *key, const struct yam
 static void unknown_key(struct reader *r, const struct yaml_node *node, enum key_scope scope,
                         const char *what)
 {
-    static const enum key_scope others[] = {KEY_DAG, KEY_TASK, KEY_RESOURCES, KEY_PARAM,
-                                            KEY_GROUP};
+    static const enum key_scope others[] = {KEY_DAG, KEY_TASK, KEY_RESOURCES, KEY_PARAM, KEY_GROUP};
     struct problem *problem =
         yaml_problem(r->problems, node, "unknown key '%.80s' in %s", node->text, what);
     const char *nearest = key_nearest(scope, node->text);

@@ -26,7 +26,7 @@ struct output_use {
     size_t sub_offset;           /* of name */
     const char *upstream, *name; /* name may be NULL */
     enum use_place place;
-    uint32_t map; /* USE_LIST: index of the list */
+    uint32_t map;         /* USE_LIST: index of the list */
     const json_t *wanted; /* the description of the argument that is nothing but this; or NULL */
     const char *key;      /* of that argument, or of what holds it */
 };

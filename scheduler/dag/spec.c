@@ -251,8 +251,9 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
     if (task->map) /* tasks with the same number share a list */
         json_object_set_new(o, "map", json_integer(task->map));
     if (task->map && task->condition)
-        json_object_set_new(o, "if_each", json_boolean(task->condition_names_item ||
-                                                       spec->maps[task->map - 1].group));
+        json_object_set_new(
+            o, "if_each",
+            json_boolean(task->condition_names_item || spec->maps[task->map - 1].group));
     return o;
 }
 

@@ -14,14 +14,14 @@
 #include "nexus/states.h"
 
 enum graph_flag {
-    GRAPH_IF = 1,        /* has an `if`: ask before it runs */
-    GRAPH_FINALLY = 2,   /* runs when everything else of the run is final */
-    GRAPH_EXCLUSIVE = 4, /* two attempts never overlap */
-    GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
-    GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
-    GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
-    GRAPH_BACKOFF = 64,  /* retry delays double */
-    GRAPH_IF_EACH = 0x1000,  /* its `if` names the item: asked of every mapped instance */
+    GRAPH_IF = 1,           /* has an `if`: ask before it runs */
+    GRAPH_FINALLY = 2,      /* runs when everything else of the run is final */
+    GRAPH_EXCLUSIVE = 4,    /* two attempts never overlap */
+    GRAPH_SCRIPT = 8,       /* `run`, not `uses`: needs no operator of the worker */
+    GRAPH_REFS = 16,        /* its expressions name upstream outputs, which the lease must carry */
+    GRAPH_LEAF = 32,        /* computed: decides the run's outcome (nothing but finally needs it) */
+    GRAPH_BACKOFF = 64,     /* retry delays double */
+    GRAPH_IF_EACH = 0x1000, /* its `if` names the item: asked of every mapped instance */
     GRAPH_UP_MAPPED = 0x2000 /* computed: it needs a mapped task */
 };
 

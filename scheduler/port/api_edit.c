@@ -69,8 +69,8 @@ static bool finish_edit(struct job *job, struct query *query, struct nx_err *err
     return true;
 }
 
-static bool add_task(const struct dag_info *info, const char *name, struct core_target *tasks, uint32_t *n,
-                     struct nx_err *err)
+static bool add_task(const struct dag_info *info, const char *name, struct core_target *tasks,
+                     uint32_t *n, struct nx_err *err)
 {
     struct core_target *target = &tasks[(*n)++];
     return find_task(info, name, &target->task, &target->map, err);
@@ -83,7 +83,8 @@ static bool read_tasks(struct message *message, const struct dag_info *info, con
     const json_t *list = json_object_get(body, "tasks"), *item;
     const char *from = js_get_text(body, "from", NULL);
     size_t i;
-    struct core_target *tasks = arena_array(&message->arena, json_array_size(list) + 1, sizeof *tasks);
+    struct core_target *tasks =
+        arena_array(&message->arena, json_array_size(list) + 1, sizeof *tasks);
     message->tasks = tasks;
     json_array_foreach(list, i, item)
     {

@@ -149,11 +149,10 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
            (!loader->run ||
             each_row(store, "select " RUN_COLUMNS " from run where state < 3 order by run", 0,
                      on_run, loader, err)) &&
-           (!loader->list ||
-            each_row(store,
-                     "select run, map, n from map_list"
-                     " where run in (select run from run where state < 3)",
-                     0, on_list, loader, err)) &&
+           (!loader->list || each_row(store,
+                                      "select run, map, n from map_list"
+                                      " where run in (select run from run where state < 3)",
+                                      0, on_list, loader, err)) &&
            (!loader->inst ||
             each_row(store,
                      "select " INST_COLUMNS

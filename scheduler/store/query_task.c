@@ -77,7 +77,8 @@ static bool read_states(struct reading *reading)
     uint32_t n = reading->which->info->n_tasks;
     bool row, ok;
     struct sql_stmt *stmt = query_prepare(
-        reading->query, "select task, state from task_instance where run = ?1 and map_index = -1", reading->err);
+        reading->query, "select task, state from task_instance where run = ?1 and map_index = -1",
+        reading->err);
     if (!stmt)
         return false;
     reading->states = mem_alloc(n ? n : 1);
@@ -150,11 +151,11 @@ static bool read_tally(struct reading *reading, uint32_t task)
     *tally = (struct tally){0};
     if (!list_length(reading, task, &tally->n))
         return false;
-    struct sql_stmt *stmt = query_prepare(
-        reading->query,
-        "select state, count(*), max(finished_at) from task_instance where run = ?1"
-        " and task = ?2 and map_index between 0 and ?3 group by state",
-        reading->err);
+    struct sql_stmt *stmt =
+        query_prepare(reading->query,
+                      "select state, count(*), max(finished_at) from task_instance where run = ?1"
+                      " and task = ?2 and map_index between 0 and ?3 group by state",
+                      reading->err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
@@ -180,8 +181,7 @@ static uint32_t add_state(struct rule_counts *counts, int state, uint32_t n)
     if (state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED ||
         state == NX_TS_CANCELLED) /* which only a finally task can see */
         counts->failed += n;
-    counts->self_failed =
-        counts->self_failed || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
+    counts->self_failed = counts->self_failed || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
     return n;
 }
 
@@ -429,9 +429,13 @@ bool query_task(struct query *query, const struct query_run *run, const struct d
                 struct nx_err *err)
 {
     struct one one = {.fn = fn, .arg = arg, .map = map};
-    const struct query_tasks which = {
-        .run = run, .info = info, .from = task, .from_map = map, .state = -1, .outputs = true,
-        .own = map == NX_MAP_NONE};
+    const struct query_tasks which = {.run = run,
+                                      .info = info,
+                                      .from = task,
+                                      .from_map = map,
+                                      .state = -1,
+                                      .outputs = true,
+                                      .own = map == NX_MAP_NONE};
     struct reading reading = {
         .query = query, .which = &which, .fn = is_it, .arg = &one, .err = err};
     must(task < info->n_tasks);

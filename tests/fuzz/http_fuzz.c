@@ -47,13 +47,22 @@ static enum http_verdict handle(struct http_request *request, void *arg)
     return HTTP_ANSWERED;
 }
 
+static struct http_server *server;
+
+/* Before leaks are looked for: it waits for the requests that are still open. */
+static void close_server(void)
+{
+    http_close(server);
+}
+
 static uint16_t server_port(void)
 {
-    static struct http_server *server;
     struct http_config config = {.handler = handle, .body_max = 4096, .threads = 1};
     struct nx_err err = {0};
-    if (!server)
+    if (!server) {
         must(http_open(&config, &server, &err));
+        must(atexit(close_server) == 0);
+    }
     return http_port(server);
 }
 

@@ -119,8 +119,8 @@ static struct tally tally_up(const struct sim *sim, const struct sim_run *run, s
         struct nx_inst_id up = {id.run, graph_up(graph, id.task)[j], NX_MAP_NONE};
         struct core_inst_row own;
         bool many = core_get_inst(sim->core, up, &own) && own.state == NX_TS_REMOVED;
-        bool along = graph->tasks[id.task].map &&
-                     graph->tasks[id.task].map == graph->tasks[up.task].map;
+        bool along =
+            graph->tasks[id.task].map && graph->tasks[id.task].map == graph->tasks[up.task].map;
         if (!many) {
             add_to(sim, up, &tally);
         } else if (along && id.map != NX_MAP_NONE) {
@@ -334,8 +334,8 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
     const struct sim_inst *inst = &run->insts[sim_slot(id)];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[id.task];
     bool removed = inst->row.state == NX_TS_REMOVED || row.state == NX_TS_REMOVED;
-    if (inst->present && !removed && nx_task_state_final(inst->row.state) && row.state != inst->row.state &&
-        !touched(sim, id))
+    if (inst->present && !removed && nx_task_state_final(inst->row.state) &&
+        row.state != inst->row.state && !touched(sim, id))
         sim_fail(sim, "an accepted result is never changed", "run %llu %s: %s became %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(inst->row.state),
                  nx_task_state_name(row.state));
@@ -408,8 +408,7 @@ static void check_shares(struct sim *sim)
         check_parallel(sim, run);
         for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
             const struct core_inst_row *row = &run->insts[slot].row;
-            const struct graph_class *needs =
-                &graph->classes[spec_of(sim, run, slot)->class_index];
+            const struct graph_class *needs = &graph->classes[spec_of(sim, run, slot)->class_index];
             if (!run->insts[slot].present || !held(row->state))
                 continue;
             for (int p = 0; needs->pool && p < SIM_POOLS; p++)

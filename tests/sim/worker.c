@@ -92,8 +92,7 @@ static void end_execution(struct sim *sim, struct nx_inst_id id)
 {
     for (size_t i = sim->executions.n; i-- > 0;) {
         struct sim_execution *execution = &sim->executions.at[i];
-        if (sim_same(execution->inst, id) &&
-            execution->to == INT64_MAX) {
+        if (sim_same(execution->inst, id) && execution->to == INT64_MAX) {
             execution->to = sim->now;
             return;
         }

@@ -276,16 +276,6 @@ static void every_kind_of_mistake_has_its_message(void **state)
         {"run: echo, retires: 1", "unknown key 'retires' in task 't' (did you mean 'retries'?)"},
         {"run: echo, params: {}", "unknown key 'params' in task 't' (it is a key of a DAG)"},
         {"run: echo, memory: 1G", "(it is a key of resources)"},
-        {"run: echo, for_each: x", "'for_each' must be a list"},
-        {"run: echo, for_each: {a: 1}", "'for_each' must be a list"},
-        {"run: echo, for_each: ['${{ params.x }}']", "has an expression inside a list"},
-        {"run: echo, for_each: 'a ${{ params.x }}'", "must be one expression that gives a list"},
-        {"run: echo, for_each: '${{ item }}'", "'item' is not known before the list is"},
-        {"run: echo, for_each: '${{ secrets.s }}'", "'for_each' must not name secrets"},
-        {"run: echo, for_each: '${{ outputs.a.x }}'",
-         "'for_each' names the outputs of 'a', which does not come before task 't'"},
-        {"run: echo, max_parallel: 2", "'max_parallel' does nothing without 'for_each'"},
-        {"run: echo, for_each: [1], max_parallel: 0", "'max_parallel' must be at least 1, not 0"},
         {"run: echo, tune: {}", "'tune' is not yet supported"},
         {"needs: a", "task 't' has nothing to do (it needs 'uses' (an operator) or 'run'"},
         {"run: echo, uses: flow.noop", "has both 'uses' and 'run'"},
@@ -345,6 +335,40 @@ static void every_kind_of_mistake_has_its_message(void **state)
     expect("tasks:\n  t: {uses: ml.train, with: [1]}\n",
            "dags/a.yaml:2:13: error: ml.train requires the parameter 'table' (add it to 'with')\n"
            "dags/a.yaml:2:29: error: 'with' must be a mapping, not a list\n");
+}
+
+static void mistakes_about_lists_have_their_messages(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"run: echo, for_each: x", "'for_each' must be a list"},
+        {"run: echo, for_each: {a: 1}", "'for_each' must be a list"},
+        {"run: echo, for_each: ['${{ params.x }}']", "has an expression inside a list"},
+        {"run: echo, for_each: 'a ${{ params.x }}'", "must be one expression that gives a list"},
+        {"run: echo, for_each: '${{ item }}'", "'item' is not known before the list is"},
+        {"run: echo, for_each: '${{ secrets.s }}'", "'for_each' must not name secrets"},
+        {"run: echo, for_each: '${{ outputs.a.x }}'",
+         "'for_each' names the outputs of 'a', which does not come before task 't'"},
+        {"run: echo, max_parallel: 2", "'max_parallel' does nothing without 'for_each'"},
+        {"run: echo, for_each: [1], max_parallel: 0", "'max_parallel' must be at least 1, not 0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_in_task(cases[i][0], cases[i][1]);
+    expect(
+        "groups:\n  g: {for_each: [1], max_parallel: 2}\n  empty: {}\n  Bad: {for_each: [1]}\n"
+        "tasks:\n  a: {group: g, run: x}\n  m: {needs: a, run: x}\n"
+        "  b: {group: g, needs: m, for_each: [2], run: x}\n",
+        "dags/a.yaml:3:3: error: no task is in group 'empty' (give tasks 'group: empty')\n"
+        "dags/a.yaml:4:3: error: 'Bad' cannot be the name of a group (lower case letters, digits, "
+        "_ and -, a letter first, at most 64)\n"
+        "dags/a.yaml:8:37: error: 'for_each' is that of its group already (a task is mapped over "
+        "one list: build pairs in an expression)\n");
+    expect(
+        "groups:\n  g: {for_each: [1], max_parallel: 2}\n"
+        "tasks:\n  a: {group: g, run: x}\n  m: {needs: a, run: x}\n"
+        "  b: {group: g, needs: m, run: x}\n",
+        "dags/a.yaml:2:17: error: 'a' and 'b' are of one group with max_parallel, but 'm', which "
+        "is not, is between them: take it into the group, or max_parallel away\n");
 }
 
 static void one_mistake_hides_no_other_and_what_does_nothing_is_told(void **state)
@@ -671,6 +695,7 @@ int main(void)
         cmocka_unit_test(a_spec_becomes_a_graph),
         cmocka_unit_test(ten_mistakes_give_ten_precise_messages),
         cmocka_unit_test(every_kind_of_mistake_has_its_message),
+        cmocka_unit_test(mistakes_about_lists_have_their_messages),
         cmocka_unit_test(what_is_inside_an_argument_is_checked),
         cmocka_unit_test(an_output_of_the_wrong_kind_is_an_error),
         cmocka_unit_test(mistakes_of_the_dag_itself_are_found),

@@ -319,6 +319,36 @@ static void check(const char *expression, unsigned roots, size_t n_names)
     script_free(script);
 }
 
+static void outputs_of_a_mapped_task_are_lists_by_name_too(void **state)
+{
+    (void)state;
+    json_t *outputs = json_loads("{\"m\": [{\"x\": 1}, {}, {\"x\": 3, \"y\": [4]}],"
+                                 " \"one\": {\"list\": [1, 2]}}",
+                                 0, NULL);
+    static const char *const cases[][2] = {
+        {"#outputs.m", "3"},
+        {"outputs.m", "[{\"x\":1},{},{\"x\":3,\"y\":[4]}]"},
+        {"outputs.m[3].y[1]", "4"},
+        {"outputs.m.x", "[1,null,3]"},
+        {"#outputs.m.x", "3"},
+        {"outputs.m.z", "null"},
+        {"outputs.one.list.x", "null"},
+    };
+    struct script *script = script_new();
+    struct nx_err err;
+    script_set(script, "outputs", outputs);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *value = NULL;
+        assert_true(script_eval(script, cases[i][0], SCRIPT_TIMES_TEXT, &value, &err));
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
+        assert_string_equal(text, cases[i][1]);
+        free(text);
+        json_decref(value);
+    }
+    json_decref(outputs);
+    script_free(script);
+}
+
 static void the_names_of_an_expression_are_found_without_running_it(void **state)
 {
     (void)state;
@@ -410,6 +440,7 @@ int main(void)
         cmocka_unit_test(an_evaluation_leaves_nothing_behind),
         cmocka_unit_test(endless_work_ends_fast_and_names_the_bound),
         cmocka_unit_test(large_values_do_not_count_against_the_expression),
+        cmocka_unit_test(outputs_of_a_mapped_task_are_lists_by_name_too),
         cmocka_unit_test(the_names_of_an_expression_are_found_without_running_it),
         cmocka_unit_test(a_wrong_expression_has_a_place),
         cmocka_unit_test(truth_is_luas),
