@@ -57,6 +57,8 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
         inst->finished_ms = core->wall_ms;
         vec_push(&core->spread, ((struct spread){run->slot, task}));
     }
+    if (state == NX_TS_SUCCESS && reason != NX_WHY_MARKED) /* what a person says wrote nothing */
+        dataset_produced(core, run, task);
     run_dirty(core, run);
     if (!follows_from_absence(inst))
         inst_dirty(core, run, task);

@@ -56,6 +56,8 @@ struct graph_task {
     int64_t retry_delay_ms, max_retry_delay_ms;
     int64_t timeout_ms;       /* of an attempt; 0: none */
     int64_t queue_timeout_ms; /* 0: none */
+    const char **produces;    /* names of datasets that its success is a new version of */
+    uint32_t n_produces;
 };
 
 struct graph {
@@ -86,6 +88,8 @@ struct graph_task_def {
     uint8_t jitter_percent;
     const struct graph_retry_on *retry_on;
     int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms;
+    const char *const *produces;
+    uint32_t n_produces;
 };
 
 /* Makes a graph with one hold. NX_E_INVALID on a cycle, whose tasks are named in order

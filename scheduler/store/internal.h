@@ -26,6 +26,12 @@ enum store_statement {
     GET_OUTPUT,
     GET_PARAMS,
     PUT_WORKER,
+    PUT_DATASET,
+    PUT_DATASET_EVENT,
+    DROP_DATASET_EVENT,
+    PUT_RUN_DATASET,
+    DROP_USES,
+    PUT_USE,
     STORE_STATEMENTS
 };
 
@@ -36,5 +42,14 @@ struct store {
     struct map ended;  /* of the turn that is written: instance -> its last end */
     struct store_counts counts;
 };
+
+/* ---- dataset.c ---- */
+bool write_dataset_links(struct store *store, const struct store_new_version *from,
+                         struct nx_err *err);
+/* The update's events, and then what runs were started by. */
+bool write_datasets(struct store *store, const struct store_turn *turn, struct nx_err *err);
+/* How far the i-th mark of a DAG has used its datasets. */
+bool write_uses(struct store *store, const char *dag, size_t position, const struct core_mark *mark,
+                struct nx_err *err);
 
 #endif
