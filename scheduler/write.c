@@ -215,7 +215,7 @@ static bool change_kept(struct engine *engine, struct pending *pending, struct n
 static bool is_event(enum write_op op)
 {
     return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT ||
-           op == WRITE_BACKFILL_STATE;
+           op == WRITE_BACKFILL_STATE || op == WRITE_EMIT;
 }
 
 static void take_event(struct engine *engine, struct pending *pending, size_t index)
@@ -226,6 +226,8 @@ static void take_event(struct engine *engine, struct pending *pending, size_t in
         create(engine, pending, index);
     } else if (message->op == WRITE_EDIT) {
         edit_run(engine, pending, index);
+    } else if (message->op == WRITE_EMIT) {
+        datasets_emit(engine, pending, index);
     } else if (message->op == WRITE_BACKFILL_STATE) {
         event = now_event(EV_BACKFILL_CHANGE);
         event.token = index + 1;

@@ -38,7 +38,9 @@ static struct graph_task_def task_def(const struct spec_task *task, struct graph
                                    .retry_delay_ms = task->retry_delay_ms,
                                    .max_retry_delay_ms = task->max_retry_delay_ms,
                                    .timeout_ms = task->timeout_ms,
-                                   .queue_timeout_ms = task->queue_timeout_ms};
+                                   .queue_timeout_ms = task->queue_timeout_ms,
+                                   .produces = task->produces.at,
+                                   .n_produces = task->produces.n};
 }
 
 bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *err)
