@@ -71,7 +71,7 @@ static json_t *datasets_of(struct question *question, const struct core_run_row 
     struct buf text;
     struct nx_err err;
     buf_init(&text);
-    if (row->cause == NX_RC_DATASET && !store_run_datasets(question->store, row->id, &text, &err))
+    if (!store_run_datasets(question->store, row->id, &text, &err))
         log_error("the datasets of run %llu: %s", (unsigned long long)row->id.v, err.text);
     json_t *datasets = object_of(buf_text(&text));
     buf_fini(&text);

@@ -80,7 +80,8 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
     struct store_run_extra extra = {.note = message->note,
-                                    .idempotency_key = message->idempotency_key};
+                                    .idempotency_key = message->idempotency_key,
+                                    .repeats = message->run};
     if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
         refuse(pending, &err);
         return;

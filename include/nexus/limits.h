@@ -49,6 +49,8 @@
 #define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
 #define NX_BACKFILL_MAX 10000     /* intervals of one backfill */
 #define NX_DATASETS_MAX 100000    /* known to a scheduler */
+#define NX_LINEAGE_DEPTH_MAX 100  /* datasets from the one that is asked about */
+#define NX_LINEAGE_EDGES_MAX 5000 /* of one answer */
 #define NX_DATASET_EVENTS_MAX 10000 /* kept of one dataset: the newest */
 #define NX_MISFIRE_GRACE_MS 60000 /* an interval that ended so long ago is still run */
 #define NX_LOST_LIMIT 3

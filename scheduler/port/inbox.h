@@ -22,7 +22,8 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date or interval */
+    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date; or interval and
+                             the run that it repeats */
     WRITE_CANCEL,         /* run */
     WRITE_EDIT,           /* run, edit, tasks, upstream, downstream, dry_run */
     WRITE_NOTE,           /* run, note */

@@ -103,6 +103,15 @@ bool write_datasets(struct store *store, const struct store_turn *turn, struct n
     return true;
 }
 
+bool copy_run_datasets(struct store *store, struct nx_run_id run, struct nx_run_id from,
+                       struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[COPY_RUN_DATASETS];
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_int(stmt, 2, (int64_t)from.v);
+    return sql_run(stmt, err);
+}
+
 bool write_uses(struct store *store, const char *dag, size_t position, const struct core_mark *mark,
                 struct nx_err *err)
 {

@@ -30,6 +30,7 @@ enum store_statement {
     PUT_DATASET_EVENT,
     DROP_DATASET_EVENT,
     PUT_RUN_DATASET,
+    COPY_RUN_DATASETS,
     DROP_USES,
     PUT_USE,
     STORE_STATEMENTS
@@ -48,6 +49,8 @@ bool write_dataset_links(struct store *store, const struct store_new_version *fr
                          struct nx_err *err);
 /* The update's events, and then what runs were started by. */
 bool write_datasets(struct store *store, const struct store_turn *turn, struct nx_err *err);
+bool copy_run_datasets(struct store *store, struct nx_run_id run, struct nx_run_id from,
+                       struct nx_err *err);
 /* How far the i-th mark of a DAG has used its datasets. */
 bool write_uses(struct store *store, const char *dag, size_t position, const struct core_mark *mark,
                 struct nx_err *err);

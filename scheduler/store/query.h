@@ -33,6 +33,8 @@ struct info_task {
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
     bool finally, has_if;
+    const char **consumes; /* datasets */
+    uint32_t n_consumes;
 };
 
 /* What never changes of a version. */
@@ -51,6 +53,8 @@ bool query_version(struct query *query, uint64_t id, const struct dag_info **inf
                    struct nx_err *err);
 /* The task with that id, or -1. */
 int64_t info_find(const struct dag_info *info, const char *task);
+/* Marks the task and all that are upstream of it; above has n_tasks elements, all false. */
+void info_above(const struct dag_info *info, uint32_t task, bool *above);
 
 /* What a version's source says of the DAG, as spec_json made it. */
 struct query_shown {
@@ -112,6 +116,7 @@ struct query_run {
     int64_t interval_start_ms, interval_finish_ms; /* 0: none */
     const char *params;                            /* JSON object */
     const char *note;                              /* or NULL */
+    const char *triggers; /* the datasets that started it: JSON list; NULL: none */
     int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
     uint32_t counts[NX_TASK_STATES];
 };

@@ -78,6 +78,10 @@ static const char *const statements[STORE_STATEMENTS] = {
         " dag, by_run, task, map_index, attempt) select ?1, dataset, ?3, version, at, rows, hash,"
         " note, who, dag, run, task, map_index, attempt from dataset_event"
         " where dataset = ?2 and version = ?4",
+    [COPY_RUN_DATASETS] =
+        "insert or ignore into run_dataset (run, dataset, first, last, at, rows, hash, note, who,"
+        " dag, by_run, task, map_index, attempt) select ?1, dataset, first, last, at, rows, hash,"
+        " note, who, dag, by_run, task, map_index, attempt from run_dataset where run = ?2",
     [DROP_USES] = "delete from dataset_use where dag = ?1",
     [PUT_USE] = "insert into dataset_use (dag, position, dataset, version) values (?1, ?2, ?3, ?4)",
     [PUT_WORKER] =
@@ -190,6 +194,8 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
     sql_bind_int(stmt, 16, extra->claims);
     if (!sql_run(stmt, err))
+        return false;
+    if (extra->repeats.v && !copy_run_datasets(store, row->id, extra->repeats, err))
         return false;
     if (!extra->idempotency_key)
         return true;

@@ -114,6 +114,7 @@ struct store_run_extra {
     const char *params;          /* JSON object */
     const char *note;            /* or NULL */
     const char *idempotency_key; /* or NULL */
+    struct nx_run_id repeats;    /* the run whose datasets it has; 0: none */
     bool claims;                 /* it is the one run of its DAG and data interval */
 };
 
