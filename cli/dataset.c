@@ -61,8 +61,8 @@ static void add_event_cells(struct cli *cli, struct out_table *table, const json
 
 static int run_list(struct cli *cli)
 {
-    static const char *const titles[] = {"name", ">version", "written", ">rows",
-                                         "produced by", "starts", "consumed by"};
+    static const char *const titles[] = {"name",        ">version", "written",    ">rows",
+                                         "produced by", "starts",   "consumed by"};
     struct out_table table;
     json_t *datasets = NULL, *dataset;
     size_t i;
@@ -122,8 +122,8 @@ static int print_last(struct cli *cli, const char *name, const json_t *last)
         return CLI_DONE;
     }
     long long version = (long long)js_get_int(last, "version", 0);
-    int status = api_get(cli, &event,
-                         api_path(&cli->arena, "/datasets/%s/events/%lld", name, version));
+    int status =
+        api_get(cli, &event, api_path(&cli->arena, "/datasets/%s/events/%lld", name, version));
     if (status)
         return status;
     printf("%-12s %lld, %s\n", "version", version,
@@ -144,8 +144,7 @@ static void print_cycle(const json_t *cycle)
     if (!json_array_size(cycle))
         return;
     printf("%-12s it starts itself: ", "warning");
-    json_array_foreach(cycle, i, name)
-        printf("%s%s", i ? " -> " : "", json_string_value(name));
+    json_array_foreach(cycle, i, name) printf("%s%s", i ? " -> " : "", json_string_value(name));
     putchar('\n');
 }
 
@@ -170,8 +169,8 @@ static int run_show(struct cli *cli)
 
 static int run_events(struct cli *cli)
 {
-    static const char *const titles[] = {">version", "written", ">rows", "producer", "hash",
-                                         "note"};
+    static const char *const titles[] = {">version", "written", ">rows",
+                                         "producer", "hash",    "note"};
     struct out_table table;
     json_t *events = NULL, *event;
     size_t i;

@@ -68,5 +68,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
-                                 "deployment", "simulate", NULL};
+const char *const cli_later[] = {"serve",      "conn",       "token",    "model",
+                                 "experiment", "deployment", "simulate", NULL};

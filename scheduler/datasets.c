@@ -140,8 +140,8 @@ void datasets_emit(struct engine *engine, struct pending *pending, size_t index)
     if (!store_knows_dataset(engine->store, message->name, &known, &err))
         engine_give_up(&err);
     if (!known) {
-        nx_fail(&pending->result.err, NX_E_NOT_FOUND,
-                "there is no dataset '%s': no DAG names it", message->name);
+        nx_fail(&pending->result.err, NX_E_NOT_FOUND, "there is no dataset '%s': no DAG names it",
+                message->name);
         pending->settled = true;
         return;
     }

@@ -50,7 +50,7 @@ struct engine {
     VEC(struct store_run_extra) extras;
     VEC(struct store_ask_error) ask_errors;
     VEC(struct store_dataset_fact) facts; /* of the update's dataset events */
-    VEC(uint64_t) ended; /* runs */
+    VEC(uint64_t) ended;                  /* runs */
     struct arena arena;
 };
 

@@ -133,7 +133,8 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
     if (version)
         params_type(values, version->spec->params);
     json_object_set_new(context, "params", values);
-    json_object_set_new(context, "run", run_object(&row, start, finish, datasets_of(question, &row)));
+    json_object_set_new(context, "run",
+                        run_object(&row, start, finish, datasets_of(question, &row)));
     json_object_set_new(dag, "id", json_string(row.dag));
     json_object_set_new(dag, "version",
                         json_integer(version ? registry_number(question->registry, version) : 0));

@@ -263,8 +263,8 @@ struct core_update {
     VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
     VEC(struct core_dataset_event) dataset_events;
     VEC(struct core_trigger) triggers;
-    VEC(uint64_t) backfills;     /* dirty ones */
-    VEC(struct core_due) dues;   /* taken (emptied) by the engine when it creates the runs */
+    VEC(uint64_t) backfills;   /* dirty ones */
+    VEC(struct core_due) dues; /* taken (emptied) by the engine when it creates the runs */
     VEC(struct core_notice) notices;
     VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
     VEC(struct core_reply) replies;

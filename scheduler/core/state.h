@@ -29,7 +29,7 @@ struct dag {
     VEC(struct mark) marks;      /* one an entry of the timetable; without one those it had */
     uint32_t generation;         /* of its fire timers: others are void */
     bool paused, marks_known, marks_dirty;
-    bool in_checks; /* of the core */
+    bool in_checks;          /* of the core */
     struct version *version; /* NULL: its file is gone */
     uint32_t n_active;       /* runs that are running or stopping */
     VEC(uint32_t) waiting;   /* slots of queued runs, oldest first */
@@ -196,9 +196,9 @@ struct core {
     struct map pools;     /* text -> struct pool */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
-    struct map datasets;  /* text -> struct dataset */
+    struct map datasets;      /* text -> struct dataset */
     VEC(struct dag *) checks; /* DAGs that events may start */
-    struct map backfills; /* id -> struct backfill */
+    struct map backfills;     /* id -> struct backfill */
     VEC(uint64_t) ended_backfills;
     VEC(uint32_t) beginning; /* slots of queued runs that wait for nothing */
     VEC(struct run *) runs;  /* by slot; NULL: free */

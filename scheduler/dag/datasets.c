@@ -13,12 +13,12 @@ static void on_name(struct reader *r, struct yaml_node *node, void *arg)
     struct names *names = arg;
     struct dataset_names *to = names->to;
     if (!str_is_id(node->text, true)) {
-        problem_hint(r->problems,
-                     read_problem(r, node, names->key, "must be names of datasets, not '%.80s'",
-                                  node->text),
-                     has_expression(node)
-                         ? "it is a constant: what depends on it is known at load"
-                         : "lower case letters, digits, _ and -, a letter first, at most 64");
+        problem_hint(
+            r->problems,
+            read_problem(r, node, names->key, "must be names of datasets, not '%.80s'", node->text),
+            has_expression(node)
+                ? "it is a constant: what depends on it is known at load"
+                : "lower case letters, digits, _ and -, a letter first, at most 64");
         return;
     }
     for (uint32_t i = 0; i < to->n; i++) {

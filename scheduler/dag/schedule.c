@@ -226,8 +226,9 @@ static void read_dataset(struct reader *r, struct schedule *schedule, const stru
         add_datasets(r, schedule, node, "dataset");
         return;
     }
-    bool fine = node->kind == YAML_KIND_MAP && node->n == 1 &&
-                (str_eq(node->pairs[0].key->text, "all") || str_eq(node->pairs[0].key->text, "any"));
+    bool fine =
+        node->kind == YAML_KIND_MAP && node->n == 1 &&
+        (str_eq(node->pairs[0].key->text, "all") || str_eq(node->pairs[0].key->text, "any"));
     if (fine && !yaml_is_null(node->pairs[0].value))
         add_datasets(r, schedule, node->pairs[0].value, node->pairs[0].key->text);
     else

@@ -86,7 +86,7 @@ struct spec {
     json_t *schedules;     /* a list of texts */
     const char **starts;   /* datasets that its schedule names */
     size_t n_starts;
-    unsigned overlap;      /* enum timetable_overlap */
+    unsigned overlap; /* enum timetable_overlap */
     int64_t jitter_ms;
     struct spec_file *files;
     size_t n_files;

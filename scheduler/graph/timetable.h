@@ -49,11 +49,11 @@ enum timetable_overlap {
 struct timetable_entry {
     enum timetable_kind kind;
     struct cron cron;
-    int64_t every_ms;            /* EVERY */
-    int64_t at_ms;               /* AT */
-    char **datasets;             /* DATASET: names; the entry's own, see timetable_add_dataset */
+    int64_t every_ms; /* EVERY */
+    int64_t at_ms;    /* AT */
+    char **datasets;  /* DATASET: names; the entry's own, see timetable_add_dataset */
     uint32_t n_datasets;
-    bool all; /* it takes a new event of each of them, else of one */
+    bool all;                    /* it takes a new event of each of them, else of one */
     char key[TIMETABLE_KEY_MAX]; /* the entry as text: the same key is the same entry */
 };
 

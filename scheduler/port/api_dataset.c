@@ -38,7 +38,7 @@ bool dataset_must_exist(struct call *call, const char *name, struct nx_err *err)
     query_datasets(call->query, "", NEAREST_MAX, add_name, &naming, &ignored);
     const char *nearest = str_nearest(name, naming.list.at, naming.list.n);
     nx_fail(err, NX_E_NOT_FOUND, "there is no dataset '%.64s'%s%s%s", name,
-            nearest  ? "; did you mean '"
+            nearest         ? "; did you mean '"
             : naming.list.n ? "; `nexus dataset list` has them"
                             : ": no DAG names one in produces, consumes or schedule",
             nearest ? nearest : "", nearest ? "'?" : "");
@@ -150,8 +150,7 @@ bool handle_datasets(struct call *call, struct nx_err *err)
         return false;
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
-    bool ok =
-        query_datasets(call->query, cursor ? cursor : "", limit + 1, add_name, &naming, err);
+    bool ok = query_datasets(call->query, cursor ? cursor : "", limit + 1, add_name, &naming, err);
     for (; ok && n < naming.list.n && n < limit && call->body.len < CALL_BODY_MAX; n++) {
         put_open(&call->body, NULL, '{');
         ok = put_dataset(call, naming.list.at[n], err);
@@ -258,8 +257,8 @@ bool handle_dataset_event(struct call *call, struct nx_err *err)
 {
     int64_t version;
     if (!str_parse_int(call->params[1], &version) || version < 1)
-        return nx_fail(err, NX_E_NOT_FOUND, "'%.32s' is no version of a dataset: they are 1, 2, ...",
-                       call->params[1]);
+        return nx_fail(err, NX_E_NOT_FOUND,
+                       "'%.32s' is no version of a dataset: they are 1, 2, ...", call->params[1]);
     return dataset_must_exist(call, call->params[0], err) &&
            event_to_body(call->query, &call->body, call->params[0], version, err);
 }
@@ -271,8 +270,8 @@ static bool finish_emit(struct job *job, struct query *query, struct nx_err *err
     const char *name = job->data;
     int64_t version = (int64_t)job->result.version;
     job->status = 201;
-    job->location = arena_printf(&job->arena, "/api/v1/datasets/%s/events/%lld", name,
-                                 (long long)version);
+    job->location =
+        arena_printf(&job->arena, "/api/v1/datasets/%s/events/%lld", name, (long long)version);
     return event_to_body(query, &job->body, name, version, err);
 }
 

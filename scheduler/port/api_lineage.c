@@ -242,8 +242,7 @@ static bool read_depth(struct call *call, int64_t *depth, struct nx_err *err)
 {
     const char *text = http_query(call->request, "depth");
     *depth = NX_LINEAGE_DEPTH_MAX;
-    return !text ||
-           (str_parse_int(text, depth) && *depth >= 1 && *depth <= NX_LINEAGE_DEPTH_MAX) ||
+    return !text || (str_parse_int(text, depth) && *depth >= 1 && *depth <= NX_LINEAGE_DEPTH_MAX) ||
            nx_fail(err, NX_E_INVALID, "depth takes 1 to %d, not '%.32s'", NX_LINEAGE_DEPTH_MAX,
                    text);
 }

@@ -165,9 +165,8 @@ bool store_knows_dataset(struct store *store, const char *name, bool *known, str
 
 static void set_number(json_t *object, const char *key, struct sql_stmt *stmt, int column)
 {
-    json_object_set_new(object, key,
-                        sql_is_null(stmt, column) ? json_null()
-                                                  : json_integer(sql_int(stmt, column)));
+    json_object_set_new(
+        object, key, sql_is_null(stmt, column) ? json_null() : json_integer(sql_int(stmt, column)));
 }
 
 /* {"dag", "run", "task", "map_index", "who"}, from the columns first.. in that order. */

@@ -117,7 +117,7 @@ struct query_run {
     const char *params;                            /* JSON object */
     const char *note;                              /* or NULL */
     const char *triggers; /* the datasets that started it: JSON list; NULL: none */
-    int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
+    int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
     uint32_t counts[NX_TASK_STATES];
 };
 

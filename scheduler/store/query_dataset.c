@@ -40,8 +40,8 @@ bool query_dataset_events(struct query *query, const char *dataset, int64_t befo
                           query_dataset_event_fn *fn, void *arg, struct nx_err *err)
 {
     struct sql_stmt *stmt = query_prepare(
-        query,
-        EVENT_COLUMNS " where dataset = ?1 and version < ?2 order by version desc limit ?3", err);
+        query, EVENT_COLUMNS " where dataset = ?1 and version < ?2 order by version desc limit ?3",
+        err);
     if (!stmt)
         return false;
     sql_bind_text(stmt, 1, dataset);
@@ -111,10 +111,11 @@ bool query_dataset_links(struct query *query, const char *dataset, const char *d
     bool row, ok;
     struct sql_stmt *stmt = query_prepare(
         query,
-        dataset ? "select l.dataset, l.kind, l.dag, l.task, d.version from dataset_link l join dag d"
-                  " on d.id = l.dag where d.present and l.dataset = ?1 order by l.dag, l.task"
-                : "select l.dataset, l.kind, l.dag, l.task, d.version from dataset_link l join dag d"
-                  " on d.id = l.dag where d.present and l.dag = ?1 order by l.task, l.dataset",
+        dataset
+            ? "select l.dataset, l.kind, l.dag, l.task, d.version from dataset_link l join dag d"
+              " on d.id = l.dag where d.present and l.dataset = ?1 order by l.dag, l.task"
+            : "select l.dataset, l.kind, l.dag, l.task, d.version from dataset_link l join dag d"
+              " on d.id = l.dag where d.present and l.dag = ?1 order by l.task, l.dataset",
         err);
     if (!stmt)
         return false;
@@ -234,7 +235,8 @@ bool query_dataset_uses(struct query *query, const char *dag,
         query,
         "select m.key, coalesce(m.watermark, 0), u.dataset, u.version, coalesce(d.version, 0)"
         " from schedule_mark m join dataset_use u on u.dag = m.dag and u.position = m.position"
-        " left join dataset d on d.name = u.dataset where m.dag = ?1 order by m.position, u.dataset",
+        " left join dataset d on d.name = u.dataset where m.dag = ?1 order by m.position, "
+        "u.dataset",
         err);
     if (!stmt)
         return false;

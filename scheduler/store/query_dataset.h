@@ -8,7 +8,7 @@
 struct query_dataset_event {
     const char *dataset;
     int64_t version, at_ms;
-    int64_t rows; /* -1: unknown */
+    int64_t rows;                  /* -1: unknown */
     const char *hash, *note, *who; /* or NULL */
     const char *dag, *task;        /* NULL: made by hand */
     struct nx_run_id run;          /* 0: likewise */
@@ -53,7 +53,7 @@ bool query_dataset_inputs(struct query *query, const struct query_dataset_event 
 
 /* How far the entries of a DAG's schedule have used their datasets. */
 struct query_dataset_use {
-    const char *key; /* of the entry */
+    const char *key;  /* of the entry */
     int64_t since_ms; /* end of its last run's interval; 0: there was none */
     const char *dataset;
     int64_t used, version; /* the last that was used, and that there is */

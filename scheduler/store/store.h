@@ -126,10 +126,10 @@ struct store_ask_error {
 
 /* What is known of a dataset's event beside what the core knows. */
 struct store_dataset_fact {
-    int64_t rows;      /* -1: unknown */
-    const char *hash;  /* or NULL, as the others */
+    int64_t rows;     /* -1: unknown */
+    const char *hash; /* or NULL, as the others */
     const char *note;
-    const char *who;   /* made it by hand */
+    const char *who; /* made it by hand */
 };
 
 struct store_turn {

@@ -75,8 +75,8 @@ size_t sim_load_uses(const struct sim *sim, uint32_t dag, struct core_use *uses)
 {
     const struct timetable_entry *entry = &sim->timetables[dag]->entries[0];
     for (uint32_t i = 0; i < entry->n_datasets; i++)
-        uses[i] = (struct core_use){
-            entry->datasets[i], sim->store.schedules[dag].used[index_of(entry->datasets[i])]};
+        uses[i] = (struct core_use){entry->datasets[i],
+                                    sim->store.schedules[dag].used[index_of(entry->datasets[i])]};
     return entry->n_datasets;
 }
 
@@ -144,8 +144,8 @@ static void check_successes(struct sim *sim)
         if (!run || !core_get_inst(sim->core, id, &row) || !spec_of(sim, id)->n_produces)
             continue;
         const struct sim_inst *inst = &run->insts[id.task];
-        bool fresh = !inst->present || inst->row.state != NX_TS_SUCCESS ||
-                     inst->row.attempt != row.attempt;
+        bool fresh =
+            !inst->present || inst->row.state != NX_TS_SUCCESS || inst->row.attempt != row.attempt;
         if (row.state == NX_TS_SUCCESS && row.reason != NX_WHY_MARKED && fresh &&
             count_events(sim, id, row.attempt) != spec_of(sim, id)->n_produces)
             sim_fail(sim, "each success of a task that produces datasets makes its events",

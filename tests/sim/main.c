@@ -215,8 +215,8 @@ static bool all_ended(const struct sim *sim)
         if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
             return false;
     }
-    return sim->runs_created >= sim->runs_wanted && !sim->edits_left &&
-           !sim->emits_left && !sim_dataset_due(sim);
+    return sim->runs_created >= sim->runs_wanted && !sim->edits_left && !sim->emits_left &&
+           !sim_dataset_due(sim);
 }
 
 static void say_why_stuck(struct sim *sim)

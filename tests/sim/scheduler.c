@@ -103,7 +103,8 @@ void sim_scheduler_crash(struct sim *sim)
         const struct sim_event *event = &sim->inbox.at[i];
         sim->edits_left += event->kind == SIM_EDIT;
         sim->emits_left += event->kind == SIM_EMIT;
-        if (event->kind == SIM_CREATE || event->kind == SIM_EMIT || event->kind == SIM_CANCEL || event->kind == SIM_EDIT)
+        if (event->kind == SIM_CREATE || event->kind == SIM_EMIT || event->kind == SIM_CANCEL ||
+            event->kind == SIM_EDIT)
             sim_post(sim, event->kind, 500, event->a, event->b, 0, NULL, 0);
     }
     forget_inbox(sim);

@@ -94,7 +94,7 @@ struct sim_schedule {
     bool paused;
     uint64_t used[SIM_DATASETS]; /* versions */
     int64_t last_dataset_ms;     /* end of the interval of its last run by datasets; 0: none */
-    int64_t seen_wall; /* the latest wall instant of a commit while it was not paused */
+    int64_t seen_wall;           /* the latest wall instant of a commit while it was not paused */
 };
 
 struct sim_dataset {
