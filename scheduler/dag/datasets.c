@@ -5,6 +5,7 @@
 
 struct names {
     struct dataset_names *to;
+    uint32_t n_before;
     const char *key;
 };
 
@@ -23,6 +24,8 @@ static void on_name(struct reader *r, struct yaml_node *node, void *arg)
     }
     for (uint32_t i = 0; i < to->n; i++) {
         if (str_eq(to->at[i], node->text)) {
+            if (i < names->n_before)
+                return; /* said in another place: once is enough */
             read_problem(r, node, names->key, "has '%s' twice", node->text);
             return;
         }
@@ -37,10 +40,11 @@ static void on_name(struct reader *r, struct yaml_node *node, void *arg)
 void read_datasets(struct reader *r, const struct yaml_node *node, const char *key,
                    struct dataset_names *to)
 {
-    struct names names = {to, key};
+    struct names names = {to, to->n, key};
     if (!node || yaml_is_null(node))
         return;
-    to->at = arena_array(&r->spec->arena, NX_TASK_DATASETS_MAX, sizeof *to->at);
+    if (!to->at)
+        to->at = arena_array(&r->spec->arena, NX_TASK_DATASETS_MAX, sizeof *to->at);
     if (read_texts(r, node, key, on_name, &names) && node->kind == YAML_KIND_LIST && node->n == 0)
         read_problem(r, node, key, "is an empty list");
 }

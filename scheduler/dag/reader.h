@@ -58,7 +58,7 @@ const char *keep(struct reader *r, const char *text);
 void read_params(struct reader *r);
 void read_files(struct reader *r);
 /* ---- datasets.c ---- */
-/* A name or a list of names; the node may be NULL. */
+/* Adds a name or a list of names; the node may be NULL. */
 void read_datasets(struct reader *r, const struct yaml_node *node, const char *key,
                    struct dataset_names *to);
 
