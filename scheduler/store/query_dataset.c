@@ -158,21 +158,26 @@ static bool each_start(struct query *query, struct nx_run_id run,
     return ok;
 }
 
-/* The newest version of the dataset when the task started; 0: there was none. */
-static bool version_read(struct query *query, struct nx_run_id run, uint32_t task,
-                         const char *dataset, int64_t *version, struct nx_err *err)
+/* The newest version of the dataset when the task started, and before the event: the task may have
+ * run again since. 0: there was none. */
+static bool version_read(struct query *query, const struct query_dataset_event *event,
+                         uint32_t task, const char *dataset, int64_t *version, struct nx_err *err)
 {
     bool row;
     struct sql_stmt *stmt = query_prepare(
         query,
-        "select version from dataset_event where dataset = ?3 and at <= (select min(started_at)"
-        " from task_instance where run = ?1 and task = ?2) order by version desc limit 1",
+        "select version from dataset_event where dataset = ?3 and at <= ?4 and at <= (select"
+        " min(started_at) from task_instance where run = ?1 and task = ?2) and (dataset <> ?5 or"
+        " version < ?6) order by version desc limit 1",
         err);
     if (!stmt)
         return false;
-    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_int(stmt, 1, (int64_t)event->run.v);
     sql_bind_int(stmt, 2, task);
     sql_bind_text(stmt, 3, dataset);
+    sql_bind_int(stmt, 4, event->at_ms);
+    sql_bind_text(stmt, 5, event->dataset);
+    sql_bind_int(stmt, 6, event->version);
     if (!sql_step(stmt, &row, err))
         return false;
     *version = row ? sql_int(stmt, 0) : 0;
@@ -187,7 +192,7 @@ static bool put_reads(struct query *query, const struct query_dataset_event *eve
 {
     for (uint32_t i = 0; i < task->n_consumes; i++) {
         struct query_dataset_input input = {.dataset = task->consumes[i], .task = task->id};
-        if (!version_read(query, event->run, index, input.dataset, &input.version, err))
+        if (!version_read(query, event, index, input.dataset, &input.version, err))
             return false;
         if (input.version)
             fn(arg, &input);
