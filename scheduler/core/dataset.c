@@ -145,8 +145,10 @@ static void follow(struct core *core, struct dag *dag, const struct timetable *t
         const struct timetable_entry *entry = &timetable->entries[i];
         for (uint32_t k = 0; k < entry->n_datasets; k++) {
             struct dataset *dataset = dataset_get(core, entry->datasets[k]);
-            unfollow(dataset, dag); /* two entries may name it */
-            if (on)
+            size_t n = dataset->starts.n;
+            if (!on)
+                unfollow(dataset, dag);
+            else if (n == 0 || dataset->starts.at[n - 1] != dag) /* two entries may name it */
                 vec_push(&dataset->starts, dag);
         }
     }

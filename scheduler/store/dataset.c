@@ -184,13 +184,8 @@ static json_t *producer_of(struct sql_stmt *stmt, int first)
 bool store_run_datasets(struct store *store, struct nx_run_id run, struct buf *to,
                         struct nx_err *err)
 {
-    struct sql_stmt *stmt;
+    struct sql_stmt *stmt = store->stmt[GET_RUN_DATASETS];
     bool row = false, ok;
-    if (!sql_prepare(store->sql,
-                     "select dataset, last, rows, hash, dag, cast(by_run as text), task, map_index,"
-                     " who from run_dataset where run = ?1 order by dataset",
-                     &stmt, err))
-        return false;
     sql_bind_int(stmt, 1, (int64_t)run.v);
     json_t *datasets = json_object();
     while ((ok = sql_step(stmt, &row, err)) && row) {
@@ -201,7 +196,7 @@ bool store_run_datasets(struct store *store, struct nx_run_id run, struct buf *t
         json_object_set_new(one, "producer", producer_of(stmt, 4));
         json_object_set_new(datasets, sql_text(stmt, 0), one);
     }
-    sql_stmt_free(stmt);
+    sql_reset(stmt);
     if (ok)
         js_add(to, datasets);
     json_decref(datasets);

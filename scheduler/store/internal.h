@@ -31,6 +31,7 @@ enum store_statement {
     DROP_DATASET_EVENT,
     PUT_RUN_DATASET,
     COPY_RUN_DATASETS,
+    GET_RUN_DATASETS,
     DROP_USES,
     PUT_USE,
     STORE_STATEMENTS

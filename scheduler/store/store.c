@@ -82,6 +82,9 @@ static const char *const statements[STORE_STATEMENTS] = {
         "insert or ignore into run_dataset (run, dataset, first, last, at, rows, hash, note, who,"
         " dag, by_run, task, map_index, attempt) select ?1, dataset, first, last, at, rows, hash,"
         " note, who, dag, by_run, task, map_index, attempt from run_dataset where run = ?2",
+    [GET_RUN_DATASETS] =
+        "select dataset, last, rows, hash, dag, cast(by_run as text), task, map_index, who"
+        " from run_dataset where run = ?1 order by dataset",
     [DROP_USES] = "delete from dataset_use where dag = ?1",
     [PUT_USE] = "insert into dataset_use (dag, position, dataset, version) values (?1, ?2, ?3, ?4)",
     [PUT_WORKER] =
