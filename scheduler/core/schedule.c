@@ -267,10 +267,12 @@ static struct mark *find_mark(struct dag *dag, const char *key)
     return NULL;
 }
 
-static struct mark *any_mark(struct dag *dag)
+/* Of its sort: a time goes on where a time was, datasets where datasets were. */
+static struct mark *any_mark(struct dag *dag, const struct timetable_entry *entry)
 {
+    bool by_dataset = entry->kind == TIMETABLE_DATASET;
     for (size_t i = 0; i < dag->marks.n; i++) {
-        if (!dag->marks.at[i].taken)
+        if (!dag->marks.at[i].taken && (dag->marks.at[i].n_uses > 0) == by_dataset)
             return &dag->marks.at[i];
     }
     return NULL;
@@ -313,7 +315,8 @@ static void carry_marks(struct core *core, struct dag *dag, const struct timetab
         vec_push(&marks, mark);
     }
     for (uint32_t i = 0; i < timetable->n; i++) {
-        struct mark *mark = &marks.at[i], *old = mark->kept ? NULL : any_mark(dag);
+        struct mark *mark = &marks.at[i];
+        struct mark *old = mark->kept ? NULL : any_mark(dag, &timetable->entries[i]);
         if (!mark->kept)
             dataset_carry(core, mark, old, &timetable->entries[i]);
         if (!old)

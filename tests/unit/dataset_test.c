@@ -358,6 +358,32 @@ static void a_changed_schedule_keeps_what_it_has_of_the_datasets_that_stay(void 
     world_free(world);
 }
 
+static struct core_mark mark_of(struct world *world, size_t i)
+{
+    struct core_mark mark;
+    assert_true(core_get_mark(world->core, "d", i, &mark));
+    return mark;
+}
+
+static void times_and_datasets_do_not_take_each_others_place(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    add_dag(world, 0);
+    set_schedule(world, "[{dataset: a}, {every: 1h}]");
+    world->update.dues.n = 0; /* the hour that has just ended */
+    emit(world, "a");
+    assert_int_equal(runs(world), 1);
+    done(world);
+    int64_t hourly = mark_of(world, 1).watermark_ms;
+    set_schedule(world, "{every: 2h}");
+    assert_int_equal(mark_of(world, 0).watermark_ms, hourly);
+    set_schedule(world, "[{dataset: a}, {every: 2h}]");
+    assert_true(mark_of(world, 0).watermark_ms == TIMETABLE_NEVER);
+    assert_int_equal(mark_of(world, 0).uses[0].version, 1);
+    world_free(world);
+}
+
 static void intervals_follow_each_other_and_never_go_back(void **state)
 {
     (void)state;
@@ -522,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_paused_dag_makes_one_run_of_all_that_came),
         cmocka_unit_test(what_was_written_before_the_dag_was_there_starts_nothing),
         cmocka_unit_test(a_changed_schedule_keeps_what_it_has_of_the_datasets_that_stay),
+        cmocka_unit_test(times_and_datasets_do_not_take_each_others_place),
         cmocka_unit_test(intervals_follow_each_other_and_never_go_back),
         cmocka_unit_test(with_overlap_skip_events_are_kept_until_there_is_room),
         cmocka_unit_test(events_before_start_wait_for_it),
