@@ -103,6 +103,8 @@ static void print_arguments(struct cli *cli, const struct cli_command *command, 
     at += *at == '[';
     if (str_starts(at, "FILE") || str_starts(at, "DIR"))
         puts("FILES");
+    else if (str_starts(at, "DATASET"))
+        print_ids(cli, "/datasets", "name");
     else if (str_starts(at, "DAG"))
         print_ids(cli, "/dags", "id");
     else if (str_starts(at, "RUN"))

@@ -124,7 +124,7 @@ static void print_params(struct cli *cli, const json_t *dag)
 
 static int run_show(struct cli *cli)
 {
-    json_t *dag = NULL, *error;
+    json_t *dag = NULL, *error, *wait;
     size_t i;
     int status = api_get(cli, &dag, api_path(&cli->arena, "/dags/%s", cli_arg(cli, 0)));
     if (status)
@@ -138,6 +138,8 @@ static int run_show(struct cli *cli)
         print_pair("tags", out_scalar(&cli->arena, json_object_get(dag, "tags")));
         print_pair("schedule", out_scalar(&cli->arena, json_object_get(dag, "schedule")));
         print_pair("next", js_get_text(dag, "next_fire_at", NULL));
+        json_array_foreach(json_object_get(dag, "dataset_waits"), i, wait)
+            print_pair("datasets", js_get_text(wait, "text", NULL));
         json_array_foreach(json_object_get(dag, "errors"), i, error) puts(error_words(cli, error));
         print_params(cli, dag);
         print_dag_tasks(cli, dag);

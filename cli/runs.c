@@ -121,6 +121,24 @@ static int failed_status(const json_t *run)
     return str_eq(state, "failed") || str_eq(state, "cancelled") ? CLI_FAILED : CLI_DONE;
 }
 
+/* "started   by flights version 3 (2 events), airports version 1" */
+static void print_triggers(const json_t *run)
+{
+    const json_t *trigger;
+    size_t i;
+    json_array_foreach(json_object_get(run, "triggered_by"), i, trigger)
+    {
+        long long version = (long long)js_get_int(trigger, "version", 0);
+        long long n = version - (long long)js_get_int(trigger, "first_version", version) + 1;
+        printf("%s%s version %lld", i ? ", " : "datasets  ", js_get_text(trigger, "dataset", "?"),
+               version);
+        if (n > 1)
+            printf(" (%lld events)", n);
+    }
+    if (i)
+        putchar('\n');
+}
+
 static void print_head(struct cli *cli, const json_t *run)
 {
     char text[40];
@@ -137,6 +155,7 @@ static void print_head(struct cli *cli, const json_t *run)
     printf("time      %s\n", out_duration(text, sizeof text, run_span_ms(run)));
     if (start)
         printf("interval  %s to %s\n", start, js_get_text(interval, "finish", "?"));
+    print_triggers(run);
     params = json_object_get(run, "params");
     if (json_object_size(params))
         printf("params    %s\n", out_scalar(&cli->arena, params));

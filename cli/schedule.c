@@ -31,6 +31,8 @@ static void print_fires(struct cli *cli, const json_t *fires)
 static int run_next(struct cli *cli)
 {
     json_t *reply = NULL;
+    const json_t *wait;
+    size_t i;
     const char *dag = cli_arg(cli, 0), *from = cli_get(cli, "from");
     long long n = cli_number(cli, "number", 10);
     if (n < 1 || n > 1000)
@@ -42,12 +44,14 @@ static int run_next(struct cli *cli)
     if (status)
         return status;
     const json_t *fires = json_object_get(reply, "items");
+    const json_t *waits = json_object_get(reply, "dataset_waits");
     if (out_value(cli, fires, "fire_at"))
-        ;
+        waits = NULL;
     else if (json_array_size(fires))
         print_fires(cli, fires);
-    else
+    else if (!json_array_size(waits))
         printf("Nothing is planned for %s: `nexus dag show %s` has its schedule.\n", dag, dag);
+    json_array_foreach(waits, i, wait) printf("It %s.\n", js_get_text(wait, "text", "?"));
     json_decref(reply);
     return CLI_DONE;
 }

@@ -40,6 +40,11 @@ const struct cli_command *const cli_commands[] = {
     &cmd_task_test,
     &cmd_op_list,
     &cmd_op_show,
+    &cmd_dataset_list,
+    &cmd_dataset_show,
+    &cmd_dataset_events,
+    &cmd_dataset_lineage,
+    &cmd_dataset_emit,
     &cmd_worker_list,
     &cmd_worker_drain,
     &cmd_worker_resume,
@@ -63,5 +68,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
-                                 "deployment", "dataset", "simulate", NULL};
+const char *const cli_later[] = {"serve",      "conn",       "token",    "model",
+                                 "experiment", "deployment", "simulate", NULL};

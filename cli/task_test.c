@@ -171,6 +171,7 @@ static json_t *run_of(const struct test *test, int *status)
     json_object_set_new(run, "id", json_string("0"));
     json_object_set_new(run, "cause", json_string("manual"));
     json_object_set_new(run, "interval", interval);
+    json_object_set_new(run, "datasets", json_object());
     json_object_set_new(run, "created_at", js_time(clock_wall_ms()));
     return run;
 }

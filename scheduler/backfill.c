@@ -44,6 +44,11 @@ static bool read_range(const struct message *message, const struct registry_vers
                        "DAG '%s' has no schedule, and so no data intervals to backfill; `nexus "
                        "trigger %s --date T` runs it for one instant",
                        version->dag, version->dag);
+    if (!timetable_has_intervals(version->timetable))
+        return nx_fail(err, NX_E_INVALID,
+                       "DAG '%s' is started by datasets: it has no data intervals to backfill; "
+                       "`nexus trigger %s --date T` runs it for one instant",
+                       version->dag, version->dag);
     range->timetable = version->timetable;
     range->now_ms = clock_wall_ms();
     if (!read_bound(version->timetable, "from", message->from, &range->from_ms, false, err) ||

@@ -56,6 +56,7 @@ static void on_message(struct engine *engine, struct message *message)
 
 static void write_rows(struct engine *engine)
 {
+    datasets_resolve(engine);
     const struct store_turn turn = {
         .core = engine->core,
         .update = &engine->update,
@@ -63,6 +64,8 @@ static void write_rows(struct engine *engine)
         .n_extras = engine->extras.n,
         .ask_errors = engine->ask_errors.at,
         .n_ask_errors = engine->ask_errors.n,
+        .facts = engine->facts.at,
+        .n_facts = engine->facts.n,
     };
     struct nx_err err;
     if (!store_begin(engine->store, &err) || !store_write(engine->store, &turn, &err))
@@ -188,6 +191,7 @@ static void end_turn(struct engine *engine)
         engine->messages = next;
     }
     engine->pending.n = engine->extras.n = engine->ask_errors.n = engine->ended.n = 0;
+    engine->facts.n = 0;
     arena_reset(&engine->arena);
 }
 

@@ -139,6 +139,12 @@ static void load_backfill(void *arg, const struct core_backfill *backfill)
     core_load_backfill(loading->engine->core, backfill);
 }
 
+static void load_dataset(void *arg, const struct core_dataset_row *row)
+{
+    struct loading *loading = arg;
+    core_load_dataset(loading->engine->core, row);
+}
+
 static bool load(struct engine *engine, struct loading *loading, struct nx_err *err)
 {
     const struct store_loader versions = {.arg = loading, .version = load_version};
@@ -158,7 +164,8 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     config.epoch = engine->epoch;
     engine->core = core_new(&config);
     engine->question.core = engine->core;
-    if (!store_load(engine->store, &versions, err) ||
+    if (!store_load_datasets(engine->store, loading, load_dataset, err) ||
+        !store_load(engine->store, &versions, err) ||
         !store_load_backfills(engine->store, loading, load_backfill, err) ||
         !store_load(engine->store, &rows, err))
         return false;
@@ -278,6 +285,7 @@ void engine_close(struct engine *engine)
     vec_fini(&engine->pending);
     vec_fini(&engine->extras);
     vec_fini(&engine->ask_errors);
+    vec_fini(&engine->facts);
     vec_fini(&engine->ended);
     arena_fini(&engine->arena);
     mem_free(engine);

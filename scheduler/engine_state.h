@@ -49,7 +49,8 @@ struct engine {
     VEC(struct pending) pending;
     VEC(struct store_run_extra) extras;
     VEC(struct store_ask_error) ask_errors;
-    VEC(uint64_t) ended; /* runs */
+    VEC(struct store_dataset_fact) facts; /* of the update's dataset events */
+    VEC(uint64_t) ended;                  /* runs */
     struct arena arena;
 };
 
@@ -75,6 +76,14 @@ void timetables_log(struct engine *engine);
 bool timetables_interval(struct engine *engine, const struct registry_version *version,
                          const char *date, int64_t now_ms, int64_t *start_ms, int64_t *finish_ms,
                          bool *claims, struct nx_err *err);
+
+/* ---- datasets.c ---- */
+/* What the version's tasks and schedule have to do with datasets; in the turn's arena. */
+const struct store_dataset_link *datasets_links(struct engine *engine, const struct spec *spec,
+                                                size_t *n);
+/* Finds out what is to be stored of the update's events so far. */
+void datasets_resolve(struct engine *engine);
+void datasets_emit(struct engine *engine, struct pending *pending, size_t index);
 
 /* ---- backfill.c ---- */
 /* Plans it, and begins it unless it is a dry run. */

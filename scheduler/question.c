@@ -72,8 +72,22 @@ static void set_time(json_t *object, const char *key, int64_t ms)
     json_object_set_new(object, key, ms ? json_string(time_format(text, ms)) : json_null());
 }
 
-/* {"id", "cause", "created_at", "interval": {"start", "finish"}} */
-static json_t *run_object(const struct core_run_row *row, int64_t start_ms, int64_t finish_ms)
+/* What started the run: see store_run_datasets. */
+static json_t *datasets_of(struct question *question, const struct core_run_row *row)
+{
+    struct buf text;
+    struct nx_err err;
+    buf_init(&text);
+    if (!store_run_datasets(question->store, row->id, &text, &err))
+        log_error("the datasets of run %llu: %s", (unsigned long long)row->id.v, err.text);
+    json_t *datasets = object_of(buf_text(&text));
+    buf_fini(&text);
+    return datasets;
+}
+
+/* {"id", "cause", "created_at", "interval": {"start", "finish"}, "datasets"}; takes datasets. */
+static json_t *run_object(const struct core_run_row *row, int64_t start_ms, int64_t finish_ms,
+                          json_t *datasets)
 {
     char id[24];
     json_t *run = json_object(), *interval = json_object();
@@ -84,6 +98,7 @@ static json_t *run_object(const struct core_run_row *row, int64_t start_ms, int6
     set_time(interval, "start", start_ms);
     set_time(interval, "finish", finish_ms);
     json_object_set_new(run, "interval", interval);
+    json_object_set_new(run, "datasets", datasets);
     return run;
 }
 
@@ -126,7 +141,8 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
     if (version)
         params_type(values, version->spec->params);
     json_object_set_new(context, "params", values);
-    json_object_set_new(context, "run", run_object(&row, start, finish));
+    json_object_set_new(context, "run",
+                        run_object(&row, start, finish, datasets_of(question, &row)));
     json_object_set_new(dag, "id", json_string(row.dag));
     json_object_set_new(dag, "version",
                         json_integer(version ? registry_number(question->registry, version) : 0));

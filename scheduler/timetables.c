@@ -17,7 +17,11 @@ static void add_mark(void *arg, const struct core_mark *mark)
 {
     struct marks *marks = arg;
     struct core_mark copy = *mark;
+    struct core_use *uses = arena_dup(marks->arena, mark->uses, mark->n_uses * sizeof *uses);
     copy.key = arena_strdup(marks->arena, mark->key);
+    copy.uses = uses;
+    for (size_t i = 0; i < mark->n_uses; i++)
+        uses[i].dataset = arena_strdup(marks->arena, mark->uses[i].dataset);
     vec_push(&marks->list, copy);
 }
 
@@ -85,7 +89,7 @@ static bool is_there(struct engine *engine, const struct core_due *due)
 static void create(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
-    struct store_run_extra extra = {.claims = true};
+    struct store_run_extra extra = {.claims = !due->by_dataset}; /* events name it, no interval */
     char start[TIME_TEXT_MAX];
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     time_format(start, due->start_ms);
@@ -97,7 +101,8 @@ static void create(struct engine *engine, const struct core_due *due)
     struct core_event event = now_event(EV_RUN_CREATE);
     event.token = TOKEN_OF_NOBODY;
     event.create.dag = due->dag;
-    event.create.cause = NX_RC_SCHEDULE;
+    event.create.cause = due->by_dataset ? NX_RC_DATASET : NX_RC_SCHEDULE;
+    event.create.entry = due->entry;
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
     engine_step(engine, &event);
@@ -106,6 +111,8 @@ static void create(struct engine *engine, const struct core_due *due)
     extra.run = reply.run;
     if (reply.err.code == NX_OK)
         vec_push(&engine->extras, extra);
+    else if (due->by_dataset) /* its events are kept for a later one */
+        log_info("no run of '%s' for its datasets yet: %s", due->dag, reply.err.text);
     else
         log_warn("no run of '%s' for the interval from %s: %s", due->dag, start, reply.err.text);
 }
@@ -116,7 +123,7 @@ bool timetables_answer(struct engine *engine)
     struct core_due *dues = arena_dup(&engine->arena, engine->update.dues.at, n * sizeof *dues);
     engine->update.dues.n = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!dues[i].run.v && is_there(engine, &dues[i]))
+        if (!dues[i].run.v && !dues[i].by_dataset && is_there(engine, &dues[i]))
             continue; /* somebody made it since */
         if (dues[i].backfill)
             backfill_answer(engine, &dues[i]);
@@ -204,7 +211,8 @@ bool timetables_interval(struct engine *engine, const struct registry_version *v
         return nx_fail(err, NX_E_INVALID,
                        "date must be a date (2026-01-31) or an instant (RFC 3339), not '%.64s'",
                        date);
-    if (date && version->timetable) {
+    bool planned = version->timetable && timetable_has_intervals(version->timetable);
+    if (date && planned) {
         if (!named_interval(version->timetable, at_ms, is_date, &fire))
             return nx_fail(err, NX_E_INVALID,
                            "no data interval of the schedule of '%s' begins at %.64s; `nexus dag "

@@ -70,6 +70,8 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
     for (size_t i = 0; i < loaded->n_files; i++)
         files[i] = (struct store_file){loaded->files[i].path, loaded->files[i].data,
                                        loaded->files[i].n_bytes, loaded->files[i].executable};
+    size_t n_links;
+    const struct store_dataset_link *links = datasets_links(engine, loaded->spec, &n_links);
     const struct store_new_version from = {
         .dag = loaded->id,
         .file = loaded->file,
@@ -81,6 +83,8 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
         .timetable = loaded->spec->timetable,
         .files = files,
         .n_files = loaded->n_files,
+        .links = links,
+        .n_links = n_links,
         .created_ms = clock_wall_ms(),
     };
     if (!store_put_version(engine->store, &from, &id, &err) ||

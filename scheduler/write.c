@@ -80,7 +80,8 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
     struct store_run_extra extra = {.note = message->note,
-                                    .idempotency_key = message->idempotency_key};
+                                    .idempotency_key = message->idempotency_key,
+                                    .repeats = message->run};
     if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
@@ -224,7 +225,7 @@ static bool change_kept(struct engine *engine, struct pending *pending, struct n
 static bool is_event(enum write_op op)
 {
     return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT ||
-           op == WRITE_BACKFILL_STATE;
+           op == WRITE_BACKFILL_STATE || op == WRITE_EMIT;
 }
 
 static void take_event(struct engine *engine, struct pending *pending, size_t index)
@@ -235,6 +236,8 @@ static void take_event(struct engine *engine, struct pending *pending, size_t in
         create(engine, pending, index);
     } else if (message->op == WRITE_EDIT) {
         edit_run(engine, pending, index);
+    } else if (message->op == WRITE_EMIT) {
+        datasets_emit(engine, pending, index);
     } else if (message->op == WRITE_BACKFILL_STATE) {
         event = now_event(EV_BACKFILL_CHANGE);
         event.token = index + 1;

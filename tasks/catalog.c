@@ -127,6 +127,8 @@ static json_t *param_json(const struct nx_param *param)
         set(object, "above_min", json_true());
     if (param->flags & NX_P_SECRET)
         set(object, "secret", json_true());
+    if (param->flags & NX_P_DATASET)
+        set(object, "dataset", json_true());
     if (param->also)
         set(object, "also", choices_json(param->also));
     if (param->members)

@@ -14,6 +14,8 @@
 #define NX_DAG_EDGES_MAX 8000000
 #define NX_DAG_PARAMS_MAX 256
 #define NX_SCHEDULES_MAX 64 /* entries of one DAG's schedule */
+#define NX_TASK_DATASETS_MAX \
+    32 /* that a task produces, or reads, or an entry of a schedule names */
 #define NX_DAG_ERRORS_MAX 200
 #define NX_YAML_DEPTH_MAX 64
 #define NX_DEFINITION_MAX (96 * 1024) /* of a task, as JSON: it travels with its leases */
@@ -46,9 +48,13 @@
 #define NX_PRIORITY_MAX 1000000
 #define NX_POOLS_MAX 1000
 #define NX_RUNS_ACTIVE_MAX 1000000
-#define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
-#define NX_BACKFILL_MAX 10000     /* intervals of one backfill */
-#define NX_MISFIRE_GRACE_MS 60000 /* an interval that ended so long ago is still run */
+#define NX_CATCHUP_MAX 1000         /* missed runs of one schedule that are made up for at once */
+#define NX_BACKFILL_MAX 10000       /* intervals of one backfill */
+#define NX_DATASETS_MAX 100000      /* known to a scheduler */
+#define NX_LINEAGE_DEPTH_MAX 100    /* datasets from the one that is asked about */
+#define NX_LINEAGE_EDGES_MAX 5000   /* of one answer */
+#define NX_DATASET_EVENTS_MAX 10000 /* kept of one dataset: the newest */
+#define NX_MISFIRE_GRACE_MS 60000   /* an interval that ended so long ago is still run */
 #define NX_LOST_LIMIT 3
 #define NX_LOST_UNSTARTED_LIMIT 12 /* leases lost in all, those never known to have started too */
 #define NX_LEASE_TTL_MS 20000

@@ -35,8 +35,10 @@ enum nx_param_flag {
     NX_P_REQUIRED = 1,
     NX_P_HAS_MIN = 2,
     NX_P_HAS_MAX = 4,
-    NX_P_SECRET = 8,    /* shown masked */
-    NX_P_ABOVE_MIN = 16 /* min itself is not allowed */
+    NX_P_SECRET = 8,     /* shown masked */
+    NX_P_ABOVE_MIN = 16, /* min itself is not allowed */
+    NX_P_DATASET = 32    /* a constant: the name of a dataset that the operator writes, or a list:
+                            as if it stood in the task's `produces` */
 };
 
 struct nx_members;

@@ -231,6 +231,7 @@ void assign_turn(struct core *core)
 {
     core->turn++;
     schedule_turn(core);
+    dataset_turn(core);
     timer_turn(core);
     inst_spread(core);
     do {

@@ -214,6 +214,33 @@ static uint64_t digest_run(const struct run *run)
         digest += digest_inst(run, i); /* the order of mapped ones is that of their making */
     return digest;
 }
+
+static uint64_t digest_text(const char *text, uint64_t seed)
+{
+    return hash_bytes(text, __builtin_strlen(text), seed);
+}
+
+/* Versions, and how far schedules have used them. */
+static uint64_t digest_datasets(const struct core *core)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < core->datasets.n; i++) {
+        const struct dataset *dataset = core->datasets.at[i].value;
+        if (dataset->version)
+            digest += digest_text(dataset->name, dataset->version);
+    }
+    for (size_t i = 0; i < core->dags.n; i++) {
+        const struct dag *dag = core->dags.at[i].value;
+        for (size_t k = 0; dag->timetable && k < dag->marks.n; k++) {
+            const struct mark *mark = &dag->marks.at[k];
+            for (size_t u = 0; u < mark->n_uses; u++)
+                digest += digest_text(mark->uses[u].dataset,
+                                      digest_text(mark->key, mark->uses[u].version));
+        }
+    }
+    return digest;
+}
+
 uint64_t core_digest(const struct core *core)
 {
     uint64_t digest = 0;
@@ -231,6 +258,7 @@ uint64_t core_digest(const struct core *core)
         if (dag->n_active)
             digest += hash_bytes(dag->id, __builtin_strlen(dag->id), dag->n_active);
     }
+    digest += digest_datasets(core);
     for (size_t i = 0; i < core->workers.n; i++) {
         const struct worker *worker = core->workers.at[i];
         digest += hash_u64(worker->incarnation + worker->number + worker->hands.n);

@@ -73,6 +73,7 @@ void core_free(struct core *core)
         vec_fini(&core->workers.at[i]->orders);
         mem_free(core->workers.at[i]);
     }
+    dataset_fini(core);
     map_fini(&core->dags);
     map_fini(&core->versions);
     map_fini(&core->pools);
@@ -110,6 +111,8 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->ends);
     vec_fini(&update->cleared);
     vec_fini(&update->schedules);
+    vec_fini(&update->dataset_events);
+    vec_fini(&update->triggers);
     vec_fini(&update->backfills);
     vec_fini(&update->dues);
     vec_fini(&update->notices);
@@ -122,7 +125,7 @@ void core_update_fini(struct core_update *update)
 bool core_update_has_rows(const struct core_update *update)
 {
     return update->insts.n || update->runs.n || update->workers.n || update->ends.n ||
-           update->schedules.n || update->backfills.n;
+           update->schedules.n || update->backfills.n || update->dataset_events.n;
 }
 
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
@@ -181,7 +184,13 @@ static void on_create(struct core *core, const struct core_event *event)
                        "there are %d unfinished runs, which is the limit", NX_RUNS_ACTIVE_MAX);
         return;
     }
-    if (event->create.cause == NX_RC_SCHEDULE && !schedule_makes_way(core, dag)) {
+    bool by_dataset = event->create.cause == NX_RC_DATASET;
+    if (by_dataset && !dataset_is_due(core, dag, event->create.entry)) {
+        core_answer_to(core, event->token, none, NX_E_CONFLICT,
+                       "its datasets have no events that were not used");
+        return;
+    }
+    if ((by_dataset || event->create.cause == NX_RC_SCHEDULE) && !schedule_makes_way(core, dag)) {
         core_answer_to(core, event->token, none, NX_E_CONFLICT,
                        "%u runs of '%s' have not ended, which is max_active_runs (overlap: skip)",
                        dag->version->graph->max_active_runs, dag->id);
@@ -195,6 +204,8 @@ static void on_create(struct core *core, const struct core_event *event)
     run->interval_finish_ms = event->create.interval_finish_ms;
     run->created_ms = core->wall_ms;
     run_dirty(core, run);
+    if (by_dataset)
+        dataset_take(core, run, event->create.entry);
     backfill_run_began(core, run);
     run_wait(core, run);
     core_answer_to(core, event->token, id, NX_OK, "%s", "");
@@ -235,6 +246,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_PAUSE:
         on_pause(core, event);
+        break;
+    case EV_DATASET:
+        dataset_emit(core, event);
         break;
     case EV_BACKFILL:
         backfill_new(core, event);
@@ -296,13 +310,13 @@ void core_turn_done(struct core *core, struct core_update *update)
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
-    update->backfills.n = 0;
+    update->backfills.n = update->dataset_events.n = update->triggers.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
 }
 
 int64_t core_deadline(const struct core *core)
 {
-    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n)
+    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n || core->checks.n)
         return core->mono_ms;
     int64_t due = core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
     if (core->fires.n) {

@@ -47,6 +47,7 @@ enum core_event_kind {
     EV_DAG_GONE,        /* its file was removed: no new runs */
     EV_TIMETABLE,       /* when a DAG runs, from now on */
     EV_PAUSE,           /* its timetable rests, or goes on */
+    EV_DATASET,         /* somebody outside wrote a dataset */
     EV_BACKFILL,        /* a list of intervals is to be worked off */
     EV_BACKFILL_CHANGE, /* it rests, goes on or is given up */
     EV_POOL,            /* a pool has so many slots; negative: it does not exist */
@@ -58,11 +59,19 @@ enum core_event_kind {
     EV_DRAIN     /* a worker gets no more leases, or again */
 };
 
+/* How far an entry of a schedule has used the events of a dataset: those up to that version. */
+struct core_use {
+    const char *dataset;
+    uint64_t version;
+};
+
 /* Where an entry of a DAG's schedule stands, as stored. */
 struct core_mark {
     const char *key;      /* of the timetable's entry */
     int64_t watermark_ms; /* its last fire; TIMETABLE_NEVER: none */
     int64_t from_ms;      /* where its next interval begins in any case; 0: as the timetable says */
+    const struct core_use *uses; /* of an entry that datasets start: one for each */
+    size_t n_uses;
 };
 
 enum core_backfill_state {
@@ -139,7 +148,9 @@ struct core_event {
             enum nx_run_cause cause;
             uint64_t backfill; /* its runs come after live ones; 0: none */
             int64_t interval_start_ms, interval_finish_ms;
+            uint32_t entry; /* NX_RC_DATASET: of the DAG's timetable; its events are used up */
         } create;
+        const char *dataset; /* its name */
         struct nx_run_id cancel;
         struct {
             struct nx_run_id run; /* an ended one: loaded before, see core_load_run */
@@ -198,6 +209,25 @@ struct core_due {
     uint64_t backfill;           /* 0: by the timetable */
     size_t position;             /* of the backfill's item */
     struct nx_run_id run;        /* to be cleared instead of creating one; 0: none */
+    bool by_dataset; /* by an entry that datasets start: the mark moves when the run is created */
+    uint32_t entry;
+};
+
+/* A dataset has a new version: each success of a task that produces it makes one, and each
+ * EV_DATASET. */
+struct core_dataset_event {
+    const char *dataset; /* the core's */
+    uint64_t version;
+    int64_t at_ms;
+    struct nx_inst_id inst; /* of the producer; run 0: from outside */
+    uint32_t attempt;
+};
+
+/* A run was started by these versions of a dataset, first to last. */
+struct core_trigger {
+    struct nx_run_id run;
+    const char *dataset;
+    uint64_t first, last;
 };
 
 enum core_notice_kind {
@@ -243,8 +273,10 @@ struct core_update {
     VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
     VEC(struct core_edited) edited;
     VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
-    VEC(uint64_t) backfills;     /* dirty ones */
-    VEC(struct core_due) dues;   /* taken (emptied) by the engine when it creates the runs */
+    VEC(struct core_dataset_event) dataset_events;
+    VEC(struct core_trigger) triggers;
+    VEC(uint64_t) backfills;   /* dirty ones */
+    VEC(struct core_due) dues; /* taken (emptied) by the engine when it creates the runs */
     VEC(struct core_notice) notices;
     VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
     VEC(struct core_reply) replies;
@@ -305,6 +337,13 @@ bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_in
 bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
 /* The i-th mark of a DAG; false: there are no more. */
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
+/* The dataset's last event; false: the core does not know it. */
+struct core_dataset_row {
+    const char *name;
+    uint64_t version; /* of its last event; 0: there was none */
+    int64_t event_ms; /* and its time */
+};
+bool core_get_dataset(const struct core *core, const char *name, struct core_dataset_row *row);
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
                        size_t *next);
 /* The length of the list over which the task is mapped; 0: it is not, or not yet known. */
@@ -330,6 +369,8 @@ const struct core_order *core_orders(const struct core *core, uint32_t worker, u
 
 /* A version that a stored run uses, or (current) that new runs use. */
 void core_load_version(struct core *core, uint64_t version, struct graph *graph, bool current);
+/* Before timetables. */
+void core_load_dataset(struct core *core, const struct core_dataset_row *row);
 /* Before core_load_done. */
 void core_load_timetable(struct core *core, const char *dag, struct timetable *timetable,
                          bool paused, const struct core_mark *marks, size_t n_marks);

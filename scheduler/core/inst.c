@@ -70,6 +70,8 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
         inst_dirty(core, run, at);
     if (ended != had_ended)
         mapped_count(core, run, at, ended);
+    if (state == NX_TS_SUCCESS && reason != NX_WHY_MARKED) /* what a person says wrote nothing */
+        dataset_produced(core, run, at);
 }
 
 void inst_ready(struct core *core, struct run *run, uint32_t task)

@@ -173,6 +173,19 @@ bool mapped_admitted(const struct run *run, uint32_t at)
     return (size_t)map < mapping->admitted.n && mapping->admitted.at[map];
 }
 
+bool mapped_succeeded(const struct run *run, uint32_t task)
+{
+    const struct member *member = member_of(run, task);
+    if (member->n_open || !stands_aside(run, task))
+        return false;
+    for (uint32_t i = 0; i < mapping_of(run, task)->n; i++) {
+        enum nx_task_state state = run->insts[member->at.at[i]].state;
+        if (state != NX_TS_SUCCESS && state != NX_TS_SKIPPED)
+            return false;
+    }
+    return true;
+}
+
 /* Room for the counters of index i. */
 static void cover(struct mapping *mapping, uint32_t i)
 {
@@ -213,7 +226,12 @@ static void admit_next(struct core *core, struct run *run, uint32_t map)
 void mapped_count(struct core *core, struct run *run, uint32_t at, bool final)
 {
     int32_t i = map_at(run, at);
-    if (i == NX_MAP_NONE || !limit_of(run, task_at(run, at)))
+    if (i == NX_MAP_NONE)
+        return;
+    struct member *member = member_of(run, task_at(run, at));
+    must(!final || member->n_open > 0);
+    member->n_open = final ? member->n_open - 1 : member->n_open + 1;
+    if (!limit_of(run, task_at(run, at)))
         return;
     uint32_t map = task_of(run, at)->map - 1;
     struct mapping *mapping = &run->mappings[map];
@@ -381,6 +399,8 @@ void mapped_load_done(struct run *run)
 void mapped_load_admitted(struct run *run)
 {
     const struct graph *graph = run->version->graph;
+    for (uint32_t at = graph->n_tasks; at < run->n_insts; at++)
+        member_of(run, task_at(run, at))->n_open += !nx_task_state_final(run->insts[at].state);
     for (uint32_t m = 0; m < graph->n_maps; m++) {
         if (graph->maps[m].max_parallel)
             load_admitted(run, m);

@@ -23,14 +23,14 @@ static bool sooner(const void *a, const void *b)
     return order ? order < 0 : x->entry < y->entry;
 }
 
-static void plan(struct core *core, struct dag *dag, uint32_t entry, int64_t due_wall)
+void schedule_plan(struct core *core, struct dag *dag, uint32_t entry, int64_t due_wall)
 {
     struct fire_timer timer = {due_wall, dag, entry, dag->generation};
     vec_push(&core->fires, timer);
     heap_push(core->fires.at, core->fires.n, sizeof timer, sooner);
 }
 
-static void dirty(struct core *core, struct dag *dag)
+void schedule_dirty(struct core *core, struct dag *dag)
 {
     if (dag->marks_dirty)
         return;
@@ -52,7 +52,7 @@ static void emit(struct core *core, struct dag *dag, uint32_t entry,
     vec_push(&core->update->dues, due);
     mark->watermark_ms = fire->fire_ms;
     mark->from_ms = 0;
-    dirty(core, dag);
+    schedule_dirty(core, dag);
 }
 
 /* ---- @once without a start, @continuous: their time is now ---- */
@@ -81,7 +81,7 @@ static void emit_now(struct core *core, struct dag *dag, uint32_t entry)
         return; /* the end of its last run plans it again */
     if (continuous && last != TIMETABLE_NEVER && now < last + CONTINUOUS_EVERY_MS) {
         if (now >= last) /* else the clock was set back */
-            plan(core, dag, entry, last + CONTINUOUS_EVERY_MS);
+            schedule_plan(core, dag, entry, last + CONTINUOUS_EVERY_MS);
         return;
     }
     struct timetable_fire fire = {now, now, last == TIMETABLE_NEVER ? now : last, now};
@@ -92,7 +92,9 @@ void schedule_run_ended(struct core *core, struct dag *dag)
 {
     for (uint32_t i = 0; dag->timetable && !dag->paused && i < dag->timetable->n; i++) {
         if (dag->timetable->entries[i].kind == TIMETABLE_CONTINUOUS)
-            plan(core, dag, i, core->wall_ms);
+            schedule_plan(core, dag, i, core->wall_ms);
+        else if (dag->timetable->entries[i].kind == TIMETABLE_DATASET)
+            dataset_check(core, dag); /* with overlap: skip there is room again */
     }
 }
 
@@ -160,7 +162,7 @@ static void take_backlog(struct core *core, struct dag *dag, uint32_t entry)
         emit(core, dag, entry, &list.at[i]);
     if (mark->watermark_ms != newest.fire_ms) {
         mark->watermark_ms = newest.fire_ms;
-        dirty(core, dag);
+        schedule_dirty(core, dag);
     }
     vec_fini(&list);
 }
@@ -180,9 +182,9 @@ static void plan_next(struct core *core, struct dag *dag, uint32_t entry)
         return;
     if (first) {
         mark->watermark_ms = fire.start_ms < fire.fire_ms ? fire.start_ms : fire.fire_ms - 1;
-        dirty(core, dag);
+        schedule_dirty(core, dag);
     }
-    plan(core, dag, entry, fire.due_ms);
+    schedule_plan(core, dag, entry, fire.due_ms);
 }
 
 void schedule_resume(struct core *core, struct dag *dag)
@@ -192,7 +194,13 @@ void schedule_resume(struct core *core, struct dag *dag)
         return;
     for (uint32_t i = 0; i < dag->timetable->n; i++) {
         if (fires_by_itself(dag->timetable, i)) {
-            plan(core, dag, i, core->wall_ms);
+            schedule_plan(core, dag, i, core->wall_ms);
+            continue;
+        }
+        if (dag->timetable->entries[i].kind == TIMETABLE_DATASET) {
+            dataset_check(core, dag);
+            if (dag->timetable->start_ms > core->wall_ms)
+                schedule_plan(core, dag, i, dag->timetable->start_ms);
             continue;
         }
         take_backlog(core, dag, i);
@@ -207,6 +215,10 @@ static void fire_all(struct core *core, struct dag *dag, uint32_t entry)
     struct timetable_fire fire;
     if (fires_by_itself(dag->timetable, entry)) {
         emit_now(core, dag, entry);
+        return;
+    }
+    if (dag->timetable->entries[entry].kind == TIMETABLE_DATASET) {
+        dataset_check(core, dag); /* its `start` has come */
         return;
     }
     for (int n = 0; n < NX_CATCHUP_MAX; n++) {
@@ -255,10 +267,12 @@ static struct mark *find_mark(struct dag *dag, const char *key)
     return NULL;
 }
 
-static struct mark *any_mark(struct dag *dag)
+/* Of its sort: a time goes on where a time was, datasets where datasets were. */
+static struct mark *any_mark(struct dag *dag, const struct timetable_entry *entry)
 {
+    bool by_dataset = entry->kind == TIMETABLE_DATASET;
     for (size_t i = 0; i < dag->marks.n; i++) {
-        if (!dag->marks.at[i].taken)
+        if (!dag->marks.at[i].taken && (dag->marks.at[i].n_uses > 0) == by_dataset)
             return &dag->marks.at[i];
     }
     return NULL;
@@ -271,8 +285,10 @@ static struct mark mark_new(const char *key)
 
 static void marks_fini(struct dag *dag)
 {
-    for (size_t i = 0; i < dag->marks.n; i++)
+    for (size_t i = 0; i < dag->marks.n; i++) {
         mem_free(dag->marks.at[i].key);
+        mem_free(dag->marks.at[i].uses);
+    }
     vec_fini(&dag->marks);
 }
 
@@ -284,7 +300,8 @@ void schedule_fini(struct dag *dag)
 
 /* Entries that are the same keep their marks; what is left of the former ones goes to new entries
  * in order: a changed expression goes on where the former one was. */
-static void carry_marks(struct dag *dag, const struct timetable *timetable, bool live)
+static void carry_marks(struct core *core, struct dag *dag, const struct timetable *timetable,
+                        bool live)
 {
     VEC(struct mark) marks = {0};
     for (uint32_t i = 0; i < timetable->n; i++) {
@@ -293,11 +310,15 @@ static void carry_marks(struct dag *dag, const struct timetable *timetable, bool
             mark.watermark_ms = old->watermark_ms;
             mark.from_ms = old->from_ms;
             old->taken = mark.kept = true;
+            dataset_carry(core, &mark, old, &timetable->entries[i]);
         }
         vec_push(&marks, mark);
     }
     for (uint32_t i = 0; i < timetable->n; i++) {
-        struct mark *mark = &marks.at[i], *old = mark->kept ? NULL : any_mark(dag);
+        struct mark *mark = &marks.at[i];
+        struct mark *old = mark->kept ? NULL : any_mark(dag, &timetable->entries[i]);
+        if (!mark->kept)
+            dataset_carry(core, mark, old, &timetable->entries[i]);
         if (!old)
             continue;
         old->taken = true;
@@ -312,6 +333,15 @@ static void carry_marks(struct dag *dag, const struct timetable *timetable, bool
     vec_fini(&marks);
 }
 
+static void load_uses(struct core *core, struct mark *mark, const struct core_mark *stored)
+{
+    mark->n_uses = stored->n_uses;
+    mark->uses = mem_alloc_array(stored->n_uses, sizeof *mark->uses);
+    for (size_t i = 0; i < stored->n_uses; i++)
+        mark->uses[i] = (struct core_use){dataset_get(core, stored->uses[i].dataset)->name,
+                                          stored->uses[i].version};
+}
+
 void schedule_set(struct core *core, struct dag *dag, struct timetable *timetable,
                   const struct core_mark *stored, size_t n_stored)
 {
@@ -321,16 +351,19 @@ void schedule_set(struct core *core, struct dag *dag, struct timetable *timetabl
             struct mark mark = mark_new(stored[i].key);
             mark.watermark_ms = stored[i].watermark_ms;
             mark.from_ms = stored[i].from_ms;
+            load_uses(core, &mark, &stored[i]);
             vec_push(&dag->marks, mark);
         }
         dag->marks_known = true;
     }
     if (timetable) /* without one the marks are kept for when it comes back */
-        carry_marks(dag, timetable, live);
-    timetable_release(dag->timetable);
+        carry_marks(core, dag, timetable, live);
+    struct timetable *former = dag->timetable;
     dag->timetable = timetable ? timetable_hold(timetable) : NULL;
+    dataset_follow(core, dag, former);
+    timetable_release(former);
     if (timetable && core->update)
-        dirty(core, dag);
+        schedule_dirty(core, dag);
 }
 
 bool core_get_mark(const struct core *core, const char *id, size_t i, struct core_mark *mark)
@@ -338,8 +371,9 @@ bool core_get_mark(const struct core *core, const char *id, size_t i, struct cor
     const struct dag *dag = map_get(&core->dags, id);
     if (!dag || i >= dag->marks.n)
         return false;
-    *mark = (struct core_mark){dag->marks.at[i].key, dag->marks.at[i].watermark_ms,
-                               dag->marks.at[i].from_ms};
+    const struct mark *found = &dag->marks.at[i];
+    *mark = (struct core_mark){found->key, found->watermark_ms, found->from_ms, found->uses,
+                               found->n_uses};
     return true;
 }
 

@@ -18,6 +18,8 @@ struct version {
 struct mark {
     char *key;
     int64_t watermark_ms, from_ms;
+    struct core_use *uses; /* of an entry that datasets start: see dataset.c */
+    size_t n_uses;
     bool taken, kept; /* while marks are carried over */
 };
 
@@ -27,10 +29,19 @@ struct dag {
     VEC(struct mark) marks;      /* one an entry of the timetable; without one those it had */
     uint32_t generation;         /* of its fire timers: others are void */
     bool paused, marks_known, marks_dirty;
+    bool in_checks;          /* of the core */
     struct version *version; /* NULL: its file is gone */
     uint32_t n_active;       /* runs that are running or stopping */
     VEC(uint32_t) waiting;   /* slots of queued runs, oldest first */
     size_t waiting_first;
+};
+
+/* What tasks write and schedules wait for: see dataset.c. */
+struct dataset {
+    char name[NX_ID_MAX + 1];
+    uint64_t version; /* of its last event; 0: there was none */
+    int64_t event_ms;
+    VEC(struct dag *) starts; /* DAGs whose timetable names it */
 };
 
 struct backfill {
@@ -81,6 +92,7 @@ struct place {
 /* A task that is mapped: once its list is known its own instance is removed, and those of the
  * items stand for it. */
 struct member {
+    uint32_t n_open;  /* instances that are not final */
     VEC(uint32_t) at; /* map index -> index of the instance, also of those beyond the list now */
 };
 
@@ -214,7 +226,9 @@ struct core {
     struct map pools;     /* text -> struct pool */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
-    struct map backfills; /* id -> struct backfill */
+    struct map datasets;      /* text -> struct dataset */
+    VEC(struct dag *) checks; /* DAGs that events may start */
+    struct map backfills;     /* id -> struct backfill */
     VEC(uint64_t) ended_backfills;
     VEC(uint32_t) beginning; /* slots of queued runs that wait for nothing */
     VEC(struct run *) runs;  /* by slot; NULL: free */
@@ -291,6 +305,30 @@ void schedule_run_ended(struct core *core, struct dag *dag);
 /* Room for one more scheduled run, as `overlap` says; false: it is skipped. */
 bool schedule_makes_way(struct core *core, struct dag *dag);
 void schedule_fini(struct dag *dag);
+/* The mark has changed. */
+void schedule_dirty(struct core *core, struct dag *dag);
+/* A start at that time is due again to be looked at. */
+void schedule_plan(struct core *core, struct dag *dag, uint32_t entry, int64_t due_wall);
+
+/* dataset.c */
+struct dataset *dataset_get(struct core *core, const char *name); /* made if it is new */
+void dataset_emit(struct core *core, const struct core_event *event);
+/* The instance has become a success: what it produces has a new version; what a mapped task does,
+ * with the last of its instances. */
+void dataset_produced(struct core *core, const struct run *run, uint32_t at);
+/* How far the entry has used its datasets: as the former mark (NULL: none) says, else from now. */
+void dataset_carry(struct core *core, struct mark *mark, const struct mark *former,
+                   const struct timetable_entry *entry);
+/* The DAG's timetable is another one from now on. */
+void dataset_follow(struct core *core, struct dag *dag, const struct timetable *former);
+/* The DAG is looked at in this turn. */
+void dataset_check(struct core *core, struct dag *dag);
+void dataset_turn(struct core *core);
+/* Whether events start a run by that entry. */
+bool dataset_is_due(const struct core *core, const struct dag *dag, uint32_t entry);
+/* The run takes all that is new for the entry. */
+void dataset_take(struct core *core, struct run *run, uint32_t entry);
+void dataset_fini(struct core *core);
 
 /* backfill.c */
 void backfill_new(struct core *core, const struct core_event *event);
@@ -322,6 +360,8 @@ bool mapped_is_out(const struct run *run, uint32_t at);
 /* The instance became final, or is not any more. */
 void mapped_count(struct core *core, struct run *run, uint32_t at, bool final);
 bool mapped_admitted(const struct run *run, uint32_t at);
+/* Whether all items of the task's list are done: each success or skipped. */
+bool mapped_succeeded(const struct run *run, uint32_t task);
 /* After rows were loaded: instances without one; then who was admitted. */
 void mapped_load_done(struct run *run);
 void mapped_load_admitted(struct run *run);

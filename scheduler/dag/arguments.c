@@ -111,7 +111,12 @@ static void check_argument(struct call *c, const struct yaml_node *name,
     if (str_eq(js_get_text(param, "type", ""), "sql") && yaml_type(value) == YAML_TYPE_STRING &&
         template_has_expression(value->text))
         check_sql(c->r, value);
-    check_value(c, param, js_get_text(param, "name", ""), value);
+    const char *key = js_get_text(param, "name", "");
+    if (js_get_bool(param, "dataset", false) &&
+        !(value->kind == YAML_KIND_LIST && value->n == 0)) /* its default */
+        read_datasets(c->r, value, key, &c->r->spec->tasks[c->task].produces);
+    else
+        check_value(c, param, key, value);
 }
 
 static void check_required(struct call *c, const struct yaml_node *with,

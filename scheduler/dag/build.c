@@ -43,7 +43,9 @@ static struct graph_task_def task_def(const struct spec *spec, const struct spec
                                    .timeout_ms = task->timeout_ms,
                                    .queue_timeout_ms = task->queue_timeout_ms,
                                    .map = task->map,
-                                   .max_parallel = max_parallel};
+                                   .max_parallel = max_parallel,
+                                   .produces = task->produces.at,
+                                   .n_produces = task->produces.n};
 }
 
 bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *err)

@@ -38,7 +38,8 @@ static void check_param_name(struct reader *r, const struct yaml_node *node, siz
 }
 
 /* What the roots that Nexus fills have; ends with NULL. */
-static const char *const run_members[] = {"id", "cause", "created_at", "interval", NULL};
+static const char *const run_members[] = {"id",       "cause",    "created_at",
+                                          "interval", "datasets", NULL};
 static const char *const interval_members[] = {"start", "finish", NULL};
 static const char *const dag_members[] = {"id", "version", NULL};
 static const char *const task_members[] = {"id", "attempt", "max_attempts", "map_index", NULL};

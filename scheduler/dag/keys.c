@@ -41,8 +41,8 @@ const struct key key_table[] = {
     {"max_active_runs", KEY_DAG, KEY_INT, DAG(max_active_runs), 1, NX_RUNS_ACTIVE_MAX, NULL, "16",
      "Runs at the same time; others wait."},
     {"schedule", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
-     "When runs start: a cron expression, a preset, {every: 15m}, {at: 2026-12-24T18:00}, or a list "
-     "of these."},
+     "When runs start: a cron expression, a preset, {every: 15m}, {at: 2026-12-24T18:00}, "
+     "{dataset: flights}, {dataset: {all: [a, b]}}, {dataset: {any: [a, b]}}, or a list of these."},
     {"timezone", KEY_DAG, KEY_TEXT, DAG(timezone), 0, 0, NULL, "UTC",
      "The zone of schedule, start, end and dates, such as Europe/Berlin."},
     {"start", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
@@ -112,6 +112,12 @@ const struct key key_table[] = {
      "How many items are worked on at the same time."},
     {"max_parallel", KEY_GROUP, KEY_INT, MAP(max_parallel), 1, NX_MAP_MAX, NULL, "no limit",
      "How many items are worked on at the same time, from their first task to their last."},
+
+    {"produces", KEY_TASK, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "The dataset that it writes, or a list of them: each success is a new version, which starts "
+     "DAGs."},
+    {"consumes", KEY_TASK, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "The datasets that it reads, for lineage: it waits for nothing."},
 
     {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
      "Processors: operators use as many threads. It limits nothing and keeps no others away."},

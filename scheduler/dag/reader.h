@@ -61,6 +61,11 @@ const char *keep(struct reader *r, const char *text);
 /* ---- params.c, files.c ---- */
 void read_params(struct reader *r);
 void read_files(struct reader *r);
+/* ---- datasets.c ---- */
+/* Adds a name or a list of names; the node may be NULL. */
+void read_datasets(struct reader *r, const struct yaml_node *node, const char *key,
+                   struct dataset_names *to);
+
 /* ---- schedule.c ---- */
 void read_schedule(struct reader *r);
 

@@ -1,4 +1,6 @@
 /* `schedule` and what goes with it: from YAML to the timetable's text (see timetable_json.h). */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/map.h"
@@ -18,6 +20,9 @@
 struct schedule {
     struct zone *zone;
     json_t *entries, *texts;
+    struct texts {
+        VEC(const char *) list;
+    } starts; /* datasets */
 };
 
 static struct problem *warn(struct reader *r, const struct yaml_node *node, size_t offset,
@@ -165,6 +170,76 @@ static void read_text_entry(struct reader *r, struct schedule *schedule,
         read_cron(r, schedule, node);
 }
 
+/* ---- Datasets ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One and the same entry in whatever order its names stand; a long list is told by a hash. */
+static void dataset_key(const struct dataset_names *names, bool all, char *key, size_t size)
+{
+    uint64_t hash = all;
+    if (names->n == 1) {
+        snprintf(key, size, "dataset %s", names->at[0]);
+        return;
+    }
+    const char *sorted[NX_TASK_DATASETS_MAX];
+    memcpy(sorted, names->at, names->n * sizeof *sorted);
+    qsort(sorted, names->n, sizeof *sorted, by_text);
+    for (uint32_t i = 0; i < names->n; i++)
+        hash = hash_bytes(sorted[i], strlen(sorted[i]) + 1, hash);
+    snprintf(key, size, "dataset %s %016llx", all ? "all" : "any", (unsigned long long)hash);
+}
+
+static void add_datasets(struct reader *r, struct schedule *schedule, const struct yaml_node *node,
+                         const char *key)
+{
+    struct dataset_names names = {0};
+    bool all = !str_eq(key, "any");
+    char id[TIMETABLE_KEY_MAX];
+    struct buf text;
+    read_datasets(r, node, key, &names);
+    if (!names.n)
+        return;
+    json_t *list = json_array(), *entry = json_object();
+    buf_init(&text);
+    buf_printf(&text, "dataset %s", names.n == 1 ? "" : all ? "all of " : "any of ");
+    for (uint32_t i = 0; i < names.n; i++) {
+        json_array_append_new(list, json_string(names.at[i]));
+        buf_printf(&text, "%s%s", i ? ", " : "", names.at[i]);
+        vec_push(&schedule->starts.list, names.at[i]);
+    }
+    dataset_key(&names, all, id, sizeof id);
+    json_object_set_new(entry, "dataset", list);
+    json_object_set_new(entry, "all", json_boolean(all));
+    json_object_set_new(entry, "key", json_string(id));
+    json_array_append_new(schedule->entries, entry);
+    json_array_append_new(schedule->texts, json_string(buf_text(&text)));
+    buf_fini(&text);
+}
+
+static void read_dataset(struct reader *r, struct schedule *schedule, const struct yaml_node *node)
+{
+    if (node->kind == YAML_KIND_SCALAR && !yaml_is_null(node)) {
+        add_datasets(r, schedule, node, "dataset");
+        return;
+    }
+    bool fine =
+        node->kind == YAML_KIND_MAP && node->n == 1 &&
+        (str_eq(node->pairs[0].key->text, "all") || str_eq(node->pairs[0].key->text, "any"));
+    if (fine && !yaml_is_null(node->pairs[0].value))
+        add_datasets(r, schedule, node->pairs[0].value, node->pairs[0].key->text);
+    else
+        problem_hint(r->problems,
+                     read_problem(r, node, "dataset",
+                                  node->kind == YAML_KIND_LIST
+                                      ? "must say whether it waits for all of them or for any"
+                                      : "must be a name, or one of all and any with a list"),
+                     "{dataset: flights}, {dataset: {all: [a, b]}}, {dataset: {any: [a, b]}}");
+}
+
 static void read_entry(struct reader *r, struct schedule *schedule, const struct yaml_node *node)
 {
     static const char *const names[] = {"every", "at", "cron", "dataset", "drift"};
@@ -175,8 +250,9 @@ static void read_entry(struct reader *r, struct schedule *schedule, const struct
     if (node->kind != YAML_KIND_MAP || node->n != 1) {
         problem_hint(r->problems,
                      read_problem(r, node, "schedule",
-                                  "must be a cron expression or one of every, at, cron"),
-                     "'0 3 * * *', '@daily', {every: 15m}, {at: 2026-12-24T18:00}, or a list");
+                                  "must be a cron expression or one of every, at, cron, dataset"),
+                     "'0 3 * * *', '@daily', {every: 15m}, {at: 2026-12-24T18:00}, {dataset: "
+                     "flights}, or a list");
         return;
     }
     const char *name = node->pairs[0].key->text;
@@ -187,7 +263,9 @@ static void read_entry(struct reader *r, struct schedule *schedule, const struct
         read_at(r, schedule, value);
     } else if (str_eq(name, "cron")) {
         read_text_entry(r, schedule, value);
-    } else if (str_eq(name, "dataset") || str_eq(name, "drift")) {
+    } else if (str_eq(name, "dataset")) {
+        read_dataset(r, schedule, value);
+    } else if (str_eq(name, "drift")) {
         problem_hint(r->problems,
                      yaml_problem(r->problems, node->pairs[0].key,
                                   "a schedule by '%s' is not yet supported", name),
@@ -197,17 +275,22 @@ static void read_entry(struct reader *r, struct schedule *schedule, const struct
         problem_hint(
             r->problems,
             yaml_problem(r->problems, node->pairs[0].key, "'schedule' knows no '%.64s'", name),
-            nearest ? "did you mean '%s'?" : "it knows every, at and cron", nearest);
+            nearest ? "did you mean '%s'?" : "it knows every, at, cron and dataset", nearest);
     }
 }
 
 /* Two equal entries would be one and the same run twice. */
+static const json_t *key_of(const struct schedule *schedule, size_t i)
+{
+    return json_object_get(json_array_get(schedule->entries, i), "key");
+}
+
 static void check_twice(struct reader *r, const struct schedule *schedule,
                         const struct yaml_node *node)
 {
     for (size_t i = 0; i < json_array_size(schedule->texts); i++) {
         for (size_t k = 0; k < i; k++) {
-            if (json_equal(json_array_get(schedule->texts, i), json_array_get(schedule->texts, k)))
+            if (json_equal(key_of(schedule, i), key_of(schedule, k)))
                 read_problem(r, node, "schedule", "has '%s' twice",
                              json_string_value(json_array_get(schedule->texts, i)));
         }
@@ -246,17 +329,31 @@ static void check_params(struct reader *r, const struct yaml_node *node)
     }
 }
 
-static void warn_alone(struct reader *r)
+/* Keys that do nothing: there is no schedule, or (datasets) none by time. */
+static void warn_alone(struct reader *r, bool datasets)
 {
     static const char *const names[] = {"catchup", "overlap", "jitter"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct yaml_node *node = yaml_get(r->root, names[i]);
         char text[64];
-        if (!node)
+        if (!node || (datasets && str_eq(names[i], "overlap")))
             continue;
-        snprintf(text, sizeof text, "'%s' means nothing without a schedule", names[i]);
+        snprintf(text, sizeof text, "'%s' means nothing %s", names[i],
+                 datasets ? "where datasets alone start runs" : "without a schedule");
         warn(r, node, 0, text);
     }
+}
+
+static void keep_starts(struct reader *r, struct schedule *schedule)
+{
+    size_t n = schedule->starts.list.n, n_datasets = 0;
+    r->spec->starts = arena_dup(&r->spec->arena, schedule->starts.list.at, n * sizeof(char *));
+    r->spec->n_starts = n;
+    vec_fini(&schedule->starts.list);
+    for (size_t i = 0; i < json_array_size(schedule->entries); i++)
+        n_datasets += json_object_get(json_array_get(schedule->entries, i), "dataset") != NULL;
+    if (n_datasets && n_datasets == json_array_size(schedule->entries))
+        warn_alone(r, true);
 }
 
 void read_schedule(struct reader *r)
@@ -271,8 +368,9 @@ void read_schedule(struct reader *r)
         read_entries(r, &schedule, node);
         check_params(r, node);
     } else {
-        warn_alone(r);
+        warn_alone(r, false);
     }
+    keep_starts(r, &schedule);
     json_object_set_new(timetable, "timezone",
                         json_string(r->spec->timezone ? r->spec->timezone : "UTC"));
     json_object_set_new(timetable, "jitter_ms", json_integer(r->spec->jitter_ms));

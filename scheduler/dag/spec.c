@@ -232,6 +232,14 @@ bool spec_read(const char *file, const char *text, size_t n, const json_t *catal
 
 /* ---- What others see ---- */
 
+static json_t *names_json(const struct dataset_names *names)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < names->n; i++)
+        json_array_append_new(list, js_string(names->at[i]));
+    return list;
+}
+
 static json_t *task_json(const struct spec *spec, const struct spec_task *task)
 {
     json_t *o = json_object(), *needs = json_array();
@@ -254,6 +262,8 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
         json_object_set_new(
             o, "if_each",
             json_boolean(task->condition_names_item || spec->maps[task->map - 1].group));
+    json_object_set_new(o, "produces", names_json(&task->produces));
+    json_object_set_new(o, "consumes", names_json(&task->consumes));
     return o;
 }
 

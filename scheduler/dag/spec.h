@@ -26,6 +26,12 @@
 #include "nexus/states.h"
 #include "scheduler/graph/graph.h"
 
+/* Names of datasets, each once. */
+struct dataset_names {
+    const char **at;
+    uint32_t n;
+};
+
 struct spec_task {
     const char *id;
     int line, column;
@@ -57,6 +63,7 @@ struct spec_task {
     size_t n_retry_exit_codes;
     enum nx_code *retry_errors;
     size_t n_retry_errors;
+    struct dataset_names produces, consumes;
     const char *definition; /* JSON text, see above */
 };
 
@@ -90,7 +97,9 @@ struct spec {
     const char *timezone;  /* NULL: UTC */
     const char *timetable; /* as timetable_json.h has it; NULL: no schedule */
     json_t *schedules;     /* a list of texts */
-    unsigned overlap;      /* enum timetable_overlap */
+    const char **starts;   /* datasets that its schedule names */
+    size_t n_starts;
+    unsigned overlap; /* enum timetable_overlap */
     int64_t jitter_ms;
     struct spec_file *files;
     size_t n_files;
@@ -121,7 +130,7 @@ int64_t spec_find(const struct spec *spec, const char *id);
 
 /* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
  * schedule[] timezone tasks[{id uses needs[] trigger_rule pool queue retries if finally group
- * mapped map}]}; a new reference. */
+ * mapped map produces[] consumes[]}]}; a new reference. */
 json_t *spec_json(const struct spec *spec);
 
 /* The graph that the core works on. Cannot fail for a checked spec. */

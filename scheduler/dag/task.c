@@ -388,6 +388,8 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
         task->rule = NX_TR_ALL_DONE;
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
+    read_datasets(r, yaml_get(body, "produces"), "produces", &task->produces);
+    read_datasets(r, yaml_get(body, "consumes"), "consumes", &task->consumes);
     check_useless(r, body, task);
     check_max_parallel(r, index, body);
     check_work(r, index, body);

@@ -8,6 +8,7 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 #include "lib/text/zone_file.h"
+#include "nexus/limits.h"
 
 struct zones {
     pthread_mutex_t lock;
@@ -60,15 +61,20 @@ static bool read_entry(const json_t *json, uint64_t seed, struct timetable_entry
                        struct nx_err *err)
 {
     const char *cron = js_get_text(json, "cron", NULL);
+    const json_t *datasets = json_object_get(json, "dataset");
     entry->every_ms = js_get_int(json, "every_ms", 0);
     entry->at_ms = js_get_int(json, "at_ms", 0);
     if (!str_copy(entry->key, sizeof entry->key, js_get_text(json, "key", "")))
         return nx_fail(err, NX_E_LIMIT, "an entry of the schedule is too long");
-    entry->kind = cron                                  ? TIMETABLE_CRON
+    entry->kind = datasets                              ? TIMETABLE_DATASET
+                  : cron                                ? TIMETABLE_CRON
                   : entry->every_ms                     ? TIMETABLE_EVERY
                   : json_object_get(json, "at_ms")      ? TIMETABLE_AT
                   : json_object_get(json, "continuous") ? TIMETABLE_CONTINUOUS
                                                         : TIMETABLE_ONCE;
+    entry->all = js_get_bool(json, "all", true);
+    for (size_t i = 0; i < json_array_size(datasets) && i < NX_TASK_DATASETS_MAX; i++)
+        timetable_add_dataset(entry, json_string_value(json_array_get(datasets, i)));
     return !cron || cron_parse(cron, seed, &entry->cron, NULL, NULL, err);
 }
 

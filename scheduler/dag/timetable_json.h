@@ -2,7 +2,8 @@
  * starts with many DAGs need not parse their files:
  *   {"timezone", "start_ms"?, "end_ms"?, "catchup": "false|true|latest|window", "catchup_ms"?,
  *    "jitter_ms", "overlap": enum timetable_overlap,
- *    "entries": [{"cron" | "every_ms" | "at_ms" | "once" | "continuous", "key"}]}
+ *    "entries": [{"cron" | "every_ms" | "at_ms" | "once" | "continuous" |
+ *                  "dataset": [names], "all": bool, "key"}]}
  * scheduler/dag/schedule.c writes it. */
 #ifndef SCHEDULER_DAG_TIMETABLE_JSON_H
 #define SCHEDULER_DAG_TIMETABLE_JSON_H

@@ -62,6 +62,14 @@ static uint32_t intern_class(struct graph *graph, const struct graph_class *want
     return graph->n_classes++;
 }
 
+static const char **copy_texts(struct graph *graph, const char *const *texts, uint32_t n)
+{
+    const char **copy = n ? arena_array(&graph->arena, n, sizeof *copy) : NULL;
+    for (uint32_t i = 0; i < n; i++)
+        copy[i] = copy_text(graph, texts[i]);
+    return copy;
+}
+
 static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
 {
     uint32_t cap = 0, last = 0;
@@ -85,6 +93,8 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .max_retry_delay_ms = def->max_retry_delay_ms,
             .timeout_ms = def->timeout_ms,
             .queue_timeout_ms = def->queue_timeout_ms,
+            .produces = copy_texts(graph, def->produces, def->n_produces),
+            .n_produces = def->n_produces,
         };
         graph->n_finally += (def->flags & GRAPH_FINALLY) != 0;
         graph->n_edges += def->n_needs;

@@ -68,6 +68,8 @@ struct graph_task {
     int64_t retry_delay_ms, max_retry_delay_ms;
     int64_t timeout_ms;       /* of an attempt; 0: none */
     int64_t queue_timeout_ms; /* 0: none */
+    const char **produces;    /* names of datasets that its success is a new version of */
+    uint32_t n_produces;
 };
 
 struct graph {
@@ -103,6 +105,8 @@ struct graph_task_def {
     int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms;
     uint32_t map; /* 1 + a number that its group shares; 0: not mapped. The numbers have no gaps. */
     uint32_t max_parallel; /* of the map: the same for all of the group */
+    const char *const *produces;
+    uint32_t n_produces;
 };
 
 /* Makes a graph with one hold. NX_E_INVALID on a cycle, whose tasks are named in order

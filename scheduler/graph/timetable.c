@@ -7,6 +7,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "nexus/limits.h"
 
 struct timetable *timetable_new(uint32_t n_entries)
 {
@@ -29,8 +30,30 @@ void timetable_release(struct timetable *timetable)
 {
     if (!timetable || --timetable->refs)
         return;
+    for (uint32_t i = 0; i < timetable->n; i++) {
+        for (uint32_t k = 0; k < timetable->entries[i].n_datasets; k++)
+            mem_free(timetable->entries[i].datasets[k]);
+        mem_free(timetable->entries[i].datasets);
+    }
     mem_free(timetable->entries);
     mem_free(timetable);
+}
+
+void timetable_add_dataset(struct timetable_entry *entry, const char *name)
+{
+    must(entry->n_datasets < NX_TASK_DATASETS_MAX);
+    if (!entry->datasets)
+        entry->datasets = mem_alloc_array(NX_TASK_DATASETS_MAX, sizeof *entry->datasets);
+    entry->datasets[entry->n_datasets++] = mem_strdup(name);
+}
+
+bool timetable_has_intervals(const struct timetable *timetable)
+{
+    for (uint32_t i = 0; i < timetable->n; i++) {
+        if (timetable->entries[i].kind != TIMETABLE_DATASET)
+            return true;
+    }
+    return false;
 }
 
 static bool fire_of(const struct timetable *timetable, int64_t start_ms, int64_t finish_ms,
@@ -149,6 +172,7 @@ bool timetable_next(const struct timetable *timetable, uint32_t entry, int64_t a
         return timetable->start_ms != TIMETABLE_NEVER && after_ms < timetable->start_ms &&
                fire_of(timetable, timetable->start_ms, timetable->start_ms, fire);
     case TIMETABLE_CONTINUOUS:
+    case TIMETABLE_DATASET:
         break;
     }
     return false;
@@ -170,6 +194,7 @@ bool timetable_prev(const struct timetable *timetable, uint32_t entry, int64_t a
         return timetable->start_ms != TIMETABLE_NEVER && at_ms >= timetable->start_ms &&
                fire_of(timetable, timetable->start_ms, timetable->start_ms, fire);
     case TIMETABLE_CONTINUOUS:
+    case TIMETABLE_DATASET:
         break;
     }
     return false;

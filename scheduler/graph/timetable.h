@@ -6,6 +6,7 @@
  *   every          from the anchor (`start`, else 1970-01-01T00:00Z) in equal steps of real time
  *   at             the instant alone; also @once, which is `start`, or the moment it is first seen
  *   @continuous    from the end of the last run until now: the core's alone, it has no fire times
+ *   dataset        from the run before it until the newest event that starts it; likewise
  *
  * `start` and `end` bound the starts of intervals, both inclusive. `jitter` delays a fire by 0 to
  * jitter ms, by a hash of DAG and fire time; the interval and the order of fires stay. */
@@ -27,7 +28,8 @@ enum timetable_kind {
     TIMETABLE_EVERY,
     TIMETABLE_AT,
     TIMETABLE_ONCE,
-    TIMETABLE_CONTINUOUS
+    TIMETABLE_CONTINUOUS,
+    TIMETABLE_DATASET
 };
 
 enum timetable_catchup {
@@ -47,8 +49,11 @@ enum timetable_overlap {
 struct timetable_entry {
     enum timetable_kind kind;
     struct cron cron;
-    int64_t every_ms;            /* EVERY */
-    int64_t at_ms;               /* AT */
+    int64_t every_ms; /* EVERY */
+    int64_t at_ms;    /* AT */
+    char **datasets;  /* DATASET: names; the entry's own, see timetable_add_dataset */
+    uint32_t n_datasets;
+    bool all;                    /* it takes a new event of each of them, else of one */
     char key[TIMETABLE_KEY_MAX]; /* the entry as text: the same key is the same entry */
 };
 
@@ -76,6 +81,11 @@ struct timetable_fire {
 struct timetable *timetable_new(uint32_t n_entries);
 struct timetable *timetable_hold(struct timetable *timetable);
 void timetable_release(struct timetable *timetable); /* NULL is fine */
+
+/* One more name for a DATASET entry. */
+void timetable_add_dataset(struct timetable_entry *entry, const char *name);
+/* Whether one of its entries has data intervals of its own: is not started by events. */
+bool timetable_has_intervals(const struct timetable *timetable);
 
 /* The first fire after after_ms (TIMETABLE_NEVER: of all); false: there is none. */
 bool timetable_next(const struct timetable *timetable, uint32_t entry, int64_t after_ms,

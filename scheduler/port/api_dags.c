@@ -100,8 +100,7 @@ static bool put_dag(struct call *call, const struct files *files, const struct q
     int64_t next_fire_ms;
     if (!find_next_fire(call, dag, &shown, &next_fire_ms, err))
         return false;
-    shape_dag(&call->body, dag, &shown, next_fire_ms, errors);
-    return true;
+    return shape_dag(call, dag, &shown, next_fire_ms, errors, err);
 }
 
 /* The file without a DAG whose id is the first behind `after`, or NULL. */

@@ -143,6 +143,19 @@ static void add_worker(struct events *events, const struct core *core, uint32_t 
                              row.drain ? "true" : "false"));
 }
 
+static void add_dataset(struct events *events, const struct core_dataset_event *made,
+                        uint64_t commit)
+{
+    struct event *event = push(events, made->inst.run.v, commit);
+    char run[24] = "null";
+    if (made->inst.run.v)
+        snprintf(run, sizeof run, "\"%llu\"", (unsigned long long)made->inst.run.v);
+    set_text(event,
+             snprintf(event->text, EVENT_BYTES,
+                      "event: dataset\ndata: {\"dataset\":\"%s\",\"version\":%llu,\"run\":%s}\n",
+                      made->dataset, (unsigned long long)made->version, run));
+}
+
 bool events_add(struct events *events, const struct core *core, const struct core_update *update,
                 uint64_t commit)
 {
@@ -152,15 +165,17 @@ bool events_add(struct events *events, const struct core *core, const struct cor
     events->commit = commit;
     if (!listened) {
         /* Whoever comes back finds a gap. */
-        events->next += update->runs.n + update->insts.n > 0;
+        events->next += update->runs.n + update->insts.n + update->dataset_events.n > 0;
         events->first = events->next;
-    } else if (update->insts.n > EVENTS_A_COMMIT_MAX) {
+    } else if (update->insts.n + update->dataset_events.n > EVENTS_A_COMMIT_MAX) {
         events->first = ++events->next;
     } else {
         for (size_t i = 0; i < update->workers.n; i++)
             add_worker(events, core, update->workers.at[i], commit);
         for (size_t i = 0; i < update->insts.n; i++)
             add_task(events, core, update->insts.at[i], commit);
+        for (size_t i = 0; i < update->dataset_events.n; i++)
+            add_dataset(events, &update->dataset_events.at[i], commit);
         for (size_t i = 0; i < update->runs.n; i++)
             add_run(events, core, update->runs.at[i], commit);
     }

@@ -3,6 +3,7 @@
  *   event: run    data: {"run", "dag", "state", "counts"}
  *   event: task   data: {"run", "dag", "task", "map_index", "state", "attempt"}
  *   event: worker data: {"worker", "drain"}
+ *   event: dataset data: {"dataset", "version", "run": or null}
  *   event: hello  at the beginning of a stream; data: {}
  *   event: reset  the stream has fallen out of the ring, or the scheduler was started again: load
  *                 everything anew

@@ -90,6 +90,14 @@ static const struct route_param put_variable_body[] = {VALUE, {0}};
 static const struct route_param post_secret_body[] = {NAME, SECRET, {0}};
 static const struct route_param put_secret_body[] = {SECRET, {0}};
 
+static const struct route_param emit_body[] = {
+    {"rows", PARAM_INT, "how many rows it has now"},
+    {"hash", PARAM_TEXT, "of its content"},
+    {"note", PARAM_TEXT, "shown with the event"}, {0}};
+static const struct route_param lineage_query[] = {
+    {"direction", PARAM_TEXT, "upstream, downstream or both (the default)"},
+    {"depth", PARAM_INT, "datasets away, 1 to 100 (the default)"}, {0}};
+
 #define V1 "/api/v1"
 #define RUN V1 "/runs/{run}"
 #define TASK RUN "/tasks/{task}"
@@ -158,6 +166,18 @@ static const struct route routes[] = {
     {"PUT", V1 "/secrets/{name}", "make or change a secret", NULL, put_secret_body,
      handle_put_secret},
     {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
+    {"GET", V1 "/datasets", "datasets with their last event, and who writes and reads them", page,
+     NULL, handle_datasets},
+    {"GET", V1 "/datasets/{name}", "one dataset, and the cycle that it starts itself by", NULL, NULL,
+     handle_dataset},
+    {"GET", V1 "/datasets/{name}/events", "its events, newest first", page, NULL,
+     handle_dataset_events},
+    {"POST", V1 "/datasets/{name}/events", "say that it was written by somebody outside", NULL,
+     emit_body, handle_emit},
+    {"GET", V1 "/datasets/{name}/events/{version}", "one event and what it was made of", NULL, NULL,
+     handle_dataset_event},
+    {"GET", V1 "/datasets/{name}/lineage", "which datasets it is made of, and which are made of it",
+     lineage_query, NULL, handle_lineage},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,

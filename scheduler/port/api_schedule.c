@@ -139,6 +139,7 @@ bool handle_next(struct call *call, struct nx_err *err)
         !call_query(call, err) || !query_dag(call->query, id, keep_dag, &dag, err) ||
         !query_shown(call->query, dag.version, &shown, err))
         return false;
+    dag.id = id; /* its own text has gone with the query */
     bool ok =
         !shown.timetable || timetable_read(shown.timetable, id, call->api->zones, &timetable, err);
     put_open(&call->body, NULL, '{');
@@ -147,6 +148,7 @@ bool handle_next(struct call *call, struct nx_err *err)
         put_fires(call, timetable, from_ms, limit);
     put_close(&call->body, ']');
     put_null(&call->body, "next");
+    ok = ok && put_dataset_waits(call, "dataset_waits", &dag, &shown, err);
     put_close(&call->body, '}');
     timetable_release(timetable);
     return ok;

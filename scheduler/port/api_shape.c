@@ -79,6 +79,7 @@ void shape_run(struct buf *buf, const struct query_run *run)
     put_time(buf, "finished_at", run->finished_ms);
     shape_counts(buf, "counts", run->counts);
     put_text(buf, "note", run->note);
+    put_raw(buf, "triggered_by", run->triggers ? run->triggers : "[]");
 }
 
 /* ---- Task instances ---- */
@@ -180,24 +181,27 @@ void shape_attempt(struct buf *buf, const struct query_attempt *attempt)
 /* ---- DAGs ---- */
 
 /* What every DAG has behind what its source says. */
-static void put_dag_end(struct buf *buf, bool paused, int64_t next_fire_ms, const char *errors)
+static void put_dag_state(struct buf *buf, bool paused, int64_t next_fire_ms, const char *errors)
 {
     put_bool(buf, "paused", paused);
     put_bool(buf, "valid", errors == NULL);
     put_time(buf, "next_fire_at", next_fire_ms);
     put_raw(buf, "errors", errors ? errors : "[]");
-    put_close(buf, '}');
 }
 
-void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
-               int64_t next_fire_ms, const char *errors)
+bool shape_dag(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
+               int64_t next_fire_ms, const char *errors, struct nx_err *err)
 {
+    struct buf *buf = &call->body;
     put_open(buf, NULL, '{');
     put_text(buf, "id", dag->id);
     put_text(buf, "file", shown->file);
     put_id(buf, "version", (uint64_t)shown->number);
     put_members(buf, shown->members, shown->n_members);
-    put_dag_end(buf, dag->paused, next_fire_ms, errors);
+    put_dag_state(buf, dag->paused, next_fire_ms, errors);
+    bool ok = put_dataset_waits(call, "dataset_waits", dag, shown, err);
+    put_close(buf, '}');
+    return ok;
 }
 
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors)
@@ -210,7 +214,9 @@ void shape_file(struct buf *buf, const char *id, const char *file, const char *e
     put_text(buf, "file", file);
     put_null(buf, "version");
     put_members(buf, none, sizeof none - 1);
-    put_dag_end(buf, false, 0, errors);
+    put_dag_state(buf, false, 0, errors);
+    put_raw(buf, "dataset_waits", "[]");
+    put_close(buf, '}');
 }
 
 /* ---- Finding ---- */
@@ -226,6 +232,7 @@ static bool copy_run(void *arg, const struct query_run *run)
     copying->run = arena_dup(copying->arena, run, sizeof *run);
     copying->run->dag = arena_strdup(copying->arena, run->dag);
     copying->run->params = arena_strdup(copying->arena, run->params);
+    copying->run->triggers = run->triggers ? arena_strdup(copying->arena, run->triggers) : NULL;
     copying->run->note = run->note ? arena_strdup(copying->arena, run->note) : NULL;
     return false;
 }

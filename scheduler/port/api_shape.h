@@ -3,6 +3,7 @@
 #define SCHEDULER_PORT_API_SHAPE_H
 
 #include "scheduler/port/api_call.h"
+#include "scheduler/store/query_dataset.h"
 
 void shape_counts(struct buf *buf, const char *key, const uint32_t counts[NX_TASK_STATES]);
 /* The members of a run, inside its braces, without tasks. */
@@ -12,10 +13,20 @@ void shape_run(struct buf *buf, const struct query_run *run);
 void shape_task(struct call *call, const struct query_task *task, bool live);
 void shape_attempt(struct buf *buf, const struct query_attempt *attempt);
 /* next_fire_ms 0: none. `errors`: JSON list, or NULL. */
-void shape_dag(struct buf *buf, const struct query_dag *dag, const struct query_shown *shown,
-               int64_t next_fire_ms, const char *errors);
+bool shape_dag(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
+               int64_t next_fire_ms, const char *errors, struct nx_err *err);
 /* A file from which no DAG has come. */
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);
+/* {"dag", "run", "task", "map_index", "attempt", "who"} and what else an event has. */
+void shape_dataset_event(struct buf *buf, const char *key, const struct query_dataset_event *event);
+/* What the DAG's schedule waits for, if datasets start it: a list. */
+bool put_dataset_waits(struct call *call, const char *key, const struct query_dag *dag,
+                       const struct query_shown *shown, struct nx_err *err);
+/* The names of a way from the dataset back to itself by which it would start itself; "null": there
+ * is none. */
+bool put_cycle(struct call *call, const char *key, const char *dataset, struct nx_err *err);
+/* NX_E_NOT_FOUND with the nearest name. */
+bool dataset_must_exist(struct call *call, const char *name, struct nx_err *err);
 /* What a reason says without the core. */
 const char *shape_reason_text(enum nx_reason reason);
 

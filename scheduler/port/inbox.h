@@ -22,7 +22,8 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date or interval */
+    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date; or interval and
+                             the run that it repeats */
     WRITE_CANCEL,         /* run */
     WRITE_EDIT,           /* run, edit, tasks, upstream, downstream, dry_run */
     WRITE_NOTE,           /* run, note */
@@ -32,7 +33,8 @@ enum write_op {
     WRITE_DRAIN,          /* worker, on */
     WRITE_PAUSE,          /* dag, on */
     WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
-    WRITE_DROP            /* kept, name */
+    WRITE_DROP,           /* kept, name */
+    WRITE_EMIT            /* an event of a dataset: name, rows, hash, note */
 };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };
@@ -57,6 +59,7 @@ struct write_result {
     const struct backfill_step *steps; /* its plan; in the message */
     size_t n_steps;
     bool replaced;         /* WRITE_KEEP: there was one of that name */
+    uint64_t version;      /* WRITE_EMIT */
     int64_t used, waiting; /* WRITE_DROP of a pool: slots taken, tasks that wait for it */
 };
 
@@ -89,6 +92,8 @@ struct message {
     enum kept_kind kept;
     const char *name, *value; /* of a variable: JSON; of a secret: never on the audit list */
     int64_t slots;
+    int64_t rows; /* -1: not said */
+    const char *hash;
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */

@@ -29,6 +29,14 @@ enum store_statement {
     GET_OUTPUTS,
     GET_PARAMS,
     PUT_WORKER,
+    PUT_DATASET,
+    PUT_DATASET_EVENT,
+    DROP_DATASET_EVENT,
+    PUT_RUN_DATASET,
+    COPY_RUN_DATASETS,
+    GET_RUN_DATASETS,
+    DROP_USES,
+    PUT_USE,
     STORE_STATEMENTS
 };
 
@@ -39,5 +47,16 @@ struct store {
     struct map ended;  /* of the turn that is written: instance -> its last end */
     struct store_counts counts;
 };
+
+/* ---- dataset.c ---- */
+bool write_dataset_links(struct store *store, const struct store_new_version *from,
+                         struct nx_err *err);
+/* The update's events, and then what runs were started by. */
+bool write_datasets(struct store *store, const struct store_turn *turn, struct nx_err *err);
+bool copy_run_datasets(struct store *store, struct nx_run_id run, struct nx_run_id from,
+                       struct nx_err *err);
+/* How far the i-th mark of a DAG has used its datasets. */
+bool write_uses(struct store *store, const char *dag, size_t position, const struct core_mark *mark,
+                struct nx_err *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/base/must.h"
+#include "lib/base/vec.h"
 #include "scheduler/store/internal.h"
 
 bool store_begin_epoch(struct store *store, uint64_t *epoch, uint64_t *next_run, struct nx_err *err)
@@ -217,6 +218,8 @@ bool store_put_version(struct store *store, const struct store_new_version *from
         if (!put_file(store, *version, &from->files[i], err))
             return false;
     }
+    if (!write_dataset_links(store, from, err))
+        return false;
     if (!sql_prepare(store->sql,
                      "insert into dag (id, version, present) values (?1, ?2, 1)"
                      " on conflict do update set version = ?2, present = 1",
@@ -268,26 +271,60 @@ bool store_get_paused(struct store *store, const char *dag, bool *paused, struct
     return ok;
 }
 
+struct uses {
+    struct arena arena;
+    VEC(struct core_use) list;
+};
+
+/* Of the mark at that position. */
+static bool read_uses(struct store *store, const char *dag, int64_t position, struct uses *uses,
+                      struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row = false, ok;
+    uses->list.n = 0;
+    if (!sql_prepare(store->sql,
+                     "select dataset, version from dataset_use where dag = ?1 and position = ?2",
+                     &stmt, err))
+        return false;
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, position);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct core_use use = {arena_strdup(&uses->arena, sql_text(stmt, 0)),
+                                     (uint64_t)sql_int(stmt, 1)};
+        vec_push(&uses->list, use);
+    }
+    sql_stmt_free(stmt);
+    return ok;
+}
+
 bool store_marks(struct store *store, const char *dag, void *arg,
                  void (*fn)(void *arg, const struct core_mark *mark), struct nx_err *err)
 {
     struct sql_stmt *stmt;
+    struct uses uses = {0};
     bool row = false, ok;
+    arena_init(&uses.arena);
     if (!sql_prepare(store->sql,
-                     "select key, watermark, from_at from schedule_mark where dag = ?1"
+                     "select key, watermark, from_at, position from schedule_mark where dag = ?1"
                      " order by position",
                      &stmt, err))
         return false;
     sql_bind_text(stmt, 1, dag);
-    while ((ok = sql_step(stmt, &row, err)) && row) {
+    while ((ok = sql_step(stmt, &row, err)) && row &&
+           (ok = read_uses(store, dag, sql_int(stmt, 3), &uses, err))) {
         const struct core_mark mark = {
             .key = sql_text(stmt, 0),
             .watermark_ms = sql_is_null(stmt, 1) ? TIMETABLE_NEVER : sql_int(stmt, 1),
             .from_ms = sql_int(stmt, 2),
+            .uses = uses.list.at,
+            .n_uses = uses.list.n,
         };
         fn(arg, &mark);
     }
     sql_stmt_free(stmt);
+    vec_fini(&uses.list);
+    arena_fini(&uses.arena);
     return ok;
 }
 

@@ -352,7 +352,12 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
 
 #define RUN_COLUMNS \
     "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
-    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts" \
+    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
+    " (select json_group_array(json_object('dataset', t.dataset, 'version', t.last," \
+    " 'first_version', t.first, 'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', t.at / 1000.0," \
+    " 'unixepoch'), 'rows', t.rows, 'hash', t.hash, 'note', t.note, 'producer', json_object(" \
+    "'dag', t.dag, 'run', cast(t.by_run as text), 'task', t.task, 'map_index', t.map_index," \
+    " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)" \
     " from run r left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
@@ -387,6 +392,7 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
             .started_ms = sql_int(stmt, 12),
             .finished_ms = sql_int(stmt, 13),
         };
+        run.triggers = sql_text(stmt, 15);
         read_counts(run.counts, sql_text(stmt, 14));
         /* Ids rise with time: nothing older can follow. */
         if ((since_ms && run.created_ms < since_ms) || !fn(arg, &run)) {
@@ -400,14 +406,14 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err)
 {
-    char text[768], state[128] = "";
+    char text[1536], state[128] = "";
     /* The state is written out, and in the words of the partial indexes, so that they are used. */
     if (which->state == NX_RS_FAILED)
         snprintf(state, sizeof state, " and r.state = 4");
     else if (which->state >= 0)
         snprintf(state, sizeof state, "%s and r.state = %d",
                  which->state < NX_RS_SUCCESS ? " and r.state < 3" : "", which->state);
-    snprintf(text, sizeof text, RUN_COLUMNS " where r.run < ?1%s%s order by r.run desc limit ?2",
+    snprintf(text, sizeof text, "%s where r.run < ?1%s%s order by r.run desc limit ?2", RUN_COLUMNS,
              which->dag ? " and r.dag = ?3" : "", state);
     struct sql_stmt *stmt = query_prepare(query, text, err);
     if (!stmt)

@@ -34,6 +34,8 @@ struct info_task {
     enum nx_trigger_rule rule;
     bool finally, has_if, if_each; /* if_each: every mapped instance is asked */
     uint32_t map;                  /* tasks with the same number share a list; 0: not mapped */
+    const char **consumes;         /* datasets */
+    uint32_t n_consumes;
 };
 
 /* What never changes of a version. */
@@ -52,6 +54,8 @@ bool query_version(struct query *query, uint64_t id, const struct dag_info **inf
                    struct nx_err *err);
 /* The task with that id, or -1. */
 int64_t info_find(const struct dag_info *info, const char *task);
+/* Marks the task and all that are upstream of it; above has n_tasks elements, all false. */
+void info_above(const struct dag_info *info, uint32_t task, bool *above);
 
 /* What a version's source says of the DAG, as spec_json made it. */
 struct query_shown {
@@ -113,7 +117,8 @@ struct query_run {
     int64_t interval_start_ms, interval_finish_ms; /* 0: none */
     const char *params;                            /* JSON object */
     const char *note;                              /* or NULL */
-    int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
+    const char *triggers; /* the datasets that started it: JSON list; NULL: none */
+    int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
     uint32_t counts[NX_TASK_STATES];
 };
 

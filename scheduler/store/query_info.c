@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
+#include "lib/base/vec.h"
 #include "nexus/limits.h"
 #include "scheduler/store/query_scan.h"
 
@@ -93,6 +94,19 @@ static uint32_t count_list(struct scan scan)
     return n;
 }
 
+static void read_names(struct scan *scan, struct arena *arena, const char ***names, uint32_t *n)
+{
+    bool first = true;
+    *names = arena_array(arena, count_list(*scan), sizeof **names);
+    if (!scan_enter(scan, '['))
+        return;
+    while (scan_next(scan, ']', &first)) {
+        const char *name = scan_text(scan, arena);
+        if (name)
+            (*names)[(*n)++] = name;
+    }
+}
+
 /* *needs: where the task's list begins, for later: it may name tasks that come after it. */
 static void read_task(struct entry *entry, struct scan *scan, uint32_t index, const char **needs)
 {
@@ -123,6 +137,8 @@ static void read_task(struct entry *entry, struct scan *scan, uint32_t index, co
             task->if_each = scan_true(scan);
         else if (str_eq(key, "map"))
             task->map = (uint32_t)scan_int(scan, 0);
+        else if (str_eq(key, "consumes"))
+            read_names(scan, arena, &task->consumes, &task->n_consumes);
         else if (str_eq(key, "if"))
             task->has_if = scan_text(scan, arena) != NULL;
         else {
@@ -241,4 +257,21 @@ const struct dag_info *info_cache_add(struct info_cache *cache, uint64_t id, int
 int64_t info_find(const struct dag_info *info, const char *task)
 {
     return (int64_t)(uintptr_t)map_get(&info->index, task) - 1;
+}
+
+void info_above(const struct dag_info *info, uint32_t task, bool *above)
+{
+    VEC(uint32_t) todo = {0};
+    above[task] = true;
+    vec_push(&todo, task);
+    while (todo.n) {
+        const struct info_task *one = &info->tasks[vec_pop(&todo)];
+        for (uint32_t i = 0; i < one->n_needs; i++) {
+            if (above[one->needs[i]])
+                continue;
+            above[one->needs[i]] = true;
+            vec_push(&todo, one->needs[i]);
+        }
+    }
+    vec_fini(&todo);
 }

@@ -149,12 +149,45 @@ static const char version_4[] =
     " json text not null,"            /* list */
     " primary key (run, map)"
     ") strict, without rowid;";
+/* Datasets: scheduler/core/dataset.c. */
+static const char version_5[] =
+    "create table dataset ("
+    " name text not null primary key, version integer not null, at integer not null"
+    ") strict, without rowid;"
+
+    /* The newest NX_DATASET_EVENTS_MAX of each. Made by a task (dag, run, task) or by hand (who). */
+    "create table dataset_event ("
+    " dataset text not null, version integer not null, at integer not null,"
+    " rows integer, hash text, note text, who text,"
+    " dag text, run integer, task text, map_index integer, attempt integer,"
+    " primary key (dataset, version)"
+    ") strict, without rowid;"
+    "create index dataset_event_of_run on dataset_event (run) where run is not null;"
+
+    /* What started a run: versions first to last, and the last of them as it was. */
+    "create table run_dataset ("
+    " run integer not null, dataset text not null,"
+    " first integer not null, last integer not null, at integer not null,"
+    " rows integer, hash text, note text, who text,"
+    " dag text, by_run integer, task text, map_index integer, attempt integer,"
+    " primary key (run, dataset)"
+    ") strict, without rowid;"
+
+    /* How far an entry of a DAG's schedule has used a dataset: core.h, struct core_use. */
+    "create table dataset_use ("
+    " dag text not null, position integer not null, dataset text not null,"
+    " version integer not null, primary key (dag, position, dataset)"
+    ") strict, without rowid;"
+
+    /* What the current versions of DAGs say: kind is enum dataset_link. task '': the DAG itself. */
+    "create table dataset_link ("
+    " dataset text not null, kind integer not null, dag text not null, task text not null,"
+    " primary key (dataset, kind, dag, task)"
+    ") strict, without rowid;"
+    "create index dataset_link_of on dataset_link (dag);";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1},
-    {2, version_2},
-    {3, version_3},
-    {4, version_4},
+    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

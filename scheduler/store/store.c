@@ -72,6 +72,26 @@ static const char *const statements[STORE_STATEMENTS] = {
                     " and map_index between 0 and ?3 order by map_index",
     [GET_PARAMS] =
         "select params, interval_start, interval_finish, created_at from run where run = ?1",
+    [PUT_DATASET] = "insert into dataset (name, version, at) values (?1, ?2, ?3)"
+                    " on conflict do update set version = ?2, at = ?3",
+    [PUT_DATASET_EVENT] =
+        "insert or ignore into dataset_event (dataset, version, at, rows, hash, note, who, dag,"
+        " run, task, map_index, attempt) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [DROP_DATASET_EVENT] = "delete from dataset_event where dataset = ?1 and version <= ?2",
+    [PUT_RUN_DATASET] =
+        "insert or ignore into run_dataset (run, dataset, first, last, at, rows, hash, note, who,"
+        " dag, by_run, task, map_index, attempt) select ?1, dataset, ?3, version, at, rows, hash,"
+        " note, who, dag, run, task, map_index, attempt from dataset_event"
+        " where dataset = ?2 and version = ?4",
+    [COPY_RUN_DATASETS] =
+        "insert or ignore into run_dataset (run, dataset, first, last, at, rows, hash, note, who,"
+        " dag, by_run, task, map_index, attempt) select ?1, dataset, first, last, at, rows, hash,"
+        " note, who, dag, by_run, task, map_index, attempt from run_dataset where run = ?2",
+    [GET_RUN_DATASETS] =
+        "select dataset, last, rows, hash, dag, cast(by_run as text), task, map_index, who"
+        " from run_dataset where run = ?1 order by dataset",
+    [DROP_USES] = "delete from dataset_use where dag = ?1",
+    [PUT_USE] = "insert into dataset_use (dag, position, dataset, version) values (?1, ?2, ?3, ?4)",
     [PUT_WORKER] =
         "insert into worker (number, id, incarnation, drain, ipc) values (?1, ?2, ?3, ?4, ?5)"
         " on conflict do update set incarnation = ?3, drain = ?4, ipc = ?5",
@@ -182,6 +202,8 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
     sql_bind_int(stmt, 16, extra->claims);
     if (!sql_run(stmt, err))
+        return false;
+    if (extra->repeats.v && !copy_run_datasets(store, row->id, extra->repeats, err))
         return false;
     if (!extra->idempotency_key)
         return true;
@@ -354,7 +376,8 @@ static bool write_marks(struct store *store, const struct core *core, const char
     struct sql_stmt *stmt = store->stmt[PUT_MARK];
     struct core_mark mark;
     sql_bind_text(store->stmt[DROP_MARKS], 1, dag);
-    bool ok = sql_run(store->stmt[DROP_MARKS], err);
+    sql_bind_text(store->stmt[DROP_USES], 1, dag);
+    bool ok = sql_run(store->stmt[DROP_MARKS], err) && sql_run(store->stmt[DROP_USES], err);
     for (size_t i = 0; ok && core_get_mark(core, dag, i, &mark); i++) {
         sql_bind_text(stmt, 1, dag);
         sql_bind_int(stmt, 2, (int64_t)i);
@@ -364,7 +387,7 @@ static bool write_marks(struct store *store, const struct core *core, const char
         else
             sql_bind_int(stmt, 4, mark.watermark_ms);
         bind_time(stmt, 5, mark.from_ms);
-        ok = sql_run(stmt, err);
+        ok = sql_run(stmt, err) && write_uses(store, dag, i, &mark, err);
     }
     return ok;
 }
@@ -401,6 +424,8 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
         if (!write_run(store, turn, update->runs.at[i], err))
             return false;
     }
+    if (!write_datasets(store, turn, err))
+        return false;
     for (size_t i = 0; i < update->schedules.n; i++) {
         if (!write_marks(store, turn->core, update->schedules.at[i], err))
             return false;

@@ -58,12 +58,27 @@ struct store_file {
     bool executable;
 };
 
+/* What a DAG has to do with a dataset. */
+enum dataset_link {
+    DATASET_PRODUCED, /* by a task */
+    DATASET_CONSUMED, /* likewise */
+    DATASET_STARTS    /* the DAG: its schedule names it */
+};
+
+struct store_dataset_link {
+    const char *dataset;
+    enum dataset_link kind;
+    const char *task; /* id; NULL: the DAG itself */
+};
+
 /* A new version becomes the current one of its DAG. `info` is what the API shows of it (JSON). */
 struct store_new_version {
     const char *dag, *file, *hash, *source_hash, *catalog, *source, *info;
     const char *timetable; /* NULL: none */
     const struct store_file *files;
     size_t n_files;
+    const struct store_dataset_link *links; /* they replace those of the version before */
+    size_t n_links;
     int64_t created_ms;
 };
 
@@ -100,6 +115,7 @@ struct store_run_extra {
     const char *params;          /* JSON object */
     const char *note;            /* or NULL */
     const char *idempotency_key; /* or NULL */
+    struct nx_run_id repeats;    /* the run whose datasets it has; 0: none */
     bool claims;                 /* it is the one run of its DAG and data interval */
 };
 
@@ -116,6 +132,14 @@ struct store_list {
     const char *json;
 };
 
+/* What is known of a dataset's event beside what the core knows. */
+struct store_dataset_fact {
+    int64_t rows;     /* -1: unknown */
+    const char *hash; /* or NULL, as the others */
+    const char *note;
+    const char *who; /* made it by hand */
+};
+
 struct store_turn {
     const struct core *core;
     const struct core_update *update;
@@ -123,6 +147,8 @@ struct store_turn {
     size_t n_extras;
     const struct store_ask_error *ask_errors;
     size_t n_ask_errors;
+    const struct store_dataset_fact *facts; /* of the update's first dataset events, in order */
+    size_t n_facts;
 };
 
 /* Opens the transaction if it is not open: what is put, set or written from now on is one with the
@@ -200,6 +226,17 @@ bool store_overlapping_backfill(struct store *store, const char *dag, int64_t fr
 bool store_load_backfills(struct store *store, void *arg,
                           void (*fn)(void *arg, const struct core_backfill *backfill),
                           struct nx_err *err);
+
+/* ---- Datasets ---- */
+
+bool store_load_datasets(struct store *store, void *arg,
+                         void (*fn)(void *arg, const struct core_dataset_row *row),
+                         struct nx_err *err);
+/* Whether a present DAG names it, or it has had events. */
+bool store_knows_dataset(struct store *store, const char *name, bool *known, struct nx_err *err);
+/* Adds what started the run: {"flights": {"version", "rows", "hash", "producer"}, ...} */
+bool store_run_datasets(struct store *store, struct nx_run_id run, struct buf *to,
+                        struct nx_err *err);
 
 /* When the DAG's newest run of that cause was created; 0: there is none. */
 bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,

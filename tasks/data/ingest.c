@@ -471,6 +471,8 @@ static const struct nx_param params[] = {
      .help = "Keeps only the first rows."},
     {.name = "schema", .type = NX_T_ANY,
      .help = "The pinned schema: a path below the project (written by the first load when it is not there), the output `schema` of an earlier load, or the schema itself."},
+    {.name = "dataset", .type = NX_T_STRINGS, .flags = NX_P_DATASET, .fallback = "[]",
+     .help = "The dataset that the table is a new version of: as `produces` of the task. A constant."},
     {.name = "on_schema_change", .type = NX_T_ENUM, .fallback = "\"fail\"", .choices = "fail|warn|evolve",
      .help = "What happens when files do not match the schema; evolve takes new columns and categories, and nothing else."},
     {0},

@@ -174,6 +174,8 @@ static const struct nx_param params[] = {
      .help = "One SELECT in DuckDB's SQL. Expressions become bound parameters, never text."},
     {.name = "tables", .type = NX_T_OBJECT, .fallback = "{}",
      .help = "Tables that the query may name: {flights: \"${{ outputs.ingest.table }}\"}."},
+    {.name = "dataset", .type = NX_T_STRINGS, .flags = NX_P_DATASET, .fallback = "[]",
+     .help = "The dataset that the table is a new version of: as `produces` of the task. A constant."},
     {.name = "order_by", .type = NX_T_STRINGS, .fallback = "[]",
      .help = "Columns of the result by which its rows are ordered; ties by the other columns."},
     {0},

@@ -82,11 +82,14 @@ struct graph *sim_random_graph(struct sim *sim, uint32_t dag)
     struct graph_task_def defs[SIM_TASKS_MAX] = {0};
     uint32_t needs[SIM_TASKS_MAX][SIM_TASKS_MAX];
     char names[SIM_TASKS_MAX][8];
+    const char *produces[SIM_TASKS_MAX][SIM_DATASETS];
     uint32_t n = (uint32_t)sim_between(sim, 1, SIM_TASKS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof names[i], "t%u", i);
         defs[i].id = names[i];
         random_task(sim, &defs[i], i, n);
+        defs[i].n_produces = sim_random_produces(sim, dag, produces[i]);
+        defs[i].produces = produces[i];
         defs[i].n_needs = random_needs(sim, defs, i, needs[i]);
         defs[i].needs = needs[i];
         sim->stats->rules[defs[i].rule]++;

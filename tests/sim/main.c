@@ -174,6 +174,7 @@ static void deliver(struct sim *sim, struct sim_event *event)
     case SIM_CREATE:
     case SIM_CANCEL:
     case SIM_EDIT:
+    case SIM_EMIT:
         if (sim->core)
             sim_scheduler_post(sim, event);
         else
@@ -214,7 +215,8 @@ static bool all_ended(const struct sim *sim)
         if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
             return false;
     }
-    return sim->runs_created >= sim->runs_wanted && !sim->edits_left;
+    return sim->runs_created >= sim->runs_wanted && !sim->edits_left && !sim->emits_left &&
+           !sim_dataset_due(sim);
 }
 
 static void say_why_stuck(struct sim *sim)
@@ -237,8 +239,9 @@ static void say_why_stuck(struct sim *sim)
             return;
         }
     }
-    sim_fail(sim, "every run ends once faults are healed", "%u of %u runs created",
-             sim->runs_created, sim->runs_wanted);
+    sim_fail(sim, "every run ends once faults are healed", "%u of %u runs created%s",
+             sim->runs_created, sim->runs_wanted,
+             sim_dataset_due(sim) ? ", events of datasets are not used" : "");
 }
 
 static void plan_work(struct sim *sim)
@@ -252,6 +255,7 @@ static void plan_work(struct sim *sim)
             sim_post(sim, SIM_CANCEL, sim_between(sim, 0, 12000), 0, i + 1, 0, NULL, 0);
     }
     sim_plan_edits(sim);
+    sim_plan_emits(sim);
 }
 
 static void build_world(struct sim *sim)
@@ -313,6 +317,8 @@ bool sim_run(const struct sim_config *config, struct sim_stats *stats, struct si
     }
     if (!sim->broken)
         oracle_schedules(sim);
+    if (!sim->broken)
+        oracle_datasets_end(sim);
     tally(sim);
     return !sim->broken;
 }
@@ -388,6 +394,10 @@ static const char *const fault_names[SIM_FAULTS] = {
     "list asked for again",
     "list shorter than before",
     "waited for max_parallel",
+    "event of a dataset",
+    "run by datasets",
+    "events used together",
+    "run by datasets refused",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

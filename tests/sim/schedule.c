@@ -11,6 +11,8 @@ struct timetable *sim_random_timetable(struct sim *sim, uint32_t dag)
 {
     int64_t now = sim->now + sim->wall_offset;
     bool many = sim->config.crash_commit != 0; /* runs of one seed: most without a timetable */
+    if (sim_chance(sim, 1, many ? 6 : 3))
+        return sim_dataset_timetable(sim, dag);
     if (sim_chance(sim, many ? 5 : 2, 6))
         return NULL;
     struct timetable *timetable = timetable_new(1);
@@ -40,7 +42,14 @@ void sim_load_timetables(struct sim *sim, struct core *core)
 {
     for (uint32_t i = 0; i < SIM_DAGS; i++) {
         const struct sim_schedule *schedule = &sim->store.schedules[i];
-        const struct core_mark mark = {schedule->key, schedule->watermark_ms, schedule->from_ms};
+        struct core_use uses[SIM_DATASETS];
+        struct core_mark mark = {
+            .key = schedule->key,
+            .watermark_ms = schedule->watermark_ms,
+            .from_ms = schedule->from_ms,
+            .uses = uses,
+            .n_uses = sim->timetables[i] ? sim_load_uses(sim, i, uses) : 0,
+        };
         if (sim->timetables[i])
             core_load_timetable(core, sim->graphs[i]->dag_id, sim->timetables[i], schedule->paused,
                                 &mark, schedule->key[0] != 0);
@@ -84,17 +93,18 @@ bool sim_answer_dues(struct sim *sim)
         struct core_event event = sim_scheduler_event(sim, EV_RUN_CREATE);
         uint32_t dag = dag_of(sim, dues.at[i].dag);
         sim_count(sim, SEEN_FIRE);
-        if (is_there(sim, &dues.at[i]))
+        if (!dues.at[i].by_dataset && is_there(sim, &dues.at[i]))
             sim_fail(sim, "a data interval is due once", "DAG %u at %lld", dag,
                      (long long)dues.at[i].start_ms);
         event.token = 3;
         event.create.dag = dues.at[i].dag;
-        event.create.cause = NX_RC_SCHEDULE;
+        event.create.cause = dues.at[i].by_dataset ? NX_RC_DATASET : NX_RC_SCHEDULE;
+        event.create.entry = dues.at[i].entry;
         event.create.interval_start_ms = dues.at[i].start_ms;
         event.create.interval_finish_ms = dues.at[i].finish_ms;
         sim_scheduler_step(sim, &event);
         if (sim->update.replies.at[sim->update.replies.n - 1].err.code != NX_OK)
-            sim_count(sim, SEEN_FIRE_SKIPPED);
+            sim_count(sim, dues.at[i].by_dataset ? SEEN_DATASET_REFUSED : SEEN_FIRE_SKIPPED);
     }
     bool any = dues.n > 0;
     vec_fini(&dues);

@@ -27,6 +27,7 @@ static void load_rows(struct sim *sim, struct core *core)
 {
     for (uint32_t i = 0; i < SIM_DAGS; i++)
         core_load_version(core, SIM_VERSION_BASE + i, sim->graphs[i], true);
+    sim_load_datasets(sim, core);
     sim_load_timetables(sim, core);
     for (uint32_t i = 0; i < sim->store.n_workers; i++) {
         struct core_worker_row row = sim->store.workers[i].row;
@@ -111,7 +112,9 @@ void sim_scheduler_crash(struct sim *sim)
     for (size_t i = 0; i < sim->inbox.n; i++) { /* who was not answered asks again */
         const struct sim_event *event = &sim->inbox.at[i];
         sim->edits_left += event->kind == SIM_EDIT;
-        if (event->kind == SIM_CREATE || event->kind == SIM_CANCEL || event->kind == SIM_EDIT)
+        sim->emits_left += event->kind == SIM_EMIT;
+        if (event->kind == SIM_CREATE || event->kind == SIM_EMIT || event->kind == SIM_CANCEL ||
+            event->kind == SIM_EDIT)
             sim_post(sim, event->kind, 500, event->a, event->b, 0, NULL, 0);
     }
     forget_inbox(sim);
@@ -176,6 +179,8 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         sim_pause(sim, from->a, from->b != 0);
     } else if (from->kind == SIM_POOL) {
         sim_set_pool(sim, from->a, (int64_t)from->b - 1);
+    } else if (from->kind == SIM_EMIT) {
+        sim_emit(sim, from->a);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
     } else {
@@ -260,6 +265,8 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         run->row = row;
         if (row.cause == NX_RC_SCHEDULE)
             oracle_schedule_run(sim, run);
+        if (row.cause == NX_RC_DATASET)
+            oracle_dataset_run(sim, run);
     }
     run->row = row;
     run->row.dag = NULL;
@@ -301,6 +308,7 @@ static void commit(struct sim *sim)
 {
     const struct core_update *update = &sim->update;
     oracle_commit(sim);
+    oracle_datasets(sim);
     for (size_t i = 0; i < update->runs.n; i++)
         commit_run(sim, update->runs.at[i]);
     for (size_t i = 0; i < update->insts.n; i++)

@@ -21,6 +21,7 @@
 #define SIM_SLOTS_MAX (SIM_TASKS_MAX * (1 + SIM_MAP_MAX))
 #define SIM_WORKERS_MAX 4
 #define SIM_POOLS 2
+#define SIM_DATASETS 4
 #define SIM_VERSION_BASE 100
 
 enum sim_fault {
@@ -58,6 +59,10 @@ enum sim_fault {
     SEEN_FOLDED,       /* a list was asked for again */
     SEEN_SHORTER,      /* and was shorter than before */
     SEEN_NOT_ADMITTED, /* an index waited for max_parallel */
+    SEEN_DATASET_EVENT,
+    SEEN_DATASET_RUN,      /* a run that datasets started */
+    SEEN_DATASET_TOGETHER, /* several events of one dataset started one run */
+    SEEN_DATASET_REFUSED,  /* there was no room: its events are kept */
     SIM_FAULTS
 };
 
@@ -74,7 +79,7 @@ struct sim_inst {
     bool present;
     struct core_inst_row row;
     uint32_t n_ends, n_failures;
-    uint32_t last_end_attempt;
+    uint32_t last_end_attempt, last_event_attempt;
     uint32_t sent_lease;
     uint64_t sent_epoch;
     int64_t leased_at; /* virtual time at which its last lease was committed */
@@ -94,11 +99,20 @@ struct sim_schedule {
     char key[TIMETABLE_KEY_MAX]; /* empty: there is no mark yet */
     int64_t watermark_ms, from_ms;
     bool paused;
-    int64_t seen_wall; /* the latest wall instant of a commit while it was not paused */
+    uint64_t used[SIM_DATASETS]; /* versions */
+    int64_t last_dataset_ms;     /* end of the interval of its last run by datasets; 0: none */
+    int64_t seen_wall;           /* the latest wall instant of a commit while it was not paused */
+};
+
+struct sim_dataset {
+    uint64_t version;
+    int64_t event_ms;
+    uint32_t n_outside;
 };
 
 struct sim_store {
     uint64_t epoch;
+    struct sim_dataset datasets[SIM_DATASETS];
     struct sim_schedule schedules[SIM_DAGS];
     int64_t pool_slots[SIM_POOLS]; /* -1: there is none */
     int64_t pool_used[SIM_POOLS];  /* at the last commit */
@@ -200,7 +214,7 @@ struct sim {
     VEC(struct sim_context) contexts; /* context - 1 */
     int64_t turn_at;                  /* of the next planned turn */
     uint64_t digest;                  /* of the core at the last commit */
-    uint32_t runs_wanted, runs_created, edits_left;
+    uint32_t runs_wanted, runs_created, edits_left, emits, emits_left;
     uint64_t n_commits, n_events;
     const char *broken; /* the oracle's first complaint */
     char detail[512];
@@ -220,6 +234,7 @@ enum sim_event_kind {
     SIM_CANCEL,  /* a run is cancelled */
     SIM_PAUSE,   /* a: DAG, b: on */
     SIM_POOL,    /* a: pool, b: slots + 1 */
+    SIM_EMIT,    /* a: a dataset that is written outside */
     SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
@@ -261,6 +276,19 @@ void sim_pause(struct sim *sim, uint32_t dag, bool on);
 void sim_commit_schedules(struct sim *sim);
 void oracle_schedule_run(struct sim *sim, const struct sim_run *run);
 void oracle_schedules(struct sim *sim);
+
+/* dataset.c */
+/* At most SIM_DATASETS names of what a task of the DAG writes. */
+uint32_t sim_random_produces(struct sim *sim, uint32_t dag, const char **names);
+struct timetable *sim_dataset_timetable(struct sim *sim, uint32_t dag);
+void sim_plan_emits(struct sim *sim);
+void sim_emit(struct sim *sim, uint32_t dataset);
+void sim_load_datasets(const struct sim *sim, struct core *core);
+size_t sim_load_uses(const struct sim *sim, uint32_t dag, struct core_use *uses);
+bool sim_dataset_due(const struct sim *sim); /* events wait for a run that is possible */
+void oracle_datasets(struct sim *sim);       /* at a commit, before runs and instances are copied */
+void oracle_dataset_run(struct sim *sim, const struct sim_run *run);
+void oracle_datasets_end(struct sim *sim);
 
 /* scheduler.c */
 void sim_scheduler_start(struct sim *sim);
