@@ -8,7 +8,10 @@
 #include "lib/base/must.h"
 #include "lib/base/path.h"
 #include "lib/base/time.h"
+#include "lib/script/args.h"
+#include "lib/script/template.h"
 #include "lib/script/typed.h"
+#include "lib/text/json.h"
 #include "nexus/limits.h"
 
 /* A run sees the variables and secrets as they were when it was first looked at: all its tasks and
@@ -26,10 +29,11 @@ static json_t *object_of(const char *text)
 }
 
 bool question_init(struct question *question, struct store *store, struct registry *registry,
-                   struct kept *kept, const char *home, struct nx_err *err)
+                   struct kept *kept, const json_t *catalog, const char *home, struct nx_err *err)
 {
     char root[PATH_MAX_BYTES];
-    *question = (struct question){.store = store, .registry = registry, .kept = kept, .home = home};
+    *question = (struct question){
+        .store = store, .registry = registry, .kept = kept, .catalog = catalog, .home = home};
     question->script = script_new();
     map_init(&question->runs);
     buf_init(&question->buf);
@@ -202,7 +206,7 @@ struct wire_bytes question_outputs(struct question *question, struct nx_inst_id 
     return wire_text(buf->data, buf->len);
 }
 
-/* ---- `if` ---- */
+/* ---- `if` and what is waited for ---- */
 
 static json_t *outputs_for(struct question *question, const struct spec *spec,
                            const struct spec_task *task, struct nx_run_id run)
@@ -219,27 +223,101 @@ static json_t *outputs_for(struct question *question, const struct spec *spec,
     return outputs;
 }
 
-enum core_answer question_answer(struct question *question, const struct core_ask *ask,
-                                 struct nx_err *err)
+static const char *const roots[] = {"params", "run", "dag", "task", "vars", "outputs"};
+
+#define N_ROOTS (sizeof roots / sizeof *roots)
+
+/* What the task's expressions see, until unset. */
+static void set_roots(struct question *question, const struct registry_version *version,
+                      struct nx_inst_id inst)
 {
-    const struct registry_version *version = registry_get(question->registry, ask->version, err);
-    if (!version)
-        return CORE_ERROR;
-    const struct spec_task *task = &version->spec->tasks[ask->inst.task];
-    json_t *context = context_of(question, ask->inst.run), *about = json_object();
-    bool truth = false;
+    const struct spec_task *task = &version->spec->tasks[inst.task];
+    json_t *context = context_of(question, inst.run), *about = json_object();
     json_object_set_new(about, "id", json_string(task->id));
     json_object_set_new(context, "task", about);
-    json_object_set_new(context, "outputs",
-                        outputs_for(question, version->spec, task, ask->inst.run));
-    static const char *const roots[] = {"params", "run", "dag", "task", "vars", "outputs"};
-    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+    json_object_set_new(context, "outputs", outputs_for(question, version->spec, task, inst.run));
+    for (size_t i = 0; i < N_ROOTS; i++)
         script_set(question->script, roots[i], json_object_get(context, roots[i]));
-    bool ok = script_eval_truth(question->script, task->condition, &truth, err);
-    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
-        script_set(question->script, roots[i], NULL);
     json_decref(context);
-    if (!ok)
+}
+
+static void unset_roots(struct question *question)
+{
+    for (size_t i = 0; i < N_ROOTS; i++)
+        script_set(question->script, roots[i], NULL);
+}
+
+/* ---- `with` of what the scheduler does itself ---- */
+
+static json_t *arguments_of(struct question *question, const struct spec_task *task,
+                            struct nx_err *err)
+{
+    json_t *definition = object_of(task->definition), *values = NULL, *arguments = NULL;
+    const json_t *entry = catalog_find(question->catalog, task->uses, NULL);
+    if (!entry)
+        nx_fail(err, NX_E_UNSUPPORTED, "this version has no operator '%s'", task->uses);
+    else if (template_eval_json(question->script, json_object_get(definition, "with"), NULL, 0,
+                                &values, err) &&
+             !args_check(entry, values, &arguments, err))
+        arguments = NULL;
+    json_decref(values);
+    json_decref(definition);
+    return arguments;
+}
+
+bool question_arguments(struct question *question, struct nx_inst_id inst, uint64_t version,
+                        json_t **arguments, struct nx_err *err)
+{
+    const struct registry_version *found = registry_get(question->registry, version, err);
+    if (!found)
+        return false;
+    set_roots(question, found, inst);
+    *arguments = arguments_of(question, &found->spec->tasks[inst.task], err);
+    unset_roots(question);
+    return *arguments != NULL;
+}
+
+/* What it waits for. */
+static bool answer_wait(struct question *question, const struct spec_task *task,
+                        struct arena *arena, struct question_result *result, struct nx_err *err)
+{
+    if (task->wait != GRAPH_WAIT_FOR && task->wait != GRAPH_WAIT_UNTIL &&
+        task->wait != GRAPH_WAIT_PERSON)
+        return true;
+    json_t *arguments = arguments_of(question, task, err);
+    if (!arguments)
+        return false;
+    if (task->wait == GRAPH_WAIT_FOR) {
+        must(js_duration_ms(json_object_get(arguments, "duration"), &result->when_ms));
+    } else if (task->wait == GRAPH_WAIT_UNTIL) {
+        must(js_wall_ms(json_object_get(arguments, "time"), &result->when_ms));
+    } else {
+        result->message = arena_strdup(arena, js_get_text(arguments, "message", ""));
+        result->form = task->form;
+    }
+    json_decref(arguments);
+    return true;
+}
+
+void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
+                     struct question_result *result, struct nx_err *err)
+{
+    const struct registry_version *version = registry_get(question->registry, ask->version, err);
+    bool truth = true;
+    *result = (struct question_result){.answer = CORE_ERROR};
+    if (!version)
+        return;
+    const struct spec_task *task = &version->spec->tasks[ask->inst.task];
+    set_roots(question, version, ask->inst);
+    if (task->condition && !script_eval_truth(question->script, task->condition, &truth, err)) {
         nx_wrap(err, "the `if` of task '%s'", task->id);
-    return !ok ? CORE_ERROR : truth ? CORE_TRUE : CORE_FALSE;
+    } else if (!truth) {
+        result->answer = CORE_FALSE;
+    } else if (answer_wait(question, task, arena, result, err)) {
+        result->answer = CORE_TRUE;
+    } else {
+        result->answer = CORE_WITH_ERROR;
+        nx_wrap(err, "the `with` of task '%s'", task->id);
+    }
+    unset_roots(question);
 }

@@ -79,6 +79,14 @@ void inst_queue(struct core *core, struct run *run, uint32_t task)
     inst_ready(core, run, task);
 }
 
+void inst_begin(struct core *core, struct run *run, uint32_t task, int64_t when_ms)
+{
+    if (task_of(run, task)->wait)
+        wait_begin(core, run, task, when_ms);
+    else
+        inst_queue(core, run, task);
+}
+
 void inst_ask(struct core *core, struct run *run, uint32_t task)
 {
     run->insts[task].hand = ++core->n_asks;
@@ -100,11 +108,11 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
     case RULE_WAIT:
         break;
     case RULE_RUN:
-        if ((spec->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED)) {
+        if ((spec->flags & (GRAPH_IF | GRAPH_ASK)) && !(inst->flags & INST_ANSWERED)) {
             inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
             inst_ask(core, run, task);
         } else {
-            inst_queue(core, run, task);
+            inst_begin(core, run, task, 0);
         }
         break;
     case RULE_SKIP:
@@ -125,11 +133,12 @@ void inst_answer(struct core *core, const struct core_event *event)
         return; /* cancelled or cleared meanwhile */
     inst->flags |= INST_ANSWERED;
     if (event->answer.answer == CORE_TRUE)
-        inst_queue(core, run, id.task);
+        inst_begin(core, run, inst_index(run, inst), event->answer.when_ms);
     else if (event->answer.answer == CORE_FALSE)
         inst_set(core, run, id.task, NX_TS_SKIPPED, NX_WHY_IF_FALSE);
     else
-        inst_set(core, run, id.task, NX_TS_FAILED, NX_WHY_IF_ERROR);
+        inst_set(core, run, id.task, NX_TS_FAILED,
+                 event->answer.answer == CORE_ERROR ? NX_WHY_IF_ERROR : NX_WHY_WITH_ERROR);
 }
 
 void inst_clear(struct core *core, struct run *run, uint32_t task)
@@ -198,7 +207,11 @@ static void check_run(struct core *core, struct run *run)
 
 void inst_spread(struct core *core)
 {
-    while (core->spread_first < core->spread.n || core->to_check.n) {
+    while (core->spread_first < core->spread.n || core->to_check.n || core->to_stop.n) {
+        if (core->to_stop.n) {
+            wait_stop_children(core);
+            continue;
+        }
         if (core->spread_first == core->spread.n) {
             check_run(core, core->runs.at[vec_pop(&core->to_check)]);
             continue;

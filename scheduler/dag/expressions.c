@@ -59,9 +59,10 @@ static void check_member(struct reader *r, const struct yaml_node *node, size_t 
     for (; members[n]; n++) {
         if (!str_eq(members[n], wanted))
             continue;
-        if (place == PLACE_CONDITION && name->root == SCRIPT_TASK && n > 0)
+        if (place <= PLACE_WAIT && name->root == SCRIPT_TASK && n > 0)
             yaml_problem_at(r->problems, node, at,
-                            "'if' must not name task.%s: it is decided before an attempt", wanted);
+                            "%s must not name task.%s: it is decided before an attempt",
+                            place == PLACE_WAIT ? "what the scheduler evaluates" : "'if'", wanted);
         return;
     }
     struct problem *problem =
@@ -101,7 +102,7 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         break;
     case SCRIPT_OUTPUTS:
         if (place != PLACE_SHARED_ENV) {
-            keep_output(r, node, offset, name, place == PLACE_CONDITION, task);
+            keep_output(r, node, offset, name, place <= PLACE_WAIT, task);
             break;
         }
         problem = yaml_problem_at(r->problems, node, offset + name->offset,
@@ -109,11 +110,16 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         problem_hint(r->problems, problem, "put the variable into the 'env' of a task");
         break;
     case SCRIPT_SECRETS:
-        if (place != PLACE_CONDITION)
+        if (place > PLACE_WAIT)
             break;
-        problem = yaml_problem_at(r->problems, node, offset + name->offset,
-                                  "'if' must not name secrets: the scheduler does not know them");
-        problem_hint(r->problems, problem, "decide in the task itself, and exit with 99 to skip");
+        problem = yaml_problem_at(
+            r->problems, node, offset + name->offset,
+            "%s must not name secrets: the scheduler does not evaluate them",
+            place == PLACE_WAIT ? js_get_text(r->drafts[task].operator_entry, "name", "this 'with'")
+                                : "'if'");
+        if (place == PLACE_CONDITION)
+            problem_hint(r->problems, problem,
+                         "decide in the task itself, and exit with 99 to skip");
         break;
     case SCRIPT_ITEM:
     case SCRIPT_INDEX:
@@ -143,7 +149,7 @@ void check_expression(struct reader *r, const struct yaml_node *node, size_t off
     uint32_t last = place == PLACE_SHARED_ENV ? r->spec->n_tasks : task + 1;
     for (uint32_t i = first; i < last && (vars || secrets); i++) {
         struct draft *draft = &r->drafts[i];
-        if (place == PLACE_CONDITION) {
+        if (place <= PLACE_WAIT) {
             draft->condition_reads_vars = draft->condition_reads_vars || vars;
             continue;
         }

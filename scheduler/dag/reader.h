@@ -66,6 +66,16 @@ void read_tasks(struct reader *r);
 /* Expressions of a text that is SQL: where they may stand. */
 void check_sql(struct reader *r, const struct yaml_node *node);
 
+/* ---- wait.c ---- */
+/* What the scheduler does itself, or has looked for, by the operator's name. */
+enum graph_wait wait_of_operator(const char *uses);
+/* What the core has to know of it. */
+void read_wait(struct reader *r, uint32_t task, const struct yaml_node *with);
+
+/* ---- params.c ---- */
+/* A list of described values, such as a DAG's params. `what` names one in problems. */
+json_t *read_described(struct reader *r, const struct yaml_node *map, const char *what);
+
 /* ---- arguments.c ---- */
 /* The arguments of a task whose operator is known; `with` may be NULL. Expressions in them have
  * been checked. */
@@ -75,7 +85,14 @@ void check_arguments(struct reader *r, uint32_t task, const struct yaml_node *us
 /* ---- expressions.c ---- */
 
 /* Where an expression stands: what it may name. */
-enum expression_place { PLACE_CONDITION, PLACE_WITH, PLACE_ENV, PLACE_SHARED_ENV, PLACE_RUN };
+enum expression_place {
+    PLACE_CONDITION,
+    PLACE_WAIT, /* the `with` of what the scheduler does itself */
+    PLACE_WITH,
+    PLACE_ENV,
+    PLACE_SHARED_ENV,
+    PLACE_RUN
+};
 
 /* Checks a bare expression at `offset` of the node's text; task is the index (shared: any). */
 void check_expression(struct reader *r, const struct yaml_node *node, size_t offset,

@@ -40,6 +40,10 @@ struct spec_task {
     uint32_t n_condition_refs;
     bool names_vars, names_secrets; /* in with, env, run */
     bool condition_names_vars;
+    enum graph_wait wait; /* what it waits for without a slot */
+    int64_t every_ms;     /* GRAPH_WAIT_POKE */
+    unsigned wait_flags;  /* of enum graph_flag: GRAPH_WAIT_RUN */
+    const char *form;     /* GRAPH_WAIT_PERSON: JSON, a list like params */
     bool finally, exclusive, backoff_exponential;
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */

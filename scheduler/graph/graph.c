@@ -84,6 +84,8 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .max_retry_delay_ms = def->max_retry_delay_ms,
             .timeout_ms = def->timeout_ms,
             .queue_timeout_ms = def->queue_timeout_ms,
+            .every_ms = def->every_ms,
+            .wait = (uint8_t)def->wait,
         };
         graph->n_finally += (def->flags & GRAPH_FINALLY) != 0;
         graph->n_edges += def->n_needs;

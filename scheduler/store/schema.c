@@ -141,11 +141,30 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
+/* Waiting without a slot. */
+static const char version_4[] =
+    /* The task that started the run, and how many runs started each other before it. */
+    "alter table run add column parent_run integer not null default 0;"
+    "alter table run add column parent_task integer not null default 0;"
+    "alter table run add column parent_map integer not null default -1;"
+    "alter table run add column depth integer not null default 0;"
+
+    "create table approval ("
+    " run integer not null, task integer not null, map_index integer not null,"
+    " message text not null, form text not null," /* JSON: a list like params */
+    " asked_at integer not null, due_at integer,"
+    " open integer not null,"                     /* it waits for an answer */
+    " approved integer, decided_at integer, decided_by text, comment text,"
+    " json text,"                                 /* values of the form */
+    " primary key (run, task, map_index)"
+    ") strict, without rowid;"
+    "create index approval_open on approval (run, task, map_index) where open = 1;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
     {3, version_3},
+    {4, version_4},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;
