@@ -101,29 +101,25 @@ static bool read_answer(struct engine *engine, const struct message *message,
 }
 
 /* Somebody was faster, or nobody is asked. */
-static void answered_before(struct engine *engine, struct pending *pending)
+static void answered_before(struct engine *engine, struct pending *pending, bool decided)
 {
     const struct message *message = pending->message;
     struct core_inst_row row;
-    struct nx_err err;
-    bool decided = false;
     pending->settled = true;
-    if (!store_is_decided(engine->store, message->inst, &decided, &err))
-        engine_give_up(&err);
     if (decided)
         pending->result.existed = true;
+    else if (core_get_inst(engine->core, message->inst, &row))
+        nx_fail(&pending->result.err, NX_E_CONFLICT, "it does not wait for an answer: it is %s",
+                nx_task_state_name(row.state));
     else
-        nx_fail(&pending->result.err, NX_E_CONFLICT, "it does not wait for a person: it %s%s%s",
-                core_get_inst(engine->core, message->inst, &row) ? "is " : "has ended",
-                core_get_inst(engine->core, message->inst, &row) ? nx_task_state_name(row.state)
-                                                                 : "",
-                "");
+        nx_fail(&pending->result.err, NX_E_CONFLICT,
+                "it does not wait for an answer any more: its run has ended");
 }
 
 void waits_approve(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
-    struct store_decision decision = {.inst = message->inst,
+    struct store_decision decision = {.id = message->approval,
                                       .approved = message->approved,
                                       .at_ms = clock_wall_ms(),
                                       .who = message->who,
@@ -131,9 +127,12 @@ void waits_approve(struct engine *engine, struct pending *pending, size_t index)
     struct wire_result *result = NULL;
     struct core_inst_row row;
     struct nx_err err;
-    if (!core_get_inst(engine->core, message->inst, &row) || row.state != NX_TS_DEFERRED ||
+    bool open, decided;
+    if (!store_approval(engine->store, message->approval, &open, &decided, &err))
+        engine_give_up(&err);
+    if (!open || !core_get_inst(engine->core, message->inst, &row) || row.state != NX_TS_DEFERRED ||
         row.reason != NX_WHY_WAIT_PERSON) {
-        answered_before(engine, pending);
+        answered_before(engine, pending, decided);
         return;
     }
     if (!read_answer(engine, message, &decision, &result, &err)) {

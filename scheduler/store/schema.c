@@ -150,15 +150,16 @@ static const char version_4[] =
     "alter table run add column depth integer not null default 0;"
 
     "create table approval ("
+    " id integer primary key autoincrement,"
     " run integer not null, task integer not null, map_index integer not null,"
     " message text not null, form text not null," /* JSON: a list like params */
     " asked_at integer not null, due_at integer,"
     " open integer not null,"                     /* it waits for an answer */
     " approved integer, decided_at integer, decided_by text, comment text,"
     " json text,"                                 /* values of the form */
-    " primary key (run, task, map_index)"
-    ") strict, without rowid;"
-    "create index approval_open on approval (run, task, map_index) where open = 1;";
+    " unique (run, task, map_index)"
+    ") strict;"
+    "create index approval_open on approval (id) where open = 1;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {

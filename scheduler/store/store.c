@@ -66,8 +66,10 @@ static const char *const statements[STORE_STATEMENTS] = {
     [DROP_OUTPUT] = "delete from output where run = ?1 and task = ?2 and map_index = ?3",
     [DROP_APPROVAL] = "delete from approval where run = ?1 and task = ?2 and map_index = ?3",
     [PUT_APPROVAL] =
-        "insert or replace into approval (run, task, map_index, message, form, asked_at, due_at,"
-        " open) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)",
+        "insert into approval (run, task, map_index, message, form, asked_at, due_at, open)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1) on conflict (run, task, map_index) do update set"
+        " message = ?4, form = ?5, asked_at = ?6, due_at = ?7, open = 1, approved = null,"
+        " decided_at = null, decided_by = null, comment = null, json = null",
     [CLOSE_APPROVAL] = "update approval set open = 0 where run = ?1 and task = ?2"
                        " and map_index = ?3",
     [PUT_OUTPUT] =

@@ -172,7 +172,7 @@ bool store_run_state(struct store *store, struct nx_run_id run, enum nx_run_stat
 /* ---- Approvals ---- */
 
 struct store_decision {
-    struct nx_inst_id inst;
+    uint64_t id;
     bool approved;
     int64_t at_ms;
     const char *who;
@@ -182,9 +182,10 @@ struct store_decision {
 
 bool store_decide_approval(struct store *store, const struct store_decision *decision,
                            struct nx_err *err);
-/* Whether a person has answered since it was asked last. */
-bool store_is_decided(struct store *store, struct nx_inst_id inst, bool *decided,
-                      struct nx_err *err);
+/* Whether that question waits for an answer, or has one; neither: it is there no more, or was given
+ * up. */
+bool store_approval(struct store *store, uint64_t id, bool *open, bool *decided,
+                    struct nx_err *err);
 
 /* ---- Backfills ---- */
 
