@@ -18,7 +18,10 @@
     X(ml_evaluate) \
     X(ml_predict) \
     X(ml_train) \
+    X(wait_file) \
     X(wait_for) \
+    X(wait_http) \
+    X(wait_sql) \
     X(wait_until)
 /* clang-format on */
 
