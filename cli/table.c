@@ -35,6 +35,8 @@ const struct cli_command *const cli_commands[] = {
     &cmd_backfills_pause,
     &cmd_backfills_resume,
     &cmd_backfills_cancel,
+    &cmd_approvals,
+    &cmd_approve,
     &cmd_logs,
     &cmd_explain,
     &cmd_task_test,

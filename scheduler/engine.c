@@ -57,6 +57,7 @@ static void on_message(struct engine *engine, struct message *message)
 static void write_rows(struct engine *engine)
 {
     datasets_resolve(engine);
+    waits_explain_ends(engine);
     const struct store_turn turn = {
         .core = engine->core,
         .update = &engine->update,
@@ -66,6 +67,8 @@ static void write_rows(struct engine *engine)
         .n_ask_errors = engine->ask_errors.n,
         .facts = engine->facts.at,
         .n_facts = engine->facts.n,
+        .approvals = engine->approvals.at,
+        .n_approvals = engine->approvals.n,
     };
     struct nx_err err;
     if (!store_begin(engine->store, &err) || !store_write(engine->store, &turn, &err))
@@ -78,18 +81,24 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
     struct nx_err err;
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
-    event.answer.answer = question_answer(&engine->question, ask, &event.answer.n, &err);
-    if (event.answer.answer == CORE_ERROR)
+    struct question_result result;
+    question_answer(&engine->question, ask, &engine->arena, &result, &err);
+    event.answer.answer = result.answer;
+    event.answer.when_ms = result.when_ms;
+    event.answer.n = result.n;
+    if (result.answer == CORE_ERROR || result.answer == CORE_WITH_ERROR)
         vec_push(&engine->ask_errors,
                  ((struct store_ask_error){ask->inst, arena_strdup(&engine->arena, err.text)}));
     engine_step(engine, &event);
+    if (result.form)
+        waits_asked(engine, ask->inst, &result);
 }
 
 /* Writes what the questions may look at, answers them, and lets the answers take effect. */
 static void answer_asks(struct engine *engine)
 {
-    while (engine->update.asks.n || engine->update.dues.n) {
-        if (timetables_answer(engine)) {
+    while (engine->update.asks.n || engine->update.dues.n || engine->update.starts.n) {
+        if (timetables_answer(engine) || waits_start_runs(engine)) {
             struct core_event again = now_event(EV_TURN);
             engine_step(engine, &again);
             continue;
@@ -192,6 +201,7 @@ static void end_turn(struct engine *engine)
     }
     engine->pending.n = engine->extras.n = engine->ask_errors.n = engine->ended.n = 0;
     engine->facts.n = 0;
+    engine->approvals.n = 0;
     arena_reset(&engine->arena);
 }
 

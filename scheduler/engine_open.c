@@ -189,7 +189,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     registry_init(&engine->registry, engine->store);
     if (!kept_open(&engine->kept, engine->store, &engine->config, err) ||
         !question_init(&engine->question, engine->store, &engine->registry, &engine->kept,
-                       engine->home, err) ||
+                       engine->catalog, engine->home, err) ||
         !load(engine, loading, err))
         return false;
     if (!load_broken(loading, path, err))
@@ -286,6 +286,7 @@ void engine_close(struct engine *engine)
     vec_fini(&engine->extras);
     vec_fini(&engine->ask_errors);
     vec_fini(&engine->facts);
+    vec_fini(&engine->approvals);
     vec_fini(&engine->ended);
     arena_fini(&engine->arena);
     mem_free(engine);

@@ -50,7 +50,8 @@ struct engine {
     VEC(struct store_run_extra) extras;
     VEC(struct store_ask_error) ask_errors;
     VEC(struct store_dataset_fact) facts; /* of the update's dataset events */
-    VEC(uint64_t) ended;                  /* runs */
+    VEC(struct store_approval) approvals;
+    VEC(uint64_t) ended; /* runs */
     struct arena arena;
 };
 
@@ -84,6 +85,9 @@ const struct store_dataset_link *datasets_links(struct engine *engine, const str
 /* Finds out what is to be stored of the update's events so far. */
 void datasets_resolve(struct engine *engine);
 void datasets_emit(struct engine *engine, struct pending *pending, size_t index);
+/* Whether a run of that interval was created in this turn, and is not in the store yet. */
+bool timetables_made(const struct engine *engine, const char *dag, int64_t start_ms,
+                     int64_t finish_ms);
 
 /* ---- backfill.c ---- */
 /* Plans it, and begins it unless it is a dry run. */
@@ -98,7 +102,22 @@ void versions_lay_out(struct engine *engine, uint64_t version);
 /* The core gets to know the version as its DAG's current one. */
 void versions_tell_core(struct engine *engine, struct registry_version *version);
 
+/* ---- waits.c ---- */
+/* An approval that is asked for from now on. */
+void waits_asked(struct engine *engine, struct nx_inst_id inst,
+                 const struct question_result *question);
+/* A person's answer. */
+void waits_approve(struct engine *engine, struct pending *pending, size_t index);
+/* Creates the runs that tasks want started; true when there were any. */
+bool waits_start_runs(struct engine *engine);
+/* Errors and outputs of the ends that the core itself has brought about. */
+void waits_explain_ends(struct engine *engine);
+
 /* ---- write.c ---- */
+/* The data interval of a run that is created now, with that date or (NULL) without; *claims: it is
+ * the one of that interval, and there is no other. */
+bool write_interval(struct engine *engine, const struct registry_version *version, const char *date,
+                    struct core_event *event, bool *claims, struct nx_err *err);
 void write_take(struct engine *engine, struct message *message);
 /* Brings an ended run back into the core, for this turn. */
 void write_load_ended(struct engine *engine, struct nx_run_id run);

@@ -8,6 +8,8 @@
 #include "lib/base/must.h"
 #include "lib/base/path.h"
 #include "lib/base/time.h"
+#include "lib/script/args.h"
+#include "lib/script/template.h"
 #include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
@@ -29,10 +31,11 @@ static json_t *object_of(const char *text)
 }
 
 bool question_init(struct question *question, struct store *store, struct registry *registry,
-                   struct kept *kept, const char *home, struct nx_err *err)
+                   struct kept *kept, const json_t *catalog, const char *home, struct nx_err *err)
 {
     char root[PATH_MAX_BYTES];
-    *question = (struct question){.store = store, .registry = registry, .kept = kept, .home = home};
+    *question = (struct question){
+        .store = store, .registry = registry, .kept = kept, .catalog = catalog, .home = home};
     question->script = script_new();
     map_init(&question->runs);
     buf_init(&question->buf);
@@ -319,18 +322,60 @@ static void unset_roots(struct question *question)
         script_set(question->script, roots[i], NULL);
 }
 
-static enum core_answer answer_if(struct question *question, const struct spec *spec,
-                                  struct nx_inst_id inst, struct nx_err *err)
+/* ---- `with` of what the scheduler does itself ---- */
+
+static json_t *arguments_of(struct question *question, const struct spec_task *task,
+                            struct nx_err *err)
 {
-    const struct spec_task *task = &spec->tasks[inst.task];
-    bool truth = false;
-    set_roots(question, spec, inst, task->condition_refs, task->n_condition_refs);
-    bool ok = script_eval_truth(question->script, task->condition, &truth, err);
-    unset_roots(question);
-    if (!ok)
-        nx_wrap(err, "the `if` of task '%s'", task->id);
-    return !ok ? CORE_ERROR : truth ? CORE_TRUE : CORE_FALSE;
+    json_t *definition = object_of(task->definition), *values = NULL, *arguments = NULL;
+    const json_t *entry = catalog_find(question->catalog, task->uses, NULL);
+    if (!entry)
+        nx_fail(err, NX_E_UNSUPPORTED, "this version has no operator '%s'", task->uses);
+    else if (template_eval_json(question->script, json_object_get(definition, "with"), NULL, 0,
+                                &values, err) &&
+             !args_check(entry, values, &arguments, err))
+        arguments = NULL;
+    json_decref(values);
+    json_decref(definition);
+    return arguments;
 }
+
+bool question_arguments(struct question *question, struct nx_inst_id inst, uint64_t version,
+                        json_t **arguments, struct nx_err *err)
+{
+    const struct registry_version *found = registry_get(question->registry, version, err);
+    if (!found)
+        return false;
+    const struct spec_task *task = &found->spec->tasks[inst.task];
+    set_roots(question, found->spec, inst, task->condition_refs, task->n_condition_refs);
+    *arguments = arguments_of(question, task, err);
+    unset_roots(question);
+    return *arguments != NULL;
+}
+
+/* What it waits for. */
+static bool answer_wait(struct question *question, const struct spec_task *task,
+                        struct arena *arena, struct question_result *result, struct nx_err *err)
+{
+    if (task->wait != GRAPH_WAIT_FOR && task->wait != GRAPH_WAIT_UNTIL &&
+        task->wait != GRAPH_WAIT_PERSON)
+        return true;
+    json_t *arguments = arguments_of(question, task, err);
+    if (!arguments)
+        return false;
+    if (task->wait == GRAPH_WAIT_FOR) {
+        must(js_duration_ms(json_object_get(arguments, "duration"), &result->when_ms));
+    } else if (task->wait == GRAPH_WAIT_UNTIL) {
+        must(js_wall_ms(json_object_get(arguments, "time"), &result->when_ms));
+    } else {
+        result->message = arena_strdup(arena, js_get_text(arguments, "message", ""));
+        result->form = task->form;
+    }
+    json_decref(arguments);
+    return true;
+}
+
+/* ---- Answers ---- */
 
 /* The value of `for_each` as a list; a new reference. */
 static json_t *evaluate_list(struct question *question, const struct spec *spec,
@@ -406,13 +451,37 @@ static enum core_answer answer_list(struct question *question, const struct spec
     return ok ? CORE_LIST : CORE_ERROR;
 }
 
-enum core_answer question_answer(struct question *question, const struct core_ask *ask, uint32_t *n,
-                                 struct nx_err *err)
+/* The `if`, and what it waits for. */
+static void answer_go(struct question *question, const struct spec *spec,
+                      const struct core_ask *ask, struct arena *arena,
+                      struct question_result *result, struct nx_err *err)
+{
+    const struct spec_task *task = &spec->tasks[ask->inst.task];
+    bool truth = true;
+    set_roots(question, spec, ask->inst, task->condition_refs, task->n_condition_refs);
+    if ((ask->what & CORE_ASK_IF) &&
+        !script_eval_truth(question->script, task->condition, &truth, err)) {
+        nx_wrap(err, "the `if` of task '%s'", task->id);
+    } else if (!truth) {
+        result->answer = CORE_FALSE;
+    } else if (!(ask->what & CORE_ASK_WITH) || answer_wait(question, task, arena, result, err)) {
+        result->answer = CORE_TRUE;
+    } else {
+        result->answer = CORE_WITH_ERROR;
+        nx_wrap(err, "the `with` of task '%s'", task->id);
+    }
+    unset_roots(question);
+}
+
+void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
+                     struct question_result *result, struct nx_err *err)
 {
     const struct registry_version *version = registry_get(question->registry, ask->version, err);
-    *n = 0;
+    *result = (struct question_result){.answer = CORE_ERROR};
     if (!version)
-        return CORE_ERROR;
-    return ask->what == CORE_ASK_IF ? answer_if(question, version->spec, ask->inst, err)
-                                    : answer_list(question, version->spec, ask->inst, n, err);
+        return;
+    if (ask->what == CORE_ASK_LIST)
+        result->answer = answer_list(question, version->spec, ask->inst, &result->n, err);
+    else
+        answer_go(question, version->spec, ask, arena, result, err);
 }

@@ -1,5 +1,5 @@
-/* Questions of the core, answered by evaluating a task's `if` or `for_each`; and the texts that
- * leases carry. */
+/* Questions of the core, answered by evaluating a task's `if`, its `for_each` or what it waits for;
+ * and the texts that leases carry. */
 #ifndef SCHEDULER_QUESTION_H
 #define SCHEDULER_QUESTION_H
 
@@ -14,6 +14,7 @@ struct question {
     struct registry *registry;
     const struct core *core;
     struct kept *kept;
+    const json_t *catalog; /* of operators */
     struct script *script;
     struct artifact_store *artifacts; /* for outputs that a lease cannot carry */
     const char *home;
@@ -22,15 +23,27 @@ struct question {
     char *item;      /* handed out last */
 };
 
-/* `kept` and `home` are borrowed. */
+/* `kept`, `catalog` and `home` are borrowed. */
 bool question_init(struct question *question, struct store *store, struct registry *registry,
-                   struct kept *kept, const char *home, struct nx_err *err);
+                   struct kept *kept, const json_t *catalog, const char *home, struct nx_err *err);
 void question_fini(struct question *question);
 
-/* Evaluates the `if` or `for_each` (*n: its items, which are kept in the turn's transaction); on an
- * error *err has what becomes the instance's error. */
-enum core_answer question_answer(struct question *question, const struct core_ask *ask, uint32_t *n,
-                                 struct nx_err *err);
+/* What an ask comes to. */
+struct question_result {
+    enum core_answer answer;
+    uint32_t n;          /* CORE_LIST: items, which are kept in the turn's transaction */
+    int64_t when_ms;     /* see core_event.answer */
+    const char *message; /* of an approval: what the person is told; in the arena */
+    const char *form;    /* and what is to be filled in: JSON, the version's; NULL: no approval */
+};
+
+/* Evaluates what is asked; on an error *err has what becomes the instance's error. */
+void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
+                     struct question_result *result, struct nx_err *err);
+/* The arguments of a task that the scheduler does itself, evaluated and checked: a new reference.
+ */
+bool question_arguments(struct question *question, struct nx_inst_id inst, uint64_t version,
+                        json_t **arguments, struct nx_err *err);
 /* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",
  * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets. Borrowed
  * until the run is forgotten. */

@@ -62,14 +62,14 @@ void timetables_forget(struct engine *engine, const char *dag)
 
 /* ---- Runs that are due ---- */
 
-static bool made_in_this_turn(const struct engine *engine, const struct core_due *due)
+bool timetables_made(const struct engine *engine, const char *dag, int64_t start_ms,
+                     int64_t finish_ms)
 {
     for (size_t i = 0; i < engine->extras.n; i++) {
         struct core_run_row row;
         if (engine->extras.at[i].claims &&
-            core_get_run(engine->core, engine->extras.at[i].run, &row) &&
-            str_eq(row.dag, due->dag) && row.interval_start_ms == due->start_ms &&
-            row.interval_finish_ms == due->finish_ms)
+            core_get_run(engine->core, engine->extras.at[i].run, &row) && str_eq(row.dag, dag) &&
+            row.interval_start_ms == start_ms && row.interval_finish_ms == finish_ms)
             return true;
     }
     return false;
@@ -79,7 +79,7 @@ static bool is_there(struct engine *engine, const struct core_due *due)
 {
     struct nx_run_id run = {0};
     struct nx_err err;
-    if (made_in_this_turn(engine, due))
+    if (timetables_made(engine, due->dag, due->start_ms, due->finish_ms))
         return true;
     if (!store_find_interval(engine->store, due->dag, due->start_ms, due->finish_ms, &run, &err))
         engine_give_up(&err);

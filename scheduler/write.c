@@ -38,30 +38,38 @@ bool write_params(struct engine *engine, const struct registry_version *version,
     return ok;
 }
 
-static bool interval_of(struct engine *engine, const struct registry_version *version,
-                        const struct message *message, struct core_event *event, bool *claims,
-                        struct nx_err *err)
+bool write_interval(struct engine *engine, const struct registry_version *version, const char *date,
+                    struct core_event *event, bool *claims, struct nx_err *err)
 {
     int64_t *start_ms = &event->create.interval_start_ms;
     int64_t *finish_ms = &event->create.interval_finish_ms;
     struct nx_run_id other = {0};
-    if (message->interval_finish_ms) { /* of the run that it repeats */
-        *start_ms = message->interval_start_ms;
-        *finish_ms = message->interval_finish_ms;
-        return true;
-    }
-    if (!timetables_interval(engine, version, message->date, event->wall_ms, start_ms, finish_ms,
-                             claims, err))
+    if (!timetables_interval(engine, version, date, event->wall_ms, start_ms, finish_ms, claims,
+                             err))
         return false;
     if (!*claims)
         return true;
-    if (!store_find_interval(engine->store, message->dag, *start_ms, *finish_ms, &other, err))
+    if (timetables_made(engine, version->dag, *start_ms, *finish_ms))
+        return nx_fail(err, NX_E_CONFLICT,
+                       "a run of '%s' of that data interval was started just now", version->dag);
+    if (!store_find_interval(engine->store, version->dag, *start_ms, *finish_ms, &other, err))
         engine_give_up(err);
     return !other.v || nx_fail(err, NX_E_CONFLICT,
                                "run %llu is the one of that data interval: `nexus runs clear %llu` "
                                "does it again, `nexus runs rerun %llu` as a new run",
                                (unsigned long long)other.v, (unsigned long long)other.v,
                                (unsigned long long)other.v);
+}
+
+static bool interval_of(struct engine *engine, const struct registry_version *version,
+                        const struct message *message, struct core_event *event, bool *claims,
+                        struct nx_err *err)
+{
+    if (!message->interval_finish_ms)
+        return write_interval(engine, version, message->date, event, claims, err);
+    event->create.interval_start_ms = message->interval_start_ms; /* of the run that it repeats */
+    event->create.interval_finish_ms = message->interval_finish_ms;
+    return true;
 }
 
 static void create(struct engine *engine, struct pending *pending, size_t index)
@@ -225,7 +233,7 @@ static bool change_kept(struct engine *engine, struct pending *pending, struct n
 static bool is_event(enum write_op op)
 {
     return op == WRITE_CREATE || op == WRITE_CANCEL || op == WRITE_DRAIN || op == WRITE_EDIT ||
-           op == WRITE_BACKFILL_STATE || op == WRITE_EMIT;
+           op == WRITE_BACKFILL_STATE || op == WRITE_EMIT || op == WRITE_APPROVE;
 }
 
 static void take_event(struct engine *engine, struct pending *pending, size_t index)
@@ -238,6 +246,8 @@ static void take_event(struct engine *engine, struct pending *pending, size_t in
         edit_run(engine, pending, index);
     } else if (message->op == WRITE_EMIT) {
         datasets_emit(engine, pending, index);
+    } else if (message->op == WRITE_APPROVE) {
+        waits_approve(engine, pending, index);
     } else if (message->op == WRITE_BACKFILL_STATE) {
         event = now_event(EV_BACKFILL_CHANGE);
         event.token = index + 1;

@@ -83,6 +83,7 @@ static void fill_done(struct nx_ctx *ctx, enum nx_outcome outcome, const struct 
     done->signal = ctx->signal;
     done->outcome = outcome == NX_DONE      ? CHILD_SUCCESS
                     : outcome == NX_SKIPPED ? CHILD_SKIPPED
+                    : outcome == NX_NOT_YET ? CHILD_NOT_YET
                                             : CHILD_FAILED;
     if (outcome == NX_SKIPPED)
         done->error = child_text(resolve_mask(ctx, ctx->reason));

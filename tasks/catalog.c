@@ -150,6 +150,10 @@ json_t *catalog_entry(const struct nx_operator *op)
         json_array_append_new(flags, json_string("order_sensitive"));
     if (op->flags & NX_OP_PURE)
         json_array_append_new(flags, json_string("pure"));
+    if (op->flags & NX_OP_CORE)
+        json_array_append_new(flags, json_string("core"));
+    if (op->flags & NX_OP_POKE)
+        json_array_append_new(flags, json_string("poke"));
     set(object, "flags", flags);
     set(object, "params", params_json(op->params));
     for (const struct nx_port *p = op->outputs; p && p->name; p++) {

@@ -10,12 +10,19 @@
     X(data_split) \
     X(data_sql) \
     X(data_validate) \
+    X(flow_approve) \
     X(flow_fail) \
     X(flow_noop) \
     X(flow_sleep) \
+    X(flow_trigger) \
     X(ml_evaluate) \
     X(ml_predict) \
-    X(ml_train)
+    X(ml_train) \
+    X(wait_file) \
+    X(wait_for) \
+    X(wait_http) \
+    X(wait_sql) \
+    X(wait_until)
 /* clang-format on */
 
 #define DECLARE(variable) extern const struct nx_operator variable;

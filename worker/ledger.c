@@ -8,6 +8,7 @@
 #include "lib/base/str.h"
 #include "nexus/limits.h"
 #include "nexus/states.h"
+#include "worker/pokes.h"
 #include "worker/shelf.h"
 
 #define BUCKETS 4096
@@ -48,6 +49,7 @@ struct ledger {
     struct list lists[STATES];
     struct entry *buckets[BUCKETS];
     struct shelf definitions, runs;
+    struct pokes pokes;
     uint32_t n_stops;     /* running, to be stopped, not told */
     uint32_t n_exclusive; /* exclusive ones that are queued, or running and not to be stopped */
     uint32_t n_forgotten;
@@ -173,6 +175,7 @@ struct ledger *ledger_new(const struct ledger_config *config, int64_t now_ms)
     changed(ledger);
     shelf_init(&ledger->definitions);
     shelf_init(&ledger->runs);
+    ledger->pokes = (struct pokes){.definitions = &ledger->definitions, .runs = &ledger->runs};
     return ledger;
 }
 
@@ -183,6 +186,7 @@ void ledger_free(struct ledger *ledger)
     for (int i = 0; i < STATES; i++)
         while (ledger->lists[i].first)
             drop(ledger, ledger->lists[i].first);
+    pokes_fini(&ledger->pokes);
     shelf_fini(&ledger->definitions);
     shelf_fini(&ledger->runs);
     mem_free(ledger);
@@ -361,6 +365,9 @@ static void take_order(struct ledger *ledger, const struct wire_order *order)
     case WIRE_FORGET:
         take_forget(ledger, entry);
         break;
+    case WIRE_POKE:
+        pokes_take(&ledger->pokes, order);
+        break;
     }
 }
 
@@ -426,6 +433,7 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
         if (ledger->epoch != 0)
             changed(ledger);
         forget_texts_told(ledger);
+        pokes_forget(&ledger->pokes);
         ledger->epoch = reply->epoch;
         ledger->seen = 0;
     }
@@ -435,11 +443,12 @@ void ledger_reply(struct ledger *ledger, const struct wire_reply *reply, int64_t
         acknowledge(ledger, &ledger->lists[DONE], reply->ack);
         acknowledge(ledger, &ledger->lists[BACK], reply->ack);
         acknowledge_texts(ledger, reply->ack);
+        pokes_acknowledge(&ledger->pokes, reply->ack);
         if (reply->ack == ledger->seq) {
             /* The scheduler heard of this worker after the report was made: its clock for
              * exclusive leases started later than ours. */
             ledger->answer_ms = ledger->made_ms;
-            if (ledger->left_out)
+            if (ledger->left_out || ledger->pokes.left_out)
                 changed(ledger);
         }
     }
@@ -489,6 +498,17 @@ bool ledger_next(struct ledger *ledger, int64_t now_ms, int64_t wall_ms, struct 
                                        wire_text(entry->definition->bytes, entry->definition->n),
                                    .run = wire_text(entry->run->bytes, entry->run->n)};
     return true;
+}
+
+bool ledger_look(struct ledger *ledger, struct ledger_start *start)
+{
+    return pokes_next(&ledger->pokes, start);
+}
+
+void ledger_looked(struct ledger *ledger, const struct wire_result *result)
+{
+    pokes_ended(&ledger->pokes, result);
+    changed(ledger);
 }
 
 /* Bytes of the text up to the limit, whole characters only; what is not UTF-8 is no text. */
@@ -613,9 +633,9 @@ static void add_text(struct ledger *ledger, struct wire_hand *hand, struct entry
 
 /* Results in the order in which they came, as many as fit; the rest is in hand as done. */
 static void add_results(struct ledger *ledger, struct arena *arena, struct wire_report *report,
-                        struct wire_hand *hands, size_t n_texts)
+                        struct wire_hand *hands, size_t n_other)
 {
-    size_t room = NX_MESSAGE_MAX - HEAD_MAX - (size_t)n_entries(ledger) * HAND_SIZE - n_texts;
+    size_t room = NX_MESSAGE_MAX - HEAD_MAX - (size_t)n_entries(ledger) * HAND_SIZE - n_other;
     struct wire_result *results =
         arena_array(arena, ledger->lists[DONE].n, sizeof(struct wire_result));
     bool full = false;
@@ -648,7 +668,8 @@ static void add_lists(struct ledger *ledger, struct arena *arena, struct wire_re
         }
     for (struct entry *entry = ledger->lists[QUEUED].first; entry; entry = entry->next)
         add_hand(report, hands, entry, WIRE_HAND_QUEUED);
-    add_results(ledger, arena, report, hands, TEXTS_MAX - room);
+    size_t n_pokes = pokes_report(&ledger->pokes, ledger->seq, arena, report);
+    add_results(ledger, arena, report, hands, TEXTS_MAX - room + n_pokes);
     for (struct entry *entry = ledger->lists[BACK].first; entry; entry = entry->next) {
         backs[report->n_backs++] = (struct wire_back){entry->order.inst, entry->order.lease};
         if (entry->first_seq == 0)

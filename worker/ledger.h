@@ -76,6 +76,13 @@ void ledger_progress(struct ledger *ledger, struct nx_inst_id inst, uint32_t lea
  * duration_us counts for the mean. */
 void ledger_ended(struct ledger *ledger, const struct wire_result *result, int64_t duration_us);
 
+/* The next look at what a waiting task waits for (its WIRE_POKE order), when none is under way; it
+ * takes no slot, and has to end with ledger_looked. */
+bool ledger_look(struct ledger *ledger, struct ledger_start *start);
+/* It has ended. result: success or failed; outputs and error are copied. NULL: what it looked for
+ * is not there yet. */
+void ledger_looked(struct ledger *ledger, const struct wire_result *result);
+
 /* The next running lease that has to be stopped; each is told once. */
 bool ledger_stop_next(struct ledger *ledger, int64_t now_ms, struct ledger_stop *stop);
 /* Everything that runs is to be stopped (the worker is told to go at once). */

@@ -66,7 +66,7 @@ static int open_file(struct logs *logs, enum path_kind kind, int flags)
 {
     char path[PATH_MAX_BYTES];
     const struct logs_place *place = &logs->place;
-    if (logs->failed.code != NX_OK)
+    if (logs->failed.code != NX_OK || !place->home)
         return -1;
     if (!attempt_path(path, sizeof path, place->home, kind, place->run, place->task_id, place->map,
                       place->attempt)) {

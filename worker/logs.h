@@ -16,7 +16,7 @@
 #include "nexus/error.h"
 #include "worker/mask.h"
 
-/* Whose log; texts are borrowed until logs_end. */
+/* Whose log; texts are borrowed until logs_end. home NULL: nobody's, nothing is kept. */
 struct logs_place {
     const char *home;
     uint64_t run;

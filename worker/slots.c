@@ -20,11 +20,13 @@
 #include "nexus/states.h"
 #include "worker/child.h"
 #include "worker/logs.h"
+#include "worker/pokes.h"
 #include "worker/start.h"
 
 #define ATTEMPTS_MAX 20000 /* of one child */
 #define RETIRE_MS 5000     /* an idle child that was told to end is killed after this */
-#define TICK_BUSY_MS 100   /* times and memory are looked at */
+#define LOOK_GRACE_MS 1000
+#define TICK_BUSY_MS 100 /* times and memory are looked at */
 #define TICK_SWEEP_MS 10
 #define TICK_IDLE_MS 1000
 #define NEVER INT64_MAX
@@ -36,6 +38,7 @@ enum fate { FATE_NONE, FATE_TIMEOUT, FATE_MEMORY, FATE_CANCEL, FATE_LOST };
 
 struct slot {
     struct slots *all;
+    bool looks;          /* the one beside the slots: for looks at what tasks wait for */
     struct child *child; /* NULL: none yet */
     enum slot_state state;
     /* The attempt, unless free. */
@@ -60,7 +63,8 @@ struct slots {
     struct slots_config config;
     uv_loop_t *loop;
     struct ledger *ledger;
-    struct slot *at;
+    struct slot *at; /* the last one is not a slot of the worker: it looks */
+    uint32_t n_all;
     struct slot **free; /* a stack: the warmest is taken first */
     uint32_t n_free, n_sweeping, n_limited;
     int64_t memory_ms; /* when memory was looked at last */
@@ -167,7 +171,8 @@ static void free_slot(struct slot *slot)
     if (slot->order.memory_bytes > 0)
         slots->n_limited--;
     slot->state = SLOT_FREE;
-    slots->free[slots->n_free++] = slot;
+    if (!slot->looks)
+        slots->free[slots->n_free++] = slot;
 }
 
 static enum nx_attempt_outcome outcome_of(const struct slot *slot, const struct child_done *done)
@@ -204,6 +209,11 @@ static enum nx_code code_of(enum nx_attempt_outcome outcome, const struct child_
     }
 }
 
+static uint32_t outputs_max(const struct slot *slot)
+{
+    return slot->looks ? POKES_OUTPUTS_MAX : NX_OUTPUTS_MAX;
+}
+
 static void fill_done(const struct child_done *done, struct wire_result *result)
 {
     result->exit_code = done->exit_code;
@@ -215,6 +225,18 @@ static void fill_done(const struct child_done *done, struct wire_result *result)
         result->flags |= WIRE_RESULT_PERMANENT;
     if (result->error.n == 0)
         result->error = wire_text(done->error.at, done->error.n);
+}
+
+/* What came of a look: whatever went wrong with it is a failure of the waiting task. */
+static void tell_look(struct slot *slot, const struct child_done *done, struct wire_result *result)
+{
+    if (done && done->outcome == CHILD_NOT_YET) {
+        ledger_looked(slot->all->ledger, NULL);
+        return;
+    }
+    if (result->outcome != NX_AO_SUCCESS)
+        result->outcome = NX_AO_FAILED;
+    ledger_looked(slot->all->ledger, result);
 }
 
 /* How it ended goes to the ledger; done is NULL when the child did not live to say it. */
@@ -233,8 +255,8 @@ static void finish(struct slot *slot, const struct child_done *done)
         fill_done(done, &result);
     if (result.max_rss_bytes < slot->peak_bytes)
         result.max_rss_bytes = slot->peak_bytes;
-    if (result.outputs.n > NX_OUTPUTS_MAX) {
-        static const char text[] = "its outputs are larger than 64 KiB: use an artifact";
+    if (result.outputs.n > outputs_max(slot)) {
+        static const char text[] = "its outputs are larger than is allowed";
         result.outcome = NX_AO_FAILED;
         result.code = NX_E_LIMIT;
         result.flags |= WIRE_RESULT_PERMANENT;
@@ -245,7 +267,10 @@ static void finish(struct slot *slot, const struct child_done *done)
     if (slot->logs.failed.code != NX_OK)
         log_warn("run %llu, %s: %s", (unsigned long long)slot->order.inst.run.v, slot->task_id,
                  slot->logs.failed.text);
-    ledger_ended(slot->all->ledger, &result, clock_mono_us() - slot->started_us);
+    if (slot->looks)
+        tell_look(slot, done, &result);
+    else
+        ledger_ended(slot->all->ledger, &result, clock_mono_us() - slot->started_us);
     free_slot(slot);
 }
 
@@ -401,6 +426,10 @@ static void take_order(struct slot *slot, const struct wire_order *order)
     slot->task_id[n] = 0;
     if (order->memory_bytes > 0)
         slot->all->n_limited++;
+    if (slot->looks) { /* it leaves nothing behind */
+        logs_begin(&slot->logs, &(struct logs_place){0});
+        return;
+    }
     struct logs_place place = {slot->all->config.home, order->inst.run.v, slot->task_id,
                                order->inst.map, order->attempt};
     logs_begin(&slot->logs, &place);
@@ -421,16 +450,15 @@ static bool send_start(struct slot *slot, const struct ledger_start *lease, stru
     if (is_new)
         message.u.start.definition = (struct child_text){lease->definition.p, lease->definition.n};
     message.u.start.work = child_text(slot->child->work);
+    message.u.start.outputs_max = outputs_max(slot);
     str_copy(slot->mark, sizeof slot->mark, slots->texts.mark);
     slot->child->n_attempts++;
     return child_send(slot->child, &message, err);
 }
 
-static void start(struct slots *slots, const struct ledger_start *lease)
+static void start(struct slot *slot, const struct ledger_start *lease)
 {
     struct nx_err err;
-    must(slots->n_free > 0);
-    struct slot *slot = slots->free[--slots->n_free];
     take_order(slot, &lease->order);
     if (send_start(slot, lease, &err))
         return;
@@ -501,8 +529,17 @@ void slots_pump(struct slots *slots)
     struct ledger_start lease;
     while (ledger_stop_next(slots->ledger, clock_mono_ms(), &what))
         stop(slots, &what);
-    while (ledger_next(slots->ledger, clock_mono_ms(), clock_wall_ms(), &lease))
-        start(slots, &lease);
+    while (ledger_next(slots->ledger, clock_mono_ms(), clock_wall_ms(), &lease)) {
+        must(slots->n_free > 0);
+        start(slots->free[--slots->n_free], &lease);
+    }
+    struct slot *looker = &slots->at[slots->n_all - 1];
+    while (looker->state == SLOT_FREE && ledger_look(slots->ledger, &lease)) {
+        lease.order.timeout_ms = NX_POKE_MS;
+        lease.order.grace_ms = LOOK_GRACE_MS;
+        lease.order.memory_bytes = 0;
+        start(looker, &lease);
+    }
 }
 
 /* ---- Time and memory ---- */
@@ -512,7 +549,10 @@ static void check_time(struct slot *slot, int64_t now_ms)
     if (slot->fate == FATE_NONE && now_ms >= slot->deadline_ms) {
         char timeout[32], why[80];
         str_format_duration(timeout, sizeof timeout, slot->order.timeout_ms);
-        snprintf(why, sizeof why, "it ran longer than its timeout of %s", timeout);
+        snprintf(why, sizeof why,
+                 slot->looks ? "the look took longer than %s"
+                             : "it ran longer than its timeout of %s",
+                 timeout);
         ask_to_end(slot, FATE_TIMEOUT, why);
     }
     if (now_ms >= slot->kill_ms) {
@@ -525,7 +565,7 @@ static void add_rss(void *arg, pid_t pid, const char *mark, int64_t rss_bytes)
 {
     struct slots *slots = arg;
     (void)pid;
-    for (uint32_t i = 0; i < slots->config.n; i++) {
+    for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state == SLOT_BUSY && slot->order.memory_bytes > 0 &&
             strcmp(slot->mark, mark) == 0)
@@ -553,13 +593,13 @@ static void check_memory(struct slot *slot)
 /* One look at /proc for all limited attempts: their children and all that carries their marks. */
 static void check_memories(struct slots *slots)
 {
-    for (uint32_t i = 0; i < slots->config.n; i++) {
+    for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state == SLOT_BUSY && slot->order.memory_bytes > 0)
             slot->rss_bytes = process_rss_bytes(slot->child->pid);
     }
     marks_each(slots->config.mark, true, add_rss, slots);
-    for (uint32_t i = 0; i < slots->config.n; i++) {
+    for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state == SLOT_BUSY && slot->order.memory_bytes > 0)
             check_memory(slot);
@@ -581,7 +621,7 @@ static void check_retired(struct slots *slots, int64_t now_ms)
 void slots_tick(struct slots *slots)
 {
     int64_t now_ms = clock_mono_ms();
-    for (uint32_t i = 0; i < slots->config.n; i++) {
+    for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state == SLOT_BUSY) {
             check_time(slot, now_ms);
@@ -600,7 +640,8 @@ void slots_tick(struct slots *slots)
 
 int64_t slots_tick_ms(const struct slots *slots)
 {
-    bool busy = slots->n_free < slots->config.n || slots->retired.n > 0;
+    bool busy = slots->n_free < slots->config.n || slots->retired.n > 0 ||
+                slots->at[slots->n_all - 1].state != SLOT_FREE;
     return slots->n_sweeping ? TICK_SWEEP_MS : busy ? TICK_BUSY_MS : TICK_IDLE_MS;
 }
 
@@ -615,7 +656,7 @@ void slots_reap(struct slots *slots)
             i++;
         }
     }
-    for (uint32_t i = 0; i < slots->config.n; i++)
+    for (uint32_t i = 0; i < slots->n_all; i++)
         if (slots->at[i].state == SLOT_SWEEPING)
             sweep_round(&slots->at[i]);
 }
@@ -643,14 +684,17 @@ struct slots *slots_new(uv_loop_t *loop, const struct slots_config *config, stru
     slots->loop = loop;
     slots->ledger = ledger;
     slots->url = mem_strdup("");
-    slots->at = mem_alloc_array(config->n, sizeof(struct slot));
+    slots->n_all = config->n + 1;
+    slots->at = mem_alloc_array(slots->n_all, sizeof(struct slot));
     slots->free = mem_alloc_array(config->n, sizeof(struct slot *));
-    for (uint32_t i = config->n; i > 0; i--) {
+    slots->at[config->n].looks = true;
+    for (uint32_t i = slots->n_all; i > 0; i--) {
         slots->at[i - 1].all = slots;
         logs_init(&slots->at[i - 1].logs);
         if (config->log_max_bytes > 0)
             slots->at[i - 1].logs.max = config->log_max_bytes;
-        slots->free[slots->n_free++] = &slots->at[i - 1];
+        if (!slots->at[i - 1].looks)
+            slots->free[slots->n_free++] = &slots->at[i - 1];
     }
     snprintf(slots->child_mark, sizeof slots->child_mark, MARK_NAME "=%schild;", config->mark);
     slots->env = make_env(slots->child_mark);
@@ -675,7 +719,7 @@ void slots_free(struct slots *slots)
 {
     if (!slots)
         return;
-    for (uint32_t i = 0; i < slots->config.n; i++) {
+    for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state != SLOT_FREE)
             logs_end(&slot->logs);

@@ -59,6 +59,8 @@
 #define NX_LOST_UNSTARTED_LIMIT 12 /* leases lost in all, those never known to have started too */
 #define NX_LEASE_TTL_MS 20000
 #define NX_GRACE_MS 10000
+#define NX_START_DEPTH_MAX 16             /* runs that tasks started, one from the other */
+#define NX_WAIT_MAX_MS (366ll * 86400000) /* of wait.for */
 #define NX_LOST_AFTER_IPC_MS 8000
 #define NX_LOST_AFTER_TCP_MS 60000
 
@@ -70,6 +72,8 @@
 #define NX_RECEIVE_MAX (1024 * 1024)
 #define NX_REPORT_EVERY_MS 1000
 #define NX_LISTEN_MS 20000
+#define NX_POKES_IN_HAND 64 /* looks of waiting tasks that a worker has at a time */
+#define NX_POKE_MS 10000    /* one look */
 #define NX_INBOX_MAX 65536
 
 /* Logs. */

@@ -74,12 +74,16 @@ struct nx_port {
 
 enum nx_operator_flag {
     NX_OP_ORDER_SENSITIVE = 1, /* the order of its input rows changes its result */
-    NX_OP_PURE = 2             /* same inputs, same outputs, no other effect: may be cached later */
+    NX_OP_CORE =
+        4, /* the scheduler does it itself, without a worker; run() is for one task alone */
+    NX_OP_POKE = 8, /* each run() is a short look at something that is waited for: NX_NOT_YET */
+    NX_OP_PURE = 2  /* same inputs, same outputs, no other effect: may be cached later */
 };
 
 enum nx_outcome {
     NX_DONE,
     NX_SKIPPED, /* the operator decided that there is nothing to do; see nx_skip */
+    NX_NOT_YET, /* NX_OP_POKE: what it looks for is not there */
     NX_FAILED   /* *err says why; nx_code_info(err->code)->retryable says whether to try again */
 };
 

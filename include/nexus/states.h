@@ -122,6 +122,13 @@ enum nx_reason {
     NX_WHY_MAPPED,        /* removed: its instances stand for it, one an item */
     NX_WHY_SHORTER,       /* removed: the list is shorter now */
     NX_WHY_MAX_PARALLEL,  /* queued: as many indexes of its map as may be are in progress */
+    NX_WHY_WITH_ERROR,    /* failed: its `with` could not be evaluated by the scheduler */
+    NX_WHY_WAIT_TIME,     /* deferred: until a known time */
+    NX_WHY_WAIT_PERSON,   /* deferred: until a person approves or rejects */
+    NX_WHY_WAIT_POKE,     /* deferred: until what a worker looks for is there */
+    NX_WHY_WAIT_RUN,      /* deferred: until the run that it started has ended */
+    NX_WHY_REJECTED,      /* failed: a person rejected it */
+    NX_WHY_RUN_FAILED,    /* failed: the run that it started did not succeed */
     NX_REASONS
 };
 

@@ -35,6 +35,7 @@ static const char *const reasons[NX_REASONS] = {
     "queue_timeout", "timeout", "memory", "lost", "error", "permanent_error", "task_skipped",
     "marked", "cleared", "mark_success", "mark_failed", "overlap",
     "empty_list", "for_each_error", "mapped", "list_shorter", "max_parallel",
+    "with_error", "wait_time", "wait_person", "wait_condition", "wait_run", "rejected", "run_failed",
 };
 
 #define M(state) (1u << NX_TS_##state)
@@ -45,16 +46,16 @@ static const char *const reasons[NX_REASONS] = {
 
 /* Row: from; bits: to. Only moves that happen: what comes with later features comes with them. */
 static const unsigned task_moves[NX_TASK_STATES] = {
-    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | FINAL_BY_RULE | M(CANCELLED) | MARKED |
+    [NX_TS_WAITING] = M(DECIDING) | M(QUEUED) | M(DEFERRED) | FINAL_BY_RULE | M(CANCELLED) | MARKED |
                       M(REMOVED),
-    [NX_TS_DECIDING] = M(QUEUED) | M(SKIPPED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED |
-                       M(REMOVED),
+    [NX_TS_DECIDING] = M(QUEUED) | M(DEFERRED) | M(SKIPPED) | M(FAILED) | M(CANCELLED) | MARKED |
+                       CLEARED | M(REMOVED),
     [NX_TS_QUEUED] = M(LEASED) | M(FAILED) | M(CANCELLED) | MARKED | CLEARED,
     [NX_TS_LEASED] = M(RUNNING) | M(QUEUED) | M(RETRYING) | M(STOPPING) | M(SUCCESS) | M(FAILED) |
                      M(SKIPPED),
     [NX_TS_RUNNING] = M(SUCCESS) | M(FAILED) | M(SKIPPED) | M(RETRYING) | M(QUEUED) | M(STOPPING),
-    [NX_TS_DEFERRED] = 0,
-    [NX_TS_RETRYING] = M(QUEUED) | M(CANCELLED) | MARKED | CLEARED,
+    [NX_TS_DEFERRED] = M(SUCCESS) | M(FAILED) | M(RETRYING) | M(CANCELLED) | CLEARED,
+    [NX_TS_RETRYING] = M(QUEUED) | M(DEFERRED) | M(CANCELLED) | MARKED | CLEARED,
     [NX_TS_STOPPING] = M(SUCCESS) | M(CANCELLED) | M(FAILED) | M(RETRYING) | CLEARED,
     [NX_TS_SUCCESS] = M(FAILED) | CLEARED,
     [NX_TS_FAILED] = M(SUCCESS) | CLEARED,

@@ -27,7 +27,7 @@
 #include "lib/base/buf.h"
 #include "nexus/error.h"
 
-#define CHILD_PROTOCOL 1
+#define CHILD_PROTOCOL 2
 #define CHILD_FD 3
 #define CHILD_MESSAGE_MAX (24u * 1024 * 1024) /* of `length`; a larger message is not encoded */
 #define CHILD_MASKS_MAX 1024
@@ -103,7 +103,14 @@ struct child_resolved {
     struct child_text json;
 };
 
-enum child_outcome { CHILD_SUCCESS, CHILD_FAILED, CHILD_SKIPPED, CHILD_CANCELLED, CHILD_OUTCOMES };
+enum child_outcome {
+    CHILD_SUCCESS,
+    CHILD_FAILED,
+    CHILD_SKIPPED,
+    CHILD_CANCELLED,
+    CHILD_NOT_YET, /* of a look: what it looks for is not there */
+    CHILD_OUTCOMES
+};
 
 struct child_done {
     enum child_outcome outcome;

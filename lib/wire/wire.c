@@ -20,10 +20,11 @@ enum { PIECE_END = 0, PIECE_DEFINITION = 1, PIECE_RUN = 2, PIECE_ORDER = 3 };
 #define HAND_BYTES (INST_BYTES + 4 + 1 + 8 + 2 + 1)
 #define RESULT_BYTES (INST_BYTES + 4 + 4 + 3 + 4 + 4 + 8 + 8 + 8 + 8 + 4 + 4)
 #define BACK_BYTES (INST_BYTES + 4)
+#define POKE_BYTES (8 + 1)
 #define DEFINITION_BYTES (8 + 4 + 4)
 #define RUN_BYTES (8 + 4)
 #define ORDER_BYTES (8 + 1 + INST_BYTES + 4)
-#define LEASE_BYTES (4 + 4 + 1 + 8 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4)
+#define LEASE_BYTES (8 + 4 + 4 + 1 + 8 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4)
 #define TEXT_MAX 4096 /* of short texts: host, version, queues, url, ... */
 #define PROGRESS_NONE 65535
 
@@ -97,6 +98,20 @@ size_t wire_result_size(const struct wire_result *result)
     return RESULT_BYTES + result->outputs.n + result->error.n;
 }
 
+static void put_poke(struct buf *buf, const struct wire_poke *poke)
+{
+    must(poke->state <= WIRE_POKE_ENDED);
+    buf_u64(buf, poke->number);
+    buf_u8(buf, poke->state);
+    if (poke->state == WIRE_POKE_ENDED)
+        put_result(buf, &poke->result);
+}
+
+size_t wire_poke_size(const struct wire_poke *poke)
+{
+    return POKE_BYTES + (poke->state == WIRE_POKE_ENDED ? wire_result_size(&poke->result) : 0);
+}
+
 static void put_state(struct buf *buf, const struct wire_report *report)
 {
     put_short(buf, report->host);
@@ -139,6 +154,9 @@ void wire_encode_report(struct buf *buf, const struct wire_report *report)
             put_inst(buf, report->backs[i].inst);
             buf_u32(buf, report->backs[i].lease);
         }
+        buf_u32(buf, report->n_pokes);
+        for (uint32_t i = 0; i < report->n_pokes; i++)
+            put_poke(buf, &report->pokes[i]);
     }
     must(buf->len - start <= NX_MESSAGE_MAX); /* the sender splits */
 }
@@ -181,14 +199,16 @@ void wire_reply_run(struct wire_reply_writer *writer, const struct wire_run *run
 void wire_reply_order(struct wire_reply_writer *writer, const struct wire_order *order)
 {
     struct buf *buf = writer->buf;
-    must(order->kind >= WIRE_LEASE && order->kind <= WIRE_FORGET);
+    must(order->kind >= WIRE_LEASE && order->kind <= WIRE_POKE);
     writer->n_orders++;
     buf_u8(buf, PIECE_ORDER);
     buf_u64(buf, order->number);
     buf_u8(buf, order->kind);
     put_inst(buf, order->inst);
     buf_u32(buf, order->lease);
-    if (order->kind != WIRE_LEASE)
+    if (order->kind == WIRE_POKE)
+        buf_u64(buf, order->poke);
+    if (!wire_starts(order->kind))
         return;
     buf_u32(buf, order->attempt);
     buf_u32(buf, order->max_attempts);
@@ -399,6 +419,16 @@ static void get_state(struct reader *r, struct wire_report *report)
         r->bad = true;
 }
 
+static void get_poke(struct reader *r, struct wire_poke *poke)
+{
+    *poke = (struct wire_poke){.number = get_u64(r), .state = get_upto(r, WIRE_POKE_ENDED)};
+    if (poke->state != WIRE_POKE_ENDED)
+        return;
+    get_result(r, &poke->result);
+    if (poke->result.outcome != NX_AO_SUCCESS && poke->result.outcome != NX_AO_FAILED)
+        r->bad = true;
+}
+
 static void get_lists(struct reader *r, struct arena *arena, struct wire_report *report)
 {
     report->n_hands = get_count(r, HAND_BYTES);
@@ -415,9 +445,14 @@ static void get_lists(struct reader *r, struct arena *arena, struct wire_report 
         backs[i].inst = get_inst(r);
         backs[i].lease = get_u32(r);
     }
+    report->n_pokes = get_count(r, POKE_BYTES);
+    struct wire_poke *pokes = arena_array(arena, report->n_pokes, sizeof *pokes);
+    for (uint32_t i = 0; i < report->n_pokes && !r->bad; i++)
+        get_poke(r, &pokes[i]);
     report->hands = hands;
     report->results = results;
     report->backs = backs;
+    report->pokes = pokes;
 }
 
 bool wire_decode_report(const void *p, size_t n, struct arena *arena, struct wire_report *report,
@@ -447,12 +482,14 @@ bool wire_decode_report(const void *p, size_t n, struct arena *arena, struct wir
 static void get_order(struct reader *r, struct wire_order *order)
 {
     order->number = get_u64(r);
-    order->kind = get_upto(r, WIRE_FORGET);
+    order->kind = get_upto(r, WIRE_POKE);
     order->inst = get_inst(r);
     order->lease = get_u32(r);
     if (order->kind == 0)
         r->bad = true;
-    if (order->kind != WIRE_LEASE)
+    if (order->kind == WIRE_POKE)
+        order->poke = get_u64(r);
+    if (!wire_starts(order->kind))
         return;
     order->attempt = get_u32(r);
     order->max_attempts = get_u32(r);

@@ -68,6 +68,19 @@ struct wire_back {
     uint32_t lease;
 };
 
+enum wire_poke_state {
+    WIRE_POKE_HAND,    /* it waits for its turn, or is under way */
+    WIRE_POKE_NOT_YET, /* what it looks for is not there */
+    WIRE_POKE_ENDED    /* it is there (success), or the look failed: see the result */
+};
+
+/* A look at what a waiting task waits for. The outcome is repeated until it is acknowledged. */
+struct wire_poke {
+    uint64_t number;           /* of the look */
+    uint8_t state;             /* enum wire_poke_state */
+    struct wire_result result; /* WIRE_POKE_ENDED: success or failed */
+};
+
 struct wire_report {
     uint8_t kind; /* WIRE_REPORT or WIRE_LISTEN; a listen has only the fields up to `seen` */
     struct wire_bytes worker; /* id, at most NX_ID_MAX bytes */
@@ -91,10 +104,11 @@ struct wire_report {
     uint32_t n_queued; /* leases in hand, not started */
     uint64_t starved;  /* how often a slot ended and found its queue empty */
     uint32_t mean_us;  /* mean duration of recent attempts; 0: unknown */
-    uint32_t n_hands, n_results, n_backs;
+    uint32_t n_hands, n_results, n_backs, n_pokes;
     const struct wire_hand *hands;
     const struct wire_result *results;
     const struct wire_back *backs;
+    const struct wire_poke *pokes;
 };
 
 enum wire_order_kind {
@@ -102,7 +116,8 @@ enum wire_order_kind {
     WIRE_GIVE_BACK = 2, /* hand it back if it has not been started */
     WIRE_CANCEL = 3,    /* stop it; reported as cancelled (or as what it was, if that came first) */
     WIRE_DRAIN = 4,     /* finish what runs, ask for nothing; lease field 0: resume */
-    WIRE_FORGET = 5     /* drop it and say nothing: the scheduler does not know it */
+    WIRE_FORGET = 5,    /* drop it and say nothing: the scheduler does not know it */
+    WIRE_POKE = 6       /* look whether what the task waits for is there */
 };
 
 enum wire_lease_flag { WIRE_LEASE_EXCLUSIVE = 1, WIRE_LEASE_SCRIPT = 2 };
@@ -112,7 +127,8 @@ struct wire_order {
     uint8_t kind;
     struct nx_inst_id inst;
     uint32_t lease;
-    /* WIRE_LEASE only */
+    uint64_t poke; /* WIRE_POKE only: number of the look */
+    /* WIRE_LEASE and WIRE_POKE only */
     uint32_t attempt, max_attempts;
     uint8_t flags;
     uint64_t version; /* of the DAG: (version, inst.task) names the definition */
@@ -180,6 +196,13 @@ bool wire_decode_reply(const void *p, size_t n, struct arena *arena, struct wire
 
 /* Bytes that a result adds to a report: the sender splits before NX_MESSAGE_MAX. */
 size_t wire_result_size(const struct wire_result *result);
+size_t wire_poke_size(const struct wire_poke *poke);
+
+/* Orders that carry what an attempt needs. */
+static inline bool wire_starts(uint8_t kind)
+{
+    return kind == WIRE_LEASE || kind == WIRE_POKE;
+}
 
 static inline struct wire_bytes wire_text(const char *s, size_t n)
 {

@@ -241,6 +241,7 @@ void assign_turn(struct core *core)
     backfill_turn(core);
     emit_asks(core);
     give_away(core);
+    wait_turn(core);
     rebalance(core);
     inst_spread(core);
     fleet_answer(core);

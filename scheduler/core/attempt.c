@@ -103,8 +103,8 @@ static void retry_in(struct core *core, struct run *run, uint32_t task, int64_t 
     timer_inst(core, run, task, core->mono_ms + delay_ms);
 }
 
-static void failed(struct core *core, struct run *run, uint32_t task,
-                   const struct wire_result *result)
+void attempt_failed(struct core *core, struct run *run, uint32_t task,
+                    const struct wire_result *result, enum nx_reason reason)
 {
     const struct graph_task *spec = task_of(run, task);
     struct inst *inst = &run->insts[task];
@@ -115,15 +115,16 @@ static void failed(struct core *core, struct run *run, uint32_t task,
         retry_in(core, run, task, attempt_retry_delay(run, task), NX_WHY_RETRY_DELAY);
         return;
     }
-    enum nx_reason reason = result->outcome == NX_AO_TIMEOUT  ? NX_WHY_TIMEOUT
-                            : result->outcome == NX_AO_MEMORY ? NX_WHY_MEMORY
-                            : possible                        ? NX_WHY_ERROR
-                                                              : NX_WHY_PERMANENT;
+    if (reason == NX_WHY_NONE)
+        reason = result->outcome == NX_AO_TIMEOUT  ? NX_WHY_TIMEOUT
+                 : result->outcome == NX_AO_MEMORY ? NX_WHY_MEMORY
+                 : possible                        ? NX_WHY_ERROR
+                                                   : NX_WHY_PERMANENT;
     inst_set(core, run, task, NX_TS_FAILED, reason);
 }
 
-static void note_end(struct core *core, struct run *run, uint32_t task,
-                     enum nx_attempt_outcome outcome, const struct wire_result *result)
+void attempt_note_end(struct core *core, struct run *run, uint32_t task,
+                      enum nx_attempt_outcome outcome, const struct wire_result *result)
 {
     struct inst *inst = &run->insts[task];
     if (result && result->started_ms)
@@ -136,8 +137,19 @@ static void note_end(struct core *core, struct run *run, uint32_t task,
         .started_ms = inst->started_ms,
         .finished_ms = result && result->finished_ms ? result->finished_ms : core->wall_ms,
         .result = result,
+        .wait = (enum graph_wait)task_of(run, task)->wait,
     };
     vec_push(&core->update->ends, end);
+}
+
+void attempt_note_child(struct core *core, struct run *run, uint32_t task,
+                        enum nx_attempt_outcome outcome, struct nx_run_id child,
+                        enum nx_run_state state)
+{
+    attempt_note_end(core, run, task, outcome, NULL);
+    struct core_end *end = &core->update->ends.at[core->update->ends.n - 1];
+    end->child = child;
+    end->child_state = state;
 }
 
 /* A lease that waited at its worker has done nothing to it: only started ones count, so that a task
@@ -191,7 +203,7 @@ void attempt_lost(struct core *core, struct run *run, uint32_t task, bool elsewh
     struct inst *inst = &run->insts[task];
     bool stopping = inst->state == NX_TS_STOPPING;
     bool started = result != NULL || inst->state == NX_TS_RUNNING;
-    note_end(core, run, task, stopping ? NX_AO_CANCELLED : NX_AO_LOST, result);
+    attempt_note_end(core, run, task, stopping ? NX_AO_CANCELLED : NX_AO_LOST, result);
     release(core, run, task);
     bool wait = elsewhere && (task_of(run, task)->flags & GRAPH_EXCLUSIVE);
     int64_t wait_ms = core->config.lease_ttl_ms + core->config.grace_ms;
@@ -230,7 +242,7 @@ void attempt_result(struct core *core, struct run *run, uint32_t task,
         attempt_lost(core, run, task, false, result);
         return;
     }
-    note_end(core, run, task, outcome, result);
+    attempt_note_end(core, run, task, outcome, result);
     release(core, run, task);
     if (outcome == NX_AO_SUCCESS && success_counts(run, task)) {
         inst_set(core, run, task, NX_TS_SUCCESS, NX_WHY_NONE);
@@ -241,6 +253,6 @@ void attempt_result(struct core *core, struct run *run, uint32_t task,
     } else if (outcome == NX_AO_CANCELLED) {
         inst_queue(core, run, task); /* its worker was told to leave: another one takes it */
     } else {
-        failed(core, run, task, result);
+        attempt_failed(core, run, task, result, NX_WHY_NONE);
     }
 }

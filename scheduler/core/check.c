@@ -82,6 +82,11 @@ static const char *check_inst(const struct core *core, const struct run *run, ui
     }
     if (inst->state == NX_TS_QUEUED && !(inst->flags & INST_READY) && mapped_admitted(run, task))
         return "a queued instance is in a ready queue";
+    if (inst->state == NX_TS_DEFERRED) {
+        const struct wait *wait = inst->hand < core->waits.n ? wait_of(core, inst) : NULL;
+        if (!wait || !wait->used || wait->slot != run->slot || wait->task != task)
+            return "a deferred instance knows what it waits for";
+    }
     if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
         return "a retrying instance has a timer";
     return check_upstream(run, task);
@@ -149,6 +154,34 @@ static const char *check_maps(const struct run *run)
     return NULL;
 }
 
+/* Looks of a deferred instance are in exactly one place: due, on a worker, or at a known time. */
+static const char *check_pokes(const struct core *core)
+{
+    size_t used = 0, on_workers = 0, under_way = 0;
+    for (size_t i = 0; i < core->waits.n; i++) {
+        const struct wait *wait = &core->waits.at[i];
+        if (!wait->used)
+            continue;
+        const struct run *run = core->runs.at[wait->slot];
+        used++;
+        if (!run || run->insts[wait->task].state != NX_TS_DEFERRED)
+            return "what is waited for is an instance's that is deferred";
+        under_way += wait->poke != 0;
+        bool timed = run->insts[wait->task].due_mono != 0;
+        if (task_of(run, wait->task)->wait == GRAPH_WAIT_POKE &&
+            (wait->poke != 0) + wait->queued + timed != 1)
+            return "what is looked for is looked for now, soon or at a known time";
+    }
+    for (size_t w = 0; w < core->workers.n; w++) {
+        on_workers += core->workers.at[w]->pokes.n;
+        if (core->workers.at[w]->pokes.n > NX_POKES_IN_HAND)
+            return "a worker has no more looks in hand than it may";
+    }
+    if (used + core->free_waits.n != core->waits.n || on_workers != under_way)
+        return "waits and looks add up";
+    return NULL;
+}
+
 const char *core_check(const struct core *core)
 {
     size_t held = 0, hands = 0;
@@ -170,6 +203,7 @@ const char *core_check(const struct core *core)
     if (held != hands)
         return "every lease in a worker's hands is held by exactly one instance";
     const char *broken = check_pools(core);
+    broken = broken ? broken : check_pokes(core);
     return broken ? broken : check_slots(core);
 }
 
@@ -178,7 +212,7 @@ static void mix(uint64_t *digest, uint64_t v)
     *digest = hash_u64(*digest * 31 + v);
 }
 
-static uint64_t digest_inst(const struct run *run, uint32_t at)
+static uint64_t digest_inst(const struct core *core, const struct run *run, uint32_t at)
 {
     const struct inst *inst = &run->insts[at];
     uint64_t digest = hash_u64((uint64_t)task_at(run, at) << 32 | (uint32_t)map_at(run, at));
@@ -188,6 +222,11 @@ static uint64_t digest_inst(const struct run *run, uint32_t at)
     mix(&digest, inst->leases_lost);
     mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED));
     mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
+    if (inst->state == NX_TS_DEFERRED) {
+        mix(&digest, (uint64_t)wait_of(core, inst)->due_wall);
+        mix(&digest, wait_of(core, inst)->child.v);
+        mix(&digest, (uint64_t)inst->started_ms);
+    }
     if (inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
         return digest;
     mix(&digest, inst->flags & INST_UP_SELF);
@@ -196,7 +235,7 @@ static uint64_t digest_inst(const struct run *run, uint32_t at)
     return digest;
 }
 
-static uint64_t digest_run(const struct run *run)
+static uint64_t digest_run(const struct core *core, const struct run *run)
 {
     uint64_t digest = run->id.v;
     mix(&digest, run->state);
@@ -206,12 +245,13 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);
+    mix(&digest, run->parent.run.v << 8 | run->depth);
     if (run->state == NX_RS_STOPPING)
         mix(&digest, run->reason);
     for (uint32_t i = 0; i < run->version->graph->n_maps; i++)
         mix(&digest, run->mappings[i].n);
     for (uint32_t i = 0; i < run->n_insts; i++)
-        digest += digest_inst(run, i); /* the order of mapped ones is that of their making */
+        digest += digest_inst(core, run, i); /* the order of mapped ones is that of their making */
     return digest;
 }
 
@@ -246,7 +286,7 @@ uint64_t core_digest(const struct core *core)
     uint64_t digest = 0;
     for (size_t i = 0; i < core->runs.n; i++) {
         if (core->runs.at[i])
-            digest += digest_run(core->runs.at[i]);
+            digest += digest_run(core, core->runs.at[i]);
     }
     for (size_t i = 0; i < core->pools.n; i++) {
         const struct pool *pool = core->pools.at[i].value;

@@ -70,6 +70,7 @@ void core_free(struct core *core)
         for (size_t h = 0; h < core->workers.at[i]->hands.n; h++)
             mem_free(core->workers.at[i]->hands.at[h].text);
         vec_fini(&core->workers.at[i]->hands);
+        vec_fini(&core->workers.at[i]->pokes);
         vec_fini(&core->workers.at[i]->orders);
         mem_free(core->workers.at[i]);
     }
@@ -89,6 +90,11 @@ void core_free(struct core *core)
     vec_fini(&core->classes);
     vec_fini(&core->workers);
     vec_fini(&core->timers);
+    vec_fini(&core->walls);
+    vec_fini(&core->waits);
+    vec_fini(&core->free_waits);
+    vec_fini(&core->pokes);
+    vec_fini(&core->to_stop);
     vec_fini(&core->fires);
     vec_fini(&core->asks);
     vec_fini(&core->spread);
@@ -118,6 +124,7 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->notices);
     vec_fini(&update->edited);
     vec_fini(&update->asks);
+    vec_fini(&update->starts);
     vec_fini(&update->replies);
     vec_fini(&update->sends);
 }
@@ -170,10 +177,31 @@ static void on_pause(struct core *core, const struct core_event *event)
     schedule_resume(core, dag);
 }
 
+/* A chain of DAGs that start each other is not endless. */
+static bool may_start(struct core *core, const struct core_event *event, const struct run *parent)
+{
+    struct nx_run_id none = {0};
+    if (!parent || !wait_wants_run(core, event->create.parent))
+        core_answer_to(core, event->token, none, NX_E_CONFLICT,
+                       "the task that was to start it does not wait for it any more");
+    else if (parent->depth + 1 >= NX_START_DEPTH_MAX)
+        core_answer_to(core, event->token, none, NX_E_LIMIT,
+                       "%d runs have started each other, down to run %llu of '%s': do these DAGs "
+                       "trigger each other for ever?",
+                       NX_START_DEPTH_MAX, (unsigned long long)parent->id.v, parent->dag->id);
+    else
+        return true;
+    return false;
+}
+
 static void on_create(struct core *core, const struct core_event *event)
 {
     struct dag *dag = map_get(&core->dags, event->create.dag);
+    const struct core_start *start = event->create.parent;
+    const struct run *parent = start ? run_find(core, start->inst.run) : NULL;
     struct nx_run_id none = {0};
+    if (start && !may_start(core, event, parent))
+        return;
     if (!dag || !dag->version) {
         core_answer_to(core, event->token, none, NX_E_NOT_FOUND, "there is no DAG '%s'",
                        event->create.dag);
@@ -200,6 +228,10 @@ static void on_create(struct core *core, const struct core_event *event)
     struct run *run = run_new(core, id, dag->version);
     run->cause = (uint8_t)event->create.cause;
     run->backfill = event->create.backfill;
+    if (start) {
+        run->parent = start->inst;
+        run->depth = parent->depth + 1;
+    }
     run->interval_start_ms = event->create.interval_start_ms;
     run->interval_finish_ms = event->create.interval_finish_ms;
     run->created_ms = core->wall_ms;
@@ -208,6 +240,8 @@ static void on_create(struct core *core, const struct core_event *event)
         dataset_take(core, run, event->create.entry);
     backfill_run_began(core, run);
     run_wait(core, run);
+    if (start)
+        wait_run_began(core, run);
     core_answer_to(core, event->token, id, NX_OK, "%s", "");
 }
 
@@ -271,6 +305,12 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     case EV_ANSWER:
         inst_answer(core, event);
         break;
+    case EV_APPROVE:
+        wait_decided(core, event);
+        break;
+    case EV_START_FAILED:
+        wait_start_failed(core, event);
+        break;
     case EV_REPORT:
         fleet_report(core, event->report.report, event->report.context);
         break;
@@ -308,7 +348,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     }
     core->ended.n = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
-    update->asks.n = update->replies.n = update->sends.n = 0;
+    update->asks.n = update->starts.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
     update->backfills.n = update->dataset_events.n = update->triggers.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
@@ -323,6 +363,11 @@ int64_t core_deadline(const struct core *core)
         int64_t left = core->fires.at[0].due_wall - core->wall_ms;
         int64_t fire = core->mono_ms + (left < 0 ? 0 : left);
         due = fire < due ? fire : due;
+    }
+    if (core->walls.n) {
+        int64_t left = core->walls.at[0].due_mono - core->wall_ms;
+        int64_t wall = core->mono_ms + (left < 0 ? 0 : left);
+        due = wall < due ? wall : due;
     }
     return due;
 }

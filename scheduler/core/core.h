@@ -53,10 +53,12 @@ enum core_event_kind {
     EV_POOL,            /* a pool has so many slots; negative: it does not exist */
     EV_RUN_CREATE,      /* answered with the run's id */
     EV_RUN_CANCEL,
-    EV_RUN_EDIT, /* a person changes what became of a run's tasks */
-    EV_ANSWER,   /* to an ask */
-    EV_REPORT,   /* a worker's report or listen */
-    EV_DRAIN     /* a worker gets no more leases, or again */
+    EV_RUN_EDIT,     /* a person changes what became of a run's tasks */
+    EV_ANSWER,       /* to an ask */
+    EV_APPROVE,      /* a person approves or rejects what waits for it */
+    EV_START_FAILED, /* the run that a task was to start could not be created */
+    EV_REPORT,       /* a worker's report or listen */
+    EV_DRAIN         /* a worker gets no more leases, or again */
 };
 
 /* How far an entry of a schedule has used the events of a dataset: those up to that version. */
@@ -95,12 +97,27 @@ struct core_backfill {
     size_t n_items, next;                   /* items before `next` have begun */
 };
 
+/* Questions about an instance; an ask may hold the first two together. */
 enum core_question {
-    CORE_ASK_IF,  /* answered by CORE_FALSE or CORE_TRUE */
-    CORE_ASK_LIST /* the `for_each` of the task or its group: by CORE_LIST */
+    CORE_ASK_IF = 1,   /* its `if`: CORE_FALSE, or go on */
+    CORE_ASK_WITH = 2, /* what it waits for, unless the `if` is false: CORE_TRUE */
+    CORE_ASK_LIST = 4  /* the `for_each` of the task or its group: CORE_LIST */
 };
 
-enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR, CORE_LIST };
+enum core_answer {
+    CORE_FALSE,
+    CORE_TRUE,
+    CORE_ERROR,      /* its `if` or `for_each` could not be evaluated */
+    CORE_WITH_ERROR, /* nor could its `with`, which says what it waits for */
+    CORE_LIST
+};
+
+/* A task wants its run started: in this turn the engine creates it (EV_RUN_CREATE with the parent),
+ * or says that it cannot (EV_START_FAILED). */
+struct core_start {
+    struct nx_inst_id inst;
+    uint32_t attempt;
+};
 
 enum core_edit {
     CORE_RETRY,        /* those that failed (or `tasks`), and all downstream of them, are cleared */
@@ -146,7 +163,8 @@ struct core_event {
         struct {
             const char *dag;
             enum nx_run_cause cause;
-            uint64_t backfill; /* its runs come after live ones; 0: none */
+            uint64_t backfill;               /* its runs come after live ones; 0: none */
+            const struct core_start *parent; /* the task that starts it; NULL: none */
             int64_t interval_start_ms, interval_finish_ms;
             uint32_t entry; /* NX_RC_DATASET: of the DAG's timetable; its events are used up */
         } create;
@@ -170,8 +188,18 @@ struct core_event {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
-            uint32_t n; /* CORE_LIST: how many items, at most NX_MAP_MAX */
+            uint32_t n;      /* CORE_LIST: how many items, at most NX_MAP_MAX */
+            int64_t when_ms; /* GRAPH_WAIT_FOR: how long; GRAPH_WAIT_UNTIL: the wall instant */
         } answer;
+        struct {
+            struct nx_inst_id inst;
+            bool approved;
+            const struct wire_result *result; /* its outputs or error */
+        } approve;
+        struct {
+            struct core_start start;
+            const struct wire_result *result; /* its error */
+        } start_failed;
         struct {
             const struct wire_report *report;
             uint64_t context; /* where its reply goes */
@@ -190,7 +218,7 @@ struct core_ask {
     struct nx_inst_id inst;
     uint32_t number;
     uint64_t version;
-    enum core_question what;
+    unsigned what; /* of enum core_question */
 };
 
 /* An instance that an edit changed (or would have): is cleared, or has the marked state. */
@@ -247,6 +275,9 @@ struct core_end {
     uint32_t worker;
     int64_t started_ms, finished_ms; /* wall; started_ms 0: never started */
     const struct wire_result *result;
+    enum graph_wait wait;   /* of a wait: what it was for */
+    struct nx_run_id child; /* of a task that had started a run; 0: none */
+    enum nx_run_state child_state;
 };
 
 /* The answer to an event with a token. */
@@ -278,7 +309,8 @@ struct core_update {
     VEC(uint64_t) backfills;   /* dirty ones */
     VEC(struct core_due) dues; /* taken (emptied) by the engine when it creates the runs */
     VEC(struct core_notice) notices;
-    VEC(struct core_ask) asks; /* taken (emptied) by the engine when it answers */
+    VEC(struct core_ask) asks;     /* taken (emptied) by the engine when it answers */
+    VEC(struct core_start) starts; /* likewise, when it creates the runs */
     VEC(struct core_reply) replies;
     VEC(struct core_send) sends;
 };
@@ -297,17 +329,18 @@ int64_t core_deadline(const struct core *core);
 /* ---- Rows ---- */
 
 /* Absent rows mean: waiting; or queued when the trigger rule says run and there is no `if`; or
- * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). The
- * rows of a mapped task are its own (map NX_MAP_NONE), which is removed from when its list is known
- * (core_get_list: that is a row too), and those of the indexes below the length of the list. */
+ * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). One
+ * that waits without a slot has a row. The rows of a mapped task are its own (map NX_MAP_NONE),
+ * which is removed from when its list is known (core_get_list: that is a row too), and those of the
+ * indexes below the length of the list. */
 struct core_inst_row {
     struct nx_inst_id id;
     enum nx_task_state state;
     enum nx_reason reason;
     bool answered; /* its `if` was decided: not asked again unless it is cleared */
     uint32_t attempt, lease, failures, losses, leases_lost;
-    uint32_t worker;                           /* number; 0: none */
-    int64_t due_ms;                            /* wall instant at which a retry is due; 0: none */
+    uint32_t worker; /* number; 0: none */
+    int64_t due_ms;  /* wall instant at which a retry is due, or a wait for a time ends; 0: none */
     int64_t ready_ms, started_ms, finished_ms; /* wall; 0: not yet */
 };
 
@@ -317,8 +350,10 @@ struct core_run_row {
     uint64_t version;
     enum nx_run_state state;
     enum nx_run_cause cause;
-    enum nx_reason reason; /* why it is stopping or how it ended: cancel, run timeout, or none */
-    uint64_t backfill;     /* 0: none */
+    enum nx_reason reason;    /* why it is stopping or how it ended: cancel, run timeout, or none */
+    uint64_t backfill;        /* 0: none */
+    struct nx_inst_id parent; /* the task that started it; run 0: none */
+    uint32_t depth;           /* how many runs started each other before it */
     int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
@@ -358,7 +393,8 @@ struct core_order {
     enum wire_order_kind kind;
     struct nx_inst_id inst;
     uint32_t lease, attempt, max_attempts;
-    uint64_t version; /* WIRE_LEASE: of the DAG */
+    uint64_t version; /* WIRE_LEASE, WIRE_POKE: of the DAG */
+    uint64_t poke;    /* WIRE_POKE: number of the look */
 };
 
 /* The worker's orders above `seen`, oldest first; valid until the next step. */
@@ -428,6 +464,8 @@ int core_progress(const struct core *core, struct nx_inst_id id, const char **te
 /* Bytes that the core allocated for one run of n instances: for the memory budget. */
 size_t core_run_bytes(const struct core *core, struct nx_run_id id);
 size_t core_active_runs(const struct core *core);
+/* Whether the task still wants the run started. */
+bool core_wants_run(const struct core *core, const struct core_start *start);
 /* How often an instance went from one state to the other since core_new. */
 uint64_t core_moves(const struct core *core, enum nx_task_state from, enum nx_task_state to);
 

@@ -172,10 +172,13 @@ static void stop(struct core *core, struct run *run, uint32_t task, enum nx_reas
 
 static void clear(struct core *core, struct run *run, uint32_t task)
 {
-    if (has_to_end(&run->insts[task]))
+    if (has_to_end(&run->insts[task])) {
         stop(core, run, task, NX_WHY_CLEARED);
-    else
-        inst_clear(core, run, task);
+        return;
+    }
+    if (run->insts[task].state == NX_TS_DEFERRED)
+        wait_stop(core, run, task);
+    inst_clear(core, run, task);
 }
 
 static void mark(struct core *core, struct run *run, uint32_t task, enum nx_task_state state)
@@ -185,6 +188,8 @@ static void mark(struct core *core, struct run *run, uint32_t task, enum nx_task
         stop(core, run, task, state == NX_TS_SUCCESS ? NX_WHY_MARK_SUCCESS : NX_WHY_MARK_FAILED);
         return;
     }
+    if (inst->state == NX_TS_DEFERRED)
+        wait_stop(core, run, task);
     if (inst->flags & INST_ROW)
         vec_push(&core->update->cleared, inst_id(run, task));
     inst_set(core, run, task, state, NX_WHY_MARKED);

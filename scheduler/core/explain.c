@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "scheduler/core/state.h"
 
@@ -214,6 +215,78 @@ static void why_held(const struct core *core, const struct run *run, uint32_t ta
              worker->known ? "" : ", which has not reported since the scheduler started");
 }
 
+/* ", and fails at T" when the wait is bounded. */
+static const char *until(const struct core *core, const struct wait *wait, char *to, size_t size)
+{
+    char when[TIME_TEXT_MAX];
+    to[0] = 0;
+    if (wait->timeout_mono)
+        snprintf(to, size, "; it fails at %s",
+                 time_format(when, core->wall_ms + (wait->timeout_mono - core->mono_ms)));
+    return to;
+}
+
+static void why_look(const struct core *core, const struct run *run, uint32_t task,
+                     const struct wait *wait, struct core_why *why)
+{
+    const struct inst *inst = &run->insts[task];
+    char when[TIME_TEXT_MAX], end[TIME_TEXT_MAX + 32], every[32];
+    until(core, wait, end, sizeof end);
+    str_format_duration(every, sizeof every, task_of(run, task)->every_ms);
+    if (wait->poke) {
+        snprintf(why->text, sizeof why->text,
+                 "waits, without a slot, for what it looks for every %s; worker '%s' is looking "
+                 "now%s",
+                 every, fleet_find(core, wait->worker)->id, end);
+    } else if (inst->due_mono) {
+        time_format(when, core->wall_ms + (inst->due_mono - core->mono_ms));
+        snprintf(why->text, sizeof why->text,
+                 "waits, without a slot, for what it looks for every %s; the next look is at %s%s",
+                 every, when, end);
+    } else {
+        struct core_why worker = {.code = NX_WHY_NONE};
+        why_worker(core, class_of(core, run, task), &worker);
+        bool none = worker.code == NX_WHY_NO_WORKER || worker.code == NX_WHY_NO_FIT;
+        snprintf(why->text, sizeof why->text, "its next look is due%s%.300s%s",
+                 none ? ", but " : " and comes as soon as a worker has room for it",
+                 none ? worker.text : "", end);
+    }
+}
+
+static void why_deferred(const struct core *core, const struct run *run, uint32_t task,
+                         struct core_why *why)
+{
+    const struct wait *wait = wait_of(core, &run->insts[task]);
+    const struct run *child = wait->child.v ? run_find(core, wait->child) : NULL;
+    char when[TIME_TEXT_MAX], end[TIME_TEXT_MAX + 32], map[16] = "";
+    struct nx_inst_id id = inst_id(run, task);
+    until(core, wait, end, sizeof end);
+    if (id.map != NX_MAP_NONE)
+        snprintf(map, sizeof map, "[%d]", id.map);
+    switch ((enum graph_wait)task_of(run, task)->wait) {
+    case GRAPH_WAIT_PERSON:
+        snprintf(why->text, sizeof why->text,
+                 "waits for a person: `nexus approve %llu %s%s`, or with --reject%s",
+                 (unsigned long long)run->id.v, task_of(run, task)->id, map, end);
+        break;
+    case GRAPH_WAIT_POKE:
+        why_look(core, run, task, wait, why);
+        break;
+    case GRAPH_WAIT_RUN:
+        if (child)
+            snprintf(why->text, sizeof why->text, "waits for run %llu of '%s', which is %s%s",
+                     (unsigned long long)child->id.v, child->dag->id,
+                     nx_run_state_name((enum nx_run_state)child->state), end);
+        else
+            snprintf(why->text, sizeof why->text, "its run is being started");
+        break;
+    default:
+        time_format(when, wait->due_wall);
+        snprintf(why->text, sizeof why->text, "waits, without a slot, until %s%s", when, end);
+        break;
+    }
+}
+
 size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_why *why, size_t n)
 {
     struct run *run;
@@ -236,11 +309,16 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         why_waiting(run, at, why);
         break;
     case NX_TS_DECIDING:
-        snprintf(why->text, sizeof why->text, "its `%s` is being evaluated",
-                 inst_asks_if(run, at) ? "if" : "for_each");
+        snprintf(why->text, sizeof why->text, "%s is being evaluated",
+                 inst_asks(run, at) & CORE_ASK_IF     ? "its `if`"
+                 : inst_asks(run, at) & CORE_ASK_LIST ? "its `for_each`"
+                                                      : "what it waits for");
         break;
     case NX_TS_QUEUED:
         why_queued(core, run, at, why);
+        break;
+    case NX_TS_DEFERRED:
+        why_deferred(core, run, inst_index(run, inst), why);
         break;
     case NX_TS_RETRYING:
         why_retrying(core, run, at, why);

@@ -157,10 +157,11 @@ static void lose_all(struct core *core, struct worker *worker, bool elsewhere)
         struct hand *hand = &worker->hands.at[worker->hands.n - 1];
         attempt_lost(core, core->runs.at[hand->slot], hand->task, elsewhere, NULL);
     }
+    wait_lose_worker(core, worker);
     /* Orders keep their numbers, since the worker takes only the next one. A lease that it has not
      * seen becomes one to forget, whichever of the two forms reaches it first. */
     for (size_t i = worker->orders_first; i < worker->orders.n; i++) {
-        if (worker->orders.at[i].kind == WIRE_LEASE)
+        if (worker->orders.at[i].kind == WIRE_LEASE || worker->orders.at[i].kind == WIRE_POKE)
             worker->orders.at[i].kind = WIRE_FORGET;
     }
 }
@@ -361,6 +362,7 @@ static void on_report(struct core *core, struct worker *worker, const struct wir
     for (uint32_t i = 0; i < report->n_hands; i++)
         take_hand(core, worker, &report->hands[i], first);
     settle_missing(core, worker, first, seen);
+    wait_report(core, worker, report, seen);
     forget_seen_orders(worker, seen);
 }
 

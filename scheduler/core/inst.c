@@ -92,7 +92,15 @@ void inst_queue(struct core *core, struct run *run, uint32_t at)
         inst_ready(core, run, at);
 }
 
-bool inst_asks_if(const struct run *run, uint32_t at)
+void inst_begin(struct core *core, struct run *run, uint32_t at, int64_t when_ms)
+{
+    if (task_of(run, at)->wait)
+        wait_begin(core, run, at, when_ms);
+    else
+        inst_queue(core, run, at);
+}
+
+static bool asks_if(const struct run *run, uint32_t at)
 {
     const struct graph_task *spec = task_of(run, at);
     if (!(spec->flags & GRAPH_IF) || (run->insts[at].flags & INST_ANSWERED))
@@ -103,23 +111,32 @@ bool inst_asks_if(const struct run *run, uint32_t at)
     return mapped_own(run, at) == !(grouped || (spec->flags & GRAPH_IF_EACH));
 }
 
+unsigned inst_asks(const struct run *run, uint32_t at)
+{
+    unsigned what = asks_if(run, at) ? CORE_ASK_IF : 0;
+    if (mapped_own(run, at))
+        return what ? what : CORE_ASK_LIST;
+    if ((task_of(run, at)->flags & GRAPH_ASK) && !(run->insts[at].flags & INST_ANSWERED))
+        what |= CORE_ASK_WITH;
+    return what;
+}
+
 void inst_ask(struct core *core, struct run *run, uint32_t at)
 {
-    enum core_question what = inst_asks_if(run, at) ? CORE_ASK_IF : CORE_ASK_LIST;
     run->insts[at].hand = ++core->n_asks;
-    vec_push(&core->asks,
-             ((struct core_ask){inst_id(run, at), core->n_asks, run->version->id, what}));
+    vec_push(&core->asks, ((struct core_ask){inst_id(run, at), core->n_asks, run->version->id,
+                                             inst_asks(run, at)}));
 }
 
 /* Its rule says run: what has to be asked before it does? */
 static void begin(struct core *core, struct run *run, uint32_t at)
 {
-    bool ask = inst_asks_if(run, at);
-    if (!ask && !mapped_own(run, at)) {
-        inst_queue(core, run, at);
+    unsigned what = inst_asks(run, at);
+    if (!what) {
+        inst_begin(core, run, at, 0);
         return;
     }
-    must(ask || !mapping_of(run, at)->n); /* else it stood aside */
+    must(what != CORE_ASK_LIST || !mapping_of(run, at)->n); /* else it stood aside */
     if (run->insts[at].state != NX_TS_DECIDING)
         inst_set(core, run, at, NX_TS_DECIDING, NX_WHY_ASKED);
     inst_ask(core, run, at);
@@ -166,28 +183,34 @@ void inst_answer(struct core *core, const struct core_event *event)
     if (!inst || inst->state != NX_TS_DECIDING || inst->hand != event->answer.number)
         return; /* cancelled or cleared meanwhile */
     uint32_t at = inst_index(run, inst), n = event->answer.n;
-    bool was_if = inst_asks_if(run, at);
+    unsigned what = inst_asks(run, at);
     inst->flags |= INST_ANSWERED;
     switch (event->answer.answer) {
     case CORE_TRUE:
-        must(was_if);
-        if (mapped_own(run, at))
+        if (mapped_own(run, at)) {
             inst_dirty(core, run, at); /* it goes on deciding */
-        begin(core, run, at);
+            begin(core, run, at);
+        } else {
+            inst_begin(core, run, at, event->answer.when_ms);
+        }
         break;
     case CORE_FALSE:
-        must(was_if);
+        must(what & CORE_ASK_IF);
         inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_IF_FALSE);
         break;
     case CORE_LIST:
-        must(!was_if && mapped_own(run, at));
+        must(what == CORE_ASK_LIST);
         if (n)
             expand(core, run, task_of(run, at)->map - 1, n);
         else
             inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_EMPTY_LIST);
         break;
     case CORE_ERROR:
-        inst_set(core, run, at, NX_TS_FAILED, was_if ? NX_WHY_IF_ERROR : NX_WHY_LIST_ERROR);
+        inst_set(core, run, at, NX_TS_FAILED,
+                 what == CORE_ASK_LIST ? NX_WHY_LIST_ERROR : NX_WHY_IF_ERROR);
+        break;
+    case CORE_WITH_ERROR:
+        inst_set(core, run, at, NX_TS_FAILED, NX_WHY_WITH_ERROR);
         break;
     }
 }
@@ -278,7 +301,11 @@ static void check_run(struct core *core, struct run *run)
 
 void inst_spread(struct core *core)
 {
-    while (core->spread_first < core->spread.n || core->to_check.n) {
+    while (core->spread_first < core->spread.n || core->to_check.n || core->to_stop.n) {
+        if (core->to_stop.n) {
+            wait_stop_children(core);
+            continue;
+        }
         if (core->spread_first == core->spread.n) {
             check_run(core, core->runs.at[vec_pop(&core->to_check)]);
             continue;

@@ -36,6 +36,8 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     run->cause = (uint8_t)row->cause;
     run->reason = (uint8_t)row->reason;
     run->backfill = row->backfill;
+    run->parent = row->parent;
+    run->depth = row->depth;
     run->interval_start_ms = row->interval_start_ms;
     run->interval_finish_ms = row->interval_finish_ms;
     run->created_ms = row->created_ms;
@@ -116,6 +118,9 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
         break;
     case NX_TS_RETRYING:
         resume_retry(core, run, task);
+        break;
+    case NX_TS_DEFERRED:
+        wait_resume(core, run, task);
         break;
     case NX_TS_LEASED:
     case NX_TS_RUNNING:
@@ -206,6 +211,7 @@ void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms, struct 
     core->up_since_wall = wall_ms;
     for (size_t i = 0; i < core->runs.n; i++)
         load_run_done(core, core->runs.at[i]);
+    wait_load_done(core);
     for (size_t i = 0; i < core->dags.n; i++)
         schedule_resume(core, core->dags.at[i].value);
     core->update = NULL;

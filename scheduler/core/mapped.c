@@ -323,15 +323,15 @@ void mapped_fold(struct core *core, struct run *run, uint32_t map)
 
 /* ---- Loading ---- */
 
-/* In progress before the restart: one of its instances is beyond the queue and, if only_open, not
- * final. */
+/* In progress before the restart: one of its instances is beyond the queue (waits need no place)
+ * and, if only_open, not final. */
 static bool was_admitted(const struct run *run, const struct graph_map *of, uint32_t i,
                          bool only_open)
 {
     for (uint32_t k = 0; k < of->n; k++) {
         uint32_t at = mapped_find(run, run->version->graph->map_tasks[of->first + k], (int32_t)i);
         enum nx_task_state state = at == NO_INST ? NX_TS_REMOVED : run->insts[at].state;
-        if (state >= NX_TS_LEASED && state != NX_TS_REMOVED &&
+        if (state >= NX_TS_LEASED && state != NX_TS_DEFERRED && state != NX_TS_REMOVED &&
             !(only_open && nx_task_state_final(state)))
             return true;
     }

@@ -24,7 +24,9 @@ bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_in
         .losses = inst->losses,
         .leases_lost = inst->leases_lost,
         .worker = inst->worker,
-        .due_ms = inst->state == NX_TS_RETRYING ? wall_of(core, inst->due_mono) : 0,
+        .due_ms = inst->state == NX_TS_RETRYING   ? wall_of(core, inst->due_mono)
+                  : inst->state == NX_TS_DEFERRED ? wait_of(core, inst)->due_wall
+                                                  : 0,
         .ready_ms = inst->ready_ms,
         .started_ms = inst->started_ms,
         .finished_ms = inst->finished_ms,
@@ -45,6 +47,8 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
         .cause = run->cause,
         .reason = run->reason,
         .backfill = run->backfill,
+        .parent = run->parent,
+        .depth = run->depth,
         .interval_start_ms = run->interval_start_ms,
         .interval_finish_ms = run->interval_finish_ms,
         .created_ms = run->created_ms,
@@ -173,8 +177,15 @@ size_t core_run_bytes(const struct core *core, struct nx_run_id id)
         bytes += run->members[i].at.cap * sizeof *run->members[i].at.at;
     for (size_t i = 0; i < core->classes.n; i++)
         bytes += core->classes.at[i]->heap.cap * sizeof *core->classes.at[i]->heap.at;
+    bytes += core->waits.cap * sizeof *core->waits.at + core->walls.cap * sizeof *core->walls.at +
+             core->pokes.cap * sizeof *core->pokes.at;
     return bytes + core->timers.cap * sizeof *core->timers.at +
            core->spread.cap * sizeof *core->spread.at;
+}
+
+bool core_wants_run(const struct core *core, const struct core_start *start)
+{
+    return wait_wants_run(core, start);
 }
 
 size_t core_active_runs(const struct core *core)

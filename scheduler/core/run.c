@@ -142,6 +142,7 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
             run->dag->n_active--;
         }
         backfill_run_ended(core, run);
+        wait_run_ended(core, run);
         vec_push(&core->startable, run->dag);
         schedule_run_ended(core, run->dag);
     }
@@ -234,6 +235,8 @@ static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx
         inst_dirty(core, run, task);
     } else if (!nx_task_state_final(inst->state) && inst->state != NX_TS_STOPPING &&
                !attempt_elsewhere(inst)) {
+        if (inst->state == NX_TS_DEFERRED)
+            wait_stop(core, run, task);
         inst_set(core, run, task, NX_TS_CANCELLED, reason);
     }
 }

@@ -78,7 +78,8 @@ struct inst {
     uint32_t lease;  /* number of the last lease */
     uint32_t worker; /* number of the worker that holds, or held, it */
     uint32_t up_success, up_failed, up_skipped;
-    uint32_t hand;    /* held: index in its worker's hands; deciding: number of its ask */
+    uint32_t hand;    /* held: index in its worker's hands; deciding: number of its ask; deferred:
+                         its place among the waits */
     int64_t due_mono; /* of the timer that its state has; 0: none */
     int64_t ready_ms, started_ms, finished_ms;
 };
@@ -121,7 +122,9 @@ struct run {
     uint8_t state; /* enum nx_run_state */
     uint8_t cause;
     uint8_t reason;
-    uint64_t backfill; /* 0: none */
+    uint64_t backfill;        /* 0: none */
+    struct nx_inst_id parent; /* that started it; run 0: none */
+    uint32_t depth;           /* how many runs started each other before it */
     bool dirty, finally_begun, finally_failed, leaf_failed;
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
@@ -163,6 +166,14 @@ struct hand {
     char *text; /* of the progress, the hand's own; NULL: none */
 };
 
+/* A look at what an instance waits for, under way on a worker. */
+struct poke {
+    uint32_t wait;   /* its place among the waits */
+    uint64_t number; /* never used twice: the fence */
+    uint64_t order;
+    uint64_t mark; /* the last report that had it */
+};
+
 #define FORMER_MAX 8
 
 struct worker {
@@ -183,6 +194,7 @@ struct worker {
     uint32_t mean_us, depth; /* prefetch */
     int64_t last_mono, last_wall;
     VEC(struct hand) hands;
+    VEC(struct poke) pokes;        /* at most NX_POKES_IN_HAND */
     VEC(struct core_order) orders; /* those that it may not have seen */
     size_t orders_first;
     uint64_t next_order;
@@ -197,10 +209,10 @@ struct worker {
     bool dirty;
 };
 
-enum timer_kind { TIMER_INST, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN };
+enum timer_kind { TIMER_INST, TIMER_WAIT, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN };
 
 struct timer {
-    int64_t due_mono;
+    int64_t due_mono; /* among core->walls: by the wall clock */
     uint32_t kind;
     uint32_t a, b; /* slot and task; slot; worker number */
     uint32_t c;    /* low bits of the run's id: a slot may have been reused */
@@ -215,6 +227,18 @@ struct fire_timer {
 
 struct spread {
     uint32_t slot, at;
+};
+
+/* What a deferred instance waits for: see wait.c. */
+struct wait {
+    uint32_t slot, task;
+    bool used;
+    bool queued;            /* its look is due, and no worker has it yet */
+    uint32_t worker;        /* that has its look */
+    uint64_t poke;          /* number of the look that is under way; 0: none */
+    int64_t due_wall;       /* of a time; 0: it waits for something else */
+    int64_t timeout_mono;   /* 0: none */
+    struct nx_run_id child; /* the run that it started; 0: none yet */
 };
 
 struct core {
@@ -239,7 +263,13 @@ struct core {
     int64_t up_since_wall;        /* since then the schedules were watched without a break */
     int64_t turn_wall, turn_mono; /* of the last turn; mono 0: there was none */
     VEC(struct timer) timers;     /* heap */
-    VEC(struct core_ask) asks;    /* not emitted yet */
+    VEC(struct timer) walls;      /* heap by the wall clock: instances that wait for an instant */
+    VEC(struct wait) waits;
+    VEC(uint32_t) free_waits;
+    VEC(uint32_t) pokes; /* places of waits whose look is due, oldest first; some may be stale */
+    uint32_t n_pokes;    /* looks ordered in this epoch */
+    VEC(struct nx_run_id) to_stop; /* runs whose starter was stopped */
+    VEC(struct core_ask) asks;     /* not emitted yet */
     size_t asks_first;
     uint32_t n_asks;           /* numbers of asks */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
@@ -386,27 +416,31 @@ void mapped_count_up(struct run *run, uint32_t at);
 /* inst.c: instances. inst_set is the only writer of an instance's state. */
 struct nx_inst_id inst_id(const struct run *run, uint32_t at);
 struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run **run);
-void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_state state,
-              enum nx_reason reason);
-void inst_dirty(struct core *core, struct run *run, uint32_t task);
-/* Decides a waiting instance if its trigger rule can. */
-void inst_decide(struct core *core, struct run *run, uint32_t task);
-void inst_queue(struct core *core, struct run *run, uint32_t task);
-/* The question of a deciding instance goes out in this turn, or again after a restart. */
-void inst_ask(struct core *core, struct run *run, uint32_t task);
-/* Makes a queued instance ready: its place in line and its queue timeout. */
-void inst_ready(struct core *core, struct run *run, uint32_t task);
-/* Whether its `if` is still to be asked. That of a mapped task is asked once, before the list is;
- * of every instance if it names the item or the task is of a group. */
-bool inst_asks_if(const struct run *run, uint32_t at);
-void inst_answer(struct core *core, const struct core_event *event);
-/* Counts a final state for those that need it. */
-void inst_count(struct run *run, uint32_t at);
-void inst_add_up(struct inst *inst, enum nx_task_state state); /* of one of its upstream */
+/* The instance's index in its run. */
 static inline uint32_t inst_index(const struct run *run, const struct inst *inst)
 {
     return (uint32_t)(inst - run->insts);
 }
+void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_state state,
+              enum nx_reason reason);
+void inst_dirty(struct core *core, struct run *run, uint32_t at);
+/* Decides a waiting instance if its trigger rule can. */
+void inst_decide(struct core *core, struct run *run, uint32_t at);
+void inst_queue(struct core *core, struct run *run, uint32_t at);
+/* It is decided that it runs: it is queued, or begins to wait. when_ms: see core_event.answer. */
+void inst_begin(struct core *core, struct run *run, uint32_t at, int64_t when_ms);
+/* What is still to be asked before it begins: of enum core_question. The `if` of a mapped task is
+ * asked once, before the list is; of every instance if it names the item or the task is of a group.
+ */
+unsigned inst_asks(const struct run *run, uint32_t at);
+/* The question of a deciding instance goes out in this turn, or again after a restart. */
+void inst_ask(struct core *core, struct run *run, uint32_t at);
+/* Makes a queued instance ready: its place in line and its queue timeout. */
+void inst_ready(struct core *core, struct run *run, uint32_t at);
+void inst_answer(struct core *core, const struct core_event *event);
+/* Counts a final state for those that need it. */
+void inst_count(struct run *run, uint32_t at);
+void inst_add_up(struct inst *inst, enum nx_task_state state); /* of one of its upstream */
 /* Stopping, with a state that a person gave it. */
 static inline bool inst_marked(const struct inst *inst)
 {
@@ -434,6 +468,39 @@ void attempt_stopped(struct core *core, struct run *run, uint32_t task);
  * is queued again, or, with the reason of a stop, stopped. */
 bool attempt_elsewhere(const struct inst *inst);
 int64_t attempt_retry_delay(const struct run *run, uint32_t task);
+/* The end of an attempt goes into the update. */
+void attempt_note_end(struct core *core, struct run *run, uint32_t task,
+                      enum nx_attempt_outcome outcome, const struct wire_result *result);
+/* Likewise, of a wait that had started a run (0: none), which is in that state. */
+void attempt_note_child(struct core *core, struct run *run, uint32_t task,
+                        enum nx_attempt_outcome outcome, struct nx_run_id child,
+                        enum nx_run_state state);
+/* An attempt has failed: it is tried again, or the instance fails. NX_WHY_NONE: the reason follows
+ * from the result. */
+void attempt_failed(struct core *core, struct run *run, uint32_t task,
+                    const struct wire_result *result, enum nx_reason reason);
+
+/* wait.c: waiting without a slot. */
+struct wait *wait_of(const struct core *core, const struct inst *inst);
+void wait_begin(struct core *core, struct run *run, uint32_t task, int64_t when_ms);
+void wait_resume(struct core *core, struct run *run, uint32_t task);
+void wait_load_done(struct core *core);
+/* Ends the attempt of an instance that a person or its run stops; it leaves `deferred` next. */
+void wait_stop(struct core *core, struct run *run, uint32_t task);
+void wait_due(struct core *core, struct run *run, uint32_t task);
+void wait_due_wall(struct core *core, struct run *run, uint32_t task, int64_t due_wall);
+void wait_timed_out(struct core *core, struct run *run, uint32_t task, int64_t due_mono);
+void wait_decided(struct core *core, const struct core_event *event);
+bool wait_wants_run(const struct core *core, const struct core_start *start);
+void wait_run_began(struct core *core, const struct run *child);
+void wait_run_ended(struct core *core, const struct run *child);
+void wait_start_failed(struct core *core, const struct core_event *event);
+/* Cancels the runs whose starters were stopped. */
+void wait_stop_children(struct core *core);
+void wait_turn(struct core *core); /* gives out the looks that are due */
+void wait_lose_worker(struct core *core, struct worker *worker);
+void wait_report(struct core *core, struct worker *worker, const struct wire_report *report,
+                 uint64_t seen);
 
 /* edit.c: what a person does to a run's tasks. */
 void edit_run(struct core *core, const struct core_event *event);
@@ -473,6 +540,7 @@ void fleet_drain(struct core *core, const char *id, bool on, uint64_t token);
 void timer_push(struct core *core, struct timer timer);
 void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono);
 void timer_run(struct core *core, struct run *run, int64_t due_mono);
+void timer_wall(struct core *core, struct run *run, uint32_t task, int64_t due_wall);
 void timer_turn(struct core *core); /* everything that is due */
 
 /* core.c */

@@ -2,11 +2,19 @@
 #include "lib/base/mem.h"
 #include "scheduler/dag/spec.h"
 
+/* What it waits for is in its `with`, which the scheduler evaluates first. */
+static bool asks(const struct spec_task *task)
+{
+    return task->wait == GRAPH_WAIT_FOR || task->wait == GRAPH_WAIT_UNTIL ||
+           task->wait == GRAPH_WAIT_PERSON;
+}
+
 static unsigned flags_of(const struct spec_task *task)
 {
     return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
            (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
-           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
+           (task->n_refs ? GRAPH_REFS : 0u) | (asks(task) ? GRAPH_ASK : 0u) | task->wait_flags |
+           (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
            (task->condition_names_item ? GRAPH_IF_EACH : 0u);
 }
 
@@ -37,6 +45,8 @@ static struct graph_task_def task_def(const struct spec *spec, const struct spec
                                    .priority = (int32_t)task->priority,
                                    .retries = (uint16_t)task->retries,
                                    .jitter_percent = (uint8_t)(task->retry_jitter * 100 + 0.5),
+                                   .wait = task->wait,
+                                   .every_ms = task->every_ms,
                                    .retry_on = limited ? retry_on : NULL,
                                    .retry_delay_ms = task->retry_delay_ms,
                                    .max_retry_delay_ms = task->max_retry_delay_ms,

@@ -44,10 +44,13 @@ static const char *const interval_members[] = {"start", "finish", NULL};
 static const char *const dag_members[] = {"id", "version", NULL};
 static const char *const task_members[] = {"id", "attempt", "max_attempts", "map_index", NULL};
 
-/* The key whose expression the scheduler evaluates, before an attempt; NULL: nexus-task does. */
-static const char *early_name(enum expression_place place)
+/* What the scheduler evaluates, before an attempt; NULL: nexus-task does. */
+static const char *early_name(const struct reader *r, enum expression_place place, uint32_t task)
 {
-    return place == PLACE_CONDITION ? "if" : place == PLACE_LIST ? "for_each" : NULL;
+    return place == PLACE_CONDITION ? "'if'"
+           : place == PLACE_LIST    ? "'for_each'"
+           : place == PLACE_WAIT    ? r->spec->tasks[task].uses
+                                    : NULL;
 }
 
 /* `item` or `index`. */
@@ -72,9 +75,10 @@ static void check_item(struct reader *r, const struct yaml_node *node, size_t of
 }
 
 static void check_member(struct reader *r, const struct yaml_node *node, size_t offset,
-                         const struct script_name *name, enum expression_place place)
+                         const struct script_name *name, enum expression_place place,
+                         uint32_t task)
 {
-    const char *early = early_name(place);
+    const char *early = early_name(r, place, task);
     bool interval = name->root == SCRIPT_RUN && name->submember && str_eq(name->member, "interval");
     const char *const *members = name->root == SCRIPT_RUN   ? run_members
                                  : name->root == SCRIPT_DAG ? dag_members
@@ -90,7 +94,7 @@ static void check_member(struct reader *r, const struct yaml_node *node, size_t 
             continue;
         if (early && name->root == SCRIPT_TASK && n > 0)
             yaml_problem_at(r->problems, node, at,
-                            "'%s' must not name task.%s: it is decided before an attempt", early,
+                            "%s must not name task.%s: it is decided before an attempt", early,
                             wanted);
         return;
     }
@@ -111,9 +115,10 @@ static void keep_output(struct reader *r, const struct yaml_node *node, size_t o
                              .sub_offset = offset + name->submember_offset,
                              .upstream = name->member,
                              .name = name->submember,
-                             .place = place == PLACE_CONDITION ? USE_CONDITION
-                                      : place == PLACE_LIST    ? USE_LIST
-                                                               : USE_ARGUMENT,
+                             .place = place == PLACE_CONDITION || place == PLACE_WAIT
+                                          ? USE_CONDITION
+                                      : place == PLACE_LIST ? USE_LIST
+                                                            : USE_ARGUMENT,
                              .map = r->map};
     vec_push(&r->uses, use);
 }
@@ -130,7 +135,7 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
     case SCRIPT_RUN:
     case SCRIPT_DAG:
     case SCRIPT_TASK:
-        check_member(r, node, offset, name, place);
+        check_member(r, node, offset, name, place, task);
         break;
     case SCRIPT_OUTPUTS:
         if (place != PLACE_SHARED_ENV) {
@@ -142,11 +147,11 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         problem_hint(r->problems, problem, "put the variable into the 'env' of a task");
         break;
     case SCRIPT_SECRETS:
-        if (!early_name(place))
+        if (!early_name(r, place, task))
             break;
         problem = yaml_problem_at(r->problems, node, offset + name->offset,
-                                  "'%s' must not name secrets: the scheduler does not know them",
-                                  early_name(place));
+                                  "%s must not name secrets: the scheduler does not know them",
+                                  early_name(r, place, task));
         if (place == PLACE_CONDITION)
             problem_hint(r->problems, problem,
                          "decide in the task itself, and exit with 99 to skip");
@@ -177,7 +182,7 @@ void check_expression(struct reader *r, const struct yaml_node *node, size_t off
     uint32_t last = place == PLACE_SHARED_ENV ? r->spec->n_tasks : task + 1;
     for (uint32_t i = first; i < last && (vars || secrets); i++) {
         struct draft *draft = &r->drafts[i];
-        if (early_name(place)) {
+        if (early_name(r, place, i)) {
             draft->condition_reads_vars = draft->condition_reads_vars || vars;
             continue;
         }

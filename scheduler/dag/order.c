@@ -174,6 +174,17 @@ static void check_output_kind(struct reader *r, const struct output_use *use, co
     }
 }
 
+/* Whether a person fills in a field of that name. */
+static bool is_field(const struct spec_task *task, const char *name)
+{
+    bool found = false;
+    json_t *form = task->form ? json_loads(task->form, 0, NULL) : NULL;
+    for (size_t i = 0; i < json_array_size(form); i++)
+        found = found || str_eq(js_get_text(json_array_get(form, i), "name", ""), name);
+    json_decref(form);
+    return found;
+}
+
 static void check_output_name(struct reader *r, const struct output_use *use, uint32_t upstream)
 {
     const json_t *entry = r->drafts[upstream].operator_entry;
@@ -183,7 +194,7 @@ static void check_output_name(struct reader *r, const struct output_use *use, ui
     bool many = tasks[upstream].map && tasks[upstream].map != tasks[use->task].map;
     if (output && !many) /* of a mapped task it is a list of them */
         check_output_kind(r, use, entry, output);
-    if (!entry || !use->name || output)
+    if (!entry || !use->name || output || is_field(&r->spec->tasks[upstream], use->name))
         return;
     int line, column;
     yaml_place(use->node, use->sub_offset, &line, &column);

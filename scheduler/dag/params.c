@@ -98,14 +98,16 @@ static void read_default(struct reader *r, const struct yaml_node *body, json_t 
     json_decref(value);
 }
 
-static void read_param(struct reader *r, const struct yaml_node *name, const struct yaml_node *body)
+/* `kind`: "param", or what else it is called. */
+static void read_one(struct reader *r, const char *kind, const struct yaml_node *name,
+                     const struct yaml_node *body, json_t *list)
 {
-    char what[NX_ID_MAX + 16];
+    char what[NX_ID_MAX + 32];
     bool required = false;
     if (!str_is_id(name->text, false) || lex_is_keyword(name->text, name->n)) {
         problem_hint(
             r->problems,
-            yaml_problem(r->problems, name, "'%.80s' cannot be the name of a param", name->text),
+            yaml_problem(r->problems, name, "'%.80s' cannot be the name of a %s", name->text, kind),
             lex_is_keyword(name->text, name->n)
                 ? "it is a word of Lua"
                 : "lower case letters, digits and _, a letter first, at most 64");
@@ -114,12 +116,12 @@ static void read_param(struct reader *r, const struct yaml_node *name, const str
     if (body->kind != YAML_KIND_MAP) {
         problem_hint(
             r->problems,
-            yaml_problem(r->problems, body, "the param '%s' must be a mapping", name->text),
+            yaml_problem(r->problems, body, "the %s '%s' must be a mapping", kind, name->text),
             "write %s: {default: %s}", name->text,
             body->kind == YAML_KIND_SCALAR && body->n < 40 ? body->text : "...");
         return;
     }
-    snprintf(what, sizeof what, "param '%s'", name->text);
+    snprintf(what, sizeof what, "%s '%s'", kind, name->text);
     read_keys(r, body, KEY_PARAM, NULL, what);
     const char *type = type_of(r, body);
     const struct yaml_node *node = yaml_get(body, "required"), *help = yaml_get(body, "help");
@@ -145,20 +147,23 @@ static void read_param(struct reader *r, const struct yaml_node *name, const str
                      read_problem(r, yaml_get(body, "default"), "default",
                                   "is never used: every run must be given a value"),
                      "take away 'required' or the default");
-    json_array_append_new(r->spec->params, param);
+    json_array_append_new(list, param);
+}
+
+json_t *read_described(struct reader *r, const struct yaml_node *map, const char *what)
+{
+    json_t *list = json_array();
+    if (map->n > NX_DAG_PARAMS_MAX)
+        yaml_problem(r->problems, map, "%zu %ss; at most %d are allowed", map->n, what,
+                     NX_DAG_PARAMS_MAX);
+    for (size_t i = 0; map->n <= NX_DAG_PARAMS_MAX && i < map->n; i++)
+        read_one(r, what, map->pairs[i].key, map->pairs[i].value, list);
+    return list;
 }
 
 void read_params(struct reader *r)
 {
     const struct yaml_node *params = yaml_get(r->root, "params");
-    r->spec->params = json_array();
-    if (!params || params->kind != YAML_KIND_MAP)
-        return; /* said by read_keys */
-    if (params->n > NX_DAG_PARAMS_MAX) {
-        yaml_problem(r->problems, params, "%zu params; at most %d are allowed", params->n,
-                     NX_DAG_PARAMS_MAX);
-        return;
-    }
-    for (size_t i = 0; i < params->n; i++)
-        read_param(r, params->pairs[i].key, params->pairs[i].value);
+    bool map = params && params->kind == YAML_KIND_MAP; /* else: said by read_keys */
+    r->spec->params = map ? read_described(r, params, "param") : json_array();
 }

@@ -75,6 +75,16 @@ void read_tasks(struct reader *r);
 /* Expressions of a text that is SQL: where they may stand. */
 void check_sql(struct reader *r, const struct yaml_node *node);
 
+/* ---- wait.c ---- */
+/* What the scheduler does itself, or has looked for, by the operator's name. */
+enum graph_wait wait_of_operator(const char *uses);
+/* What the core has to know of it. */
+void read_wait(struct reader *r, uint32_t task, const struct yaml_node *with);
+
+/* ---- params.c ---- */
+/* A list of described values, such as a DAG's params. `what` names one in problems. */
+json_t *read_described(struct reader *r, const struct yaml_node *map, const char *what);
+
 /* ---- arguments.c ---- */
 /* The arguments of a task whose operator is known; `with` may be NULL. Expressions in them have
  * been checked. */
@@ -93,6 +103,7 @@ void check_groups(struct reader *r); /* of a spec without a mistake so far */
 enum expression_place {
     PLACE_CONDITION,
     PLACE_LIST, /* for_each */
+    PLACE_WAIT, /* the `with` of what the scheduler does itself */
     PLACE_WITH,
     PLACE_ENV,
     PLACE_SHARED_ENV,

@@ -48,6 +48,10 @@ struct spec_task {
     bool condition_names_vars, condition_names_item;
     uint32_t map;         /* 1 + index in the spec's maps; 0: not mapped */
     int64_t max_parallel; /* as the task or defaults have it */
+    enum graph_wait wait; /* what it waits for without a slot */
+    int64_t every_ms;     /* GRAPH_WAIT_POKE */
+    unsigned wait_flags;  /* of enum graph_flag: GRAPH_WAIT_RUN */
+    const char *form;     /* GRAPH_WAIT_PERSON: JSON, a list like params */
     bool finally, exclusive, backoff_exponential;
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */

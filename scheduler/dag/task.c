@@ -267,14 +267,15 @@ void check_sql(struct reader *r, const struct yaml_node *node)
 }
 
 /* Expressions everywhere in a value. Not deeper than the tree, which the parser bounds. */
-static void check_templates(struct reader *r, const struct yaml_node *node, uint32_t task)
+static void check_templates(struct reader *r, const struct yaml_node *node,
+                            enum expression_place place, uint32_t task)
 {
     if (node->kind == YAML_KIND_SCALAR)
-        check_template(r, node, PLACE_WITH, task);
+        check_template(r, node, place, task);
     for (size_t i = 0; node->kind == YAML_KIND_LIST && i < node->n; i++)
-        check_templates(r, node->items[i], task);
+        check_templates(r, node->items[i], place, task);
     for (size_t i = 0; node->kind == YAML_KIND_MAP && i < node->n; i++)
-        check_templates(r, node->pairs[i].value, task);
+        check_templates(r, node->pairs[i].value, place, task);
 }
 
 static void check_uses(struct reader *r, uint32_t index, const struct yaml_node *uses,
@@ -283,8 +284,12 @@ static void check_uses(struct reader *r, uint32_t index, const struct yaml_node 
     struct spec_task *task = &r->spec->tasks[index];
     const char *nearest = NULL;
     bool map = with && with->kind == YAML_KIND_MAP;
+    task->wait = task->uses ? wait_of_operator(task->uses) : GRAPH_WAIT_NONE;
+    bool by_core = task->wait != GRAPH_WAIT_NONE && task->wait != GRAPH_WAIT_POKE;
     if (map)
-        check_templates(r, with, index);
+        check_templates(r, with, by_core ? PLACE_WAIT : PLACE_WITH, index);
+    if (task->wait != GRAPH_WAIT_NONE)
+        read_wait(r, index, map ? with : NULL);
     if (!task->uses || !r->catalog)
         return;
     const json_t *entry = catalog_find(r->catalog, task->uses, &nearest);
@@ -358,6 +363,8 @@ static void check_useless(struct reader *r, const struct yaml_node *body,
     const struct yaml_node *most = yaml_get(body, "max_retry_delay");
     if (slots && !task->pool)
         warn(r, slots, "'pool_slots' does nothing without 'pool'");
+    if (task->wait != GRAPH_WAIT_NONE && yaml_get(body, "pool"))
+        warn(r, yaml_get(body, "pool"), "'pool' does nothing: it waits without a slot");
     if (most && task->max_retry_delay_ms > 0 && task->max_retry_delay_ms < task->retry_delay_ms)
         warn(r, most, "'max_retry_delay' is shorter than 'retry_delay'");
 }
@@ -390,9 +397,9 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
         read_needs(r, node, task, &r->drafts[index]);
     read_datasets(r, yaml_get(body, "produces"), "produces", &task->produces);
     read_datasets(r, yaml_get(body, "consumes"), "consumes", &task->consumes);
-    check_useless(r, body, task);
     check_max_parallel(r, index, body);
     check_work(r, index, body);
+    check_useless(r, body, task);
     check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
     if ((node = yaml_get(body, "if")))
         read_condition(r, node, index);

@@ -95,6 +95,8 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .queue_timeout_ms = def->queue_timeout_ms,
             .produces = copy_texts(graph, def->produces, def->n_produces),
             .n_produces = def->n_produces,
+            .every_ms = def->every_ms,
+            .wait = (uint8_t)def->wait,
         };
         graph->n_finally += (def->flags & GRAPH_FINALLY) != 0;
         graph->n_edges += def->n_needs;

@@ -14,15 +14,30 @@
 #include "nexus/states.h"
 
 enum graph_flag {
-    GRAPH_IF = 1,           /* has an `if`: ask before it runs */
-    GRAPH_FINALLY = 2,      /* runs when everything else of the run is final */
-    GRAPH_EXCLUSIVE = 4,    /* two attempts never overlap */
-    GRAPH_SCRIPT = 8,       /* `run`, not `uses`: needs no operator of the worker */
-    GRAPH_REFS = 16,        /* its expressions name upstream outputs, which the lease must carry */
-    GRAPH_LEAF = 32,        /* computed: decides the run's outcome (nothing but finally needs it) */
-    GRAPH_BACKOFF = 64,     /* retry delays double */
-    GRAPH_IF_EACH = 0x1000, /* its `if` names the item: asked of every mapped instance */
+    GRAPH_IF = 1,        /* has an `if`: ask before it runs */
+    GRAPH_FINALLY = 2,   /* runs when everything else of the run is final */
+    GRAPH_EXCLUSIVE = 4, /* two attempts never overlap */
+    GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
+    GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
+    GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
+    GRAPH_BACKOFF = 64,  /* retry delays double */
+    GRAPH_ASK = 128,     /* what its wait is for has to be evaluated: ask before it waits */
+    /* GRAPH_WAIT_RUN: */
+    GRAPH_DETACHED = 256,    /* it does not wait for the run's end */
+    GRAPH_LEAVES = 512,      /* it does not cancel the run when it is stopped */
+    GRAPH_ANY_END = 1024,    /* a run that fails does not fail it */
+    GRAPH_IF_EACH = 0x1000,  /* its `if` names the item: asked of every mapped instance */
     GRAPH_UP_MAPPED = 0x2000 /* computed: it needs a mapped task */
+};
+
+/* What a task waits for without a slot; GRAPH_WAIT_NONE: it is run by a worker. */
+enum graph_wait {
+    GRAPH_WAIT_NONE,
+    GRAPH_WAIT_FOR,    /* a duration */
+    GRAPH_WAIT_UNTIL,  /* an instant of the wall clock */
+    GRAPH_WAIT_PERSON, /* an approval */
+    GRAPH_WAIT_POKE,   /* something that a worker looks for now and then */
+    GRAPH_WAIT_RUN     /* a run of another DAG, which it starts */
 };
 
 /* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */
@@ -64,12 +79,14 @@ struct graph_task {
     uint16_t retries;
     uint8_t rule;                          /* enum nx_trigger_rule */
     uint8_t jitter_percent;                /* of a retry delay */
+    uint8_t wait;                          /* enum graph_wait */
     const struct graph_retry_on *retry_on; /* NULL: every failure that is not permanent */
     int64_t retry_delay_ms, max_retry_delay_ms;
-    int64_t timeout_ms;       /* of an attempt; 0: none */
+    int64_t timeout_ms;       /* of an attempt, or of a wait; 0: none */
     int64_t queue_timeout_ms; /* 0: none */
     const char **produces;    /* names of datasets that its success is a new version of */
     uint32_t n_produces;
+    int64_t every_ms; /* GRAPH_WAIT_POKE: between two looks */
 };
 
 struct graph {
@@ -101,8 +118,9 @@ struct graph_task_def {
     int32_t priority;
     uint16_t retries;
     uint8_t jitter_percent;
+    enum graph_wait wait;
     const struct graph_retry_on *retry_on;
-    int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms;
+    int64_t retry_delay_ms, max_retry_delay_ms, timeout_ms, queue_timeout_ms, every_ms;
     uint32_t map; /* 1 + a number that its group shares; 0: not mapped. The numbers have no gaps. */
     uint32_t max_parallel; /* of the map: the same for all of the group */
     const char *const *produces;

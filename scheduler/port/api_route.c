@@ -69,6 +69,13 @@ static const struct route_param backfill_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: list what would be done"}, {0}};
 static const struct route_param backfill_patch[] = {
     {"paused", PARAM_BOOL, "whether no new runs begin"}, {0}};
+static const struct route_param approvals_page[] = {
+    {"run", PARAM_TEXT, "of this run alone"},
+    {"state", PARAM_TEXT, "waiting (the default) or all"}, LIMIT, CURSOR, {0}};
+static const struct route_param approval_body[] = {
+    {"approved", PARAM_BOOL, "whether it is approved; else it is rejected"},
+    {"values", PARAM_OBJECT, "of the form's fields"},
+    {"comment", PARAM_TEXT, "kept with the answer"}, {0}};
 static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
@@ -145,6 +152,11 @@ static const struct route routes[] = {
     {"POST", RUN "/mark", "set the state of tasks by hand", NULL, mark_body, handle_mark},
     {"POST", RUN "/rerun", "a new run of the current version with its params and interval", NULL,
      rerun_body, handle_rerun},
+    {"GET", V1 "/approvals", "what waits for a person, oldest first", approvals_page, NULL,
+     handle_approvals},
+    {"GET", V1 "/approvals/{id}", "one of them, and what was said", NULL, NULL, handle_approval},
+    {"POST", V1 "/approvals/{id}", "approve or reject it; the first answer counts", NULL,
+     approval_body, handle_answer_approval},
     {"GET", V1 "/workers", "workers", page, NULL, handle_workers},
     {"PATCH", V1 "/workers/{id}", "drain it or let it work again", NULL, worker_body,
      handle_patch_worker},

@@ -22,12 +22,13 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE,         /* a run: dag, params, note, idempotency_key, date; or interval and
-                             the run that it repeats */
-    WRITE_CANCEL,         /* run */
-    WRITE_EDIT,           /* run, edit, tasks, upstream, downstream, dry_run */
-    WRITE_NOTE,           /* run, note */
-    WRITE_BACKFILL,       /* dag, from, to, reprocess, max_active, backwards, params, dry_run */
+    WRITE_CREATE,   /* a run: dag, params, note, idempotency_key, date; or interval and
+                       the run that it repeats */
+    WRITE_CANCEL,   /* run */
+    WRITE_EDIT,     /* run, edit, tasks, upstream, downstream, dry_run */
+    WRITE_NOTE,     /* run, note */
+    WRITE_APPROVE,  /* approval of inst, approved, params (its form's values), note (a comment) */
+    WRITE_BACKFILL, /* dag, from, to, reprocess, max_active, backwards, params, dry_run */
     WRITE_BACKFILL_STATE, /* backfill, backfill_state */
     WRITE_DELETE,         /* run */
     WRITE_DRAIN,          /* worker, on */
@@ -77,6 +78,9 @@ struct message {
     const char *dag, *worker, *params, *note, *idempotency_key;
     bool on;
     struct nx_run_id run;
+    struct nx_inst_id inst;
+    uint64_t approval;
+    bool approved;
     const char *date;                              /* start of the data interval; NULL: not said */
     int64_t interval_start_ms, interval_finish_ms; /* of the run that this one repeats; 0: none */
     enum core_edit edit;

@@ -44,7 +44,7 @@ static struct wire_order to_wire(const struct encoding *encoding, const struct c
                               .inst = order->inst,
                               .lease = order->lease};
     const struct graph *graph = core_run_graph(encoding->core, order->inst.run);
-    if (order->kind != WIRE_LEASE)
+    if (!wire_starts((uint8_t)order->kind))
         return wire;
     if (!graph) { /* its run has ended without it: the number must still come */
         wire.kind = WIRE_FORGET;
@@ -52,6 +52,7 @@ static struct wire_order to_wire(const struct encoding *encoding, const struct c
     }
     const struct graph_task *task = &graph->tasks[order->inst.task];
     const struct graph_class *needs = &graph->classes[task->class_index];
+    wire.poke = order->poke;
     wire.attempt = order->attempt;
     wire.max_attempts = order->max_attempts;
     wire.version = order->version;
@@ -75,7 +76,7 @@ static bool add_order(struct encoding *encoding, const struct core_order *order,
 {
     struct wire_order wire = to_wire(encoding, order);
     size_t size = wire_order_size(&wire) + TAIL_BYTES;
-    if (wire.kind == WIRE_LEASE) {
+    if (wire_starts(wire.kind)) {
         const struct reply_source *source = encoding->source;
         uint64_t key = order->version << 32 | order->inst.task;
         if (!map_get_num(&encoding->definitions, key))
@@ -85,7 +86,7 @@ static bool add_order(struct encoding *encoding, const struct core_order *order,
     }
     if (!first && wire_reply_size(&encoding->writer) + size > NX_MESSAGE_MAX)
         return false;
-    if (wire.kind == WIRE_LEASE) {
+    if (wire_starts(wire.kind)) {
         add_definition(encoding, order);
         add_run(encoding, order->inst.run);
     }

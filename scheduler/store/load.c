@@ -90,6 +90,10 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
         .finished_ms = sql_int(stmt, 9),
         .interval_start_ms = sql_int(stmt, 10),
         .interval_finish_ms = sql_int(stmt, 11),
+        .parent = {{(uint64_t)sql_int(stmt, 12)},
+                   (uint32_t)sql_int(stmt, 13),
+                   (int32_t)sql_int(stmt, 14)},
+        .depth = (uint32_t)sql_int(stmt, 15),
     };
     loader->run(loader->arg, &row);
     return true;
@@ -120,7 +124,7 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
 
 #define RUN_COLUMNS \
     "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
-    " interval_start, interval_finish"
+    " interval_start, interval_finish, parent_run, parent_task, parent_map, depth"
 #define INST_COLUMNS \
     "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
     " due_at, ready_at, started_at, finished_at, leases_lost"

@@ -42,7 +42,7 @@ bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *
         "delete from attempt where run = ?1",  "delete from output where run = ?1",
         "delete from map_list where run = ?1", "delete from task_instance where run = ?1",
         "delete from run_key where run = ?1",  "delete from run_dataset where run = ?1",
-        "delete from run where run = ?1",
+        "delete from approval where run = ?1", "delete from run where run = ?1",
     };
     /* The last number is kept: it is not given to another run. */
     static const char keep[] = "insert into meta (key, value) values ('last_run', 0)"

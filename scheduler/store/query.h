@@ -151,6 +151,29 @@ bool query_audit(struct query *query, int64_t before, size_t limit,
                  bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                  struct nx_err *err);
 
+struct query_approval {
+    uint64_t id, version;
+    struct nx_inst_id inst;
+    const char *dag, *message, *form;          /* form: JSON, a list like params */
+    bool open;                                 /* it waits for an answer */
+    bool approved;                             /* valid when it was decided */
+    int64_t asked_ms, due_ms, decided_ms;      /* 0: none */
+    const char *decided_by, *comment, *values; /* or NULL; values: a JSON object */
+};
+
+struct query_approvals {
+    uint64_t id;          /* this one alone; 0: all */
+    struct nx_run_id run; /* of this run; 0: of all */
+    bool all;             /* those that do not wait for an answer too */
+    uint64_t after;       /* only ids above */
+    size_t limit;
+};
+
+/* Oldest first. */
+bool query_approvals(struct query *query, const struct query_approvals *which,
+                     bool (*fn)(void *arg, const struct query_approval *approval), void *arg,
+                     struct nx_err *err);
+
 struct query_backfill {
     uint64_t id;
     const char *dag, *reprocess, *params;

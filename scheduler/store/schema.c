@@ -185,9 +185,28 @@ static const char version_5[] =
     " primary key (dataset, kind, dag, task)"
     ") strict, without rowid;"
     "create index dataset_link_of on dataset_link (dag);";
+/* Waiting without a slot. */
+static const char version_6[] =
+    /* The task that started the run, and how many runs started each other before it. */
+    "alter table run add column parent_run integer not null default 0;"
+    "alter table run add column parent_task integer not null default 0;"
+    "alter table run add column parent_map integer not null default -1;"
+    "alter table run add column depth integer not null default 0;"
+
+    "create table approval ("
+    " id integer primary key autoincrement,"
+    " run integer not null, task integer not null, map_index integer not null,"
+    " message text not null, form text not null," /* JSON: a list like params */
+    " asked_at integer not null, due_at integer,"
+    " open integer not null,"                     /* it waits for an answer */
+    " approved integer, decided_at integer, decided_by text, comment text,"
+    " json text,"                                 /* values of the form */
+    " unique (run, task, map_index)"
+    ") strict;"
+    "create index approval_open on approval (id) where open = 1;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5},
+    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5}, {6, version_6},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

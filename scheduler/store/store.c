@@ -16,8 +16,10 @@
 static const char *const statements[STORE_STATEMENTS] = {
     [PUT_RUN] =
         "insert into run (run, dag, version, state, cause, reason, backfill, interval_start,"
-        " interval_finish, params, note, created_at, started_at, finished_at, counts, claims)"
-        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        " interval_finish, params, note, created_at, started_at, finished_at, counts, claims,"
+        " parent_run, parent_task, parent_map, depth)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " ?19, ?20)",
     [SET_RUN] =
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
         " backfill = ?7 where run = ?1",
@@ -62,6 +64,14 @@ static const char *const statements[STORE_STATEMENTS] = {
         " exit_code, signal, max_rss, cpu_us, code, error from task_instance"
         " where run = ?1 and task = ?2 and map_index = ?3 and outcome is not null",
     [DROP_OUTPUT] = "delete from output where run = ?1 and task = ?2 and map_index = ?3",
+    [DROP_APPROVAL] = "delete from approval where run = ?1 and task = ?2 and map_index = ?3",
+    [PUT_APPROVAL] =
+        "insert into approval (run, task, map_index, message, form, asked_at, due_at, open)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1) on conflict (run, task, map_index) do update set"
+        " message = ?4, form = ?5, asked_at = ?6, due_at = ?7, open = 1, approved = null,"
+        " decided_at = null, decided_by = null, comment = null, json = null",
+    [CLOSE_APPROVAL] = "update approval set open = 0 where run = ?1 and task = ?2"
+                       " and map_index = ?3",
     [PUT_OUTPUT] =
         "insert or replace into output (run, task, map_index, json) values (?1, ?2, ?3, ?4)",
     [GET_OUTPUT] = "select json from output where run = ?1 and task = ?2 and map_index = ?3",
@@ -201,6 +211,10 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     bind_time(stmt, 14, row->finished_ms);
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
     sql_bind_int(stmt, 16, extra->claims);
+    sql_bind_int(stmt, 17, (int64_t)row->parent.run.v);
+    sql_bind_int(stmt, 18, row->parent.run.v ? row->parent.task : 0);
+    sql_bind_int(stmt, 19, row->parent.run.v ? row->parent.map : NX_MAP_NONE);
+    sql_bind_int(stmt, 20, row->depth);
     if (!sql_run(stmt, err))
         return false;
     if (extra->repeats.v && !copy_run_datasets(store, row->id, extra->repeats, err))
@@ -336,6 +350,12 @@ static bool write_output(struct store *store, const struct core_end *end, struct
     return sql_run(stmt, err);
 }
 
+static bool close_approval(struct store *store, struct nx_inst_id id, struct nx_err *err)
+{
+    bind_inst(store->stmt[CLOSE_APPROVAL], id);
+    return sql_run(store->stmt[CLOSE_APPROVAL], err);
+}
+
 /* An end that is followed by another attempt keeps a row of its own. */
 static bool write_ends(struct store *store, const struct store_turn *turn, struct nx_err *err)
 {
@@ -351,6 +371,8 @@ static bool write_ends(struct store *store, const struct store_turn *turn, struc
         bool kept = end->result && end->result->outputs.n && row.state == NX_TS_SUCCESS &&
                     end->outcome == NX_AO_SUCCESS;
         if (kept && !write_output(store, end, err))
+            return false;
+        if (end->wait == GRAPH_WAIT_PERSON && !close_approval(store, end->inst, err))
             return false;
     }
     return true;
@@ -410,7 +432,21 @@ static bool write_cleared(struct store *store, struct nx_inst_id id, struct nx_e
 {
     bind_inst(store->stmt[KEEP_ATTEMPT], id);
     bind_inst(store->stmt[DROP_OUTPUT], id);
-    return sql_run(store->stmt[KEEP_ATTEMPT], err) && sql_run(store->stmt[DROP_OUTPUT], err);
+    bind_inst(store->stmt[DROP_APPROVAL], id);
+    return sql_run(store->stmt[KEEP_ATTEMPT], err) && sql_run(store->stmt[DROP_OUTPUT], err) &&
+           sql_run(store->stmt[DROP_APPROVAL], err);
+}
+
+static bool write_approval(struct store *store, const struct store_approval *approval,
+                           struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_APPROVAL];
+    bind_inst(stmt, approval->inst);
+    sql_bind_text(stmt, 4, approval->message);
+    sql_bind_text(stmt, 5, approval->form);
+    sql_bind_int(stmt, 6, approval->asked_ms);
+    bind_time(stmt, 7, approval->due_ms);
+    return sql_run(stmt, err);
 }
 
 static bool write_rows(struct store *store, const struct store_turn *turn, struct nx_err *err)
@@ -450,6 +486,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
         sql_bind_int(stmt, 4, NX_E_INVALID);
         sql_bind_text(stmt, 5, turn->ask_errors[i].text);
         if (!sql_run(stmt, err))
+            return false;
+    }
+    for (size_t i = 0; i < turn->n_approvals; i++) {
+        if (!write_approval(store, &turn->approvals[i], err))
             return false;
     }
     return true;

@@ -140,6 +140,14 @@ struct store_dataset_fact {
     const char *who; /* made it by hand */
 };
 
+/* A person is asked from now on. */
+struct store_approval {
+    struct nx_inst_id inst;
+    const char *message;
+    const char *form;         /* JSON: a list like params */
+    int64_t asked_ms, due_ms; /* due 0: it waits for ever */
+};
+
 struct store_turn {
     const struct core *core;
     const struct core_update *update;
@@ -149,6 +157,8 @@ struct store_turn {
     size_t n_ask_errors;
     const struct store_dataset_fact *facts; /* of the update's first dataset events, in order */
     size_t n_facts;
+    const struct store_approval *approvals;
+    size_t n_approvals;
 };
 
 /* Opens the transaction if it is not open: what is put, set or written from now on is one with the
@@ -201,6 +211,24 @@ bool store_find_interval(struct store *store, const char *dag, int64_t start_ms,
                          struct nx_run_id *run, struct nx_err *err);
 bool store_run_state(struct store *store, struct nx_run_id run, enum nx_run_state *state,
                      struct nx_err *err);
+
+/* ---- Approvals ---- */
+
+struct store_decision {
+    uint64_t id;
+    bool approved;
+    int64_t at_ms;
+    const char *who;
+    const char *comment; /* or NULL */
+    const char *values;  /* JSON object, or NULL */
+};
+
+bool store_decide_approval(struct store *store, const struct store_decision *decision,
+                           struct nx_err *err);
+/* Whether that question waits for an answer, or has one; neither: it is there no more, or was given
+ * up. */
+bool store_approval(struct store *store, uint64_t id, bool *open, bool *decided,
+                    struct nx_err *err);
 
 /* ---- Backfills ---- */
 

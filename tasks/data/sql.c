@@ -5,84 +5,12 @@
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 #include "lib/data/sqltext.h"
-#include "tasks/data/files.h"
-#include "tasks/data/tables.h"
+#include "tasks/data/select.h"
 
 #define FIRST_MAX 16384 /* bytes of the output `first` */
 
-struct job {
-    struct nx_ctx *ctx;
-    struct data_db *db;
-    struct arena arena;
-    struct buf select;
-    struct data_value *values;
-    size_t n_values;
-};
-
-/* The files that a text in the query matches, which are opened to it. */
-static bool put_files(void *arg, const char *path, struct buf *to, struct nx_err *err)
-{
-    struct job *job = arg;
-    files_list found = {0};
-    if (*path == '/' || strstr(path, "://")) {
-        return nx_fail(
-            err, NX_E_DENIED,
-            "data.sql does not read '%s': it reads the tables it is given and files of the "
-            "project by relative paths; data.ingest loads from elsewhere",
-            path);
-    }
-    bool ok = files_find(job->ctx, path, false, &job->arena, &found, err);
-    for (size_t i = 0; ok && i < found.n; i++) {
-        const char *name;
-        ok = data_name_file(job->db, found.at[i], &name, err);
-        buf_str(to, i ? ", " : "");
-        data_quote_text(to, name);
-        data_allow_file(job->db, found.at[i]);
-    }
-    vec_fini(&found);
-    return ok;
-}
-
-static bool read_query(struct job *job, struct nx_err *err)
-{
-    const char *sql = nx_arg_sql(job->ctx, "query", &job->n_values);
-    job->values = arena_array(&job->arena, job->n_values + 1, sizeof *job->values);
-    for (size_t i = 0; i < job->n_values; i++) {
-        if (!data_value_read(nx_arg_sql_value(job->ctx, "query", i), &job->arena, &job->values[i],
-                             err)) {
-            return nx_wrap(err, "the expression of $%zu", i + 1);
-        }
-    }
-    return sqltext_files(sql, put_files, job, &job->select, err);
-}
-
-static bool add_tables(struct job *job, struct nx_err *err)
-{
-    json_t *tables = json_loads(nx_arg_json(job->ctx, "tables"), JSON_DECODE_ANY, NULL);
-    const char *name;
-    json_t *reference;
-    bool ok = true;
-    json_object_foreach(tables, name, reference)
-    {
-        const char *param = arena_printf(&job->arena, "tables.%s", name), *other;
-        json_t *ignored;
-        json_object_foreach(tables, other, ignored)
-        {
-            if (ok && strcasecmp(name, other) == 0 && !str_eq(name, other)) {
-                ok =
-                    nx_fail(err, NX_E_INVALID,
-                            "`tables` has '%s' and '%s', which SQL does not tell apart: rename one",
-                            name, other);
-            }
-        }
-        ok = ok && tables_add(job->ctx, job->db, param, name, NULL, err);
-    }
-    json_decref(tables);
-    return ok;
-}
-
 /* The order of the result, and whether all threads may run it; then the database is locked. */
-static bool settle(struct job *job, struct data_order *order, struct nx_err *err)
+static bool settle(struct select *job, struct data_order *order, struct nx_err *err)
 {
     struct data_plan plan;
     if (!data_close_files(job->db, err) ||
@@ -106,7 +34,7 @@ static bool settle(struct job *job, struct data_order *order, struct nx_err *err
 }
 
 /* The only row, for expressions of later tasks; null when there are none or several. */
-static bool put_first(struct job *job, const char *path, int64_t n_rows, struct nx_err *err)
+static bool put_first(struct select *job, const char *path, int64_t n_rows, struct nx_err *err)
 {
     struct buf from;
     buf_init(&from);
@@ -126,11 +54,11 @@ static bool put_first(struct job *job, const char *path, int64_t n_rows, struct 
     return ok;
 }
 
-static bool run_query(struct job *job, struct nx_err *err)
+static bool run_query(struct select *job, struct nx_err *err)
 {
     struct data_order order;
     struct table_info info;
-    if (!add_tables(job, err) || !read_query(job, err) || !settle(job, &order, err)) {
+    if (!select_read(job, err) || !settle(job, &order, err)) {
         return false;
     }
     const char *path = tables_path(job->ctx, &job->arena, "table.parquet");
@@ -152,19 +80,9 @@ static bool run_query(struct job *job, struct nx_err *err)
 
 static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 {
-    struct job job = {.ctx = ctx};
-    arena_init(&job.arena);
-    buf_init(&job.select);
-    bool ok = tables_open(ctx, &job.db, err) && run_query(&job, err);
-    if (!ok && err->code == NX_E_DENIED && strstr(err->text, "Cannot access file")) {
-        char *end = strstr(err->text, " - file system operations");
-        *(end ? end : err->text + strlen(err->text)) = 0;
-        nx_wrap(err, "the query reads only the tables it is given and, in read_csv('...'), "
-                     "read_json or read_parquet, files of the project by relative paths");
-    }
-    tables_close(ctx, job.db);
-    buf_fini(&job.select);
-    arena_fini(&job.arena);
+    struct select job;
+    bool ok = select_open(&job, ctx, err) && run_query(&job, err);
+    select_close(&job, ok, err);
     return ok ? NX_DONE : NX_FAILED;
 }
 
