@@ -17,6 +17,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_dag_next,
     &cmd_dag_pause,
     &cmd_dag_unpause,
+    &cmd_simulate,
     &cmd_schema,
     &cmd_trigger,
     &cmd_runs_list,
@@ -64,4 +65,4 @@ const struct cli_command *const cli_commands[] = {
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
 const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
-                                 "deployment", "dataset", "simulate", NULL};
+                                 "deployment", "dataset", NULL};

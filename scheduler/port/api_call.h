@@ -162,6 +162,7 @@ bool handle_dag(struct call *call, struct nx_err *err);
 bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
 bool handle_next(struct call *call, struct nx_err *err);
+bool handle_durations(struct call *call, struct nx_err *err);
 bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);

@@ -67,6 +67,8 @@ static const struct route_param backfill_body[] = {
     {"backwards", PARAM_BOOL, "the newest first"},
     {"params", PARAM_OBJECT, "values of the DAG's params"},
     {"dry_run", PARAM_BOOL, "change nothing: list what would be done"}, {0}};
+static const struct route_param durations_query[] = {
+    {"limit", PARAM_INT, "of so many runs that have ended (default 30)"}, {0}};
 static const struct route_param backfill_patch[] = {
     {"paused", PARAM_BOOL, "whether no new runs begin"}, {0}};
 static const struct route_param cancel_body[] = {
@@ -103,6 +105,8 @@ static const struct route routes[] = {
     {"GET", V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
     {"GET", V1 "/dags/{dag}/next", "when its schedule fires next, and for which data interval",
      next_query, NULL, handle_next},
+    {"GET", V1 "/dags/{dag}/durations", "how long its tasks took in its latest runs, in seconds",
+     durations_query, NULL, handle_durations},
     {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
