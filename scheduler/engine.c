@@ -16,7 +16,7 @@
 struct core_event now_event(enum core_event_kind kind)
 {
     return (struct core_event){
-        .kind = kind, .mono_ms = clock_mono_ms(), .wall_ms = clock_wall_ms()};
+        .kind = kind, .mono_ms = clock_steady_ms(), .wall_ms = clock_wall_ms()};
 }
 
 void engine_step(struct engine *engine, const struct core_event *event)
@@ -191,8 +191,8 @@ static void on_timer(uv_timer_t *timer)
 
 static void plan_next(struct engine *engine)
 {
-    int64_t now = clock_mono_ms(), due = core_deadline(engine->core);
-    int64_t wait = due <= now ? 0 : due - now;
+    int64_t now = clock_steady_ms(), due = core_deadline(engine->core);
+    int64_t wait = due <= now ? 0 : clock_steady_wait_ms(due - now);
     if (wait > WAKE_AT_LEAST_MS)
         wait = WAKE_AT_LEAST_MS;
     uv_update_time(&engine->loop);

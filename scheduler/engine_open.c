@@ -157,7 +157,7 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
         return false;
     if (!kept_pools(&engine->kept, tell_pool, engine, err))
         return false;
-    core_load_done(engine->core, clock_mono_ms(), clock_wall_ms(), &engine->update);
+    core_load_done(engine->core, clock_steady_ms(), clock_wall_ms(), &engine->update);
     return true;
 }
 

@@ -314,7 +314,7 @@ static void block_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct scheduler scheduler = {.started_ms = clock_wall_ms()};
+    struct scheduler scheduler = {0};
     struct nx_err err;
     pthread_t watcher;
     char url[128];
@@ -322,6 +322,8 @@ int main(int argc, char **argv)
         return lua_child();
     log_open("scheduler", LOG_INFO);
     read_options(&scheduler.options, argc, argv);
+    clock_begin(true);
+    scheduler.started_ms = clock_wall_ms();
     if (scheduler.options.parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     block_signals();
