@@ -54,6 +54,8 @@ const struct cli_command *const cli_commands[] = {
     &cmd_secret_list,
     &cmd_secret_set,
     &cmd_secret_delete,
+    &cmd_retention_show,
+    &cmd_retention_run,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -64,5 +66,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
-                                 "deployment", "dataset", NULL};
+const char *const cli_later[] = {"serve",      "conn",       "token",   "model",
+                                 "experiment", "deployment", "dataset", NULL};

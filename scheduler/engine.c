@@ -12,6 +12,7 @@
 
 #define EXIT_COMMIT_FAILED 75
 #define WAKE_AT_LEAST_MS 1000
+#define RETENTION_PAUSE_MS 20 /* between two steps */
 
 struct core_event now_event(enum core_event_kind kind)
 {
@@ -195,6 +196,8 @@ static void plan_next(struct engine *engine)
     int64_t wait = due <= now ? 0 : clock_steady_wait_ms(due - now);
     if (wait > WAKE_AT_LEAST_MS)
         wait = WAKE_AT_LEAST_MS;
+    if (engine->retaining.busy && wait > RETENTION_PAUSE_MS)
+        wait = RETENTION_PAUSE_MS;
     uv_update_time(&engine->loop);
     uv_timer_start(&engine->timer, on_timer, (uint64_t)wait, 0);
 }
@@ -210,11 +213,13 @@ void engine_turn(struct engine *engine)
     answer_asks(engine);
     note_ended(engine);
     timetables_log(engine);
+    bool idle = engine->messages == NULL && !core_update_has_rows(&engine->update);
+    if (idle && !store_in_transaction(engine->store))
+        retention_turn(engine);
     commit(engine);
     send_all(engine);
     crash_if(engine, CRASH_AFTER_SEND);
     write_answer(engine);
-    bool idle = engine->messages == NULL;
     end_turn(engine);
     if (!store_checkpoint(engine->store, idle, &err))
         log_warn("checkpoint: %s", err.text);

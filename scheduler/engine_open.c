@@ -183,6 +183,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
     if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))
         return false;
+    retention_begin(engine);
     return loader_start(engine->config.dags, engine->catalog, loading->known.at, loading->known.n,
                         post_loaded, engine, &engine->loader, err);
 }
@@ -253,6 +254,7 @@ void engine_close(struct engine *engine)
     loader_stop(engine->loader);
     dispatch_close(engine->dispatch);
     refuse_rest(engine);
+    retention_end(engine);
     if (engine->store) {
         question_fini(&engine->question);
         kept_close(&engine->kept);

@@ -259,6 +259,7 @@ static void open_all(struct scheduler *scheduler)
         .vars = vars,
         .secrets = secrets,
         .key_file = key_file,
+        .retention = &settings->retention,
         .lost_after_ms = settings->lost_after_ms,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
@@ -277,6 +278,7 @@ static void open_all(struct scheduler *scheduler)
         .started_ms = scheduler->started_ms,
         .fixed = {pools_text, vars, secrets},
         .key_file = key_file,
+        .retention = settings->retention,
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);

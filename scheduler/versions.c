@@ -79,6 +79,7 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
         .source = buf_text(&loaded->source),
         .info = text,
         .timetable = loaded->spec->timetable,
+        .retention = loaded->spec->retention,
         .files = files,
         .n_files = loaded->n_files,
         .created_ms = clock_wall_ms(),

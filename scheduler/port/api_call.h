@@ -40,6 +40,7 @@ struct api {
     struct events *events;
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
+    struct retention retention;
     int64_t started_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
@@ -203,6 +204,9 @@ bool handle_backfill(struct call *call, struct nx_err *err);
 bool handle_begin_backfill(struct call *call, struct nx_err *err);
 bool handle_patch_backfill(struct call *call, struct nx_err *err);
 bool handle_cancel_backfill(struct call *call, struct nx_err *err);
+bool handle_retention(struct call *call, struct nx_err *err);
+bool handle_retention_due(struct call *call, struct nx_err *err);
+bool handle_retention_run(struct call *call, struct nx_err *err);
 bool handle_audit(struct call *call, struct nx_err *err);
 bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);

@@ -67,6 +67,9 @@ static const struct route_param backfill_body[] = {
     {"backwards", PARAM_BOOL, "the newest first"},
     {"params", PARAM_OBJECT, "values of the DAG's params"},
     {"dry_run", PARAM_BOOL, "change nothing: list what would be done"}, {0}};
+static const struct route_param due_query[] = {
+    {"dag", PARAM_TEXT, "of this DAG alone"},
+    {"limit", PARAM_INT, "at most so many (default 1000)"}, {0}};
 static const struct route_param durations_query[] = {
     {"limit", PARAM_INT, "of so many runs that have ended (default 30)"}, {0}};
 static const struct route_param backfill_patch[] = {
@@ -163,6 +166,12 @@ static const struct route routes[] = {
      handle_put_secret},
     {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
+    {"GET", V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,
+     handle_retention},
+    {"GET", V1 "/retention/due", "ended runs that are over a bound, oldest first", due_query, NULL,
+     handle_retention_due},
+    {"POST", V1 "/retention/run", "take away now what is over a bound", NULL, NULL,
+     handle_retention_run},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},

@@ -32,7 +32,8 @@ enum write_op {
     WRITE_DRAIN,          /* worker, on */
     WRITE_PAUSE,          /* dag, on */
     WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
-    WRITE_DROP            /* kept, name */
+    WRITE_DROP,           /* kept, name */
+    WRITE_RETENTION       /* what is over its bounds goes now */
 };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };

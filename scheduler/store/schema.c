@@ -141,11 +141,18 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
+/* Retention: scheduler/store/retention.h. */
+static const char version_4[] =
+    "alter table dag_version add column retention text;" /* JSON: lib/text/retention.h */
+    "create table doomed_run (run integer primary key) strict;"
+    "create index run_succeeded on run (dag, run) where state = 3;"
+    "create index run_key_of on run_key (run);";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
     {3, version_3},
+    {4, version_4},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

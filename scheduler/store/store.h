@@ -61,6 +61,7 @@ struct store_file {
 struct store_new_version {
     const char *dag, *file, *hash, *source_hash, *catalog, *source, *info;
     const char *timetable; /* NULL: none */
+    const char *retention; /* NULL: nothing is said */
     const struct store_file *files;
     size_t n_files;
     int64_t created_ms;
@@ -145,8 +146,6 @@ bool store_put_audit(struct store *store, const struct store_audit *audit, struc
 /* NULL takes the note away. *found false: there is no such run. */
 bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,
                     struct nx_err *err);
-/* Takes an ended run and all that belongs to it out of the store. */
-bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err);
 /* Outputs of a task instance, appended; nothing when there are none. */
 bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
                    struct nx_err *err);
