@@ -42,6 +42,7 @@ struct api {
     char key_path[PATH_MAX_BYTES];
     struct retention retention;
     int64_t started_ms;
+    int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
     /* The API's own thread: finishes jobs, wakes streams. */
@@ -204,6 +205,7 @@ bool handle_backfill(struct call *call, struct nx_err *err);
 bool handle_begin_backfill(struct call *call, struct nx_err *err);
 bool handle_patch_backfill(struct call *call, struct nx_err *err);
 bool handle_cancel_backfill(struct call *call, struct nx_err *err);
+bool handle_checks(struct call *call, struct nx_err *err);
 bool handle_retention(struct call *call, struct nx_err *err);
 bool handle_retention_due(struct call *call, struct nx_err *err);
 bool handle_retention_run(struct call *call, struct nx_err *err);

@@ -166,6 +166,7 @@ static const struct route routes[] = {
      handle_put_secret},
     {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
+    {"GET", V1 "/checks", "what the scheduler knows for nexus doctor", NULL, NULL, handle_checks},
     {"GET", V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,
      handle_retention},
     {"GET", V1 "/retention/due", "ended runs that are over a bound, oldest first", due_query, NULL,
