@@ -46,6 +46,7 @@ static void start(struct making *making, uint32_t number, const struct core_orde
     must(graph && core_get_run(making->core, order->inst.run, &run));
     size_t dag = (size_t)(uintptr_t)map_get(&making->dags, run.dag) - 1;
     int64_t takes_ms = config->dags[dag].duration_ms[order->inst.task];
+    takes_ms = takes_ms > 0 ? takes_ms : 1; /* time goes on whatever is given */
     int64_t timeout_ms = graph->tasks[order->inst.task].timeout_ms;
     bool in_time = !timeout_ms || takes_ms <= timeout_ms;
     const struct running running = {order->inst, order->lease, order->attempt, making->now_ms};
