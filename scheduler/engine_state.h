@@ -27,6 +27,8 @@ struct retaining {
     int64_t next_round_ms, next_sweep_ms; /* steady */
     bool in_round, doomed, busy;          /* busy: the next turn has more to do */
     uint64_t n_doomed;                    /* of the round, for the log */
+    size_t n_seen;                        /* DAGs of the query */
+    struct map logs_gone;                 /* DAG -> the newest run whose logs have gone */
     VEC(uint64_t) logs;                   /* runs whose logs are to go; */
     VEC(uint64_t) bare;                   /* and those that are gone for good with them */
     VEC(uint64_t) buried;                 /* whose logs have gone */

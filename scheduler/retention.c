@@ -14,6 +14,8 @@
 #define ROWS_A_TURN 500
 #define DOOMED_A_TURN 50 /* runs; each has a few rows beside those counted above */
 #define LOOKS_A_TURN 200 /* runs that are looked at */
+#define DAGS_A_QUERY 200
+#define DAGS_A_TURN 20 /* that are looked at */
 #define ROUND_EVERY_MS 60000
 #define SWEEP_EVERY_MS 3600000
 #define FREE_PAGES_MIN 256 /* fewer are kept for what comes */
@@ -22,6 +24,7 @@
 void retention_begin(struct engine *engine)
 {
     struct retaining *r = &engine->retaining;
+    map_init(&r->logs_gone);
     r->doomed = true; /* perhaps some are left of before */
     r->next_round_ms = clock_steady_ms();
     r->next_sweep_ms = r->next_round_ms + ROUND_EVERY_MS;
@@ -33,6 +36,7 @@ void retention_end(struct engine *engine)
     if (r->work)
         retaining_work_free(r->work, true);
     r->work = NULL;
+    map_fini(&r->logs_gone);
     vec_fini(&r->logs);
     vec_fini(&r->bare);
     vec_fini(&r->buried);
@@ -104,22 +108,30 @@ static void clear_doomed(struct engine *engine)
     for (size_t i = 0; i < n_bare; i++)
         vec_push(&r->bare, bare[i]);
     r->doomed = n > 0 && n_bare == 0; /* else when their logs have gone */
-    give_work(engine, false);
 }
 
 /* ---- A round: every DAG ---- */
 
+static bool is_bounded(const struct retention *keep)
+{
+    return keep->runs_ms != RETENTION_EVER || keep->keep != RETENTION_EVER ||
+           keep->logs_ms != RETENTION_EVER;
+}
+
+/* The next DAG of which something may go. */
 static bool take_dag(void *arg, const struct retention_dag *dag)
 {
     struct engine *engine = arg;
     struct retaining *r = &engine->retaining;
     struct retention none;
     retention_init(&none);
-    str_copy(r->dag, sizeof r->dag, dag->dag);
     retention_parse(dag->text, &r->keep);
     retention_fill(&r->keep, engine->config.retention ? engine->config.retention : &none);
+    r->n_seen++;
     r->after_run = 0;
-    return false;
+    bool found = is_bounded(&r->keep);
+    str_copy(found ? r->dag : r->after, sizeof r->after, dag->dag);
+    return !found;
 }
 
 static void end_round(struct retaining *r)
@@ -130,6 +142,16 @@ static void end_round(struct retaining *r)
     r->in_round = false;
     r->after[0] = r->dag[0] = 0;
     r->next_round_ms = clock_steady_ms() + ROUND_EVERY_MS;
+}
+
+/* Logs that have gone are not asked for again: above a mark in memory, which is forgotten now and
+ * then, since a run may end after one that is newer. */
+static void take_logs(struct retaining *r, uint64_t run)
+{
+    if (run <= (uint64_t)(uintptr_t)map_get(&r->logs_gone, r->dag))
+        return;
+    map_set(&r->logs_gone, r->dag, (void *)(uintptr_t)run);
+    vec_push(&r->logs, run);
 }
 
 struct looking {
@@ -146,7 +168,7 @@ static bool take_run(void *arg, const struct retention_run *run)
     if (core_get_run(engine->core, (struct nx_run_id){run->run}, &row))
         return true;
     if (run->why == RETENTION_LOGS)
-        vec_push(&engine->retaining.logs, run->run);
+        take_logs(&engine->retaining, run->run);
     else
         looking->doomed[looking->n_doomed++] = run->run;
     return looking->n_doomed < DOOMED_A_TURN && engine->retaining.logs.n < RETAINING_RUNS_MAX;
@@ -169,26 +191,20 @@ static void look_at_dag(struct engine *engine)
         str_copy(r->after, sizeof r->after, r->dag);
         r->dag[0] = 0;
     }
-    give_work(engine, false);
 }
 
 static void go_on(struct engine *engine)
 {
     struct retaining *r = &engine->retaining;
     struct nx_err err;
-    if (r->logs.n && r->work) /* the files come first */
-        return;
-    if (!r->dag[0] && !store_retention_dags(engine->store, r->after, 1, take_dag, engine, &err))
+    r->n_seen = 0;
+    if (!r->dag[0] &&
+        !store_retention_dags(engine->store, r->after, DAGS_A_QUERY, take_dag, engine, &err))
         engine_give_up(&err);
-    if (!r->dag[0])
-        end_round(r);
-    else if (r->keep.runs_ms == RETENTION_EVER && r->keep.keep == RETENTION_EVER &&
-             r->keep.logs_ms == RETENTION_EVER) {
-        str_copy(r->after, sizeof r->after, r->dag);
-        r->dag[0] = 0;
-    } else {
+    if (r->dag[0])
         look_at_dag(engine);
-    }
+    else if (r->n_seen < DAGS_A_QUERY)
+        end_round(r);
 }
 
 /* ---- The turn ---- */
@@ -211,6 +227,7 @@ void retention_turn(struct engine *engine)
     struct retaining *r = &engine->retaining;
     int64_t now = clock_steady_ms();
     take_work(engine);
+    give_work(engine, false);
     if (!r->in_round && now >= r->next_round_ms) {
         r->in_round = r->doomed = true;
         r->n_doomed = 0;
@@ -219,9 +236,12 @@ void retention_turn(struct engine *engine)
     if (r->doomed) {
         clear_doomed(engine);
     } else if (r->in_round) {
-        go_on(engine);
+        for (int i = 0; i < DAGS_A_TURN && r->in_round && !r->doomed && !r->logs.n; i++)
+            go_on(engine);
     } else if (now >= r->next_sweep_ms && give_work(engine, true)) {
         r->next_sweep_ms = now + SWEEP_EVERY_MS;
+        map_fini(&r->logs_gone);
+        map_init(&r->logs_gone);
     } else if (!give_back_pages(engine)) {
         r->busy = false;
     }

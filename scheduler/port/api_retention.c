@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
+#include "lib/wire/paths.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
@@ -42,14 +43,17 @@ static void put_age(struct buf *buf, const char *key, int64_t ms)
 /* ---- The bounds of each DAG ---- */
 
 struct count {
+    const char *home;
     int64_t runs, logs;
 };
 
 static bool count_run(void *arg, const struct retention_run *run)
 {
     struct count *count = arg;
+    char path[PATH_MAX_BYTES];
     count->runs += run->why != RETENTION_LOGS;
-    count->logs += run->why == RETENTION_LOGS;
+    if (run->why == RETENTION_LOGS && run_logs_path(path, sizeof path, count->home, run->run))
+        count->logs += path_exists(path);
     return true;
 }
 
@@ -57,7 +61,7 @@ static bool put_policy(struct call *call, const struct policy *policy, struct nx
 {
     const struct retention_look look = {policy->dag, &policy->keep, clock_wall_ms(), 0, LOOK_MOST};
     struct buf *buf = &call->body;
-    struct count count = {0};
+    struct count count = {.home = call->api->home};
     uint64_t last;
     bool more, said = policy->own.runs_ms != RETENTION_UNSAID ||
                       policy->own.keep != RETENTION_UNSAID ||
@@ -74,7 +78,7 @@ static bool put_policy(struct call *call, const struct policy *policy, struct nx
     put_age(buf, "logs", policy->keep.logs_ms);
     put_text(buf, "source", said ? "dag" : "nexus.yaml");
     put_int(buf, "due_runs", count.runs);
-    put_int(buf, "due_logs", count.logs); /* those that have gone already included */
+    put_int(buf, "due_logs", count.logs);
     put_bool(buf, "more", more);
     put_close(buf, '}');
     return true;
