@@ -116,10 +116,13 @@ static int simulate_all(struct simulate *s)
         return status;
     if (!make(s, &forecast, &err))
         return cli_fail_err(&err);
-    json_t *json = simulate_json(s, &forecast);
-    if (!out_value(s->cli, json, "dag"))
+    if (s->cli->format == CLI_TABLE) {
         simulate_print(s, &forecast);
-    json_decref(json);
+    } else {
+        json_t *json = simulate_json(s, &forecast);
+        out_value(s->cli, json, "end");
+        json_decref(json);
+    }
     status = forecast.end == FORECAST_STOPPED ? CLI_FAILED : CLI_DONE;
     forecast_fini(&forecast);
     return status;

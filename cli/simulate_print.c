@@ -70,17 +70,24 @@ static json_t *why_or_null(enum nx_reason why)
     return why ? js_string(nx_reason_name(why)) : json_null();
 }
 
+static json_t *number_json(const struct forecast_run *run)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)run->number);
+    return run->number ? json_string(text) : json_null();
+}
+
 static json_t *run_json(const struct simulate *s, const struct forecast *forecast,
                         const struct forecast_run *run)
 {
     int64_t ended = run->finished_ms ? run->finished_ms : forecast->reached_ms;
-    return json_pack("{s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:i}", "dag",
-                     js_string(dag_of(s, run)), "due_at", js_time(run->due_ms), "interval", "start",
-                     js_time(run->interval_start_ms), "finish", js_time(run->interval_finish_ms),
-                     "started_at", time_or_null(run->started_ms), "finished_at",
-                     time_or_null(run->finished_ms), "state", forecast_state_name(run->state),
-                     "wait", js_seconds(run->wait_ms), "reason", why_or_null(run->why), "late",
-                     run->late, "late_by",
+    return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:i}", "run",
+                     number_json(run), "dag", js_string(dag_of(s, run)), "due_at",
+                     js_time(run->due_ms), "interval", "start", js_time(run->interval_start_ms),
+                     "finish", js_time(run->interval_finish_ms), "started_at",
+                     time_or_null(run->started_ms), "finished_at", time_or_null(run->finished_ms),
+                     "state", forecast_state_name(run->state), "wait", js_seconds(run->wait_ms),
+                     "reason", why_or_null(run->why), "late", run->late, "late_by",
                      run->late ? js_seconds(ended - run->limit_ms) : json_null(), "attempts",
                      (int)run->n_attempts);
 }
@@ -155,14 +162,18 @@ static void cell_span(struct out_table *table, int64_t ms)
 
 static void print_runs(const struct simulate *s, const struct forecast *forecast)
 {
-    static const char *const titles[] = {"due",   "dag",   "starts", "ends",
-                                         "state", ">wait", "why",    ">late by"};
+    static const char *const titles[] = {">run",  "due",   "dag", "starts",  "ends",
+                                         "state", ">wait", "why", ">late by"};
     size_t n = forecast->runs.n, most = (size_t)cli_number(s->cli, "number", RUNS_SHOWN);
     struct out_table table;
-    out_table_init(&table, 8, titles);
+    out_table_init(&table, 9, titles);
     for (size_t i = 0; i < n && (!most || i < most); i++) {
         const struct forecast_run *run = &forecast->runs.at[i];
         int64_t ended = run->finished_ms ? run->finished_ms : forecast->reached_ms;
+        if (run->number)
+            out_cellf(&table, "%llu", (unsigned long long)run->number);
+        else
+            out_cell(&table, NULL);
         cell_time(&table, s, run->due_ms);
         out_cell(&table, dag_of(s, run));
         cell_time(&table, s, run->started_ms);

@@ -15,7 +15,7 @@
 #define DOOMED_A_TURN 50 /* runs; each has a few rows beside those counted above */
 #define LOOKS_A_TURN 200 /* runs that are looked at */
 #define DAGS_A_QUERY 200
-#define DAGS_A_TURN 20 /* that are looked at */
+#define LOOK_MS 3 /* of a turn */
 #define ROUND_EVERY_MS 60000
 #define SWEEP_EVERY_MS 3600000
 #define FREE_PAGES_MIN 256 /* fewer are kept for what comes */
@@ -236,7 +236,8 @@ void retention_turn(struct engine *engine)
     if (r->doomed) {
         clear_doomed(engine);
     } else if (r->in_round) {
-        for (int i = 0; i < DAGS_A_TURN && r->in_round && !r->doomed && !r->logs.n; i++)
+        for (int64_t until = clock_mono_ms() + LOOK_MS;
+             r->in_round && !r->doomed && !r->logs.n && clock_mono_ms() <= until;)
             go_on(engine);
     } else if (now >= r->next_sweep_ms && give_work(engine, true)) {
         r->next_sweep_ms = now + SWEEP_EVERY_MS;

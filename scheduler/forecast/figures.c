@@ -81,6 +81,7 @@ void figures_run_due(struct making *making, size_t dag, const struct core_due *d
                      struct nx_run_id run)
 {
     const struct forecast_run record = {.dag = dag,
+                                        .number = run.v,
                                         .due_ms = making->now_ms,
                                         .interval_start_ms = due->start_ms,
                                         .interval_finish_ms = due->finish_ms,

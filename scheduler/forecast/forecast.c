@@ -82,9 +82,11 @@ static void begin(struct making *making)
 /* ---- A turn, as the engine has it ---- */
 
 /* Whether this run is new: a DAG has one run a data interval, whichever entry it comes from. */
-static bool claim(struct making *making, const struct core_due *due)
+static bool claim(struct making *making, size_t dag, const struct core_due *due)
 {
     char key[NX_ID_MAX + 64];
+    if (making->config->dags[dag].timetable->n == 1)
+        return true;
     snprintf(key, sizeof key, "%s %lld %lld", due->dag, (long long)due->start_ms,
              (long long)due->finish_ms);
     if (map_get(&making->claims, key))
@@ -97,7 +99,7 @@ static void create(struct making *making, const struct core_due *due)
 {
     size_t dag = (size_t)(uintptr_t)map_get(&making->dags, due->dag) - 1;
     struct core_event event = {.kind = EV_RUN_CREATE, .token = 1};
-    if (!claim(making, due))
+    if (!claim(making, dag, due))
         return;
     event.create.dag = due->dag;
     event.create.cause = NX_RC_SCHEDULE;

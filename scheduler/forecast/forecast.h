@@ -61,6 +61,7 @@ enum forecast_state {
 
 struct forecast_run {
     size_t dag;
+    uint64_t number; /* among those that are made, from 1, as texts name it; 0: it is skipped */
     int64_t due_ms, interval_start_ms, interval_finish_ms;
     int64_t started_ms, finished_ms; /* of its first and last attempt; 0: not */
     enum forecast_state state;
