@@ -51,7 +51,8 @@ static void check_dags(struct doctor *d)
     json_t *catalog = validate_catalog();
     problems_init(&problems);
     validate_find(&d->cli->arena, d->home.dags, &files);
-    for (size_t i = 0; i < files.found.n && i < FILES_MOST; i++) {
+    size_t n_files = files.found.n < FILES_MOST ? files.found.n : FILES_MOST;
+    for (size_t i = 0; i < n_files; i++) {
         struct spec **specs;
         size_t n;
         validate_file(files.found.at[i], catalog, &specs, &n, &problems);
@@ -65,8 +66,8 @@ static void check_dags(struct doctor *d)
                     "%zu errors in %s; the first: %s:%d: %s", problems.n_errors, d->home.dags,
                     problems.at[0].file, problems.at[0].line, problems.at[0].message);
     else
-        doctor_note(d, DOCTOR_OK, "DAG files", NULL, "%zu DAGs in %zu files of %s", n_dags,
-                    files.found.n, d->home.dags);
+        doctor_note(d, DOCTOR_OK, "DAG files", NULL, "%zu DAGs in %zu files of %s%s", n_dags,
+                    n_files, d->home.dags, n_files < files.found.n ? " (there are more)" : "");
     problems_fini(&problems);
     vec_fini(&files.found);
     json_decref(catalog);

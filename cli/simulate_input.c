@@ -181,13 +181,21 @@ static const struct simulate_dag *find_dag(const struct simulate *s, const char 
     return NULL;
 }
 
+static int no_such_dag(const struct simulate *s, const char *id)
+{
+    const char **ids = arena_array(&s->cli->arena, s->dags.n, sizeof *ids);
+    for (size_t i = 0; i < s->dags.n; i++)
+        ids[i] = s->dags.at[i].spec->id;
+    return cli_no_such("DAG with a schedule", id, ids, s->dags.n,
+                       s->offline ? "nexus dag validate" : "nexus dag list");
+}
+
 static int check_dags(const struct simulate *s)
 {
     for (size_t i = 0; i < s->cli->values.n; i++) {
         const struct cli_value *value = &s->cli->values.at[i];
         if (str_eq(value->option->name, "dag") && !find_dag(s, value->text))
-            return cli_fail(CLI_USAGE, "there is no DAG '%s' with a schedule %s", value->text,
-                            s->offline ? "in the files" : "(`nexus dag list`)");
+            return no_such_dag(s, value->text);
     }
     if (!s->dags.n)
         return cli_fail(CLI_FAILED, "there is nothing to simulate: no DAG has a schedule%s",
