@@ -55,7 +55,7 @@ endif
 
 # Folders of sources, highest rank first: the order in which they are linked. tools/ranks.txt has
 # the ranks themselves.
-AREAS := cli worker scheduler scheduler/port scheduler/store scheduler/core scheduler/dag tasks \
+AREAS := cli worker scheduler scheduler/port scheduler/forecast scheduler/store scheduler/core scheduler/dag tasks \
          scheduler/graph lib/ml lib/net lib/script lib/model lib/artifact lib/data lib/stat lib/wire \
          lib/crypt lib/sql lib/text lib/base
 LIBS := -lnng -luv -lmicrohttpd -lcurl -lsqlite3 -lyaml -ljansson -lsodium -llua5.4 -llbfgs -llapacke \

@@ -34,6 +34,7 @@ static const struct {
     {"draining", "■", OUT_YELLOW},        {"lost", "✕", OUT_RED},
     {"offline", "–", OUT_DIM},            {"timeout", "✕", OUT_RED},
     {"memory", "✕", OUT_RED},             {"ok", "✓", OUT_GREEN},
+    {"warn", "!", OUT_YELLOW},            {"fail", "✕", OUT_RED},
     {"warning", "!", OUT_YELLOW},         {"invalid", "✕", OUT_RED},
     {"active", "✓", OUT_GREEN},
 };

@@ -17,6 +17,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_dag_next,
     &cmd_dag_pause,
     &cmd_dag_unpause,
+    &cmd_simulate,
     &cmd_schema,
     &cmd_trigger,
     &cmd_runs_list,
@@ -60,6 +61,8 @@ const struct cli_command *const cli_commands[] = {
     &cmd_secret_list,
     &cmd_secret_set,
     &cmd_secret_delete,
+    &cmd_retention_show,
+    &cmd_retention_run,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -70,5 +73,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",       "token",    "model",
-                                 "experiment", "deployment", "simulate", NULL};
+const char *const cli_later[] = {"serve",      "conn",       "token", "model",
+                                 "experiment", "deployment", NULL};

@@ -12,11 +12,12 @@
 
 #define EXIT_COMMIT_FAILED 75
 #define WAKE_AT_LEAST_MS 1000
+#define RETENTION_PAUSE_MS 20 /* between two steps */
 
 struct core_event now_event(enum core_event_kind kind)
 {
     return (struct core_event){
-        .kind = kind, .mono_ms = clock_mono_ms(), .wall_ms = clock_wall_ms()};
+        .kind = kind, .mono_ms = clock_steady_ms(), .wall_ms = clock_wall_ms()};
 }
 
 void engine_step(struct engine *engine, const struct core_event *event)
@@ -212,10 +213,12 @@ static void on_timer(uv_timer_t *timer)
 
 static void plan_next(struct engine *engine)
 {
-    int64_t now = clock_mono_ms(), due = core_deadline(engine->core);
-    int64_t wait = due <= now ? 0 : due - now;
+    int64_t now = clock_steady_ms(), due = core_deadline(engine->core);
+    int64_t wait = due <= now ? 0 : clock_steady_wait_ms(due - now);
     if (wait > WAKE_AT_LEAST_MS)
         wait = WAKE_AT_LEAST_MS;
+    if (engine->retaining.busy && wait > RETENTION_PAUSE_MS)
+        wait = RETENTION_PAUSE_MS;
     uv_update_time(&engine->loop);
     uv_timer_start(&engine->timer, on_timer, (uint64_t)wait, 0);
 }
@@ -231,11 +234,13 @@ void engine_turn(struct engine *engine)
     answer_asks(engine);
     note_ended(engine);
     timetables_log(engine);
+    bool idle = engine->messages == NULL && !core_update_has_rows(&engine->update);
+    if (idle && !store_in_transaction(engine->store))
+        retention_turn(engine);
     commit(engine);
     send_all(engine);
     crash_if(engine, CRASH_AFTER_SEND);
     write_answer(engine);
-    bool idle = engine->messages == NULL;
     end_turn(engine);
     if (!store_checkpoint(engine->store, idle, &err))
         log_warn("checkpoint: %s", err.text);

@@ -171,7 +171,7 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
         return false;
     if (!kept_pools(&engine->kept, tell_pool, engine, err))
         return false;
-    core_load_done(engine->core, clock_mono_ms(), clock_wall_ms(), &engine->update);
+    core_load_done(engine->core, clock_steady_ms(), clock_wall_ms(), &engine->update);
     return true;
 }
 
@@ -197,6 +197,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
     if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))
         return false;
+    retention_begin(engine);
     return loader_start(engine->config.dags, engine->catalog, loading->known.at, loading->known.n,
                         post_loaded, engine, &engine->loader, err);
 }
@@ -267,6 +268,7 @@ void engine_close(struct engine *engine)
     loader_stop(engine->loader);
     dispatch_close(engine->dispatch);
     refuse_rest(engine);
+    retention_end(engine);
     if (engine->store) {
         question_fini(&engine->question);
         kept_close(&engine->kept);

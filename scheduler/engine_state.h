@@ -16,6 +16,25 @@
 /* Of events whose reply the engine itself reads. */
 #define TOKEN_OF_NOBODY UINT64_MAX
 
+#define RETAINING_RUNS_MAX 64 /* whose logs go at a time */
+
+/* Where retention is: see retention.c. */
+struct retaining {
+    char after[NX_ID_MAX + 1];            /* the DAG that was looked at last */
+    char dag[NX_ID_MAX + 1];              /* that is looked at; "": the next one */
+    struct retention keep;                /* of it */
+    uint64_t after_run;                   /* of it */
+    int64_t next_round_ms, next_sweep_ms; /* steady */
+    bool in_round, doomed, busy;          /* busy: the next turn has more to do */
+    uint64_t n_doomed;                    /* of the round, for the log */
+    size_t n_seen;                        /* DAGs of the query */
+    struct map logs_gone;                 /* DAG -> the newest run whose logs have gone */
+    VEC(uint64_t) logs;                   /* runs whose logs are to go; */
+    VEC(uint64_t) bare;                   /* and those that are gone for good with them */
+    VEC(uint64_t) buried;                 /* whose logs have gone */
+    struct retaining_work *work;          /* goes on on another thread; NULL: none */
+};
+
 /* A write that waits for its commit. */
 struct pending {
     struct message *message;
@@ -44,6 +63,7 @@ struct engine {
     uv_async_t wake;
     uv_timer_t timer;
     bool stopping, scanned;
+    struct retaining retaining;
     /* of the turn */
     struct message *messages;
     VEC(struct pending) pending;
@@ -94,6 +114,16 @@ bool timetables_made(const struct engine *engine, const char *dag, int64_t start
 bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err *err);
 /* The run of an item that is due. */
 void backfill_answer(struct engine *engine, const struct core_due *due);
+
+/* ---- retention.c ---- */
+void retention_begin(struct engine *engine);
+void retention_end(struct engine *engine);
+/* In an idle turn: a bounded step, in the turn's transaction. */
+void retention_turn(struct engine *engine);
+/* An ended run goes: its row in this turn, what belongs to it in the next ones. */
+void retention_doom(struct engine *engine, struct nx_run_id run);
+/* A round begins now; true. */
+bool retention_hurry(struct engine *engine);
 
 /* ---- versions.c ---- */
 void versions_loaded(struct engine *engine, struct loader_event *loaded);

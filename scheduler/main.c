@@ -23,6 +23,7 @@
 #include "scheduler/dag/lua.h"
 #include "scheduler/engine.h"
 #include "scheduler/port/api.h"
+#include "scheduler/port/checks.h"
 
 #define EXIT_USAGE 2
 #define EXIT_HELD 1 /* another scheduler has this home, or the port is taken */
@@ -31,6 +32,7 @@ extern char **environ;
 
 struct options {
     const char *home, *dags, *listen, *project;
+    bool check;  /* say how the home is, and end */
     bool parent; /* ends with the process that started it */
     enum crash_point crash_point;
     uint64_t crash_commit;
@@ -52,13 +54,14 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
-        "                       [--parent]\n"
+        "                       [--parent] [--check]\n"
         "\n"
         "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
         "  --dags DIR      folder of DAG files (default dags)\n"
         "  --listen ADDR   address of the API (default " SETTINGS_LISTEN ")\n"
         "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
         "                  folder is in)\n"
+        "  --check         print as JSON how the database of a home is that nobody holds, and end\n"
         "  --parent        end when the process that started this one ends\n",
         to);
 }
@@ -79,15 +82,12 @@ static bool read_crash(struct options *options, const char *text)
 
 static void read_options(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {{"home", required_argument, NULL, 'h'},
-                                          {"dags", required_argument, NULL, 'd'},
-                                          {"listen", required_argument, NULL, 'l'},
-                                          {"project", required_argument, NULL, 'p'},
-                                          {"parent", no_argument, NULL, 'P'},
-                                          {"crash-at", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, '?'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {0}};
+    static const struct option known[] = {
+        {"home", required_argument, NULL, 'h'},     {"dags", required_argument, NULL, 'd'},
+        {"listen", required_argument, NULL, 'l'},   {"project", required_argument, NULL, 'p'},
+        {"parent", no_argument, NULL, 'P'},         {"check", no_argument, NULL, 'k'},
+        {"crash-at", required_argument, NULL, 'c'}, {"help", no_argument, NULL, '?'},
+        {"version", no_argument, NULL, 'v'},        {0}};
     int c;
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 'h')
@@ -100,6 +100,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->project = optarg;
         else if (c == 'P')
             options->parent = true;
+        else if (c == 'k')
+            options->check = true;
         else if (c == 'c' && read_crash(options, optarg)) /* for the crash tests */
             continue;
         else if (c == 'v') {
@@ -259,6 +261,7 @@ static void open_all(struct scheduler *scheduler)
         .vars = vars,
         .secrets = secrets,
         .key_file = key_file,
+        .retention = &settings->retention,
         .lost_after_ms = settings->lost_after_ms,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
@@ -277,6 +280,7 @@ static void open_all(struct scheduler *scheduler)
         .started_ms = scheduler->started_ms,
         .fixed = {pools_text, vars, secrets},
         .key_file = key_file,
+        .retention = settings->retention,
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
@@ -314,7 +318,7 @@ static void block_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct scheduler scheduler = {.started_ms = clock_wall_ms()};
+    struct scheduler scheduler = {0};
     struct nx_err err;
     pthread_t watcher;
     char url[128];
@@ -322,6 +326,10 @@ int main(int argc, char **argv)
         return lua_child();
     log_open("scheduler", LOG_INFO);
     read_options(&scheduler.options, argc, argv);
+    if (scheduler.options.check)
+        return checks_print(scheduler.options.home ? scheduler.options.home : ".nexus");
+    clock_begin(true);
+    scheduler.started_ms = clock_wall_ms();
     if (scheduler.options.parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     block_signals();

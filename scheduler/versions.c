@@ -81,6 +81,7 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
         .source = buf_text(&loaded->source),
         .info = text,
         .timetable = loaded->spec->timetable,
+        .retention = loaded->spec->retention,
         .files = files,
         .n_files = loaded->n_files,
         .links = links,

@@ -199,8 +199,7 @@ static bool delete_run(struct engine *engine, const struct message *message, str
     if (core_get_run(engine->core, message->run, &row))
         return nx_fail(err, NX_E_CONFLICT, "run %llu has not ended: cancel it first",
                        (unsigned long long)message->run.v);
-    if (!store_delete_run(engine->store, message->run, err))
-        engine_give_up(err);
+    retention_doom(engine, message->run);
     return true;
 }
 
@@ -273,11 +272,12 @@ static void take_row(struct engine *engine, struct pending *pending)
 {
     const struct message *message = pending->message;
     struct nx_err err = {0};
-    bool ok = message->op == WRITE_BACKFILL ? backfill_take(engine, pending, &err)
-              : message->op == WRITE_PAUSE  ? pause_dag(engine, message, &err)
-              : message->op == WRITE_NOTE   ? set_note(engine, message, &err)
-              : message->op == WRITE_DELETE ? delete_run(engine, message, &err)
-                                            : change_kept(engine, pending, &err);
+    bool ok = message->op == WRITE_BACKFILL    ? backfill_take(engine, pending, &err)
+              : message->op == WRITE_PAUSE     ? pause_dag(engine, message, &err)
+              : message->op == WRITE_NOTE      ? set_note(engine, message, &err)
+              : message->op == WRITE_DELETE    ? delete_run(engine, message, &err)
+              : message->op == WRITE_RETENTION ? retention_hurry(engine)
+                                               : change_kept(engine, pending, &err);
     if (ok)
         pending->settled = true;
     else

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/text/json.h"
@@ -119,6 +120,7 @@ int main(int argc, char **argv)
 {
     log_open("nexus-task", LOG_INFO);
     const char *mode = argc > 1 ? argv[1] : "";
+    clock_begin(false);
     if (strcmp(mode, "--child") == 0 && argc == 2)
         return child();
     if (strcmp(mode, "--catalog") == 0 && argc == 2)

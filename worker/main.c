@@ -282,6 +282,7 @@ int main(int argc, char **argv)
     log_open("nexus-worker", LOG_INFO);
     read_options(argc, argv, &options);
     log_open("nexus-worker", options.level);
+    clock_begin(true);
     absolute(home, "home", options.home);
     absolute(project, "project", options.project);
     default_name(name, sizeof name);

@@ -418,7 +418,7 @@ static void take_order(struct slot *slot, const struct wire_order *order)
     slot->why[0] = slot->mark[0] = 0;
     slot->rss_bytes = slot->peak_bytes = 0;
     slot->started_us = clock_mono_us();
-    slot->deadline_ms = order->timeout_ms ? slot->started_us / 1000 + order->timeout_ms : NEVER;
+    slot->deadline_ms = order->timeout_ms ? clock_steady_ms() + order->timeout_ms : NEVER;
     slot->kill_ms = NEVER;
     slot->ticket = ++slot->all->last_ticket;
     size_t n = order->task_id.n < NX_ID_MAX ? order->task_id.n : NX_ID_MAX;
@@ -486,7 +486,7 @@ static void ask_to_end(struct slot *slot, enum fate fate, const char *why)
         return;
     slot->fate = fate;
     str_copy(slot->why, sizeof slot->why, why);
-    slot->kill_ms = clock_mono_ms() + grace_ms;
+    slot->kill_ms = clock_steady_ms() + grace_ms;
     logs_note(&slot->logs, "stopping: %s", why);
     child_send(slot->child, &cancel, NULL);
 }
@@ -544,9 +544,9 @@ void slots_pump(struct slots *slots)
 
 /* ---- Time and memory ---- */
 
-static void check_time(struct slot *slot, int64_t now_ms)
+static void check_time(struct slot *slot, int64_t steady_ms)
 {
-    if (slot->fate == FATE_NONE && now_ms >= slot->deadline_ms) {
+    if (slot->fate == FATE_NONE && steady_ms >= slot->deadline_ms) {
         char timeout[32], why[80];
         str_format_duration(timeout, sizeof timeout, slot->order.timeout_ms);
         snprintf(why, sizeof why,
@@ -555,7 +555,7 @@ static void check_time(struct slot *slot, int64_t now_ms)
                  timeout);
         ask_to_end(slot, FATE_TIMEOUT, why);
     }
-    if (now_ms >= slot->kill_ms) {
+    if (steady_ms >= slot->kill_ms) {
         logs_note(&slot->logs, "killed: it did not end within its grace");
         kill_attempt(slot);
     }
@@ -624,7 +624,7 @@ void slots_tick(struct slots *slots)
     for (uint32_t i = 0; i < slots->n_all; i++) {
         struct slot *slot = &slots->at[i];
         if (slot->state == SLOT_BUSY) {
-            check_time(slot, now_ms);
+            check_time(slot, clock_steady_ms());
             logs_flush(&slot->logs);
         }
         if (slot->state == SLOT_SWEEPING)

@@ -64,6 +64,12 @@
 #define NX_LOST_AFTER_IPC_MS 8000
 #define NX_LOST_AFTER_TCP_MS 60000
 
+/* Forecasts (nexus simulate). */
+#define NX_FORECAST_SPAN_MAX_MS (3660ll * 86400000)
+#define NX_FORECAST_RUNS_MAX 200000
+#define NX_FORECAST_ATTEMPTS_MAX 5000000
+#define NX_FORECAST_BACKLOG_MAX 2000000 /* task instances of unfinished runs */
+
 /* Dispatch. */
 #define NX_WORKERS_MAX 256
 #define NX_SLOTS_MAX 1024

@@ -21,6 +21,7 @@ struct reading {
 void settings_init(struct settings *settings)
 {
     *settings = (struct settings){.lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1};
+    retention_init(&settings->retention);
     arena_init(&settings->arena);
 }
 
@@ -145,6 +146,11 @@ static void read_grace(struct reading *r, const struct yaml_node *node)
     read_duration(r, node, &r->settings->grace_ms);
 }
 
+static void read_retention(struct reading *r, const struct yaml_node *node)
+{
+    retention_read(node, &r->problems, &r->settings->retention);
+}
+
 static void read_log_max(struct reading *r, const struct yaml_node *node)
 {
     if (node->kind != YAML_KIND_SCALAR || !str_parse_size(node->text, &r->settings->log_max_bytes))
@@ -159,6 +165,7 @@ static const struct {
     {"listen", read_listen},   {"dags", read_dags},           {"home", read_home},
     {"slots", read_slots},     {"pools", read_pools},         {"vars", read_vars},
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
+    {"retention", read_retention},
 };
 /* clang-format on */
 
@@ -181,7 +188,7 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
     else
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
-                     "slots, pools, vars, grace, lost_after, log_max",
+                     "slots, pools, vars, grace, lost_after, log_max, retention",
                      pair->key->text);
 }
 

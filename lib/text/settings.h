@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
+#include "lib/text/retention.h"
 #include "nexus/error.h"
 
 #define SETTINGS_FILE "nexus.yaml"
@@ -43,9 +44,10 @@ struct settings {
     size_t n_pools, n_vars;
     const struct settings_pool *pools;
     const struct settings_var *vars;
-    int64_t lost_after_ms; /* -1: not said */
-    int64_t log_max_bytes; /* -1: not said */
-    int64_t grace_ms;      /* -1: not said */
+    int64_t lost_after_ms;      /* -1: not said */
+    int64_t log_max_bytes;      /* -1: not said */
+    int64_t grace_ms;           /* -1: not said */
+    struct retention retention; /* of DAGs that do not say */
 };
 
 void settings_init(struct settings *settings);

@@ -75,8 +75,7 @@ static void check_item(struct reader *r, const struct yaml_node *node, size_t of
 }
 
 static void check_member(struct reader *r, const struct yaml_node *node, size_t offset,
-                         const struct script_name *name, enum expression_place place,
-                         uint32_t task)
+                         const struct script_name *name, enum expression_place place, uint32_t task)
 {
     const char *early = early_name(r, place, task);
     bool interval = name->root == SCRIPT_RUN && name->submember && str_eq(name->member, "interval");

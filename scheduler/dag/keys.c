@@ -58,6 +58,9 @@ const struct key key_table[] = {
      "Delays each scheduled start by up to this, always the same for the same time."},
     {"groups", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
      "Groups of tasks that are mapped together: see the keys of a group."},
+    {"retention", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "as nexus.yaml says",
+     "How long ended runs stay: {runs: 90d, keep: 100, logs: 30d}, or a duration for runs alone; "
+     "see Retention."},
     {"tasks", KEY_DAG, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, "required", "The tasks, by id."},
 
     {"uses", KEY_TASK, KEY_TEXT, TASK(uses), 0, 0, NULL, NULL,
@@ -141,7 +144,7 @@ const struct key key_table[] = {
      "Every run must be given a value."},
     {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
 
-    NOT_YET("deadline", KEY_DAG), NOT_YET("retention", KEY_DAG),
+    NOT_YET("deadline", KEY_DAG),
     NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
     NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),
     NOT_YET("tune", KEY_TASK),

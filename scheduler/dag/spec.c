@@ -7,6 +7,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/text/json.h"
+#include "lib/text/retention.h"
 #include "nexus/limits.h"
 #include "scheduler/dag/lua.h"
 #include "scheduler/dag/reader.h"
@@ -95,6 +96,18 @@ static void read_tags(struct reader *r)
     vec_fini(&tags.list);
 }
 
+static void read_retention(struct reader *r)
+{
+    const struct yaml_node *node = yaml_get(r->root, "retention");
+    struct retention retention;
+    retention_init(&retention);
+    if (node && !yaml_is_null(node))
+        retention_read(node, r->problems, &retention);
+    char *text = retention_text(&retention);
+    r->spec->retention = text ? keep(r, text) : NULL;
+    mem_free(text);
+}
+
 /* ---- Documents ---- */
 
 static struct spec *read_document(struct reader *r, struct yaml_node *root, const char *file)
@@ -111,6 +124,7 @@ static struct spec *read_document(struct reader *r, struct yaml_node *root, cons
     read_keys(r, root, KEY_DAG, r->spec, "the DAG");
     read_id(r);
     read_tags(r);
+    read_retention(r);
     read_params(r);
     read_files(r);
     read_schedule(r);

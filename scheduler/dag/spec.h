@@ -100,6 +100,7 @@ struct spec {
     int64_t timeout_ms, max_active_runs;
     const char *timezone;  /* NULL: UTC */
     const char *timetable; /* as timetable_json.h has it; NULL: no schedule */
+    const char *retention; /* as lib/text/retention.h has it; NULL: nothing is said */
     json_t *schedules;     /* a list of texts */
     const char **starts;   /* datasets that its schedule names */
     size_t n_starts;

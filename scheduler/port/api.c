@@ -329,6 +329,9 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     must(str_copy(api->home, sizeof api->home, config->home));
     snprintf(path, sizeof path, "%s/nexus.db", api->home);
     json_object_seed(0); /* before threads make objects */
+    api->retention = config->retention;
+    api->opened_wall_ms = clock_wall_ms();
+    api->opened_steady_ms = clock_steady_ms();
     must(path_join(api->key_path, sizeof api->key_path, api->home,
                    config->key_file ? config->key_file : KEPT_KEY_FILE));
     keep_fixed(api, config);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "lib/text/retention.h"
 #include "scheduler/port/inbox.h"
 
 struct api;
@@ -19,7 +20,8 @@ struct api_config {
     /* What nexus.yaml and the environment set, for the lists: pools {name: slots}, variables {name:
      * value}, secrets (their names are used alone) as JSON objects; NULL: none. */
     const char *fixed[KEPT_KINDS];
-    const char *key_file; /* of the secrets; NULL: the usual one */
+    const char *key_file;       /* of the secrets; NULL: the usual one */
+    struct retention retention; /* of DAGs that do not say */
 };
 
 /* Listens. NX_E_BUSY when the port is taken. */

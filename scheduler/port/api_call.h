@@ -40,7 +40,9 @@ struct api {
     struct events *events;
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
+    struct retention retention;
     int64_t started_ms;
+    int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
     /* The API's own thread: finishes jobs, wakes streams. */
@@ -162,6 +164,7 @@ bool handle_dag(struct call *call, struct nx_err *err);
 bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
 bool handle_next(struct call *call, struct nx_err *err);
+bool handle_durations(struct call *call, struct nx_err *err);
 bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
@@ -211,6 +214,10 @@ bool handle_lineage(struct call *call, struct nx_err *err);
 bool handle_approvals(struct call *call, struct nx_err *err);
 bool handle_approval(struct call *call, struct nx_err *err);
 bool handle_answer_approval(struct call *call, struct nx_err *err);
+bool handle_checks(struct call *call, struct nx_err *err);
+bool handle_retention(struct call *call, struct nx_err *err);
+bool handle_retention_due(struct call *call, struct nx_err *err);
+bool handle_retention_run(struct call *call, struct nx_err *err);
 bool handle_audit(struct call *call, struct nx_err *err);
 bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);

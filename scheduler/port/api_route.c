@@ -67,6 +67,11 @@ static const struct route_param backfill_body[] = {
     {"backwards", PARAM_BOOL, "the newest first"},
     {"params", PARAM_OBJECT, "values of the DAG's params"},
     {"dry_run", PARAM_BOOL, "change nothing: list what would be done"}, {0}};
+static const struct route_param due_query[] = {
+    {"dag", PARAM_TEXT, "of this DAG alone"},
+    {"limit", PARAM_INT, "at most so many (default 1000)"}, {0}};
+static const struct route_param durations_query[] = {
+    {"limit", PARAM_INT, "of so many runs that have ended (default 30)"}, {0}};
 static const struct route_param backfill_patch[] = {
     {"paused", PARAM_BOOL, "whether no new runs begin"}, {0}};
 static const struct route_param approvals_page[] = {
@@ -118,6 +123,8 @@ static const struct route routes[] = {
     {"GET", V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
     {"GET", V1 "/dags/{dag}/next", "when its schedule fires next, and for which data interval",
      next_query, NULL, handle_next},
+    {"GET", V1 "/dags/{dag}/durations", "how long its tasks took in its latest runs, in seconds",
+     durations_query, NULL, handle_durations},
     {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
@@ -191,6 +198,13 @@ static const struct route routes[] = {
     {"GET", V1 "/datasets/{name}/lineage", "which datasets it is made of, and which are made of it",
      lineage_query, NULL, handle_lineage},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
+    {"GET", V1 "/checks", "what the scheduler knows for nexus doctor", NULL, NULL, handle_checks},
+    {"GET", V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,
+     handle_retention},
+    {"GET", V1 "/retention/due", "ended runs that are over a bound, oldest first", due_query, NULL,
+     handle_retention_due},
+    {"POST", V1 "/retention/run", "take away now what is over a bound", NULL, NULL,
+     handle_retention_run},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},

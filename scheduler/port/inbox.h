@@ -35,7 +35,8 @@ enum write_op {
     WRITE_PAUSE,          /* dag, on */
     WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
     WRITE_DROP,           /* kept, name */
-    WRITE_EMIT            /* an event of a dataset: name, rows, hash, note */
+    WRITE_EMIT,           /* an event of a dataset: name, rows, hash, note */
+    WRITE_RETENTION       /* what is over its bounds goes now */
 };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };

@@ -203,8 +203,8 @@ bool store_put_version(struct store *store, const struct store_new_version *from
     if (!store_begin(store, err) ||
         !sql_prepare(store->sql,
                      "insert into dag_version (dag, number, file, hash, source_hash, catalog,"
-                     " source, info, created_at, timetable) values (?1, (select count(*) + 1 from"
-                     " dag_version where dag = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                     " source, info, created_at, timetable, retention) values (?1, (select count(*)"
+                     " + 1 from dag_version where dag = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                      &stmt, err))
         return false;
     const char *texts[] = {from->dag,     from->file,   from->hash, from->source_hash,
@@ -213,6 +213,7 @@ bool store_put_version(struct store *store, const struct store_new_version *from
         sql_bind_text(stmt, i + 1, texts[i]);
     sql_bind_int(stmt, 8, from->created_ms);
     sql_bind_text(stmt, 9, from->timetable);
+    sql_bind_text(stmt, 10, from->retention);
     bool ok = sql_run(stmt, err);
     sql_stmt_free(stmt);
     if (!ok)

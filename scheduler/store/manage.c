@@ -1,4 +1,4 @@
-/* What people change in the store beside the state of the core: notes, deletions, and the list of
+/* What people change in the store beside the state of the core: notes, and the list of
  * who changed what. */
 #include "lib/base/must.h"
 #include "scheduler/store/internal.h"
@@ -33,30 +33,5 @@ bool store_set_note(struct store *store, struct nx_run_id run, const char *note,
     sql_bind_text(stmt, 2, note);
     bool ok = sql_step(stmt, found, err);
     sql_stmt_free(stmt);
-    return ok;
-}
-
-bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err)
-{
-    static const char *const deletions[] = {
-        "delete from attempt where run = ?1",  "delete from output where run = ?1",
-        "delete from map_list where run = ?1", "delete from task_instance where run = ?1",
-        "delete from run_key where run = ?1",  "delete from run_dataset where run = ?1",
-        "delete from approval where run = ?1", "delete from run where run = ?1",
-    };
-    /* The last number is kept: it is not given to another run. */
-    static const char keep[] = "insert into meta (key, value) values ('last_run', 0)"
-                               " on conflict do nothing;"
-                               "update meta set value = max(value, (select max(run) from run))"
-                               " where key = 'last_run'";
-    bool ok = store_begin(store, err) && sql_exec(store->sql, keep, err);
-    for (size_t i = 0; ok && i < sizeof deletions / sizeof *deletions; i++) {
-        struct sql_stmt *stmt;
-        if (!sql_prepare(store->sql, deletions[i], &stmt, err))
-            return false;
-        sql_bind_int(stmt, 1, (int64_t)run.v);
-        ok = sql_run(stmt, err);
-        sql_stmt_free(stmt);
-    }
     return ok;
 }

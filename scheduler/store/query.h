@@ -137,6 +137,11 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
 /* fn is called at most once. */
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err);
+/* How long each successful task instance of the DAG's last n_runs ended runs took, in no order;
+ * fewer runs when they have many tasks (n_tasks: of one). */
+bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_t n_runs,
+                     bool (*fn)(void *arg, uint64_t version, uint32_t task, int64_t ms), void *arg,
+                     struct nx_err *err);
 /* How many runs are queued, running, stopping. */
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
 

@@ -204,9 +204,16 @@ static const char version_6[] =
     " unique (run, task, map_index)"
     ") strict;"
     "create index approval_open on approval (id) where open = 1;";
+/* Retention: scheduler/store/retention.h. */
+static const char version_7[] =
+    "alter table dag_version add column retention text;" /* JSON: lib/text/retention.h */
+    "create table doomed_run (run integer primary key) strict;"
+    "create index run_succeeded on run (dag, run) where state = 3;"
+    "create index run_key_of on run_key (run);";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5}, {6, version_6},
+    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4},
+    {5, version_5}, {6, version_6}, {7, version_7},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

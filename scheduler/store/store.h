@@ -75,6 +75,7 @@ struct store_dataset_link {
 struct store_new_version {
     const char *dag, *file, *hash, *source_hash, *catalog, *source, *info;
     const char *timetable; /* NULL: none */
+    const char *retention; /* NULL: nothing is said */
     const struct store_file *files;
     size_t n_files;
     const struct store_dataset_link *links; /* they replace those of the version before */
@@ -189,8 +190,6 @@ bool store_put_audit(struct store *store, const struct store_audit *audit, struc
 /* NULL takes the note away. *found false: there is no such run. */
 bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,
                     struct nx_err *err);
-/* Takes an ended run and all that belongs to it out of the store. */
-bool store_delete_run(struct store *store, struct nx_run_id run, struct nx_err *err);
 /* Keeps the items of a list, in the turn's transaction; a former list of that map is replaced. */
 bool store_put_list(struct store *store, const struct store_list *list, struct nx_err *err);
 /* The items of a list (JSON), appended; nothing when it is not there. */

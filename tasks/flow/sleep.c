@@ -33,8 +33,9 @@ static void alarm_init(struct alarm *alarm)
     pthread_condattr_destroy(&attr);
 }
 
-static bool wait_until(struct alarm *alarm, int64_t mono_ms)
+static bool wait_until(struct alarm *alarm, int64_t steady_ms)
 {
+    int64_t mono_ms = clock_mono_ms() + clock_steady_wait_ms(steady_ms - clock_steady_ms());
     struct timespec until = {.tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000};
     pthread_mutex_lock(&alarm->lock);
     while (!alarm->cancelled && clock_mono_ms() < mono_ms)
@@ -48,11 +49,11 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 {
     struct alarm alarm;
     int64_t duration_ms = nx_arg_duration_ms(ctx, "duration");
-    int64_t now = clock_mono_ms(), start = now, end = now + duration_ms;
+    int64_t now = clock_steady_ms(), start = now, end = now + duration_ms;
     bool going = true;
     alarm_init(&alarm);
     nx_on_cancel(ctx, ring, &alarm);
-    for (; going && now < end; now = clock_mono_ms()) {
+    for (; going && now < end; now = clock_steady_ms()) {
         nx_progress(ctx, (double)(now - start) / (double)duration_ms, "sleeping");
         int64_t next = now + PROGRESS_EVERY_MS;
         going = wait_until(&alarm, next < end ? next : end);

@@ -23,7 +23,8 @@ static void settings_of_a_whole_file_are_read(void **state)
                       "vars: {region: eu, days: 60, list: [1, two]}\n"
                       "lost_after: 8s\n"
                       "log_max: 100M\n"
-                      "grace: 1m30s\n",
+                      "grace: 1m30s\n"
+                      "retention: {runs: 90d, keep: 5}\n",
                       &err));
     assert_string_equal(s.listen, "127.0.0.1:9000");
     assert_string_equal(s.dags, "project/pipelines");
@@ -39,6 +40,9 @@ static void settings_of_a_whole_file_are_read(void **state)
     assert_int_equal(s.lost_after_ms, 8000);
     assert_int_equal(s.log_max_bytes, 100 * 1024 * 1024);
     assert_int_equal(s.grace_ms, 90000);
+    assert_int_equal(s.retention.runs_ms, 90ll * 86400000);
+    assert_int_equal(s.retention.keep, 5);
+    assert_int_equal(s.retention.logs_ms, RETENTION_UNSAID);
     settings_fini(&s);
 }
 
