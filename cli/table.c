@@ -53,6 +53,11 @@ const struct cli_command *const cli_commands[] = {
     &cmd_secret_list,
     &cmd_secret_set,
     &cmd_secret_delete,
+    &cmd_conn_list,
+    &cmd_conn_show,
+    &cmd_conn_set,
+    &cmd_conn_delete,
+    &cmd_conn_test,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -63,5 +68,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
+const char *const cli_later[] = {"serve",      "token",   "model",    "experiment",
                                  "deployment", "dataset", "simulate", NULL};

@@ -10,14 +10,15 @@
 enum crash_point { CRASH_NEVER, CRASH_BEFORE_COMMIT, CRASH_AFTER_COMMIT, CRASH_AFTER_SEND };
 
 struct engine_config {
-    const char *home;      /* absolute */
-    const char *dags;      /* folder of DAG files, absolute */
-    const char *project;   /* where relative paths of tasks start, absolute */
-    const char *pools;     /* JSON object: name -> slots */
-    const char *vars;      /* JSON object */
-    const char *secrets;   /* JSON object */
-    const char *key_file;  /* of the secrets kept; NULL: KEPT_KEY_FILE in the home */
-    int64_t lost_after_ms; /* of ipc workers; negative: the default */
+    const char *home;        /* absolute */
+    const char *dags;        /* folder of DAG files, absolute */
+    const char *project;     /* where relative paths of tasks start, absolute */
+    const char *pools;       /* JSON object: name -> slots */
+    const char *vars;        /* JSON object */
+    const char *secrets;     /* JSON object */
+    const char *connections; /* JSON object: name -> URI */
+    const char *key_file;    /* of what is kept sealed; NULL: KEPT_KEY_FILE in the home */
+    int64_t lost_after_ms;   /* of ipc workers; negative: the default */
     enum crash_point crash_point;
     uint64_t crash_commit;
     /* Called on the loop after each commit (before the sends), with the number of the commit. */

@@ -19,6 +19,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/text/conn.h"
 #include "lib/text/settings.h"
 #include "scheduler/dag/lua.h"
 #include "scheduler/engine.h"
@@ -210,6 +211,27 @@ static char *pools_json(const struct settings *settings)
     return buf_take(&buf, NULL);
 }
 
+/* Those of the environment, checked. */
+static char *connections_json(void)
+{
+    char *text = settings_named(SETTINGS_CONNECTION);
+    json_t *connections = json_loads(text, 0, NULL), *uri;
+    const char *name;
+    struct arena arena;
+    arena_init(&arena);
+    json_object_foreach(connections, name, uri)
+    {
+        struct conn conn;
+        struct nx_err err;
+        if (!conn_read(json_string_value(uri), &arena, &conn, &err))
+            die(EXIT_USAGE, "the connection '%s' of the environment (" SETTINGS_CONNECTION "*): %s",
+                name, err.text);
+    }
+    arena_fini(&arena);
+    json_decref(connections);
+    return text;
+}
+
 /* ---- Running ---- */
 
 static void committed(void *arg, const struct core *core, const struct core_update *update,
@@ -242,7 +264,8 @@ static void open_all(struct scheduler *scheduler)
 {
     struct nx_err err;
     const struct settings *settings = &scheduler->settings;
-    char *vars = vars_json(settings), *secrets = settings_secrets();
+    char *vars = vars_json(settings), *secrets = settings_named(SETTINGS_SECRET);
+    char *connections = connections_json();
     if (strlen(vars) + strlen(secrets) > NX_VARS_MAX)
         die(EXIT_USAGE,
             "vars and secrets together are larger than %d bytes: they travel with every "
@@ -258,6 +281,7 @@ static void open_all(struct scheduler *scheduler)
         .pools = pools_text,
         .vars = vars,
         .secrets = secrets,
+        .connections = connections,
         .key_file = key_file,
         .lost_after_ms = settings->lost_after_ms,
         .crash_point = scheduler->options.crash_point,
@@ -275,13 +299,14 @@ static void open_all(struct scheduler *scheduler)
         .port = scheduler->port,
         .inbox = engine_inbox(scheduler->engine),
         .started_ms = scheduler->started_ms,
-        .fixed = {pools_text, vars, secrets},
+        .fixed = {pools_text, vars, secrets, connections},
         .key_file = key_file,
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
     mem_free(vars);
     mem_free(secrets);
+    mem_free(connections);
     mem_free(pools_text);
 }
 

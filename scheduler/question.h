@@ -29,7 +29,8 @@ void question_fini(struct question *question);
 enum core_answer question_answer(struct question *question, const struct core_ask *ask,
                                  struct nx_err *err);
 /* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",
- * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets. Borrowed
+ * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets;
+ * "connections": {name: URI}, "unreadable_connections" when its tasks name some. Borrowed
  * until the run is forgotten. */
 struct wire_bytes question_run_text(struct question *question, struct nx_run_id run);
 void question_forget_run(struct question *question, struct nx_run_id run);

@@ -44,6 +44,8 @@
 #define NX_RETRIES_MAX 1000
 #define NX_PRIORITY_MAX 1000000
 #define NX_POOLS_MAX 1000
+#define NX_CONNECTIONS_MAX 1000
+#define NX_DAG_CONNECTIONS_MAX 8 /* named by one DAG: they travel with its runs */
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
 #define NX_BACKFILL_MAX 10000     /* intervals of one backfill */

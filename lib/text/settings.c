@@ -287,14 +287,14 @@ bool settings_load(struct settings *settings, const char *project, struct nx_err
     return ok;
 }
 
-char *settings_secrets(void)
+char *settings_named(const char *prefix)
 {
-    size_t start = strlen(SETTINGS_SECRET);
-    json_t *secrets = json_object();
+    size_t start = strlen(prefix);
+    json_t *values = json_object();
     for (char **entry = environ; *entry; entry++) {
         char name[NX_NAME_MAX];
         const char *equals = strchr(*entry, '=');
-        if (!str_starts(*entry, SETTINGS_SECRET) || !equals)
+        if (!str_starts(*entry, prefix) || !equals)
             continue;
         size_t n = (size_t)(equals - *entry) - start;
         if (!n || n >= sizeof name)
@@ -304,10 +304,10 @@ char *settings_secrets(void)
             name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
         }
         name[n] = 0;
-        json_object_set_new(secrets, name, js_string(equals + 1));
+        json_object_set_new(values, name, js_string(equals + 1));
     }
-    char *text = js_text(secrets);
-    json_decref(secrets);
+    char *text = js_text(values);
+    json_decref(values);
     return text;
 }
 

@@ -64,9 +64,11 @@ bool settings_load(struct settings *settings, const char *project, struct nx_err
 
 #define SETTINGS_SECRET "NEXUS_SECRET_" /* its variables are for Nexus alone: no task sees them */
 
-/* The secrets of the environment as a JSON object: NEXUS_SECRET_NAME=value is "name": "value". To
- * be freed with mem_free. */
-char *settings_secrets(void);
+#define SETTINGS_CONNECTION "NEXUS_CONN_" /* likewise */
+
+/* Variables of the environment with that prefix as a JSON object: with SETTINGS_SECRET,
+ * NEXUS_SECRET_NAME=value is "name": "value". To be freed with mem_free. */
+char *settings_named(const char *prefix);
 
 /* "HOST:PORT" -> its parts; "[::1]:8000" and ":8000" (127.0.0.1) too. host: at least 64 bytes. */
 bool settings_parse_listen(const char *listen, char *host, size_t size, uint16_t *port,

@@ -111,7 +111,8 @@ static void check_argument(struct call *c, const struct yaml_node *name,
     if (str_eq(js_get_text(param, "type", ""), "sql") && yaml_type(value) == YAML_TYPE_STRING &&
         template_has_expression(value->text))
         check_sql(c->r, value);
-    check_value(c, param, js_get_text(param, "name", ""), value);
+    if (!str_eq(js_get_text(param, "type", ""), "connection")) /* said by read_conn */
+        check_value(c, param, js_get_text(param, "name", ""), value);
 }
 
 static void check_required(struct call *c, const struct yaml_node *with,

@@ -141,9 +141,10 @@ static json_t *constant_json(const json_t *param)
 {
     static const struct {
         const char *type, *json;
-    } simple[] = {{"bool", "boolean"},  {"int", "integer"}, {"float", "number"},
-                  {"string", "string"}, {"sql", "string"},  {"column", "string"},
-                  {"time", "string"},   {"list", "array"},  {"object", "object"}};
+    } simple[] = {{"bool", "boolean"},  {"int", "integer"},       {"float", "number"},
+                  {"string", "string"}, {"sql", "string"},        {"column", "string"},
+                  {"time", "string"},   {"connection", "string"}, {"list", "array"},
+                  {"object", "object"}};
     const char *type = js_get_text(param, "type", "any");
     for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
         if (str_eq(simple[i].type, type))

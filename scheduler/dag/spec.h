@@ -39,6 +39,7 @@ struct spec_task {
     uint32_t *condition_refs; /* those that `if` names */
     uint32_t n_condition_refs;
     bool names_vars, names_secrets; /* in with, env, run */
+    const char *conn;               /* the connection that `with` names; NULL: none */
     bool condition_names_vars;
     bool finally, exclusive, backoff_exponential;
     enum nx_trigger_rule rule;

@@ -277,14 +277,49 @@ static void check_templates(struct reader *r, const struct yaml_node *node, uint
         check_templates(r, node->pairs[i].value, task);
 }
 
+/* Whatever operator it is, so that what a run may reach is known from its file alone. */
+static void read_conn(struct reader *r, uint32_t index, const struct yaml_node *with)
+{
+    const struct yaml_node *node = yaml_get(with, "conn");
+    if (!node || yaml_is_null(node))
+        return;
+    if (node->kind == YAML_KIND_SCALAR && template_has_expression(node->text))
+        problem_hint(r->problems, read_problem(r, node, "conn", "must be a constant"),
+                     "name the connection itself: a run gets those that its file names, and no "
+                     "others");
+    else if (node->kind != YAML_KIND_SCALAR || !str_is_id(node->text, true))
+        problem_hint(r->problems, read_problem(r, node, "conn", "must be the name of a connection"),
+                     "`nexus conn list` has them; a URI is kept by `nexus conn set NAME`");
+    else
+        r->spec->tasks[index].conn = keep(r, node->text);
+}
+
+/* They travel with every run. */
+static void count_conns(struct reader *r)
+{
+    struct map names;
+    map_init(&names);
+    for (uint32_t i = 0; i < r->spec->n_tasks; i++) {
+        if (r->spec->tasks[i].conn)
+            map_set(&names, r->spec->tasks[i].conn, r->spec);
+    }
+    if (names.n > NX_DAG_CONNECTIONS_MAX)
+        yaml_problem(r->problems, yaml_get(r->root, "tasks"),
+                     "the tasks name %zu connections; at most %d are allowed", names.n,
+                     NX_DAG_CONNECTIONS_MAX);
+    map_fini(&names);
+}
+
 static void check_uses(struct reader *r, uint32_t index, const struct yaml_node *uses,
                        const struct yaml_node *with)
 {
     struct spec_task *task = &r->spec->tasks[index];
     const char *nearest = NULL;
     bool map = with && with->kind == YAML_KIND_MAP;
-    if (map)
+    if (map) {
         check_templates(r, with, index);
+        read_conn(r, index, with);
+    }
     if (!task->uses || !r->catalog)
         return;
     const json_t *entry = catalog_find(r->catalog, task->uses, &nearest);
@@ -419,4 +454,5 @@ void read_tasks(struct reader *r)
     }
     for (uint32_t i = 0; i < r->spec->n_tasks; i++)
         read_task(r, &defaults, i);
+    count_conns(r);
 }

@@ -78,7 +78,7 @@ static const struct route_param backup_body[] = {
 static const struct route_param worker_body[] = {
     {"drain", PARAM_BOOL, "whether it gets no more work"}, {0}};
 
-#define NAME {"name", PARAM_TEXT, "small letters, digits and _ (in a pool's name also -)"}
+#define NAME {"name", PARAM_TEXT, "small letters, digits and _ (for pools and connections also -)"}
 #define SLOTS {"slots", PARAM_INT, "that its tasks share"}
 #define DESCRIPTION {"description", PARAM_TEXT, "shown with it; empty: none"}
 static const struct route_param post_pool_body[] = {NAME, SLOTS, DESCRIPTION, {0}};
@@ -89,6 +89,9 @@ static const struct route_param put_variable_body[] = {VALUE, {0}};
 #define SECRET {"value", PARAM_TEXT, "never to be read again"}
 static const struct route_param post_secret_body[] = {NAME, SECRET, {0}};
 static const struct route_param put_secret_body[] = {SECRET, {0}};
+#define URI {"uri", PARAM_TEXT, "such as postgres://USER:PASSWORD@HOST/DATABASE; what is secret of it is never to be read again"}
+static const struct route_param post_connection_body[] = {NAME, URI, DESCRIPTION, {0}};
+static const struct route_param put_connection_body[] = {URI, DESCRIPTION, {0}};
 
 #define V1 "/api/v1"
 #define RUN V1 "/runs/{run}"
@@ -158,6 +161,17 @@ static const struct route routes[] = {
     {"PUT", V1 "/secrets/{name}", "make or change a secret", NULL, put_secret_body,
      handle_put_secret},
     {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
+    {"GET", V1 "/connections", "connections, without what is secret", page, NULL,
+     handle_connections},
+    {"POST", V1 "/connections", "make a connection", NULL, post_connection_body,
+     handle_post_connection},
+    {"GET", V1 "/connections/{name}", "one connection, without what is secret", NULL, NULL,
+     handle_connection},
+    {"PUT", V1 "/connections/{name}", "make or change a connection", NULL, put_connection_body,
+     handle_put_connection},
+    {"DELETE", V1 "/connections/{name}", "take it away", NULL, NULL, handle_delete_connection},
+    {"POST", V1 "/connections/{name}/test", "try it from the scheduler's machine (10 s at most)",
+     NULL, NULL, handle_test_connection},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,

@@ -31,7 +31,8 @@ enum write_op {
     WRITE_DELETE,         /* run */
     WRITE_DRAIN,          /* worker, on */
     WRITE_PAUSE,          /* dag, on */
-    WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
+    WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value; or
+                             value and description */
     WRITE_DROP            /* kept, name */
 };
 
@@ -87,7 +88,9 @@ struct message {
     uint64_t backfill;
     enum core_backfill_state backfill_state;
     enum kept_kind kept;
-    const char *name, *value; /* of a variable: JSON; of a secret: never on the audit list */
+    const char *name,
+        *value;              /* of a variable: JSON; of a secret or connection: never on the list */
+    const char *description; /* of a connection; NULL: stays */
     int64_t slots;
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
