@@ -13,7 +13,8 @@ extern const struct cli_command cmd_init, cmd_template_list, cmd_up, cmd_status,
     cmd_task_test, cmd_op_list, cmd_op_show, cmd_worker_list, cmd_worker_drain, cmd_worker_resume,
     cmd_backup, cmd_doctor, cmd_pool_list, cmd_pool_set, cmd_pool_delete, cmd_var_list, cmd_var_get,
     cmd_var_set, cmd_var_delete, cmd_secret_list, cmd_secret_set, cmd_secret_delete, cmd_conn_list,
-    cmd_conn_show, cmd_conn_set, cmd_conn_delete, cmd_conn_test, cmd_schema, cmd_version,
-    cmd_completion, cmd_complete, cmd_help;
+    cmd_conn_show, cmd_conn_set, cmd_conn_delete, cmd_conn_test, cmd_notifications_list,
+    cmd_notifications_show, cmd_notifications_retry, cmd_schema, cmd_version, cmd_completion,
+    cmd_complete, cmd_help;
 
 #endif

@@ -209,8 +209,10 @@ void engine_turn(struct engine *engine)
     engine_step(engine, &event);
     answer_asks(engine);
     note_ended(engine);
+    notify_turn(engine);
     timetables_log(engine);
     commit(engine);
+    notify_committed(&engine->notify);
     send_all(engine);
     crash_if(engine, CRASH_AFTER_SEND);
     write_answer(engine);

@@ -19,6 +19,8 @@ struct engine_config {
     const char *connections; /* JSON object: name -> URI */
     const char *key_file;    /* of what is kept sealed; NULL: KEPT_KEY_FILE in the home */
     int64_t lost_after_ms;   /* of ipc workers; negative: the default */
+    int64_t notify_delay_ms; /* before a notification's second try; 0 or less: the default */
+    const char *public_url;  /* in notifications; NULL: the address that scripts see */
     enum crash_point crash_point;
     uint64_t crash_commit;
     /* Called on the loop after each commit (before the sends), with the number of the commit. */

@@ -284,6 +284,8 @@ static void open_all(struct scheduler *scheduler)
         .connections = connections,
         .key_file = key_file,
         .lost_after_ms = settings->lost_after_ms,
+        .notify_delay_ms = settings->notify_delay_ms,
+        .public_url = settings->public_url,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
         .committed = committed,

@@ -20,7 +20,8 @@ struct reading {
 
 void settings_init(struct settings *settings)
 {
-    *settings = (struct settings){.lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1};
+    *settings = (struct settings){
+        .lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1, .notify_delay_ms = -1};
     arena_init(&settings->arena);
 }
 
@@ -145,6 +146,27 @@ static void read_grace(struct reading *r, const struct yaml_node *node)
     read_duration(r, node, &r->settings->grace_ms);
 }
 
+static void read_notify_delay(struct reading *r, const struct yaml_node *node)
+{
+    read_duration(r, node, &r->settings->notify_delay_ms);
+}
+
+static bool is_public_url(const char *url)
+{
+    return (str_starts(url, "http://") || str_starts(url, "https://")) && strlen(url) < 200 &&
+           !strpbrk(url, " \t\r\n\"\\") && !str_ends(url, "/");
+}
+
+static void read_public_url(struct reading *r, const struct yaml_node *node)
+{
+    const char *url = read_text(r, node);
+    if (url && !is_public_url(url))
+        yaml_problem(&r->problems, node,
+                     "expected an address such as https://nexus.example.com, without a slash at "
+                     "its end");
+    r->settings->public_url = url;
+}
+
 static void read_log_max(struct reading *r, const struct yaml_node *node)
 {
     if (node->kind != YAML_KIND_SCALAR || !str_parse_size(node->text, &r->settings->log_max_bytes))
@@ -159,6 +181,7 @@ static const struct {
     {"listen", read_listen},   {"dags", read_dags},           {"home", read_home},
     {"slots", read_slots},     {"pools", read_pools},         {"vars", read_vars},
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
+    {"public_url", read_public_url}, {"notify_delay", read_notify_delay},
 };
 /* clang-format on */
 
@@ -181,7 +204,7 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
     else
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
-                     "slots, pools, vars, grace, lost_after, log_max",
+                     "slots, pools, vars, grace, lost_after, log_max, public_url, notify_delay",
                      pair->key->text);
 }
 
@@ -262,6 +285,17 @@ static bool read_environment(struct settings *settings, struct nx_err *err)
     value = getenv("NEXUS_GRACE");
     if (value && *value && !str_parse_duration(value, &settings->grace_ms))
         return nx_fail(err, NX_E_INVALID, "NEXUS_GRACE: '%s' is no duration", value);
+    value = getenv("NEXUS_NOTIFY_DELAY");
+    if (value && *value && !str_parse_duration(value, &settings->notify_delay_ms))
+        return nx_fail(err, NX_E_INVALID, "NEXUS_NOTIFY_DELAY: '%s' is no duration", value);
+    if ((value = getenv("NEXUS_PUBLIC_URL")) && *value) {
+        if (!is_public_url(value))
+            return nx_fail(err, NX_E_INVALID,
+                           "NEXUS_PUBLIC_URL: '%.100s' is no address such as "
+                           "https://nexus.example.com (without a slash at its end)",
+                           value);
+        settings->public_url = arena_strdup(&settings->arena, value);
+    }
     value = getenv("NEXUS_LOG_MAX");
     if (value && *value && !str_parse_size(value, &settings->log_max_bytes))
         return nx_fail(err, NX_E_INVALID, "NEXUS_LOG_MAX: '%s' is no size", value);

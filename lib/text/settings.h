@@ -10,6 +10,8 @@
  *   lost_after: 8s                # a silent worker's attempts are lost after this
  *   log_max: 100M                 # of one attempt
  *   grace: 10s                    # how long stopping waits for running attempts
+ *   public_url: https://nexus.example.com   # the server's address in notifications
+ *   notify_delay: 5s              # before the second try to send a notification
  */
 #ifndef LIB_TEXT_SETTINGS_H
 #define LIB_TEXT_SETTINGS_H
@@ -43,9 +45,11 @@ struct settings {
     size_t n_pools, n_vars;
     const struct settings_pool *pools;
     const struct settings_var *vars;
-    int64_t lost_after_ms; /* -1: not said */
-    int64_t log_max_bytes; /* -1: not said */
-    int64_t grace_ms;      /* -1: not said */
+    int64_t lost_after_ms;   /* -1: not said */
+    int64_t log_max_bytes;   /* -1: not said */
+    int64_t grace_ms;        /* -1: not said */
+    int64_t notify_delay_ms; /* -1: not said */
+    const char *public_url;
 };
 
 void settings_init(struct settings *settings);
@@ -58,7 +62,8 @@ bool settings_parse(struct settings *settings, const char *file, const char *tex
                     struct nx_err *err);
 
 /* Reads PROJECT/nexus.yaml if there is one, then NEXUS_LISTEN, NEXUS_DAGS, NEXUS_HOME,
- * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX and NEXUS_GRACE over it. On failure settings is as
+ * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL and
+ * NEXUS_NOTIFY_DELAY over it. On failure settings is as
  * after settings_init. */
 bool settings_load(struct settings *settings, const char *project, struct nx_err *err);
 

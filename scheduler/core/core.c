@@ -113,6 +113,8 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->backfills);
     vec_fini(&update->dues);
     vec_fini(&update->notices);
+    vec_fini(&update->changes);
+    vec_fini(&update->runs_ended);
     vec_fini(&update->edited);
     vec_fini(&update->asks);
     vec_fini(&update->replies);
@@ -296,6 +298,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
+    update->changes.n = update->runs_ended.n = 0;
     update->backfills.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
 }

@@ -2,11 +2,15 @@
 #include "lib/base/mem.h"
 #include "scheduler/dag/spec.h"
 
-static unsigned flags_of(const struct spec_task *task)
+static unsigned flags_of(const struct spec *spec, const struct spec_task *task)
 {
-    return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
-           (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
-           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u);
+    const struct hooks *hooks = &task->hooks;
+    bool told = hooks->n[HOOK_SUCCESS] || hooks->n[HOOK_FAILURE] || hooks->n[HOOK_RETRY] ||
+                spec->hooks.n[HOOK_RETRY];
+    return (told ? GRAPH_TOLD : 0u) | (task->condition ? GRAPH_IF : 0u) |
+           (task->finally ? GRAPH_FINALLY : 0u) | (task->exclusive ? GRAPH_EXCLUSIVE : 0u) |
+           (task->run ? GRAPH_SCRIPT : 0u) | (task->n_refs ? GRAPH_REFS : 0u) |
+           (task->backoff_exponential ? GRAPH_BACKOFF : 0u);
 }
 
 static struct graph_class class_of(const struct spec_task *task)
@@ -20,14 +24,15 @@ static struct graph_class class_of(const struct spec_task *task)
                                 .script = task->run != NULL};
 }
 
-static struct graph_task_def task_def(const struct spec_task *task, struct graph_retry_on *retry_on)
+static struct graph_task_def task_def(const struct spec *spec, const struct spec_task *task,
+                                      struct graph_retry_on *retry_on)
 {
     bool limited = task->n_retry_exit_codes || task->n_retry_errors;
     *retry_on = (struct graph_retry_on){task->n_retry_exit_codes, task->n_retry_errors,
                                         task->retry_exit_codes, task->retry_errors};
     return (struct graph_task_def){.id = task->id,
                                    .rule = task->rule,
-                                   .flags = flags_of(task),
+                                   .flags = flags_of(spec, task),
                                    .needs = task->needs,
                                    .n_needs = task->n_needs,
                                    .needs_class = class_of(task),
@@ -46,7 +51,7 @@ bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *er
     struct graph_task_def *defs = mem_alloc_array(spec->n_tasks, sizeof *defs);
     struct graph_retry_on *retry_on = mem_alloc_array(spec->n_tasks, sizeof *retry_on);
     for (uint32_t i = 0; i < spec->n_tasks; i++)
-        defs[i] = task_def(&spec->tasks[i], &retry_on[i]);
+        defs[i] = task_def(spec, &spec->tasks[i], &retry_on[i]);
     bool ok = graph_new(spec->id, defs, spec->n_tasks, (uint32_t)spec->max_active_runs,
                         spec->timeout_ms, graph, err);
     mem_free(retry_on);

@@ -9,6 +9,8 @@
 
 #define DAG(field) offsetof(struct spec, field)
 #define TASK(field) offsetof(struct spec_task, field)
+#define HOOK(field) offsetof(struct key_hook, field)
+#define TELLS "webhook, email and command: one, or a list."
 #define BOTH (KEY_TASK | KEY_DEFAULTS)
 #define YEAR_S (366.0 * 86400)
 #define RULES \
@@ -103,6 +105,39 @@ const struct key key_table[] = {
     {"group", KEY_TASK, KEY_TEXT, TASK(group), 0, 0, NULL, NULL,
      "Tasks of one group are drawn together."},
 
+    {"on_success", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when it has succeeded: " TELLS},
+    {"on_failure", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when it has failed: " TELLS},
+    {"on_retry", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when an attempt has failed and another one follows (of a DAG: of any of its "
+     "tasks): " TELLS},
+    {"on_late", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when the run is late (a task's: if the task has not ended then): " TELLS},
+
+    {"url", KEY_WEBHOOK, KEY_TEXT, HOOK(url), 0, 0, NULL, NULL,
+     "Where the event is sent by POST, as JSON. Redirects are not followed."},
+    {"conn", KEY_WEBHOOK, KEY_NAME, HOOK(conn), 0, 0, NULL, NULL,
+     "In place of url: an http or https connection, with its address and login."},
+    {"secret", KEY_WEBHOOK, KEY_NAME, HOOK(secret), 0, 0, NULL, NULL,
+     "The secret that signs it: see docs/notifications.md."},
+    {"ca", KEY_WEBHOOK, KEY_TEXT, HOOK(ca), 0, 0, NULL, "the system's",
+     "A file of certificates to trust, on the scheduler's machine."},
+    {"text", KEY_WEBHOOK, KEY_TEXT, HOOK(text), 0, 0, NULL, "a sentence",
+     "The member text of the JSON: {dag}, {task}, {error} and others stand for values."},
+    {"conn", KEY_EMAIL, KEY_NAME, HOOK(conn), 0, 0, NULL, "required",
+     "The smtp or smtps connection."},
+    {"to", KEY_EMAIL, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, "required", "Addresses."},
+    {"from", KEY_EMAIL, KEY_TEXT, HOOK(from), 0, 0, NULL, "that of the connection",
+     "The sender's address."},
+    {"subject", KEY_EMAIL, KEY_TEXT, HOOK(subject), 0, 0, NULL, "a short one",
+     "{dag}, {task}, {error} and others stand for values."},
+    {"body", KEY_EMAIL, KEY_TEXT, HOOK(body), 0, 0, NULL, "all that is known", "Likewise."},
+    {"run", KEY_COMMAND, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, "required",
+     "A program with its arguments; it runs on the scheduler's machine, in the project's folder."},
+    {"timeout", KEY_WEBHOOK | KEY_EMAIL | KEY_COMMAND, KEY_DURATION, HOOK(timeout_ms), 1, 300,
+     NULL, "30s", "How long one try may take."},
+
     {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
      "Processors: operators use as many threads. It limits nothing and keeps no others away."},
     {"memory", KEY_RESOURCES, KEY_SIZE, TASK(memory_bytes), 1048576, 1e15, NULL, "no limit",
@@ -126,8 +161,6 @@ const struct key key_table[] = {
     {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
 
     NOT_YET("deadline", KEY_DAG), NOT_YET("retention", KEY_DAG),
-    NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
-    NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),
     NOT_YET("for_each", KEY_TASK), NOT_YET("max_parallel", BOTH), NOT_YET("tune", KEY_TASK),
     NOT_YET("concurrency", BOTH), NOT_YET("depends_on_past", BOTH), NOT_YET("cache", BOTH),
     NOT_YET("heartbeat_timeout", BOTH),
@@ -174,6 +207,12 @@ const char *key_scope_name(enum key_scope scope)
         return "resources";
     case KEY_RETRY_ON:
         return "retry_on";
+    case KEY_WEBHOOK:
+        return "webhook";
+    case KEY_EMAIL:
+        return "email";
+    case KEY_COMMAND:
+        return "command";
     }
     must(!"a scope");
     return NULL;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where a key may stand. */
 enum key_scope {
@@ -12,7 +13,16 @@ enum key_scope {
     KEY_DEFAULTS = 4,
     KEY_PARAM = 8,
     KEY_RESOURCES = 16,
-    KEY_RETRY_ON = 32
+    KEY_RETRY_ON = 32,
+    KEY_WEBHOOK = 64,
+    KEY_EMAIL = 128,
+    KEY_COMMAND = 256
+};
+
+/* What a notification's keys are read into; NULL, 0: not said. */
+struct key_hook {
+    const char *url, *conn, *secret, *ca, *text, *from, *subject, *body;
+    int64_t timeout_ms;
 };
 
 enum key_type {
@@ -35,7 +45,7 @@ struct key {
     const char *name;
     unsigned scopes; /* of enum key_scope */
     enum key_type type;
-    size_t offset;        /* in struct spec (KEY_DAG) or struct spec_task; KEY_BY_HAND: none */
+    size_t offset;        /* in struct spec (KEY_DAG), spec_task or key_hook; KEY_BY_HAND: none */
     double min, max;      /* of numbers, durations (seconds) and sizes; both 0: none */
     const char *choices;  /* KEY_ENUM: "a|b|c" */
     const char *fallback; /* the default, for people; NULL: none */

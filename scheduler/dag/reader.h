@@ -57,6 +57,9 @@ const char *keep(struct reader *r, const char *text);
 /* ---- params.c, files.c ---- */
 void read_params(struct reader *r);
 void read_files(struct reader *r);
+/* ---- hooks.c ---- */
+/* Those that `body` has; the others stay. */
+void read_hooks(struct reader *r, const struct yaml_node *body, struct hooks *hooks);
 /* ---- schedule.c ---- */
 void read_schedule(struct reader *r);
 

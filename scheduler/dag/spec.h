@@ -24,6 +24,7 @@
 #include "lib/text/problem.h"
 #include "nexus/error.h"
 #include "nexus/states.h"
+#include "scheduler/dag/hooks.h"
 #include "scheduler/graph/graph.h"
 
 struct spec_task {
@@ -56,6 +57,7 @@ struct spec_task {
     size_t n_retry_exit_codes;
     enum nx_code *retry_errors;
     size_t n_retry_errors;
+    struct hooks hooks;
     const char *definition; /* JSON text, see above */
 };
 
@@ -80,6 +82,7 @@ struct spec {
     json_t *schedules;     /* a list of texts */
     unsigned overlap;      /* enum timetable_overlap */
     int64_t jitter_ms;
+    struct hooks hooks; /* of its runs */
     struct spec_file *files;
     size_t n_files;
     struct spec_task *tasks;

@@ -129,6 +129,7 @@ static void read_common(struct reader *r, const struct yaml_node *body, struct s
         read_retry_on(r, node, task);
     if ((node = yaml_get(body, "resources")) && node->kind == YAML_KIND_MAP)
         read_keys(r, node, KEY_RESOURCES, task, "resources");
+    read_hooks(r, body, &task->hooks);
     if (task->shell && strpbrk(task->shell, " \t\n") && (node = yaml_get(body, "shell")))
         read_problem(r, node, "shell", "must be the name of a program, without options");
 }

@@ -20,7 +20,8 @@ enum graph_flag {
     GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
     GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
     GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
-    GRAPH_BACKOFF = 64   /* retry delays double */
+    GRAPH_BACKOFF = 64,  /* retry delays double */
+    GRAPH_TOLD = 128     /* somebody is told what becomes of it: see core_update.changes */
 };
 
 /* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */

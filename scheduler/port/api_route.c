@@ -21,6 +21,8 @@ static const struct route_param dag_runs_page[] = {
     {"state", PARAM_TEXT, "in this state alone"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
     LIMIT, CURSOR, {0}};
+static const struct route_param notifications_page[] = {
+    {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param tasks_page[] = {
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
@@ -172,6 +174,12 @@ static const struct route routes[] = {
     {"DELETE", V1 "/connections/{name}", "take it away", NULL, NULL, handle_delete_connection},
     {"POST", V1 "/connections/{name}/test", "try it from the scheduler's machine (10 s at most)",
      NULL, NULL, handle_test_connection},
+    {"GET", V1 "/notifications", "what is or was told to others, newest first",
+     notifications_page, NULL, handle_notifications},
+    {"GET", V1 "/notifications/{id}", "one of them, with what it says", NULL, NULL,
+     handle_notification},
+    {"POST", V1 "/notifications/{id}/retry", "send one again that was given up", NULL, NULL,
+     handle_retry_notification},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,

@@ -33,8 +33,13 @@ enum write_op {
     WRITE_PAUSE,          /* dag, on */
     WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value; or
                              value and description */
-    WRITE_DROP            /* kept, name */
+    WRITE_DROP,           /* kept, name */
+    WRITE_TOLD,           /* notification, n_tries, told, target; note: the error; value: output */
+    WRITE_RETELL          /* notification */
 };
+
+/* What came of a try to send a notification. */
+enum told { TOLD, TOLD_NOT_YET, TOLD_NEVER };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };
 
@@ -91,6 +96,8 @@ struct message {
     const char *name,
         *value;              /* of a variable: JSON; of a secret or connection: never on the list */
     const char *description; /* of a connection; NULL: stays */
+    int64_t notification, n_tries;
+    enum told told;
     int64_t slots;
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
