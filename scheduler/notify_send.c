@@ -325,14 +325,8 @@ static void send(struct sender *sender, struct fetch *fetch, struct parcel *parc
 
 static void rest_for(struct sender *sender, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    int64_t at = clock_mono_ms() + ms;
+    const struct timespec until = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000};
     pthread_mutex_lock(&sender->lock);
     while (!sender->fresh && !is_stopping(sender) &&
            pthread_cond_timedwait(&sender->changed, &sender->lock, &until) != ETIMEDOUT)

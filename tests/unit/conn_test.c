@@ -1,6 +1,7 @@
 /* Connections: URIs of every kind, what is wrong with others, and what is shown. */
 #include "tests/unit/test.h"
 
+#include "lib/base/buf.h"
 #include "lib/base/mem.h"
 #include "lib/text/conn.h"
 
@@ -65,26 +66,27 @@ static void what_is_secret_is_not_shown(void **state)
 
 static void add_text(void *arg, const char *text)
 {
-    char *all = arg;
-    strcat(all, text);
-    strcat(all, " ");
+    struct buf *all = arg;
+    buf_printf(all, "%s ", text);
 }
 
 static void a_log_masks_every_form_of_it(void **state)
 {
-    char all[512] = "";
+    struct buf all;
     struct conn conn = read("postgres://u:a%2Fb@h/d");
     (void)state;
-    conn_secrets("postgres://u:a%2Fb@h/d", &conn, add_text, all);
-    assert_string_equal(all, "postgres://u:a%2Fb@h/d a/b a%2Fb ");
-    all[0] = 0;
+    buf_init(&all);
+    conn_secrets("postgres://u:a%2Fb@h/d", &conn, add_text, &all);
+    assert_string_equal(buf_text(&all), "postgres://u:a%2Fb@h/d a/b a%2Fb ");
+    buf_clear(&all);
     conn = read("https://h/services/token?x=123456");
-    conn_secrets("https://h/services/token?x=123456", &conn, add_text, all);
-    assert_string_equal(all, "https://h/services/token?x=123456 /services/token x=123456 ");
-    all[0] = 0;
+    conn_secrets("https://h/services/token?x=123456", &conn, add_text, &all);
+    assert_string_equal(buf_text(&all), "https://h/services/token?x=123456 /services/token x=123456 ");
+    buf_clear(&all);
     conn = read("postgres://u@h/d");
-    conn_secrets("postgres://u@h/d", &conn, add_text, all);
-    assert_string_equal(all, "");
+    conn_secrets("postgres://u@h/d", &conn, add_text, &all);
+    assert_string_equal(buf_text(&all), "");
+    buf_fini(&all);
 }
 
 static void a_wrong_uri_is_refused_with_the_way_out(void **state)
