@@ -20,6 +20,7 @@ struct engine_config {
     const char *key_file;    /* of what is kept sealed; NULL: KEPT_KEY_FILE in the home */
     int64_t lost_after_ms;   /* of ipc workers; negative: the default */
     int64_t notify_delay_ms; /* before a notification's second try; 0 or less: the default */
+    bool silent;             /* nothing is told to others */
     const char *public_url;  /* in notifications; NULL: the address that scripts see */
     enum crash_point crash_point;
     uint64_t crash_commit;

@@ -33,6 +33,7 @@ extern char **environ;
 struct options {
     const char *home, *dags, *listen, *project;
     bool parent; /* ends with the process that started it */
+    bool silent; /* sends no notifications */
     enum crash_point crash_point;
     uint64_t crash_commit;
 };
@@ -53,14 +54,15 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
-        "                       [--parent]\n"
+        "                       [--parent] [--silent]\n"
         "\n"
         "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
         "  --dags DIR      folder of DAG files (default dags)\n"
         "  --listen ADDR   address of the API (default " SETTINGS_LISTEN ")\n"
         "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
         "                  folder is in)\n"
-        "  --parent        end when the process that started this one ends\n",
+        "  --parent        end when the process that started this one ends\n"
+        "  --silent        send no notifications\n",
         to);
 }
 
@@ -80,15 +82,12 @@ static bool read_crash(struct options *options, const char *text)
 
 static void read_options(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {{"home", required_argument, NULL, 'h'},
-                                          {"dags", required_argument, NULL, 'd'},
-                                          {"listen", required_argument, NULL, 'l'},
-                                          {"project", required_argument, NULL, 'p'},
-                                          {"parent", no_argument, NULL, 'P'},
-                                          {"crash-at", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, '?'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {0}};
+    static const struct option known[] = {
+        {"home", required_argument, NULL, 'h'},     {"dags", required_argument, NULL, 'd'},
+        {"listen", required_argument, NULL, 'l'},   {"project", required_argument, NULL, 'p'},
+        {"parent", no_argument, NULL, 'P'},         {"silent", no_argument, NULL, 's'},
+        {"crash-at", required_argument, NULL, 'c'}, {"help", no_argument, NULL, '?'},
+        {"version", no_argument, NULL, 'v'},        {0}};
     int c;
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 'h')
@@ -101,6 +100,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->project = optarg;
         else if (c == 'P')
             options->parent = true;
+        else if (c == 's')
+            options->silent = true;
         else if (c == 'c' && read_crash(options, optarg)) /* for the crash tests */
             continue;
         else if (c == 'v') {
@@ -286,6 +287,7 @@ static void open_all(struct scheduler *scheduler)
         .lost_after_ms = settings->lost_after_ms,
         .notify_delay_ms = settings->notify_delay_ms,
         .public_url = settings->public_url,
+        .silent = scheduler->options.silent,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
         .committed = committed,

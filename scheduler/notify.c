@@ -293,6 +293,8 @@ void notify_turn(struct engine *engine)
 {
     struct notify *notify = &engine->notify;
     const struct core_update *update = &engine->update;
+    if (engine->config.silent)
+        return;
     for (size_t i = 0; i < update->changes.n; i++)
         tell_change(engine, &update->changes.at[i]);
     for (size_t i = 0; i < update->runs_ended.n; i++)
