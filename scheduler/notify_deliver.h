@@ -22,7 +22,7 @@ struct delivery {
     void *arg;
     /* What came of it. */
     bool permanent;    /* of a failure: another try cannot help */
-    struct buf output; /* what a command wrote, a server answered */
+    struct buf output; /* what a command wrote, or the server of a url answered */
 };
 
 bool deliver(struct delivery *delivery, struct nx_err *err);

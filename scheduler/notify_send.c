@@ -383,6 +383,7 @@ struct sender *sender_new(const struct sender_config *config)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&sender->changed, &attr);
     pthread_condattr_destroy(&attr);
+    fetch_free(fetch_new()); /* libcurl sets itself up at the first one: before there are threads */
     for (size_t i = 0; i < THREADS; i++)
         must(pthread_create(&sender->threads[i], NULL, serve, sender) == 0);
     return sender;

@@ -297,8 +297,8 @@ static void check_told(struct sim *sim, struct nx_inst_id id)
     const struct sim_inst *inst = &run->insts[id.task];
     bool told = (graph_of(sim, run)->tasks[id.task].flags & GRAPH_TOLD) != 0;
     bool ended = row.state == NX_TS_SUCCESS || row.state == NX_TS_FAILED;
-    bool news = ended && row.reason != NX_WHY_MARKED &&
-                !(inst->present && inst->row.state == row.state);
+    bool news =
+        ended && row.reason != NX_WHY_MARKED && !(inst->present && inst->row.state == row.state);
     size_t n = count_changes(sim, id, NX_TS_SUCCESS) + count_changes(sim, id, NX_TS_FAILED);
     if (n != (told && news) || (n && !count_changes(sim, id, row.state)))
         sim_fail(sim, "each end of a task is told once", "run %llu task %u is %s: %zu times",

@@ -81,7 +81,8 @@ static void a_log_masks_every_form_of_it(void **state)
     buf_clear(&all);
     conn = read("https://h/services/token?x=123456");
     conn_secrets("https://h/services/token?x=123456", &conn, add_text, &all);
-    assert_string_equal(buf_text(&all), "https://h/services/token?x=123456 /services/token x=123456 ");
+    assert_string_equal(buf_text(&all),
+                        "https://h/services/token?x=123456 /services/token x=123456 ");
     buf_clear(&all);
     conn = read("postgres://u@h/d");
     conn_secrets("postgres://u@h/d", &conn, add_text, &all);
