@@ -66,14 +66,29 @@ struct picking {
     struct arena *arena;
     const char *target; /* the best so far */
     int64_t due_ms, now_ms, mono_ms;
-    int64_t wait_ms; /* until something else may be due */
+    int64_t wait_ms;                  /* until something else may be due */
+    const char *in_hand[IN_HAND_MAX]; /* as it was before the query began */
+    size_t n_in_hand;
     struct parcel *parcel;
 };
 
-static bool is_in_hand(const struct sender *sender, const char *target)
+/* Before the query: a target that is free by then has no result that the query does not see. */
+static void copy_in_hand(struct picking *picking)
 {
+    struct sender *sender = picking->sender;
+    pthread_mutex_lock(&sender->lock);
     for (size_t i = 0; i < IN_HAND_MAX; i++) {
-        if (sender->in_hand[i] && str_eq(sender->in_hand[i], target))
+        if (sender->in_hand[i])
+            picking->in_hand[picking->n_in_hand++] =
+                arena_strdup(picking->arena, sender->in_hand[i]);
+    }
+    pthread_mutex_unlock(&sender->lock);
+}
+
+static bool is_in_hand(const struct picking *picking, const char *target)
+{
+    for (size_t i = 0; i < picking->n_in_hand; i++) {
+        if (str_eq(picking->in_hand[i], target))
             return true;
     }
     return false;
@@ -90,13 +105,12 @@ static bool look_at_target(void *arg, const char *target, int64_t due_ms)
 {
     struct picking *picking = arg;
     struct sender *sender = picking->sender;
+    if (is_in_hand(picking, target))
+        return true;
     pthread_mutex_lock(&sender->lock);
-    bool in_hand = is_in_hand(sender, target);
     const struct rest *rest = map_get(&sender->rests, target);
     int64_t until = rest ? rest->until_mono_ms : 0;
     pthread_mutex_unlock(&sender->lock);
-    if (in_hand)
-        return true;
     int64_t wait = wait_of(picking, due_ms);
     if (until - picking->mono_ms > wait)
         wait = until - picking->mono_ms;
@@ -157,6 +171,7 @@ static struct parcel *pick(struct sender *sender, int64_t *wait_ms)
                               .now_ms = clock_wall_ms(),
                               .mono_ms = clock_mono_ms(),
                               .wait_ms = LOOK_EVERY_MS};
+    copy_in_hand(&picking);
     struct query *query = query_begin(sender->pool, &err);
     bool ok = query && query_due_targets(query, look_at_target, &picking, &err);
     int64_t until = picking.due_ms > picking.now_ms ? picking.due_ms : picking.now_ms;
