@@ -117,6 +117,10 @@ static void print_arguments(struct cli *cli, const struct cli_command *command, 
         print_ids(cli, "/variables", "name");
     else if (str_starts(at, "SECRET"))
         print_ids(cli, "/secrets", "name");
+    else if (str_starts(at, "CONNECTION"))
+        print_ids(cli, "/connections", "name");
+    else if (str_starts(at, "NOTIFICATION"))
+        print_ids(cli, "/notifications", "id");
     else if (str_starts(at, "TASK") && first)
         print_tasks(cli, first);
     else if (str_starts(at, "OPERATOR"))

@@ -29,6 +29,12 @@ void part_arg(struct part *part, const char *option, const char *value)
     part->argv[part->n_argv++] = value;
 }
 
+void part_flag(struct part *part, const char *option)
+{
+    must(part->n_argv < PART_ARGS_MAX);
+    part->argv[part->n_argv++] = option;
+}
+
 /* In the child: a process group of its own, so that Ctrl-C reaches only us and we end it in order.
  */
 _Noreturn static void become(const struct part *part, pid_t parent)

@@ -25,6 +25,7 @@ struct part {
 /* Finds the program. */
 bool part_init(struct part *part, const char *name, struct nx_err *err);
 void part_arg(struct part *part, const char *option, const char *value);
+void part_flag(struct part *part, const char *option); /* one that takes nothing */
 bool part_start(struct part *part, struct nx_err *err);
 /* Sends the signal if it runs. */
 void part_signal(const struct part *part, int number);

@@ -143,6 +143,7 @@ static int start_part(struct once *once, struct part *part, const char *name, co
     if (str_eq(name, "nexus-scheduler")) {
         part_arg(part, "--dags", once->dags);
         part_arg(part, "--listen", "127.0.0.1:0");
+        part_flag(part, "--silent");
     } else {
         part_arg(part, "--slots", once->slots);
     }
@@ -307,7 +308,7 @@ const struct cli_command cmd_run = {
     .help =
         "Checks the file, starts a scheduler and a worker in a temporary home, shows the tasks'\n"
         "output as it comes and ends with the run's result. Exit status 1 when the run does\n"
-        "not succeed.\n\n"
+        "not succeed. Notifications are not sent.\n\n"
         "  nexus run dags/hello.yaml\n  nexus run dags/hello.yaml -p name=you -o json",
     .options = options,
     .run = run_run,

@@ -1,16 +1,11 @@
 /* nexus secret list | set | delete */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "cli/api.h"
+#include "cli/hidden.h"
 #include "cli/out.h"
 #include "cli/table.h"
 #include "lib/base/clock.h"
-#include "lib/base/str.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
 
@@ -45,61 +40,6 @@ static int run_list(struct cli *cli)
     return CLI_DONE;
 }
 
-/* What stdin has, without the last newline. line_end: of a terminal, what ends its line too; 0: no
- * terminal, read to the end. */
-static bool read_text(struct buf *text, cc_t line_end, struct nx_err *err)
-{
-    char piece[1024];
-    ssize_t n;
-    while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return nx_fail(err, NX_E_IO, "cannot read the value: %s", strerror(errno));
-        buf_add(text, piece, (size_t)n);
-        if (text->len > NX_VARS_MAX)
-            return nx_fail(err, NX_E_LIMIT, "a secret has at most %d bytes", NX_VARS_MAX);
-        if (line_end && (piece[n - 1] == '\n' || (cc_t)piece[n - 1] == line_end))
-            break;
-    }
-    if (text->len && text->data[text->len - 1] == '\n')
-        text->data[--text->len] = 0;
-    if (text->len && text->data[text->len - 1] == '\r')
-        text->data[--text->len] = 0;
-    if (!text->len)
-        return nx_fail(err, NX_E_INVALID, "a secret is not empty");
-    return (str_is_utf8(text->data, text->len, NULL) && !memchr(text->data, 0, text->len)) ||
-           nx_fail(err, NX_E_INVALID, "a secret is UTF-8 text; encode bytes with base64");
-}
-
-/* Without echo. Signals wait until the terminal is as it was. */
-static bool prompt(const char *name, struct buf *text, struct nx_err *err)
-{
-    struct termios before, silent;
-    sigset_t held, old;
-    if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return nx_fail(err, NX_E_IO, "cannot use the terminal: %s", strerror(errno));
-    sigemptyset(&held);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGTERM);
-    sigaddset(&held, SIGQUIT);
-    sigaddset(&held, SIGTSTP);
-    sigaddset(&held, SIGHUP);
-    sigprocmask(SIG_BLOCK, &held, &old);
-    silent = before;
-    silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-    silent.c_lflag |= ICANON | ECHONL;
-    silent.c_cc[VEOL] = before.c_cc[VINTR]; /* Ctrl-C is a character, and ends the line */
-    fprintf(stderr, "value of %s (not shown; end with Enter): ", name);
-    bool ok = tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0
-                  ? read_text(text, before.c_cc[VINTR], err)
-                  : nx_fail(err, NX_E_IO, "cannot silence the terminal: %s", strerror(errno));
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    return ok && (!memchr(text->data, before.c_cc[VINTR], text->len) ||
-                  nx_fail(err, NX_E_CANCELLED, "nothing was changed"));
-}
-
 static int run_set(struct cli *cli)
 {
     json_t *one = NULL;
@@ -113,7 +53,7 @@ static int run_set(struct cli *cli)
                         "nexus secret set %s < FILE",
                         name);
     buf_init(&text);
-    bool ok = isatty(STDIN_FILENO) ? prompt(name, &text, &err) : read_text(&text, 0, &err);
+    bool ok = hidden_read("a secret", name, NX_VARS_MAX, &text, &err);
     int status = CLI_USAGE;
     if (!ok)
         status = cli_fail_err(&err);

@@ -63,6 +63,14 @@ const struct cli_command *const cli_commands[] = {
     &cmd_secret_delete,
     &cmd_retention_show,
     &cmd_retention_run,
+    &cmd_conn_list,
+    &cmd_conn_show,
+    &cmd_conn_set,
+    &cmd_conn_delete,
+    &cmd_conn_test,
+    &cmd_notifications_list,
+    &cmd_notifications_show,
+    &cmd_notifications_retry,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -73,5 +81,4 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",       "token", "model",
-                                 "experiment", "deployment", NULL};
+const char *const cli_later[] = {"serve", "token", "model", "experiment", "deployment", NULL};

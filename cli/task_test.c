@@ -151,12 +151,12 @@ static json_t *read_vars(const struct test *test)
     return vars;
 }
 
-static json_t *read_secrets(void)
+static json_t *read_named(const char *prefix)
 {
-    char *text = settings_secrets();
-    json_t *secrets = js_read(text, strlen(text), "secrets", NULL);
+    char *text = settings_named(prefix);
+    json_t *values = js_read(text, strlen(text), prefix, NULL);
     mem_free(text);
-    return secrets;
+    return values;
 }
 
 static json_t *run_of(const struct test *test, int *status)
@@ -199,7 +199,8 @@ static int make_context(struct test *test, json_t **context)
                         json_pack("{s:s, s:i}", "id", test->task->id, "attempt", 1));
     json_object_set_new(*context, "outputs", outputs ? outputs : json_object());
     json_object_set_new(*context, "vars", read_vars(test));
-    json_object_set_new(*context, "secrets", read_secrets());
+    json_object_set_new(*context, "secrets", read_named(SETTINGS_SECRET));
+    json_object_set_new(*context, "connections", read_named(SETTINGS_CONNECTION));
     return status;
 }
 

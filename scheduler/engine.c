@@ -233,11 +233,13 @@ void engine_turn(struct engine *engine)
     engine_step(engine, &event);
     answer_asks(engine);
     note_ended(engine);
+    notify_turn(engine);
     timetables_log(engine);
     bool idle = engine->messages == NULL && !core_update_has_rows(&engine->update);
     if (idle && !store_in_transaction(engine->store))
         retention_turn(engine);
     commit(engine);
+    notify_committed(&engine->notify);
     send_all(engine);
     crash_if(engine, CRASH_AFTER_SEND);
     write_answer(engine);

@@ -17,9 +17,13 @@ struct engine_config {
     const char *pools;                 /* JSON object: name -> slots */
     const char *vars;                  /* JSON object */
     const char *secrets;               /* JSON object */
+    const char *connections;           /* JSON object: name -> URI */
     const struct retention *retention; /* of DAGs that do not say; as long as the engine */
-    const char *key_file;              /* of the secrets kept; NULL: KEPT_KEY_FILE in the home */
+    const char *key_file;              /* of what is kept sealed; NULL: KEPT_KEY_FILE in the home */
     int64_t lost_after_ms;             /* of ipc workers; negative: the default */
+    int64_t notify_delay_ms; /* before a notification's second try; 0 or less: the default */
+    bool silent;             /* nothing is told to others */
+    const char *public_url;  /* in notifications; NULL: the address that scripts see */
     enum crash_point crash_point;
     uint64_t crash_commit;
     /* Called on the loop after each commit (before the sends), with the number of the commit. */

@@ -194,6 +194,9 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
         return false;
     if (!load_broken(loading, path, err))
         return false;
+    if (!notify_open(&engine->notify, engine->store, &engine->kept, &engine->config, engine->inbox,
+                     err))
+        return false;
     snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
     if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))
         return false;
@@ -234,7 +237,9 @@ struct inbox *engine_inbox(struct engine *engine)
 
 void engine_set_url(struct engine *engine, const char *url)
 {
+    const char *shown = engine->config.public_url;
     str_copy(engine->url, sizeof engine->url, url);
+    str_copy(engine->shown_url, sizeof engine->shown_url, shown ? shown : url);
 }
 
 void engine_run(struct engine *engine)
@@ -267,8 +272,10 @@ void engine_close(struct engine *engine)
         return;
     loader_stop(engine->loader);
     dispatch_close(engine->dispatch);
+    notify_stop(&engine->notify);
     refuse_rest(engine);
     retention_end(engine);
+    notify_close(&engine->notify);
     if (engine->store) {
         question_fini(&engine->question);
         kept_close(&engine->kept);

@@ -10,6 +10,7 @@
 #include "scheduler/dag/timetable_json.h"
 #include "scheduler/engine.h"
 #include "scheduler/kept.h"
+#include "scheduler/notify.h"
 #include "scheduler/port/dispatch.h"
 #include "scheduler/question.h"
 
@@ -45,13 +46,14 @@ struct pending {
 struct engine {
     struct engine_config config;
     char home[PATH_MAX_BYTES];
-    char url[256];
+    char url[256], shown_url[256];
     char catalog_hash[SHA256_HEX];
     json_t *catalog;
     struct store *store;
     struct zones *zones;
     struct registry registry;
     struct kept kept;
+    struct notify notify;
     struct question question;
     struct core *core;
     struct core_update update;

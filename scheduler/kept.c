@@ -6,9 +6,10 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/crypt/crypt.h"
+#include "lib/text/conn.h"
 #include "lib/text/json.h"
 #include "scheduler/engine_state.h"
+#include "scheduler/store/seal.h"
 
 #define SLOTS_MAX 1000000
 
@@ -30,92 +31,72 @@ static bool read_vars(struct kept *kept, struct nx_err *err)
     return ok;
 }
 
-/* The secrets while they are unsealed. */
+/* The values of a kind while they are unsealed. */
 struct unsealing {
-    const struct kept *kept;
-    json_t *secrets, *unreadable;
-    struct crypt_key key;
-    bool asked, open; /* for the key */
-    struct nx_err err;
+    struct unseal unseal;
+    enum kept_kind kind;
+    json_t *values, *unreadable;
 };
 
-static bool open_key(struct unsealing *u)
-{
-    const char *path = u->kept->key_path;
-    if (u->asked)
-        return u->open;
-    u->asked = true;
-    u->open = path_exists(path)
-                  ? crypt_key_open(path, &u->key, &u->err)
-                  : nx_fail(&u->err, NX_E_DENIED,
-                            "the key file %s is missing: put it back, or set the secret anew after "
-                            "all that were sealed with it are deleted",
-                            path);
-    return u->open;
-}
-
-/* A sealed secret is its name, a zero, and the value: it counts under its own name alone. */
-static bool unseal(struct unsealing *u, const struct kept_row *row, struct buf *text,
-                   struct nx_err *err)
-{
-    size_t n = strlen(row->name) + 1;
-    if (!open_key(u)) {
-        *err = u->err;
-        return false;
-    }
-    if (!crypt_unseal(&u->key, row->sealed, row->n_sealed, text, err))
-        return nx_wrap(err, "with the key file %s", u->kept->key_path);
-    return (text->len >= n && memcmp(text->data, row->name, n) == 0) ||
-           nx_fail(err, NX_E_DENIED, "it was sealed under another name");
-}
-
-static void add_secret(void *arg, const struct kept_row *row)
+static void add_sealed(void *arg, const struct kept_row *row)
 {
     struct unsealing *u = arg;
     struct nx_err err;
     struct buf text;
-    size_t n = strlen(row->name) + 1;
-    if (json_object_get(u->secrets, row->name))
+    if (json_object_get(u->values, row->name))
         return;
     buf_init(&text);
-    if (unseal(u, row, &text, &err))
-        json_object_set_new(u->secrets, row->name, js_stringn(text.data + n, text.len - n));
+    if (unseal_row(&u->unseal, u->kind, row, &text, &err))
+        json_object_set_new(u->values, row->name, js_stringn(text.data, text.len));
     else
         json_object_set_new(u->unreadable, row->name, js_string(err.text));
     buf_fini(&text);
 }
 
-static void log_unreadable(const struct kept *kept, const json_t *before)
+static void log_unreadable(enum kept_kind kind, const json_t *unreadable, const json_t *before)
 {
     const char *name;
     json_t *why;
-    if (json_equal(kept->unreadable, before))
+    if (json_equal(unreadable, before))
         return;
-    if (json_object_size(kept->unreadable) == 0)
-        log_info("all secrets can be read again");
-    json_object_foreach(kept->unreadable, name, why)
-        log_error("the secret '%s' cannot be read: %s", name, json_string_value(why));
+    if (json_object_size(unreadable) == 0)
+        log_info("all %ss can be read again", kept_name(kind));
+    json_object_foreach((json_t *)(uintptr_t)unreadable, name, why)
+        log_error("the %s '%s' cannot be read: %s", kept_name(kind), name, json_string_value(why));
+}
+
+/* Takes what is kept of a kind, with what the environment has. */
+static bool read_sealed(struct kept *kept, enum kept_kind kind, json_t **values,
+                        json_t **unreadable, struct nx_err *err)
+{
+    struct unsealing u = {
+        .kind = kind, .values = json_copy(kept->fixed[kind]), .unreadable = json_object()};
+    unseal_begin(&u.unseal, kept->key_path);
+    bool ok = store_each_kept(kept->store, kind, add_sealed, &u, err);
+    unseal_end(&u.unseal);
+    log_unreadable(kind, u.unreadable, *unreadable);
+    json_decref(*values);
+    json_decref(*unreadable);
+    *values = u.values;
+    *unreadable = u.unreadable;
+    return ok;
 }
 
 static bool read_secrets(struct kept *kept, struct nx_err *err)
 {
-    struct unsealing u = {
-        .kept = kept, .secrets = json_copy(kept->fixed[KEPT_SECRET]), .unreadable = json_object()};
-    json_t *before = kept->unreadable;
-    bool ok = store_each_kept(kept->store, KEPT_SECRET, add_secret, &u, err);
-    crypt_key_wipe(&u.key);
-    json_decref(kept->secrets);
-    kept->secrets = u.secrets;
-    kept->unreadable = u.unreadable;
-    log_unreadable(kept, before);
-    json_decref(before);
-    return ok;
+    return read_sealed(kept, KEPT_SECRET, &kept->secrets, &kept->unreadable, err);
+}
+
+static bool read_conns(struct kept *kept, struct nx_err *err)
+{
+    return read_sealed(kept, KEPT_CONN, &kept->conns, &kept->unreadable_conns, err);
 }
 
 void kept_try_again(struct kept *kept)
 {
     struct nx_err err;
-    if (json_object_size(kept->unreadable) && !read_secrets(kept, &err))
+    if ((json_object_size(kept->unreadable) && !read_secrets(kept, &err)) ||
+        (json_object_size(kept->unreadable_conns) && !read_conns(kept, &err)))
         engine_give_up(&err);
 }
 
@@ -130,14 +111,16 @@ static json_t *object_of(const char *text)
 bool kept_open(struct kept *kept, struct store *store, const struct engine_config *config,
                struct nx_err *err)
 {
-    *kept = (struct kept){.store = store, .unreadable = json_object()};
+    *kept = (struct kept){
+        .store = store, .unreadable = json_object(), .unreadable_conns = json_object()};
     kept->fixed[KEPT_POOL] = object_of(config->pools);
     kept->fixed[KEPT_VAR] = object_of(config->vars);
     kept->fixed[KEPT_SECRET] = object_of(config->secrets);
+    kept->fixed[KEPT_CONN] = object_of(config->connections);
     if (!path_join(kept->key_path, sizeof kept->key_path, config->home,
                    config->key_file ? config->key_file : KEPT_KEY_FILE))
         return nx_fail(err, NX_E_LIMIT, "the path of the key file is too long");
-    return read_vars(kept, err) && read_secrets(kept, err);
+    return read_vars(kept, err) && read_secrets(kept, err) && read_conns(kept, err);
 }
 
 void kept_close(struct kept *kept)
@@ -147,6 +130,8 @@ void kept_close(struct kept *kept)
     json_decref(kept->vars);
     json_decref(kept->secrets);
     json_decref(kept->unreadable);
+    json_decref(kept->conns);
+    json_decref(kept->unreadable_conns);
     *kept = (struct kept){0};
 }
 
@@ -180,14 +165,15 @@ static bool check_name(const struct kept *kept, const struct message *message, s
 {
     static const char *const where[] = {"under `pools:` in nexus.yaml",
                                         "under `vars:` in nexus.yaml",
-                                        "by the scheduler's environment (NEXUS_SECRET_*)"};
+                                        "by the scheduler's environment (NEXUS_SECRET_*)",
+                                        "by the scheduler's environment (NEXUS_CONN_*)"};
     enum kept_kind kind = message->kept;
-    bool pool = kind == KEPT_POOL;
-    if (!str_is_id(message->name, pool))
+    bool dashes = kind == KEPT_POOL || kind == KEPT_CONN;
+    if (!str_is_id(message->name, dashes))
         return nx_fail(err, NX_E_INVALID,
                        "'%.80s' is no name of a %s: a small letter, then at most %d of small "
                        "letters, digits%s and _",
-                       message->name, kept_name(kind), NX_ID_MAX - 1, pool ? ", -" : "");
+                       message->name, kept_name(kind), NX_ID_MAX - 1, dashes ? ", -" : "");
     if (json_object_get(kept->fixed[kind], message->name))
         return nx_fail(err, NX_E_CONFLICT, "the %s '%s' is set %s, which wins: change it there",
                        kept_name(kind), message->name, where[kind]);
@@ -216,32 +202,55 @@ static bool check_size(const struct kept *kept, const struct message *message, s
                    NX_VARS_MAX);
 }
 
-static bool seal(const struct kept *kept, const struct message *message, int64_t n_secrets,
-                 struct buf *sealed, struct nx_err *err)
+static bool count_sealed(const struct kept *kept, int64_t *n, struct nx_err *err)
 {
-    struct crypt_key key;
-    struct buf text;
-    if (n_secrets && !path_exists(kept->key_path))
+    static const enum kept_kind sealed[] = {KEPT_SECRET, KEPT_CONN};
+    *n = 0;
+    for (size_t i = 0; i < sizeof sealed / sizeof *sealed; i++) {
+        int64_t of_kind;
+        bool found;
+        if (!store_count_kept(kept->store, sealed[i], "", &found, &of_kind, err))
+            return false;
+        *n += of_kind;
+    }
+    return true;
+}
+
+static bool seal(const struct kept *kept, const struct message *message, struct buf *sealed,
+                 struct nx_err *err)
+{
+    int64_t n;
+    if (!count_sealed(kept, &n, err))
+        engine_give_up(err);
+    if (n && !path_exists(kept->key_path))
         return nx_fail(err, NX_E_CONFLICT,
-                       "the key file %s is missing, and %lld kept secrets were sealed with it: put "
-                       "it back, or delete them first",
-                       kept->key_path, (long long)n_secrets);
-    if (!crypt_key_open(kept->key_path, &key, err))
+                       "the key file %s is missing, and %lld kept secrets and connections were "
+                       "sealed with it: put it back, or delete them first",
+                       kept->key_path, (long long)n);
+    return seal_value(kept->key_path, message->kept, message->name, message->value, sealed, err);
+}
+
+/* *shown is in the arena. */
+static bool check_conn(const struct message *message, int64_t n, struct arena *arena,
+                       const char **shown, struct nx_err *err)
+{
+    struct conn conn;
+    if (n >= NX_CONNECTIONS_MAX)
+        return nx_fail(err, NX_E_LIMIT, "there are %d connections, and no more are kept",
+                       NX_CONNECTIONS_MAX);
+    if (!conn_read(message->value, arena, &conn, err))
         return false;
-    buf_init(&text);
-    buf_add(&text, message->name, strlen(message->name) + 1);
-    buf_str(&text, message->value);
-    crypt_seal(&key, text.data, text.len, sealed);
-    crypt_key_wipe(&key);
-    buf_fini(&text);
+    *shown = conn_shown(&conn, arena);
     return true;
 }
 
 static bool check_value(const struct kept *kept, const struct message *message, int64_t n,
                         struct nx_err *err)
 {
-    if (message->kept != KEPT_POOL)
+    if (message->kept == KEPT_VAR || message->kept == KEPT_SECRET)
         return check_size(kept, message, err);
+    if (message->kept == KEPT_CONN)
+        return true;
     if (message->slots < 0 || message->slots > SLOTS_MAX)
         return nx_fail(err, NX_E_INVALID, "a pool has 0 to %d slots, not %lld", SLOTS_MAX,
                        (long long)message->slots);
@@ -256,15 +265,22 @@ static bool keep(struct kept *kept, const struct message *message, int64_t n, st
                            .text = message->value,
                            .updated_ms = clock_wall_ms()};
     struct buf sealed;
+    struct arena arena;
     buf_init(&sealed);
+    arena_init(&arena);
     bool ok = check_value(kept, message, n, err);
-    if (ok && message->kept == KEPT_SECRET) {
-        ok = seal(kept, message, n, &sealed, err);
+    if (ok && message->kept == KEPT_CONN) {
+        ok = check_conn(message, n, &arena, &row.shown, err);
+        row.text = message->description;
+    }
+    if (ok && (message->kept == KEPT_SECRET || message->kept == KEPT_CONN)) {
+        ok = seal(kept, message, &sealed, err);
         row.sealed = sealed.data;
         row.n_sealed = sealed.len;
     }
     if (ok && !store_put_kept(kept->store, message->kept, &row, err))
         engine_give_up(err);
+    arena_fini(&arena);
     buf_fini(&sealed);
     return ok;
 }
@@ -302,12 +318,13 @@ bool kept_take(struct kept *kept, const struct core *core, const struct message 
     } else {
         if (found && message->only_new)
             return nx_fail(err, NX_E_CONFLICT, "there is a %s '%s' already", what, message->name);
-        if (!keep(kept, message, n - (kind == KEPT_POOL && found), err))
+        if (!keep(kept, message, n - found, err))
             return false;
         result->replaced = found;
     }
     bool ok = kind == KEPT_VAR      ? read_vars(kept, err)
               : kind == KEPT_SECRET ? read_secrets(kept, err)
+              : kind == KEPT_CONN   ? read_conns(kept, err)
                                     : true;
     if (!ok)
         engine_give_up(err);

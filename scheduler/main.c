@@ -19,6 +19,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/text/conn.h"
 #include "lib/text/settings.h"
 #include "scheduler/dag/lua.h"
 #include "scheduler/engine.h"
@@ -34,6 +35,7 @@ struct options {
     const char *home, *dags, *listen, *project;
     bool check;  /* say how the home is, and end */
     bool parent; /* ends with the process that started it */
+    bool silent; /* sends no notifications */
     enum crash_point crash_point;
     uint64_t crash_commit;
 };
@@ -54,7 +56,7 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
-        "                       [--parent] [--check]\n"
+        "                       [--parent] [--silent] [--check]\n"
         "\n"
         "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
         "  --dags DIR      folder of DAG files (default dags)\n"
@@ -62,7 +64,8 @@ static void usage(FILE *to)
         "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
         "                  folder is in)\n"
         "  --check         print as JSON how the database of a home is that nobody holds, and end\n"
-        "  --parent        end when the process that started this one ends\n",
+        "  --parent        end when the process that started this one ends\n"
+        "  --silent        send no notifications\n",
         to);
 }
 
@@ -82,12 +85,17 @@ static bool read_crash(struct options *options, const char *text)
 
 static void read_options(struct options *options, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"home", required_argument, NULL, 'h'},     {"dags", required_argument, NULL, 'd'},
-        {"listen", required_argument, NULL, 'l'},   {"project", required_argument, NULL, 'p'},
-        {"parent", no_argument, NULL, 'P'},         {"check", no_argument, NULL, 'k'},
-        {"crash-at", required_argument, NULL, 'c'}, {"help", no_argument, NULL, '?'},
-        {"version", no_argument, NULL, 'v'},        {0}};
+    static const struct option known[] = {{"home", required_argument, NULL, 'h'},
+                                          {"dags", required_argument, NULL, 'd'},
+                                          {"listen", required_argument, NULL, 'l'},
+                                          {"project", required_argument, NULL, 'p'},
+                                          {"parent", no_argument, NULL, 'P'},
+                                          {"check", no_argument, NULL, 'k'},
+                                          {"silent", no_argument, NULL, 's'},
+                                          {"crash-at", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, '?'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {0}};
     int c;
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 'h')
@@ -102,6 +110,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->parent = true;
         else if (c == 'k')
             options->check = true;
+        else if (c == 's')
+            options->silent = true;
         else if (c == 'c' && read_crash(options, optarg)) /* for the crash tests */
             continue;
         else if (c == 'v') {
@@ -212,6 +222,27 @@ static char *pools_json(const struct settings *settings)
     return buf_take(&buf, NULL);
 }
 
+/* Those of the environment, checked. */
+static char *connections_json(void)
+{
+    char *text = settings_named(SETTINGS_CONNECTION);
+    json_t *connections = json_loads(text, 0, NULL), *uri;
+    const char *name;
+    struct arena arena;
+    arena_init(&arena);
+    json_object_foreach(connections, name, uri)
+    {
+        struct conn conn;
+        struct nx_err err;
+        if (!conn_read(json_string_value(uri), &arena, &conn, &err))
+            die(EXIT_USAGE, "the connection '%s' of the environment (" SETTINGS_CONNECTION "*): %s",
+                name, err.text);
+    }
+    arena_fini(&arena);
+    json_decref(connections);
+    return text;
+}
+
 /* ---- Running ---- */
 
 static void committed(void *arg, const struct core *core, const struct core_update *update,
@@ -244,7 +275,8 @@ static void open_all(struct scheduler *scheduler)
 {
     struct nx_err err;
     const struct settings *settings = &scheduler->settings;
-    char *vars = vars_json(settings), *secrets = settings_secrets();
+    char *vars = vars_json(settings), *secrets = settings_named(SETTINGS_SECRET);
+    char *connections = connections_json();
     if (strlen(vars) + strlen(secrets) > NX_VARS_MAX)
         die(EXIT_USAGE,
             "vars and secrets together are larger than %d bytes: they travel with every "
@@ -260,9 +292,13 @@ static void open_all(struct scheduler *scheduler)
         .pools = pools_text,
         .vars = vars,
         .secrets = secrets,
+        .connections = connections,
         .key_file = key_file,
         .retention = &settings->retention,
         .lost_after_ms = settings->lost_after_ms,
+        .notify_delay_ms = settings->notify_delay_ms,
+        .public_url = settings->public_url,
+        .silent = scheduler->options.silent,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
         .committed = committed,
@@ -278,7 +314,7 @@ static void open_all(struct scheduler *scheduler)
         .port = scheduler->port,
         .inbox = engine_inbox(scheduler->engine),
         .started_ms = scheduler->started_ms,
-        .fixed = {pools_text, vars, secrets},
+        .fixed = {pools_text, vars, secrets, connections},
         .key_file = key_file,
         .retention = settings->retention,
     };
@@ -286,6 +322,7 @@ static void open_all(struct scheduler *scheduler)
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
     mem_free(vars);
     mem_free(secrets);
+    mem_free(connections);
     mem_free(pools_text);
 }
 

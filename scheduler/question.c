@@ -18,7 +18,7 @@
 /* A run sees the variables and secrets as they were when it was first looked at: all its tasks and
  * questions see the same. */
 struct run_view {
-    json_t *vars, *secrets, *unreadable;
+    json_t *vars, *secrets, *unreadable, *conns, *unreadable_conns;
     struct map lists; /* index of the map -> its items, when they were first needed */
     char *text;       /* NULL: not asked for yet */
     size_t n;
@@ -54,6 +54,8 @@ static void free_view(struct run_view *view)
     for (size_t i = 0; i < view->lists.n; i++)
         json_decref(view->lists.at[i].value);
     map_fini(&view->lists);
+    json_decref(view->conns);
+    json_decref(view->unreadable_conns);
     mem_free(view->text);
     mem_free(view);
 }
@@ -114,6 +116,34 @@ static bool names_secrets(const struct registry_version *version)
     return false;
 }
 
+/* {name: URI} of those that the version's tasks name; and {name: why} of those that cannot be read.
+ */
+static void add_conns(json_t *context, const struct registry_version *version,
+                      const struct run_view *view)
+{
+    json_t *conns = json_object(), *unreadable = json_object();
+    for (uint32_t i = 0; version && i < version->spec->n_tasks; i++) {
+        const char *name = version->spec->tasks[i].conn;
+        if (!name)
+            continue;
+        if (json_object_get(view->conns, name))
+            json_object_set(conns, name, json_object_get(view->conns, name));
+        if (json_object_get(view->unreadable_conns, name))
+            json_object_set(unreadable, name, json_object_get(view->unreadable_conns, name));
+    }
+    json_object_set_new(context, "connections", conns);
+    json_object_set_new(context, "unreadable_connections", unreadable);
+}
+
+static bool names_conns(const struct registry_version *version)
+{
+    for (uint32_t i = 0; version && i < version->spec->n_tasks; i++) {
+        if (version->spec->tasks[i].conn)
+            return true;
+    }
+    return false;
+}
+
 static struct run_view *view_of(struct question *question, struct nx_run_id id)
 {
     struct run_view *view = map_get_num(&question->runs, id.v);
@@ -123,6 +153,8 @@ static struct run_view *view_of(struct question *question, struct nx_run_id id)
         view->secrets = json_incref(question->kept->secrets);
         view->unreadable = json_incref(question->kept->unreadable);
         map_init(&view->lists);
+        view->conns = json_incref(question->kept->conns);
+        view->unreadable_conns = json_incref(question->kept->unreadable_conns);
         map_set_num(&question->runs, id.v, view);
     }
     return view;
@@ -150,7 +182,7 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
     json_object_set_new(dag, "version",
                         json_integer(version ? registry_number(question->registry, version) : 0));
     json_object_set_new(context, "dag", dag);
-    if (names_secrets(version))
+    if (names_secrets(version) || names_conns(version))
         kept_try_again(question->kept);
     const struct run_view *view = view_of(question, id);
     json_object_set(context, "vars", view->vars);
@@ -159,6 +191,8 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
         if (json_object_size(view->unreadable))
             json_object_set(context, "unreadable_secrets", view->unreadable);
     }
+    if (names_conns(version))
+        add_conns(context, version, view);
     buf_fini(&params);
     return context;
 }

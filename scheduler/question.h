@@ -45,7 +45,8 @@ void question_answer(struct question *question, const struct core_ask *ask, stru
 bool question_arguments(struct question *question, struct nx_inst_id inst, uint64_t version,
                         json_t **arguments, struct nx_err *err);
 /* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",
- * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets. Borrowed
+ * "unreadable_secrets": {name: why}}; the last two when its expressions name secrets;
+ * "connections": {name: URI}, "unreadable_connections" when its tasks name some. Borrowed
  * until the run is forgotten. */
 struct wire_bytes question_run_text(struct question *question, struct nx_run_id run);
 void question_forget_run(struct question *question, struct nx_run_id run);

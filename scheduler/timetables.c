@@ -135,9 +135,12 @@ bool timetables_answer(struct engine *engine)
 
 void timetables_log(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->update.notices.n; i++)
+    for (size_t i = 0; i < engine->update.notices.n; i++) {
+        if (engine->update.notices.at[i].kind != CORE_CATCHUP_CUT)
+            continue;
         log_warn("DAG '%s' missed more than %d intervals: the newest %d are made up for",
                  engine->update.notices.at[i].dag, NX_CATCHUP_MAX, NX_CATCHUP_MAX);
+    }
     engine->update.notices.n = 0;
 }
 

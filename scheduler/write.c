@@ -277,7 +277,9 @@ static void take_row(struct engine *engine, struct pending *pending)
               : message->op == WRITE_NOTE      ? set_note(engine, message, &err)
               : message->op == WRITE_DELETE    ? delete_run(engine, message, &err)
               : message->op == WRITE_RETENTION ? retention_hurry(engine)
-                                               : change_kept(engine, pending, &err);
+              : message->op == WRITE_TOLD || message->op == WRITE_RETELL
+                  ? notify_take(&engine->notify, message, &err)
+                  : change_kept(engine, pending, &err);
     if (ok)
         pending->settled = true;
     else

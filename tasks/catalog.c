@@ -40,6 +40,8 @@ static const char *type_name(enum nx_type type)
         return "list";
     case NX_T_OBJECT:
         return "object";
+    case NX_T_CONN:
+        return "connection";
     case NX_T_ANY:
         return "any";
     }
@@ -122,7 +124,7 @@ static json_t *param_json(const struct nx_param *param)
         set(object, "max", number(param->max));
     set_text(object, "unit", param->unit);
     if (param->choices)
-        set(object, "choices", choices_json(param->choices));
+        set(object, param->type == NX_T_CONN ? "kinds" : "choices", choices_json(param->choices));
     if (param->flags & NX_P_ABOVE_MIN)
         set(object, "above_min", json_true());
     if (param->flags & NX_P_SECRET)

@@ -7,6 +7,7 @@
 #include "lib/base/vec.h"
 #include "lib/script/args.h"
 #include "lib/script/template.h"
+#include "lib/text/conn.h"
 #include "lib/text/json.h"
 
 #define MASKED "***"
@@ -35,6 +36,29 @@ static void add_mask(struct nx_ctx *ctx, text_list *list, const char *value)
     }
 }
 
+struct masking {
+    struct nx_ctx *ctx;
+    text_list *list;
+};
+
+static void add_conn_mask(void *arg, const char *text)
+{
+    struct masking *masking = arg;
+    add_mask(masking->ctx, masking->list, text);
+}
+
+/* Of the connection that the task names. */
+static void add_conn_masks(struct nx_ctx *ctx, text_list *list, const json_t *context)
+{
+    struct masking masking = {ctx, list};
+    struct conn conn;
+    const char *name = js_get_text(ctx->definition->with, "conn", NULL);
+    const char *uri =
+        name ? js_get_text(json_object_get(context, "connections"), name, NULL) : NULL;
+    if (uri && conn_read(uri, &ctx->arena, &conn, NULL))
+        conn_secrets(uri, &conn, add_conn_mask, &masking);
+}
+
 static void add_masks(struct nx_ctx *ctx, text_list *list, const json_t *value, int depth)
 {
     const char *key;
@@ -52,6 +76,7 @@ static void send_masks(struct nx_ctx *ctx, const json_t *context)
     text_list list = {0};
     add_masks(ctx, &list, json_object_get(context, "secrets"), 0);
     if (ctx->definition->op) {
+        add_conn_masks(ctx, &list, context);
         for (const struct nx_param *p = ctx->definition->op->params; p && p->name; p++)
             if (p->flags & NX_P_SECRET)
                 add_masks(ctx, &list, json_object_get(ctx->args, p->name), 0);
@@ -200,8 +225,11 @@ static bool constant_args(struct nx_ctx *ctx, struct nx_err *err)
 bool resolve_operator(struct nx_ctx *ctx, struct nx_err *err)
 {
     struct definition *d = ctx->definition;
-    if (!d->has_expressions)
+    if (!d->has_expressions) {
+        if (json_object_get(d->with, "conn"))
+            send_masks(ctx, runtime_context(ctx, err));
         return constant_args(ctx, err) || nx_wrap(err, "%s", d->op->name);
+    }
     struct script *script = runtime_script(ctx, err);
     if (!script)
         return false;

@@ -236,15 +236,16 @@ static inline struct world *world_open(void)
     const struct engine_config config_kept = {.home = world->home,
                                               .pools = "{\"fixed\":3}",
                                               .vars = "{\"fixed\":[1,2]}",
-                                              .secrets = "{\"fixed\":\"plain\"}"};
+                                              .secrets = "{\"fixed\":\"plain\"}",
+                                              .connections = "{\"fixed\":\"http://127.0.0.1/\"}"};
     assert_true(kept_open(&world->kept, world->store, &config_kept, &err));
-    const struct api_config api = {
-        .home = world->home,
-        .project = world->home,
-        .host = "127.0.0.1",
-        .inbox = world->inbox,
-        .fixed = {config_kept.pools, config_kept.vars, config_kept.secrets},
-        .started_ms = clock_wall_ms()};
+    const struct api_config api = {.home = world->home,
+                                   .project = world->home,
+                                   .host = "127.0.0.1",
+                                   .inbox = world->inbox,
+                                   .fixed = {config_kept.pools, config_kept.vars,
+                                             config_kept.secrets, config_kept.connections},
+                                   .started_ms = clock_wall_ms()};
     if (!api_open(&api, &world->api, &err))
         fail_msg("%s", err.text);
     world->fetch = fetch_new();

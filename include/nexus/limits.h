@@ -42,11 +42,27 @@
 #define NX_NOTE_MAX (16 * 1024)           /* of one run */
 #define NX_VARS_MAX (16 * 1024)           /* variables and secrets together */
 
+/* Notifications. */
+#define NX_HOOKS_MAX 16             /* of one event of a DAG or task */
+#define NX_HOOK_ADDRESSES_MAX 50    /* of one e-mail */
+#define NX_HOOK_WORDS_MAX 64        /* of one command */
+#define NX_HOOK_TIMEOUT_MS 30000    /* of one try, unless said */
+#define NX_HOOK_OUTPUT_MAX 4096     /* bytes kept of a command's output */
+#define NX_TARGET_PENDING_MAX 100   /* that wait for one target: further ones are summed up */
+#define NX_NOTIFY_PENDING_MAX 10000 /* that wait in all, likewise */
+#define NX_NOTIFY_KEPT_MAX 10000    /* that are over, the newest */
+#define NX_NOTIFY_ATTEMPTS 10       /* tries of one, then it is given up */
+#define NX_NOTIFY_DELAY_MS 5000     /* before the second try; doubles */
+#define NX_NOTIFY_DELAY_MAX_MS 900000
+#define NX_NOTIFY_SUM_MS 10000 /* a summary waits for so long for what it sums up */
+
 /* Scheduling. */
 #define NX_MAP_MAX 100000 /* items of one for_each */
 #define NX_RETRIES_MAX 1000
 #define NX_PRIORITY_MAX 1000000
 #define NX_POOLS_MAX 1000
+#define NX_CONNECTIONS_MAX 1000
+#define NX_DAG_CONNECTIONS_MAX 8 /* named by one DAG: they travel with its runs */
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_CATCHUP_MAX 1000         /* missed runs of one schedule that are made up for at once */
 #define NX_BACKFILL_MAX 10000       /* intervals of one backfill */

@@ -28,6 +28,7 @@ enum nx_type {
     NX_T_STRINGS,  /* a list of strings; one string is a list of one */
     NX_T_LIST,     /* a list of anything */
     NX_T_OBJECT,   /* a mapping */
+    NX_T_CONN,     /* the name of a connection, always a constant; the parameter is called `conn` */
     NX_T_ANY
 };
 
@@ -50,7 +51,7 @@ struct nx_param {
     const char *fallback; /* the default, as JSON text; NULL: none */
     double min, max;      /* with NX_P_HAS_MIN, NX_P_HAS_MAX; in `unit`; inclusive */
     const char *unit;     /* "rows", "s", ...; NULL: none */
-    const char *choices;  /* NX_T_ENUM: "a|b|c" */
+    const char *choices;  /* NX_T_ENUM: "a|b|c"; NX_T_CONN: kinds that it takes */
     const char *help;     /* one sentence */
     const char *also;     /* what others call it, "eta|lr": for the hint; NULL: nothing */
     /* What is inside, so that constants are checked at load. NULL: anything. */
@@ -121,6 +122,11 @@ const char *nx_arg_item(const struct nx_ctx *ctx, const char *name, size_t i);
  * A timestamp value is the object {"timestamp_us": n}, a date {"date_days": n}. */
 const char *nx_arg_sql(const struct nx_ctx *ctx, const char *name, size_t *n_values);
 const char *nx_arg_sql_value(const struct nx_ctx *ctx, const char *name, size_t i);
+
+/* The URI of the connection that a parameter names, of one of the kinds that its descriptor lists:
+ * to be read with lib/text/conn.h. NULL: *err says that there is none, or why it cannot be read.
+ * Lives as long as ctx; its secrets are masked in the log. */
+const char *nx_conn(struct nx_ctx *ctx, const char *name, struct nx_err *err);
 
 /* ---- What an operator says ---- */
 

@@ -28,6 +28,17 @@ void crypt_hex(char *to, const void *p, size_t n)
     to[2 * n] = 0;
 }
 
+void hmac_sha256(const void *key, size_t n_key, const void *p, size_t n, char hex[SHA256_HEX])
+{
+    crypto_auth_hmacsha256_state state;
+    uint8_t hash[crypto_auth_hmacsha256_BYTES];
+    ready();
+    crypto_auth_hmacsha256_init(&state, key, n_key);
+    crypto_auth_hmacsha256_update(&state, p, n);
+    crypto_auth_hmacsha256_final(&state, hash);
+    crypt_hex(hex, hash, sizeof hash);
+}
+
 void crypt_random(void *p, size_t n)
 {
     ready();

@@ -30,6 +30,9 @@ bool sha256_of_file(const char *path, char hex[SHA256_HEX], uint64_t *n_bytes, s
 /* Of what an open file has from its start; the position is left alone. */
 bool sha256_of_fd(int fd, char hex[SHA256_HEX], uint64_t *n_bytes, struct nx_err *err);
 
+/* HMAC-SHA256 (RFC 2104, 4231). */
+void hmac_sha256(const void *key, size_t n_key, const void *p, size_t n, char hex[SHA256_HEX]);
+
 /* Lower-case hexadecimal; to has 2 n + 1 bytes. */
 void crypt_hex(char *to, const void *p, size_t n);
 

@@ -348,6 +348,8 @@ bool fetch_run(struct fetch *fetch, const struct fetch_request *request,
     set_limits(&t);
     struct curl_slist *headers = make_headers(request);
     curl_easy_setopt(t.curl, CURLOPT_URL, request->url);
+    if (request->ca_file)
+        curl_easy_setopt(t.curl, CURLOPT_CAINFO, request->ca_file);
     curl_easy_setopt(t.curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(t.curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(t.curl, CURLOPT_HEADERDATA, &t);
@@ -364,7 +366,8 @@ bool fetch_run(struct fetch *fetch, const struct fetch_request *request,
         return true;
     }
     fetch_response_fini(&t.response);
-    return nx_fail(err, t.why.code, "%s: %s", shown_url(request->url, url), t.why.text);
+    return nx_fail(err, t.why.code, "%s: %s",
+                   request->shown ? request->shown : shown_url(request->url, url), t.why.text);
 }
 
 void fetch_response_fini(struct fetch_response *response)

@@ -26,6 +26,8 @@ void fetch_free(struct fetch *fetch);
 struct fetch_request {
     const char *method;         /* NULL: GET, or POST with a body, or PUT with from_file */
     const char *url;            /* http:// or https:// */
+    const char *shown;          /* for messages in its place; NULL: the URL without a password */
+    const char *ca_file;        /* whose certificates are trusted; NULL: the system's */
     const char *const *headers; /* "Name: value", ..., NULL; may be NULL */
     const void *body; /* with a Content-Type of application/json unless headers say else */
     size_t n_body;

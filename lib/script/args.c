@@ -163,6 +163,12 @@ static bool is_object(const json_t *value, json_t **normal)
     return json_is_object(value) || *normal;
 }
 
+static bool is_connection(const json_t *value, json_t **normal)
+{
+    (void)normal;
+    return json_is_string(value) && str_is_id(json_string_value(value), true);
+}
+
 static bool is_any(const json_t *value, json_t **normal)
 {
     (void)value;
@@ -175,6 +181,7 @@ static const struct arg_type types[] = {
     {"bool", "true or false", is_bool},
     {"boolean", "true or false", is_bool},
     {"column", "a column's name", is_name},
+    {"connection", "the name of a connection", is_connection},
     {"date", "a date such as \"2001-01-31\"", is_date},
     {"duration", "a duration such as 10s or 1h30m", is_duration},
     {"enum", "one of its choices", is_text},
@@ -411,6 +418,7 @@ static const struct {
     {"time", " string time "},
     {"table", " table string "},
     {"model", " model string "},
+    {"connection", " "},
     {"strings", " string enum column strings list "},
     {"list", " strings list object "},
     {"object", " object table model list "},

@@ -2,11 +2,12 @@
  * knows what a value may be: used at load, at trigger time and when an attempt starts.
  *
  * An operator is an entry of the catalog: {name, version, summary, doc, flags[], params:[{name,
- * type, required, default, min, max, unit, choices[], help, secret}], outputs:[{name, type, help}],
- * example}. A param may say what is inside: `each` (a description of every value) or `members`, a
- * list of {params: [...], when: {param, value}}: keys that an object may have, those of `when` only
- * when the argument `param` beside it is that. `also` lists foreign names, for hints. Types: bool
- * int float string enum duration size time sql column table model strings list object any. A DAG's
+ * type, required, default, min, max, unit, choices[], kinds[], help, secret}], outputs:[{name,
+ * type, help}], example}. A param may say what is inside: `each` (a description of every value) or
+ * `members`, a list of {params: [...], when: {param, value}}: keys that an object may have, those
+ * of `when` only when the argument `param` beside it is that. `also` lists foreign names, for
+ * hints. Types: bool int float string enum duration size time sql column table model strings list
+ * object connection any. A DAG's
  * params are a list of the same descriptions; their types: string integer number boolean date time
  * duration list object. */
 #ifndef LIB_SCRIPT_ARGS_H

@@ -20,7 +20,8 @@ struct reading {
 
 void settings_init(struct settings *settings)
 {
-    *settings = (struct settings){.lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1};
+    *settings = (struct settings){
+        .lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1, .notify_delay_ms = -1};
     retention_init(&settings->retention);
     arena_init(&settings->arena);
 }
@@ -151,6 +152,27 @@ static void read_retention(struct reading *r, const struct yaml_node *node)
     retention_read(node, &r->problems, &r->settings->retention);
 }
 
+static void read_notify_delay(struct reading *r, const struct yaml_node *node)
+{
+    read_duration(r, node, &r->settings->notify_delay_ms);
+}
+
+static bool is_public_url(const char *url)
+{
+    return (str_starts(url, "http://") || str_starts(url, "https://")) && strlen(url) < 200 &&
+           !strpbrk(url, " \t\r\n\"\\") && !str_ends(url, "/");
+}
+
+static void read_public_url(struct reading *r, const struct yaml_node *node)
+{
+    const char *url = read_text(r, node);
+    if (url && !is_public_url(url))
+        yaml_problem(&r->problems, node,
+                     "expected an address such as https://nexus.example.com, without a slash at "
+                     "its end");
+    r->settings->public_url = url;
+}
+
 static void read_log_max(struct reading *r, const struct yaml_node *node)
 {
     if (node->kind != YAML_KIND_SCALAR || !str_parse_size(node->text, &r->settings->log_max_bytes))
@@ -166,6 +188,7 @@ static const struct {
     {"slots", read_slots},     {"pools", read_pools},         {"vars", read_vars},
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
     {"retention", read_retention},
+    {"public_url", read_public_url}, {"notify_delay", read_notify_delay},
 };
 /* clang-format on */
 
@@ -188,7 +211,8 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
     else
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
-                     "slots, pools, vars, grace, lost_after, log_max, retention",
+                     "slots, pools, vars, grace, lost_after, log_max, retention, public_url, "
+                     "notify_delay",
                      pair->key->text);
 }
 
@@ -269,6 +293,17 @@ static bool read_environment(struct settings *settings, struct nx_err *err)
     value = getenv("NEXUS_GRACE");
     if (value && *value && !str_parse_duration(value, &settings->grace_ms))
         return nx_fail(err, NX_E_INVALID, "NEXUS_GRACE: '%s' is no duration", value);
+    value = getenv("NEXUS_NOTIFY_DELAY");
+    if (value && *value && !str_parse_duration(value, &settings->notify_delay_ms))
+        return nx_fail(err, NX_E_INVALID, "NEXUS_NOTIFY_DELAY: '%s' is no duration", value);
+    if ((value = getenv("NEXUS_PUBLIC_URL")) && *value) {
+        if (!is_public_url(value))
+            return nx_fail(err, NX_E_INVALID,
+                           "NEXUS_PUBLIC_URL: '%.100s' is no address such as "
+                           "https://nexus.example.com (without a slash at its end)",
+                           value);
+        settings->public_url = arena_strdup(&settings->arena, value);
+    }
     value = getenv("NEXUS_LOG_MAX");
     if (value && *value && !str_parse_size(value, &settings->log_max_bytes))
         return nx_fail(err, NX_E_INVALID, "NEXUS_LOG_MAX: '%s' is no size", value);
@@ -294,14 +329,14 @@ bool settings_load(struct settings *settings, const char *project, struct nx_err
     return ok;
 }
 
-char *settings_secrets(void)
+char *settings_named(const char *prefix)
 {
-    size_t start = strlen(SETTINGS_SECRET);
-    json_t *secrets = json_object();
+    size_t start = strlen(prefix);
+    json_t *values = json_object();
     for (char **entry = environ; *entry; entry++) {
         char name[NX_NAME_MAX];
         const char *equals = strchr(*entry, '=');
-        if (!str_starts(*entry, SETTINGS_SECRET) || !equals)
+        if (!str_starts(*entry, prefix) || !equals)
             continue;
         size_t n = (size_t)(equals - *entry) - start;
         if (!n || n >= sizeof name)
@@ -311,10 +346,10 @@ char *settings_secrets(void)
             name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
         }
         name[n] = 0;
-        json_object_set_new(secrets, name, js_string(equals + 1));
+        json_object_set_new(values, name, js_string(equals + 1));
     }
-    char *text = js_text(secrets);
-    json_decref(secrets);
+    char *text = js_text(values);
+    json_decref(values);
     return text;
 }
 

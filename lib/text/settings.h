@@ -10,6 +10,8 @@
  *   lost_after: 8s                # a silent worker's attempts are lost after this
  *   log_max: 100M                 # of one attempt
  *   grace: 10s                    # how long stopping waits for running attempts
+ *   public_url: https://nexus.example.com   # the server's address in notifications
+ *   notify_delay: 5s              # before the second try to send a notification
  */
 #ifndef LIB_TEXT_SETTINGS_H
 #define LIB_TEXT_SETTINGS_H
@@ -47,7 +49,9 @@ struct settings {
     int64_t lost_after_ms;      /* -1: not said */
     int64_t log_max_bytes;      /* -1: not said */
     int64_t grace_ms;           /* -1: not said */
+    int64_t notify_delay_ms;    /* -1: not said */
     struct retention retention; /* of DAGs that do not say */
+    const char *public_url;
 };
 
 void settings_init(struct settings *settings);
@@ -60,15 +64,18 @@ bool settings_parse(struct settings *settings, const char *file, const char *tex
                     struct nx_err *err);
 
 /* Reads PROJECT/nexus.yaml if there is one, then NEXUS_LISTEN, NEXUS_DAGS, NEXUS_HOME,
- * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX and NEXUS_GRACE over it. On failure settings is as
+ * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL and
+ * NEXUS_NOTIFY_DELAY over it. On failure settings is as
  * after settings_init. */
 bool settings_load(struct settings *settings, const char *project, struct nx_err *err);
 
 #define SETTINGS_SECRET "NEXUS_SECRET_" /* its variables are for Nexus alone: no task sees them */
 
-/* The secrets of the environment as a JSON object: NEXUS_SECRET_NAME=value is "name": "value". To
- * be freed with mem_free. */
-char *settings_secrets(void);
+#define SETTINGS_CONNECTION "NEXUS_CONN_" /* likewise */
+
+/* Variables of the environment with that prefix as a JSON object: with SETTINGS_SECRET,
+ * NEXUS_SECRET_NAME=value is "name": "value". To be freed with mem_free. */
+char *settings_named(const char *prefix);
 
 /* "HOST:PORT" -> its parts; "[::1]:8000" and ":8000" (127.0.0.1) too. host: at least 64 bytes. */
 bool settings_parse_listen(const char *listen, char *host, size_t size, uint16_t *port,

@@ -122,6 +122,8 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->backfills);
     vec_fini(&update->dues);
     vec_fini(&update->notices);
+    vec_fini(&update->changes);
+    vec_fini(&update->runs_ended);
     vec_fini(&update->edited);
     vec_fini(&update->asks);
     vec_fini(&update->starts);
@@ -351,6 +353,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     update->asks.n = update->starts.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;
     update->backfills.n = update->dataset_events.n = update->triggers.n = 0;
+    update->changes.n = update->runs_ended.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
 }
 

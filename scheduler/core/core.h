@@ -259,12 +259,23 @@ struct core_trigger {
 };
 
 enum core_notice_kind {
-    CORE_CATCHUP_CUT /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
+    CORE_CATCHUP_CUT, /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
+    CORE_LATE         /* `run` has not ended by its deadline */
 };
 
 struct core_notice {
     const char *dag;
     enum core_notice_kind kind;
+    struct nx_run_id run; /* CORE_LATE */
+};
+
+/* A task with GRAPH_TOLD went to success, failed or retrying by itself: not because a person marked
+ * it. */
+struct core_change {
+    struct nx_inst_id inst;
+    enum nx_task_state state;
+    enum nx_reason reason;
+    uint32_t attempt;
 };
 
 /* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */
@@ -309,8 +320,10 @@ struct core_update {
     VEC(uint64_t) backfills;   /* dirty ones */
     VEC(struct core_due) dues; /* taken (emptied) by the engine when it creates the runs */
     VEC(struct core_notice) notices;
-    VEC(struct core_ask) asks;     /* taken (emptied) by the engine when it answers */
-    VEC(struct core_start) starts; /* likewise, when it creates the runs */
+    VEC(struct core_change) changes;  /* in order */
+    VEC(struct nx_run_id) runs_ended; /* in order */
+    VEC(struct core_ask) asks;        /* taken (emptied) by the engine when it answers */
+    VEC(struct core_start) starts;    /* likewise, when it creates the runs */
     VEC(struct core_reply) replies;
     VEC(struct core_send) sends;
 };

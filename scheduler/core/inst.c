@@ -39,6 +39,19 @@ static bool follows_from_absence(const struct inst *inst)
            inst->state == NX_TS_DECIDING || inst->state == NX_TS_CANCELLED;
 }
 
+/* Somebody wants to know. */
+static void tell(struct core *core, const struct run *run, uint32_t at)
+{
+    const struct inst *inst = &run->insts[at];
+    bool retry = inst->state == NX_TS_RETRYING && inst->reason == NX_WHY_RETRY_DELAY;
+    bool end = (inst->state == NX_TS_SUCCESS || inst->state == NX_TS_FAILED) &&
+               inst->reason != NX_WHY_MARKED;
+    if (retry || end)
+        vec_push(&core->update->changes,
+                 ((struct core_change){inst_id(run, at), (enum nx_task_state)inst->state,
+                                       (enum nx_reason)inst->reason, inst->attempt}));
+}
+
 void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_state state,
               enum nx_reason reason)
 {
@@ -65,6 +78,8 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
         if (!stands_aside(run, at))
             vec_push(&core->spread, ((struct spread){run->slot, at}));
     }
+    if (task_of(run, at)->flags & GRAPH_TOLD)
+        tell(core, run, at);
     run_dirty(core, run);
     if (!follows_from_absence(inst))
         inst_dirty(core, run, at);

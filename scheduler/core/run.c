@@ -137,6 +137,7 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
         run->finished_ms = core->wall_ms;
         run->due_mono = 0;
         vec_push(&core->ended, run->slot);
+        vec_push(&core->update->runs_ended, run->id);
         if (was_active && !run->backfill) {
             must(run->dag->n_active > 0);
             run->dag->n_active--;

@@ -115,7 +115,7 @@ static void check_argument(struct call *c, const struct yaml_node *name,
     if (js_get_bool(param, "dataset", false) &&
         !(value->kind == YAML_KIND_LIST && value->n == 0)) /* its default */
         read_datasets(c->r, value, key, &c->r->spec->tasks[c->task].produces);
-    else
+    else if (!str_eq(js_get_text(param, "type", ""), "connection")) /* said by read_conn */
         check_value(c, param, key, value);
 }
 

@@ -9,11 +9,15 @@ static bool asks(const struct spec_task *task)
            task->wait == GRAPH_WAIT_PERSON;
 }
 
-static unsigned flags_of(const struct spec_task *task)
+static unsigned flags_of(const struct spec *spec, const struct spec_task *task)
 {
-    return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
-           (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
-           (task->n_refs ? GRAPH_REFS : 0u) | (asks(task) ? GRAPH_ASK : 0u) | task->wait_flags |
+    const struct hooks *hooks = &task->hooks;
+    bool told = hooks->n[HOOK_SUCCESS] || hooks->n[HOOK_FAILURE] || hooks->n[HOOK_RETRY] ||
+                spec->hooks.n[HOOK_RETRY];
+    return (told ? GRAPH_TOLD : 0u) | (task->condition ? GRAPH_IF : 0u) |
+           (task->finally ? GRAPH_FINALLY : 0u) | (task->exclusive ? GRAPH_EXCLUSIVE : 0u) |
+           (task->run ? GRAPH_SCRIPT : 0u) | (task->n_refs ? GRAPH_REFS : 0u) |
+           (asks(task) ? GRAPH_ASK : 0u) | task->wait_flags |
            (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
            (task->condition_names_item ? GRAPH_IF_EACH : 0u);
 }
@@ -38,7 +42,7 @@ static struct graph_task_def task_def(const struct spec *spec, const struct spec
                                         task->retry_exit_codes, task->retry_errors};
     return (struct graph_task_def){.id = task->id,
                                    .rule = task->rule,
-                                   .flags = flags_of(task),
+                                   .flags = flags_of(spec, task),
                                    .needs = task->needs,
                                    .n_needs = task->n_needs,
                                    .needs_class = class_of(task),

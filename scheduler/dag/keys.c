@@ -10,6 +10,8 @@
 #define DAG(field) offsetof(struct spec, field)
 #define TASK(field) offsetof(struct spec_task, field)
 #define MAP(field) offsetof(struct spec_map, field)
+#define HOOK(field) offsetof(struct key_hook, field)
+#define TELLS "webhook, email and command: one, or a list."
 #define BOTH (KEY_TASK | KEY_DEFAULTS)
 #define YEAR_S (366.0 * 86400)
 #define RULES \
@@ -122,6 +124,39 @@ const struct key key_table[] = {
     {"consumes", KEY_TASK, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
      "The datasets that it reads, for lineage: it waits for nothing."},
 
+    {"on_success", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when it has succeeded: " TELLS},
+    {"on_failure", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when it has failed: " TELLS},
+    {"on_retry", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when an attempt has failed and another one follows (of a DAG: of any of its "
+     "tasks): " TELLS},
+    {"on_late", KEY_DAG | BOTH, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "Who is told when the run is late (a task's: if the task has not ended then): " TELLS},
+
+    {"url", KEY_WEBHOOK, KEY_TEXT, HOOK(url), 0, 0, NULL, NULL,
+     "Where the event is sent by POST, as JSON. Redirects are not followed."},
+    {"conn", KEY_WEBHOOK, KEY_NAME, HOOK(conn), 0, 0, NULL, NULL,
+     "In place of url: an http or https connection, with its address and login."},
+    {"secret", KEY_WEBHOOK, KEY_NAME, HOOK(secret), 0, 0, NULL, NULL,
+     "The secret that signs it: see docs/notifications.md."},
+    {"ca", KEY_WEBHOOK, KEY_TEXT, HOOK(ca), 0, 0, NULL, "the system's",
+     "A file of certificates to trust, on the scheduler's machine."},
+    {"text", KEY_WEBHOOK, KEY_TEXT, HOOK(text), 0, 0, NULL, "a sentence",
+     "The member text of the JSON: {dag}, {task}, {error} and others stand for values."},
+    {"conn", KEY_EMAIL, KEY_NAME, HOOK(conn), 0, 0, NULL, "required",
+     "The smtp or smtps connection."},
+    {"to", KEY_EMAIL, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, "required", "Addresses."},
+    {"from", KEY_EMAIL, KEY_TEXT, HOOK(from), 0, 0, NULL, "that of the connection",
+     "The sender's address."},
+    {"subject", KEY_EMAIL, KEY_TEXT, HOOK(subject), 0, 0, NULL, "a short one",
+     "{dag}, {task}, {error} and others stand for values."},
+    {"body", KEY_EMAIL, KEY_TEXT, HOOK(body), 0, 0, NULL, "all that is known", "Likewise."},
+    {"run", KEY_COMMAND, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, "required",
+     "A program with its arguments; it runs on the scheduler's machine, in the project's folder."},
+    {"timeout", KEY_WEBHOOK | KEY_EMAIL | KEY_COMMAND, KEY_DURATION, HOOK(timeout_ms), 1, 300,
+     NULL, "30s", "How long one try may take."},
+
     {"cpus", KEY_RESOURCES, KEY_FLOAT, TASK(cpus), 0.001, 1024, NULL, NULL,
      "Processors: operators use as many threads. It limits nothing and keeps no others away."},
     {"memory", KEY_RESOURCES, KEY_SIZE, TASK(memory_bytes), 1048576, 1e15, NULL, "no limit",
@@ -144,10 +179,7 @@ const struct key key_table[] = {
      "Every run must be given a value."},
     {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
 
-    NOT_YET("deadline", KEY_DAG),
-    NOT_YET("on_success", KEY_DAG | BOTH), NOT_YET("on_failure", KEY_DAG | BOTH),
-    NOT_YET("on_retry", KEY_DAG | BOTH), NOT_YET("on_late", KEY_DAG | BOTH),
-    NOT_YET("tune", KEY_TASK),
+    NOT_YET("deadline", KEY_DAG), NOT_YET("tune", KEY_TASK),
     NOT_YET("concurrency", BOTH), NOT_YET("depends_on_past", BOTH), NOT_YET("cache", BOTH),
     NOT_YET("heartbeat_timeout", BOTH),
 };
@@ -195,6 +227,12 @@ const char *key_scope_name(enum key_scope scope)
         return "retry_on";
     case KEY_GROUP:
         return "a group";
+    case KEY_WEBHOOK:
+        return "webhook";
+    case KEY_EMAIL:
+        return "email";
+    case KEY_COMMAND:
+        return "command";
     }
     must(!"a scope");
     return NULL;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where a key may stand. */
 enum key_scope {
@@ -13,7 +14,16 @@ enum key_scope {
     KEY_PARAM = 8,
     KEY_RESOURCES = 16,
     KEY_RETRY_ON = 32,
-    KEY_GROUP = 64
+    KEY_GROUP = 64,
+    KEY_WEBHOOK = 128,
+    KEY_EMAIL = 256,
+    KEY_COMMAND = 512
+};
+
+/* What a notification's keys are read into; NULL, 0: not said. */
+struct key_hook {
+    const char *url, *conn, *secret, *ca, *text, *from, *subject, *body;
+    int64_t timeout_ms;
 };
 
 enum key_type {
@@ -36,8 +46,9 @@ struct key {
     const char *name;
     unsigned scopes; /* of enum key_scope */
     enum key_type type;
-    size_t offset; /* in struct spec (KEY_DAG), spec_map (KEY_GROUP) or spec_task; or KEY_BY_HAND */
-    double min, max;      /* of numbers, durations (seconds) and sizes; both 0: none */
+    size_t offset;   /* in struct spec (KEY_DAG), spec_map (KEY_GROUP), key_hook or spec_task; or
+                        KEY_BY_HAND */
+    double min, max; /* of numbers, durations (seconds) and sizes; both 0: none */
     const char *choices;  /* KEY_ENUM: "a|b|c" */
     const char *fallback; /* the default, for people; NULL: none */
     const char *help;     /* NULL: known, but not yet supported */

@@ -66,6 +66,9 @@ void read_files(struct reader *r);
 void read_datasets(struct reader *r, const struct yaml_node *node, const char *key,
                    struct dataset_names *to);
 
+/* ---- hooks.c ---- */
+/* Those that `body` has; the others stay. */
+void read_hooks(struct reader *r, const struct yaml_node *body, struct hooks *hooks);
 /* ---- schedule.c ---- */
 void read_schedule(struct reader *r);
 

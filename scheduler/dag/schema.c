@@ -121,7 +121,18 @@ static json_t *value_json_of(const struct key *key)
     case KEY_ANY:
         break;
     }
+    if (str_starts(key->name, "on_"))
+        return or_list(reference("notification"));
     return str_eq(key->name, "choices") ? typed("array") : json_object();
+}
+
+/* {webhook: URL or mapping} and so on. */
+static json_t *notification_json(void)
+{
+    return json_pack("{s:s, s:i, s:i, s:b, s:{s:o, s:o, s:o}}", "type", "object", "minProperties",
+                     1, "maxProperties", 1, "additionalProperties", 0, "properties", "webhook",
+                     either(typed("string"), reference("webhook")), "email", reference("email"),
+                     "command", either(or_list(typed("string")), reference("command")));
 }
 
 static json_t *scope_json(enum key_scope scope)
@@ -146,9 +157,10 @@ static json_t *constant_json(const json_t *param)
 {
     static const struct {
         const char *type, *json;
-    } simple[] = {{"bool", "boolean"},  {"int", "integer"}, {"float", "number"},
-                  {"string", "string"}, {"sql", "string"},  {"column", "string"},
-                  {"time", "string"},   {"list", "array"},  {"object", "object"}};
+    } simple[] = {{"bool", "boolean"},  {"int", "integer"},       {"float", "number"},
+                  {"string", "string"}, {"sql", "string"},        {"column", "string"},
+                  {"time", "string"},   {"connection", "string"}, {"list", "array"},
+                  {"object", "object"}};
     const char *type = js_get_text(param, "type", "any");
     for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
         if (str_eq(simple[i].type, type))
@@ -229,10 +241,13 @@ json_t *spec_schema(const json_t *catalog)
     if (json_array_size(catalog))
         add_operators(task, catalog);
     json_object_set_new(schema, "$defs",
-                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "task", task, "defaults",
-                                  scope_json(KEY_DEFAULTS), "param", scope_json(KEY_PARAM),
-                                  "resources", scope_json(KEY_RESOURCES), "retry_on",
-                                  scope_json(KEY_RETRY_ON), "group", scope_json(KEY_GROUP)));
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "task",
+                                  task, "defaults", scope_json(KEY_DEFAULTS), "param",
+                                  scope_json(KEY_PARAM), "resources", scope_json(KEY_RESOURCES),
+                                  "retry_on", scope_json(KEY_RETRY_ON), "group",
+                                  scope_json(KEY_GROUP), "notification", notification_json(),
+                                  "webhook", scope_json(KEY_WEBHOOK), "email",
+                                  scope_json(KEY_EMAIL), "command", scope_json(KEY_COMMAND)));
     return schema;
 }
 
@@ -286,6 +301,9 @@ void spec_keys_markdown(struct buf *to)
     add_table(KEY_RETRY_ON, "Keys of `retry_on`", to);
     add_table(KEY_GROUP, "Keys of a group", to);
     add_table(KEY_PARAM, "Keys of a param", to);
+    add_table(KEY_WEBHOOK, "Keys of `webhook`", to);
+    add_table(KEY_EMAIL, "Keys of `email`", to);
+    add_table(KEY_COMMAND, "Keys of `command`", to);
     buf_str(to, "Known, but not yet supported:");
     for (size_t i = 0, n = 0; i < key_count(); i++) {
         if (!key_table[i].help)

@@ -128,6 +128,7 @@ static struct spec *read_document(struct reader *r, struct yaml_node *root, cons
     read_params(r);
     read_files(r);
     read_schedule(r);
+    read_hooks(r, root, &r->spec->hooks);
     read_tasks(r);
     check_order(r);
     if (r->problems->n_errors == errors_before)

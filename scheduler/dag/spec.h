@@ -24,6 +24,7 @@
 #include "lib/text/problem.h"
 #include "nexus/error.h"
 #include "nexus/states.h"
+#include "scheduler/dag/hooks.h"
 #include "scheduler/graph/graph.h"
 
 /* Names of datasets, each once. */
@@ -45,6 +46,7 @@ struct spec_task {
     uint32_t *condition_refs; /* those that `if` names */
     uint32_t n_condition_refs;
     bool names_vars, names_secrets; /* in with, env, run */
+    const char *conn;               /* the connection that `with` names; NULL: none */
     bool condition_names_vars, condition_names_item;
     uint32_t map;         /* 1 + index in the spec's maps; 0: not mapped */
     int64_t max_parallel; /* as the task or defaults have it */
@@ -68,6 +70,7 @@ struct spec_task {
     enum nx_code *retry_errors;
     size_t n_retry_errors;
     struct dataset_names produces, consumes;
+    struct hooks hooks;
     const char *definition; /* JSON text, see above */
 };
 
@@ -106,6 +109,7 @@ struct spec {
     size_t n_starts;
     unsigned overlap; /* enum timetable_overlap */
     int64_t jitter_ms;
+    struct hooks hooks; /* of its runs */
     struct spec_file *files;
     size_t n_files;
     struct spec_map *maps;

@@ -129,6 +129,7 @@ static void read_common(struct reader *r, const struct yaml_node *body, struct s
         read_retry_on(r, node, task);
     if ((node = yaml_get(body, "resources")) && node->kind == YAML_KIND_MAP)
         read_keys(r, node, KEY_RESOURCES, task, "resources");
+    read_hooks(r, body, &task->hooks);
     if (task->shell && strpbrk(task->shell, " \t\n") && (node = yaml_get(body, "shell")))
         read_problem(r, node, "shell", "must be the name of a program, without options");
 }
@@ -278,6 +279,39 @@ static void check_templates(struct reader *r, const struct yaml_node *node,
         check_templates(r, node->pairs[i].value, place, task);
 }
 
+/* Whatever operator it is, so that what a run may reach is known from its file alone. */
+static void read_conn(struct reader *r, uint32_t index, const struct yaml_node *with)
+{
+    const struct yaml_node *node = yaml_get(with, "conn");
+    if (!node || yaml_is_null(node))
+        return;
+    if (node->kind == YAML_KIND_SCALAR && template_has_expression(node->text))
+        problem_hint(r->problems, read_problem(r, node, "conn", "must be a constant"),
+                     "name the connection itself: a run gets those that its file names, and no "
+                     "others");
+    else if (node->kind != YAML_KIND_SCALAR || !str_is_id(node->text, true))
+        problem_hint(r->problems, read_problem(r, node, "conn", "must be the name of a connection"),
+                     "`nexus conn list` has them; a URI is kept by `nexus conn set NAME`");
+    else
+        r->spec->tasks[index].conn = keep(r, node->text);
+}
+
+/* They travel with every run. */
+static void count_conns(struct reader *r)
+{
+    struct map names;
+    map_init(&names);
+    for (uint32_t i = 0; i < r->spec->n_tasks; i++) {
+        if (r->spec->tasks[i].conn)
+            map_set(&names, r->spec->tasks[i].conn, r->spec);
+    }
+    if (names.n > NX_DAG_CONNECTIONS_MAX)
+        yaml_problem(r->problems, yaml_get(r->root, "tasks"),
+                     "the tasks name %zu connections; at most %d are allowed", names.n,
+                     NX_DAG_CONNECTIONS_MAX);
+    map_fini(&names);
+}
+
 static void check_uses(struct reader *r, uint32_t index, const struct yaml_node *uses,
                        const struct yaml_node *with)
 {
@@ -286,8 +320,10 @@ static void check_uses(struct reader *r, uint32_t index, const struct yaml_node 
     bool map = with && with->kind == YAML_KIND_MAP;
     task->wait = task->uses ? wait_of_operator(task->uses) : GRAPH_WAIT_NONE;
     bool by_core = task->wait != GRAPH_WAIT_NONE && task->wait != GRAPH_WAIT_POKE;
-    if (map)
+    if (map) {
         check_templates(r, with, by_core ? PLACE_WAIT : PLACE_WITH, index);
+        read_conn(r, index, with);
+    }
     if (task->wait != GRAPH_WAIT_NONE)
         read_wait(r, index, map ? with : NULL);
     if (!task->uses || !r->catalog)
@@ -431,4 +467,5 @@ void read_tasks(struct reader *r)
     }
     for (uint32_t i = 0; i < r->spec->n_tasks; i++)
         read_task(r, &defaults, i);
+    count_conns(r);
 }

@@ -26,6 +26,7 @@ enum graph_flag {
     GRAPH_DETACHED = 256,    /* it does not wait for the run's end */
     GRAPH_LEAVES = 512,      /* it does not cancel the run when it is stopped */
     GRAPH_ANY_END = 1024,    /* a run that fails does not fail it */
+    GRAPH_TOLD = 2048,       /* somebody is told what becomes of it: see core_update.changes */
     GRAPH_IF_EACH = 0x1000,  /* its `if` names the item: asked of every mapped instance */
     GRAPH_UP_MAPPED = 0x2000 /* computed: it needs a mapped task */
 };

@@ -288,6 +288,7 @@ static void init_lock(struct api *api)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&api->changed, &attr);
     pthread_condattr_destroy(&attr);
+    pthread_cond_init(&api->worked, NULL);
 }
 
 /* As texts: several threads read them. Of secrets the names alone. */
@@ -299,7 +300,10 @@ static void keep_fixed(struct api *api, const struct api_config *config)
             *fixed = config->fixed[kind] ? json_loads(config->fixed[kind], 0, NULL) : NULL;
         map_init(&api->fixed[kind]);
         json_object_foreach(fixed, name, value)
-            map_set(&api->fixed[kind], name, kind == KEPT_SECRET ? mem_strdup("") : js_text(value));
+            map_set(&api->fixed[kind], name,
+                    kind == KEPT_SECRET ? mem_strdup("")
+                    : kind == KEPT_CONN ? mem_strdup(json_string_value(value))
+                                        : js_text(value));
         json_decref(fixed);
     }
 }
@@ -315,6 +319,7 @@ static void free_api(struct api *api)
     zones_free(api->zones);
     events_free(api->events);
     vec_fini(&api->streams);
+    pthread_cond_destroy(&api->worked);
     pthread_cond_destroy(&api->changed);
     pthread_mutex_destroy(&api->lock);
     mem_free(api);
@@ -389,6 +394,7 @@ void api_stop(struct api *api)
         return;
     pthread_join(api->thread, NULL);
     http_stop(api->server);
+    job_end_works(api);
     while (api->jobs) {
         struct job *next = api->jobs->next;
         job_free(api->jobs);

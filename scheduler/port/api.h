@@ -18,7 +18,8 @@ struct api_config {
     struct inbox *inbox;
     int64_t started_ms; /* wall: of the scheduler */
     /* What nexus.yaml and the environment set, for the lists: pools {name: slots}, variables {name:
-     * value}, secrets (their names are used alone) as JSON objects; NULL: none. */
+     * value}, secrets (their names are used alone), connections {name: URI} as JSON objects; NULL:
+     * none. */
     const char *fixed[KEPT_KINDS];
     const char *key_file;       /* of the secrets; NULL: the usual one */
     struct retention retention; /* of DAGs that do not say */

@@ -53,6 +53,9 @@ struct api {
     VEC(struct stream) streams;
     unsigned n_follows;
     bool fresh_events, stopped;
+    unsigned n_works; /* of job_work, under way */
+    pthread_cond_t worked;
+    atomic_bool ending; /* they are to give up */
 };
 
 enum param_type { PARAM_TEXT, PARAM_INT, PARAM_BOOL, PARAM_OBJECT, PARAM_TEXTS, PARAM_ANY };
@@ -128,7 +131,9 @@ struct job {
     void (*look)(struct job *job, const struct core *core);
     /* On the API's thread: the body, or an error. */
     bool (*finish)(struct job *job, struct query *query, struct nx_err *err);
-    void *data; /* of the two, in the arena */
+    /* On a thread of its own, before finish: may take seconds. */
+    void (*work)(struct job *job);
+    void *data; /* of the three, in the arena */
     struct write_result result;
     bool no_core;
     struct buf body;
@@ -142,6 +147,10 @@ bool job_look(struct call *call, struct job *job, struct nx_err *err);
 /* message->arg and done are set here; when the write was committed job->look runs, if there is one,
  * then job->finish. */
 bool job_write(struct call *call, struct job *job, struct message *message, struct nx_err *err);
+/* job->work runs, then job->finish. NX_E_BUSY (the job is gone then) when too many are under way.
+ */
+bool job_work(struct call *call, struct job *job, struct nx_err *err);
+void job_end_works(struct api *api); /* after api->stopped: waits until none is left */
 /* The call's body with its patches filled from the core. */
 bool job_fill(struct call *call, struct nx_err *err);
 
@@ -190,6 +199,15 @@ bool handle_post_secret(struct call *call, struct nx_err *err);
 bool handle_secret(struct call *call, struct nx_err *err);
 bool handle_put_secret(struct call *call, struct nx_err *err);
 bool handle_delete_secret(struct call *call, struct nx_err *err);
+bool handle_connections(struct call *call, struct nx_err *err);
+bool handle_post_connection(struct call *call, struct nx_err *err);
+bool handle_connection(struct call *call, struct nx_err *err);
+bool handle_put_connection(struct call *call, struct nx_err *err);
+bool handle_delete_connection(struct call *call, struct nx_err *err);
+bool handle_test_connection(struct call *call, struct nx_err *err);
+bool handle_notifications(struct call *call, struct nx_err *err);
+bool handle_notification(struct call *call, struct nx_err *err);
+bool handle_retry_notification(struct call *call, struct nx_err *err);
 bool handle_events(struct call *call, struct nx_err *err);
 bool handle_create(struct call *call, struct nx_err *err);
 bool handle_cancel(struct call *call, struct nx_err *err);

@@ -7,6 +7,8 @@
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
 
+#define WORKS_MAX 4
+
 struct job *job_new(struct call *call)
 {
     struct job *job = mem_alloc(sizeof *job);
@@ -119,6 +121,55 @@ bool job_write(struct call *call, struct job *job, struct message *message, stru
     message->done = on_done;
     message->arg = job;
     return post(call, job, message, err);
+}
+
+/* ---- Work that takes longer ---- */
+
+static void *work(void *arg)
+{
+    struct job *job = arg;
+    struct api *api = job->api;
+    job->work(job);
+    api_take_job(job);
+    pthread_mutex_lock(&api->lock);
+    api->n_works--;
+    pthread_cond_signal(&api->worked);
+    pthread_mutex_unlock(&api->lock);
+    return NULL;
+}
+
+bool job_work(struct call *call, struct job *job, struct nx_err *err)
+{
+    struct api *api = job->api;
+    pthread_t thread;
+    must(job->work && job->finish);
+    pthread_mutex_lock(&api->lock);
+    bool room = api->n_works < WORKS_MAX && !api->stopped;
+    api->n_works += room;
+    pthread_mutex_unlock(&api->lock);
+    call->done = call->handed_over = room;
+    if (room && pthread_create(&thread, NULL, work, job) == 0) {
+        pthread_detach(thread);
+        return true;
+    }
+    call->done = call->handed_over = false;
+    if (room) {
+        pthread_mutex_lock(&api->lock);
+        api->n_works--;
+        pthread_mutex_unlock(&api->lock);
+    }
+    job_free(job);
+    return nx_fail(err, NX_E_BUSY, "%d such requests are under way: try again in a moment",
+                   WORKS_MAX);
+}
+
+void job_end_works(struct api *api)
+{
+    atomic_store(&api->ending, true);
+    pthread_mutex_lock(&api->lock);
+    while (api->n_works)
+        pthread_cond_wait(&api->worked, &api->lock);
+    pthread_mutex_unlock(&api->lock);
 }
 
 /* ---- Patches ---- */

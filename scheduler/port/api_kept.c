@@ -1,10 +1,11 @@
-/* Pools, variables and secrets: lists, one of them, and their changes. A secret's value comes in
- * and never goes out. */
+/* Pools, variables, secrets and connections: lists, one of them, and their changes. What is secret
+ * comes in and never goes out. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/text/conn.h"
 #include "lib/text/json.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
@@ -12,7 +13,8 @@
 /* ---- What there is ---- */
 
 struct item {
-    const char *name, *text; /* a pool's description, a variable's JSON; or NULL */
+    const char *name, *text; /* a description, a variable's JSON; or NULL */
+    const char *shown;       /* a connection's URI */
     const char *source;      /* NULL: it is named by tasks alone */
     int64_t slots, used, waiting, updated_ms;
 };
@@ -49,6 +51,7 @@ static void add_row(void *arg, const struct kept_row *row)
     struct items *items = arg;
     const struct item item = {.name = arena_strdup(items->arena, row->name),
                               .text = row->text ? arena_strdup(items->arena, row->text) : NULL,
+                              .shown = row->shown ? arena_strdup(items->arena, row->shown) : NULL,
                               .source = "kept",
                               .slots = row->slots,
                               .updated_ms = row->updated_ms};
@@ -56,16 +59,24 @@ static void add_row(void *arg, const struct kept_row *row)
         vec_push(&items->list, item);
 }
 
+static const char *shown_uri(const struct items *items, const char *uri)
+{
+    struct conn conn;
+    return conn_read(uri, items->arena, &conn, NULL) ? conn_shown(&conn, items->arena) : NULL;
+}
+
 static bool collect(struct items *items, struct query *query, struct nx_err *err)
 {
     const struct map *fixed = &items->api->fixed[items->kind];
+    bool outside = items->kind == KEPT_SECRET || items->kind == KEPT_CONN;
     if (!query_each_kept(query, items->kind, add_row, items, err))
         return false;
     for (size_t i = 0; i < fixed->n; i++) {
-        const struct item item = {.name = fixed->at[i].key,
-                                  .text = items->kind == KEPT_VAR ? fixed->at[i].value : NULL,
-                                  .source =
-                                      items->kind == KEPT_SECRET ? "environment" : "nexus.yaml"};
+        const struct item item = {
+            .name = fixed->at[i].key,
+            .text = items->kind == KEPT_VAR ? fixed->at[i].value : NULL,
+            .shown = items->kind == KEPT_CONN ? shown_uri(items, fixed->at[i].value) : NULL,
+            .source = outside ? "environment" : "nexus.yaml"};
         vec_push(&items->list, item);
     }
     sort_items(items);
@@ -98,6 +109,14 @@ static void put_pool(struct buf *buf, const struct item *item)
     put_text(buf, "description", item->text);
 }
 
+static void put_conn(struct buf *buf, const struct items *items, const struct item *item)
+{
+    size_t n = item->shown ? strcspn(item->shown, ":") : 0;
+    put_text(buf, "kind", n ? arena_strndup(items->arena, item->shown, n) : NULL);
+    put_text(buf, "uri", item->shown);
+    put_text(buf, "description", item->text);
+}
+
 static void put_item(struct buf *buf, const struct items *items, const struct item *item)
 {
     bool kept = item->source && str_eq(item->source, "kept");
@@ -107,13 +126,16 @@ static void put_item(struct buf *buf, const struct items *items, const struct it
         put_pool(buf, item);
     else if (items->kind == KEPT_VAR)
         put_raw(buf, "value", item->text);
+    else if (items->kind == KEPT_CONN)
+        put_conn(buf, items, item);
     put_text(buf, "source", item->source);
     if (items->kind != KEPT_POOL)
         put_time(buf, "updated_at", item->updated_ms);
-    if (items->kind == KEPT_SECRET && kept && !path_exists(items->api->key_path))
+    bool sealed = items->kind == KEPT_SECRET || items->kind == KEPT_CONN;
+    if (sealed && kept && !path_exists(items->api->key_path))
         put_text(buf, "error",
                  arena_printf(items->arena, "its key file %s is missing", items->api->key_path));
-    else if (items->kind == KEPT_SECRET)
+    else if (sealed)
         put_null(buf, "error");
     put_close(buf, '}');
 }
@@ -281,7 +303,7 @@ bool handle_pool(struct call *call, struct nx_err *err)
 
 static bool finish_put(struct job *job, struct query *query, struct nx_err *err)
 {
-    static const char *const paths[] = {"pools", "variables", "secrets"};
+    static const char *const paths[] = {"pools", "variables", "secrets", "connections"};
     const struct work *work = job->data;
     struct items items = {.api = job->api, .arena = &job->arena, .kind = work->kind};
     if (!job->result.replaced) {
@@ -325,26 +347,38 @@ static bool send_change(struct call *call, struct message *message, enum kept_ki
 
 static bool drop_kept(struct call *call, enum kept_kind kind, struct nx_err *err)
 {
-    static const char *const what[] = {"pool.delete", "variable.delete", "secret.delete"};
+    static const char *const what[] = {"pool.delete", "variable.delete", "secret.delete",
+                                       "connection.delete"};
     const char *name = call->params[0];
     return send_change(call, call_write(call, WRITE_DROP, what[kind], name, NULL), kind, name, err);
+}
+
+/* A description is at most this long. */
+static bool read_description(struct message *message, const json_t *body, const char **to,
+                             struct nx_err *err)
+{
+    const char *description = js_get_text(body, "description", NULL);
+    if (description && strlen(description) > NX_REASON_TEXT_MAX)
+        return nx_fail(err, NX_E_LIMIT, "a description has at most %d bytes", NX_REASON_TEXT_MAX);
+    *to = description ? arena_strdup(&message->arena, description) : NULL;
+    return true;
 }
 
 /* Fills the message's value from the body. */
 static bool read_value(struct message *message, enum kept_kind kind, const json_t *body,
                        struct nx_err *err)
 {
-    const json_t *value = json_object_get(body, kind == KEPT_POOL ? "slots" : "value");
-    const char *description = js_get_text(body, "description", NULL);
+    static const char *const members[] = {"slots", "value", "value", "uri"};
+    const json_t *value = json_object_get(body, members[kind]);
     if (!value || json_is_null(value))
-        return nx_fail(err, NX_E_INVALID, "the body must have '%s'",
-                       kind == KEPT_POOL ? "slots" : "value");
+        return nx_fail(err, NX_E_INVALID, "the body must have '%s'", members[kind]);
+    if (kind == KEPT_CONN) {
+        message->value = arena_strdup(&message->arena, json_string_value(value));
+        return read_description(message, body, &message->description, err);
+    }
     if (kind == KEPT_POOL) {
         message->slots = json_integer_value(value);
-        if (description && strlen(description) > NX_REASON_TEXT_MAX)
-            return nx_fail(err, NX_E_LIMIT, "a description has at most %d bytes",
-                           NX_REASON_TEXT_MAX);
-        message->value = description ? arena_strdup(&message->arena, description) : NULL;
+        return read_description(message, body, &message->value, err);
     } else if (kind == KEPT_SECRET) {
         if (!*json_string_value(value))
             return nx_fail(err, NX_E_INVALID, "a secret is not empty");
@@ -360,13 +394,13 @@ static bool read_value(struct message *message, enum kept_kind kind, const json_
 static bool put_body(struct call *call, enum kept_kind kind, bool only_new, const json_t *body,
                      struct nx_err *err)
 {
-    static const char *const what[] = {"pool.set", "variable.set", "secret.set"};
+    static const char *const what[] = {"pool.set", "variable.set", "secret.set", "connection.set"};
+    bool sealed = kind == KEPT_SECRET || kind == KEPT_CONN;
     const char *name = only_new ? js_get_text(body, "name", NULL) : call->params[0];
     if (!name)
         return nx_fail(err, NX_E_INVALID, "the body must have 'name'");
     /* what is set is on the audit list, but for a secret */
-    struct message *message =
-        call_write(call, WRITE_KEEP, what[kind], name, kind == KEPT_SECRET ? NULL : body);
+    struct message *message = call_write(call, WRITE_KEEP, what[kind], name, sealed ? NULL : body);
     message->only_new = only_new;
     if (!read_value(message, kind, body, err)) {
         message_free(message);
@@ -382,6 +416,11 @@ static bool keep(struct call *call, enum kept_kind kind, bool only_new, struct n
         if (kind == KEPT_SECRET) /* whose text may quote a part of the value */
             nx_fail(err, err->code, "the body must be a JSON object: %s",
                     only_new ? "'name' and 'value', both strings" : "'value', a string");
+        if (kind == KEPT_CONN)
+            nx_fail(err, err->code,
+                    "the body must be a JSON object: %s'uri' and 'description', "
+                    "all strings",
+                    only_new ? "'name', " : "");
         return false;
     }
     bool ok = put_body(call, kind, only_new, body, err);
@@ -432,4 +471,29 @@ bool handle_put_secret(struct call *call, struct nx_err *err)
 bool handle_delete_secret(struct call *call, struct nx_err *err)
 {
     return drop_kept(call, KEPT_SECRET, err);
+}
+
+bool handle_connections(struct call *call, struct nx_err *err)
+{
+    return list_kept(call, KEPT_CONN, err);
+}
+
+bool handle_connection(struct call *call, struct nx_err *err)
+{
+    return show_kept(call, KEPT_CONN, err);
+}
+
+bool handle_post_connection(struct call *call, struct nx_err *err)
+{
+    return keep(call, KEPT_CONN, true, err);
+}
+
+bool handle_put_connection(struct call *call, struct nx_err *err)
+{
+    return keep(call, KEPT_CONN, false, err);
+}
+
+bool handle_delete_connection(struct call *call, struct nx_err *err)
+{
+    return drop_kept(call, KEPT_CONN, err);
 }

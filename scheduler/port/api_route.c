@@ -21,6 +21,8 @@ static const struct route_param dag_runs_page[] = {
     {"state", PARAM_TEXT, "in this state alone"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
     LIMIT, CURSOR, {0}};
+static const struct route_param notifications_page[] = {
+    {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param tasks_page[] = {
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
@@ -90,7 +92,7 @@ static const struct route_param backup_body[] = {
 static const struct route_param worker_body[] = {
     {"drain", PARAM_BOOL, "whether it gets no more work"}, {0}};
 
-#define NAME {"name", PARAM_TEXT, "small letters, digits and _ (in a pool's name also -)"}
+#define NAME {"name", PARAM_TEXT, "small letters, digits and _ (for pools and connections also -)"}
 #define SLOTS {"slots", PARAM_INT, "that its tasks share"}
 #define DESCRIPTION {"description", PARAM_TEXT, "shown with it; empty: none"}
 static const struct route_param post_pool_body[] = {NAME, SLOTS, DESCRIPTION, {0}};
@@ -101,6 +103,9 @@ static const struct route_param put_variable_body[] = {VALUE, {0}};
 #define SECRET {"value", PARAM_TEXT, "never to be read again"}
 static const struct route_param post_secret_body[] = {NAME, SECRET, {0}};
 static const struct route_param put_secret_body[] = {SECRET, {0}};
+#define URI {"uri", PARAM_TEXT, "such as postgres://USER:PASSWORD@HOST/DATABASE; what is secret of it is never to be read again"}
+static const struct route_param post_connection_body[] = {NAME, URI, DESCRIPTION, {0}};
+static const struct route_param put_connection_body[] = {URI, DESCRIPTION, {0}};
 
 static const struct route_param emit_body[] = {
     {"rows", PARAM_INT, "how many rows it has now"},
@@ -197,6 +202,23 @@ static const struct route routes[] = {
      handle_dataset_event},
     {"GET", V1 "/datasets/{name}/lineage", "which datasets it is made of, and which are made of it",
      lineage_query, NULL, handle_lineage},
+    {"GET", V1 "/connections", "connections, without what is secret", page, NULL,
+     handle_connections},
+    {"POST", V1 "/connections", "make a connection", NULL, post_connection_body,
+     handle_post_connection},
+    {"GET", V1 "/connections/{name}", "one connection, without what is secret", NULL, NULL,
+     handle_connection},
+    {"PUT", V1 "/connections/{name}", "make or change a connection", NULL, put_connection_body,
+     handle_put_connection},
+    {"DELETE", V1 "/connections/{name}", "take it away", NULL, NULL, handle_delete_connection},
+    {"POST", V1 "/connections/{name}/test", "try it from the scheduler's machine (10 s at most)",
+     NULL, NULL, handle_test_connection},
+    {"GET", V1 "/notifications", "what is or was told to others, newest first",
+     notifications_page, NULL, handle_notifications},
+    {"GET", V1 "/notifications/{id}", "one of them, with what it says", NULL, NULL,
+     handle_notification},
+    {"POST", V1 "/notifications/{id}/retry", "send one again that was given up", NULL, NULL,
+     handle_retry_notification},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/checks", "what the scheduler knows for nexus doctor", NULL, NULL, handle_checks},
     {"GET", V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,

@@ -33,11 +33,17 @@ enum write_op {
     WRITE_DELETE,         /* run */
     WRITE_DRAIN,          /* worker, on */
     WRITE_PAUSE,          /* dag, on */
-    WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
+    WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value; or
+                             value and description */
     WRITE_DROP,           /* kept, name */
     WRITE_EMIT,           /* an event of a dataset: name, rows, hash, note */
-    WRITE_RETENTION       /* what is over its bounds goes now */
+    WRITE_RETENTION,      /* what is over its bounds goes now */
+    WRITE_TOLD,           /* notification, n_tries, told, target; note: the error; value: output */
+    WRITE_RETELL          /* notification */
 };
+
+/* What came of a try to send a notification. */
+enum told { TOLD, TOLD_NOT_YET, TOLD_NEVER };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };
 
@@ -95,7 +101,11 @@ struct message {
     uint64_t backfill;
     enum core_backfill_state backfill_state;
     enum kept_kind kept;
-    const char *name, *value; /* of a variable: JSON; of a secret: never on the audit list */
+    const char *name,
+        *value;              /* of a variable: JSON; of a secret or connection: never on the list */
+    const char *description; /* of a connection; NULL: stays */
+    int64_t notification, n_tries;
+    enum told told;
     int64_t slots;
     int64_t rows; /* -1: not said */
     const char *hash;

@@ -210,10 +210,39 @@ static const char version_7[] =
     "create table doomed_run (run integer primary key) strict;"
     "create index run_succeeded on run (dag, run) where state = 3;"
     "create index run_key_of on run_key (run);";
+/* Connections, and what is to be told to others: scheduler/store/notification.h. */
+static const char version_8[] =
+    "create table connection ("
+    " name text not null primary key,"
+    " shown text not null,"           /* its URI without what is secret */
+    " description text,"
+    " ciphertext blob not null, updated_at integer not null"
+    ") strict, without rowid;"
+
+    "create table notification ("
+    " id integer primary key,"
+    " delivery text not null,"        /* the same in every try to deliver it */
+    " created_at integer not null,"
+    " event text not null,"           /* task.failure, run.success, ... */
+    " dag text not null, run integer not null,"
+    " task text, map_index integer,"
+    " kind text not null,"            /* webhook, email, command */
+    " target text not null,"          /* where it goes, as it may be shown */
+    " config text not null,"          /* JSON: what the DAG file says of it */
+    " body text not null,"            /* JSON: the event */
+    " more integer not null,"         /* a summary: of so many that were not sent one by one */
+    " state integer not null,"        /* enum notification_state */
+    " attempts integer not null,"
+    " due_at integer not null, finished_at integer,"
+    " error text, output text"
+    ") strict;"
+    "create index notification_due on notification (target, due_at) where state = 0;"
+    "create index notification_failed on notification (id) where state = 2;"
+    "create index notification_ended on notification (id) where state > 0;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4},
-    {5, version_5}, {6, version_6}, {7, version_7},
+    {5, version_5}, {6, version_6}, {7, version_7}, {8, version_8},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -8,6 +8,8 @@
 #include "lib/base/str.h"
 #include "lib/data/source.h"
 #include "lib/net/fetch.h"
+#include "lib/net/reach.h"
+#include "lib/text/conn.h"
 #include "tasks/data/files.h"
 #include "tasks/data/tables.h"
 
@@ -19,6 +21,8 @@ struct job {
     struct nx_ctx *ctx;
     struct data_db *db;
     struct arena arena;
+    const char *conn_name;
+    struct conn conn; /* when conn_name */
     files_list files;
     struct source source;
     struct schema pinned;    /* n_columns 0: none */
@@ -41,8 +45,11 @@ static const char *masked(struct job *job, const char *url)
     return at ? arena_printf(&job->arena, "%.*s%s", (int)(host - url), url, at + 1) : url;
 }
 
-static bool download(struct job *job, const char *url, struct nx_err *err)
+/* `shown`, which may be NULL, stands for the address in messages. */
+static bool download(struct job *job, const char *url, const char *shown, const char *header,
+                     struct nx_err *err)
 {
+    const char *headers[] = {header, NULL};
     /* Named as at its source, for the format and for messages. */
     size_t n = strcspn(url, "?#");
     char *bare = arena_strndup(&job->arena, url, n);
@@ -53,6 +60,8 @@ static bool download(struct job *job, const char *url, struct nx_err *err)
     struct fetch_response response = {0};
     struct fetch_request request = {
         .url = url,
+        .shown = shown,
+        .headers = headers,
         .idle_ms = IDLE_MS,
         .redirects_max = REDIRECTS_MAX,
         .to_file = path,
@@ -62,7 +71,7 @@ static bool download(struct job *job, const char *url, struct nx_err *err)
     nx_progress(job->ctx, -1, "downloading %s", base);
     bool ok = path_make_folders(folder, err) && fetch_run(fetch, &request, &response, err);
     if (ok) {
-        ok = fetch_check(&response, masked(job, url), err);
+        ok = fetch_check(&response, shown ? shown : masked(job, url), err);
         nx_log(job->ctx, "%s: %llu bytes", base, (unsigned long long)response.n_bytes);
         fetch_response_fini(&response);
     }
@@ -71,13 +80,48 @@ static bool download(struct job *job, const char *url, struct nx_err *err)
     return ok;
 }
 
+/* A source below the connection's address or folder. */
+static bool find_below(struct job *job, const char *source, struct nx_err *err)
+{
+    if (strstr(source, "://") || strstr(source, "..")) {
+        return nx_fail(err, NX_E_INVALID,
+                       "'%s': with `conn`, a source is a path below that connection's",
+                       masked(job, source));
+    }
+    if (job->conn.kind == CONN_FILE) {
+        const char *path =
+            arena_printf(&job->arena, "%s/%s", job->conn.path, source + strspn(source, "/"));
+        return files_find_absolute(path, &job->arena, &job->files, err);
+    }
+    const char *shown = arena_printf(&job->arena, "%s of the connection '%s'",
+                                     *source ? source : "the address", job->conn_name);
+    return download(job, conn_below(&job->conn, source, &job->arena), shown,
+                    reach_authorization(&job->conn, &job->arena), err);
+}
+
+static bool find_conn(struct job *job, struct nx_err *err)
+{
+    job->conn_name = nx_arg_text(job->ctx, "conn");
+    if (!job->conn_name) {
+        return true;
+    }
+    const char *uri = nx_conn(job->ctx, "conn", err);
+    return uri && conn_read(uri, &job->arena, &job->conn, err);
+}
+
 static bool find_files(struct job *job, struct nx_err *err)
 {
+    if (!find_conn(job, err)) {
+        return false;
+    }
     for (size_t i = 0; i < nx_arg_count(job->ctx, "source"); i++) {
         const char *source = nx_arg_item(job->ctx, "source", i);
         bool ok;
-        if (strncasecmp(source, "http://", 7) == 0 || strncasecmp(source, "https://", 8) == 0) {
-            ok = download(job, source, err);
+        if (job->conn_name) {
+            ok = find_below(job, source, err);
+        } else if (strncasecmp(source, "http://", 7) == 0 ||
+                   strncasecmp(source, "https://", 8) == 0) {
+            ok = download(job, source, NULL, NULL, err);
         } else if (strstr(source, "://")) {
             ok = nx_fail(err, NX_E_UNSUPPORTED,
                          "'%s': sources are files, patterns, http:// and https://",
@@ -449,6 +493,8 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 static const struct nx_param params[] = {
     {.name = "source", .type = NX_T_STRINGS, .flags = NX_P_REQUIRED,
      .help = "A file, a pattern (data/*.csv), an http(s) address, or a list of these. Relative paths start at the project."},
+    {.name = "conn", .type = NX_T_CONN, .choices = "http|https|file",
+     .help = "A connection: its address and login, or its folder; sources are paths below it."},
     {.name = "format", .type = NX_T_ENUM, .fallback = "\"auto\"", .choices = "auto|csv|json|jsonl|parquet",
      .help = "The files' format; auto: by name, else by content."},
     {.name = "columns", .type = NX_T_OBJECT, .fallback = "{}",

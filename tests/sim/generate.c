@@ -23,6 +23,8 @@ static void random_task(struct sim *sim, struct graph_task_def *def, uint32_t in
         def->flags |= GRAPH_BACKOFF;
     if (sim_chance(sim, 1, 2))
         def->flags |= GRAPH_SCRIPT;
+    if (index % 2 == 0)
+        def->flags |= GRAPH_TOLD;
     def->needs_class.queue = queues[rng_below(&sim->rng, 4)];
     def->needs_class.script = (def->flags & GRAPH_SCRIPT) != 0;
     if (sim_chance(sim, 1, 5)) {

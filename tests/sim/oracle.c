@@ -349,6 +349,50 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
         sim_fail(sim, "lease numbers rise", "run %llu %s", (unsigned long long)id.run.v, spec->id);
 }
 
+static size_t count_changes(const struct sim *sim, struct nx_inst_id id, enum nx_task_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sim->update.changes.n; i++) {
+        const struct core_change *change = &sim->update.changes.at[i];
+        n += sim_same(change->inst, id) && change->state == state;
+    }
+    return n;
+}
+
+/* Who wants to know of a task is told of each end that is committed, once, and of nothing else. */
+static void check_told(struct sim *sim, struct nx_inst_id id)
+{
+    struct sim_run *run = sim_run_find(sim, id.run);
+    struct core_inst_row row;
+    if (!run || !core_get_inst(sim->core, id, &row) || touched(sim, id))
+        return;
+    const struct sim_inst *inst = &run->insts[sim_slot(id)];
+    bool told = (graph_of(sim, run)->tasks[id.task].flags & GRAPH_TOLD) != 0;
+    bool ended = row.state == NX_TS_SUCCESS || row.state == NX_TS_FAILED;
+    bool news =
+        ended && row.reason != NX_WHY_MARKED && !(inst->present && inst->row.state == row.state);
+    size_t n = count_changes(sim, id, NX_TS_SUCCESS) + count_changes(sim, id, NX_TS_FAILED);
+    if (n != (told && news) || (n && !count_changes(sim, id, row.state)))
+        sim_fail(sim, "each end of a task is told once", "run %llu task %u is %s: %zu times",
+                 (unsigned long long)id.run.v, id.task, nx_task_state_name(row.state), n);
+    size_t retries = count_changes(sim, id, NX_TS_RETRYING);
+    if (retries > (told ? inst->n_failures : 0u))
+        sim_fail(sim, "a retry that is told follows a failure", "run %llu task %u",
+                 (unsigned long long)id.run.v, id.task);
+}
+
+/* A run that has ended for the store is told of once. */
+static void check_runs_told(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->update.runs_ended.n; i++) {
+        struct core_run_row row;
+        bool known = core_get_run(sim->core, sim->update.runs_ended.at[i], &row);
+        if (!known || !nx_run_state_final(row.state))
+            sim_fail(sim, "a run that is told of has ended", "run %llu",
+                     (unsigned long long)sim->update.runs_ended.at[i].v);
+    }
+}
+
 /* What was leased to a process that the scheduler did not know to be gone is lost with it. */
 static void note_incarnations(struct sim *sim)
 {
@@ -370,6 +414,9 @@ void oracle_commit(struct sim *sim)
         check_end(sim, &sim->update.ends.at[i]);
     for (size_t i = 0; i < sim->update.insts.n; i++)
         check_row(sim, sim->update.insts.at[i]);
+    for (size_t i = 0; i < sim->update.insts.n; i++)
+        check_told(sim, sim->update.insts.at[i]);
+    check_runs_told(sim);
 }
 
 /* From the rows alone: at most max_parallel indexes of a map are at work. */

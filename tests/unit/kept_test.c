@@ -214,6 +214,42 @@ static void what_is_kept_is_there_after_a_restart(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
+static void a_connection_is_kept_and_shown_without_its_secret(void **state)
+{
+    struct world *world = *state;
+    json_t *one = world_json(world, "POST", "/api/v1/connections",
+                             "{\"name\": \"ware-house\", \"uri\": "
+                             "\"postgres://etl:hunter2-conn@db/flights\", \"description\": \"d\"}",
+                             201);
+    has_keys(one, "name kind uri description source updated_at error");
+    assert_string_equal(text_of(one, "uri"), "postgres://etl:***@db/flights");
+    assert_string_equal(text_of(one, "kind"), "postgres");
+    json_decref(one);
+    is_not_stored(world, "hunter2-conn");
+    assert_string_equal(text_of(world->kept.conns, "ware-house"),
+                        "postgres://etl:hunter2-conn@db/flights");
+    assert_string_equal(text_of(world->kept.conns, "fixed"), "http://127.0.0.1/");
+    fails(world, "POST", "/api/v1/connections",
+          "{\"name\": \"ware-house\", \"uri\": \"file:///x\"}", 409, "conflict", "already");
+    fails(world, "PUT", "/api/v1/connections/fixed", "{\"uri\": \"file:///x\"}", 409, "conflict",
+          "NEXUS_CONN_");
+    fails(world, "PUT", "/api/v1/connections/a", "{\"uri\": \"mysql://h/d\"}", 400, "invalid",
+          "there are postgres");
+    fails(world, "PUT", "/api/v1/connections/a", "{\"uri\": 1}", 400, "invalid", "all strings");
+    fails(world, "PUT", "/api/v1/connections/a", "{}", 400, "invalid", "'uri'");
+    fails(world, "POST", "/api/v1/connections/none/test", "{}", 404, "not_found", "none");
+    one =
+        world_json(world, "PUT", "/api/v1/connections/ware-house", "{\"uri\": \"file:///x\"}", 200);
+    assert_string_equal(text_of(one, "description"), "d"); /* stays */
+    json_decref(one);
+    json_decref(world_json(world, "DELETE", "/api/v1/connections/ware-house", NULL, 200));
+    assert_int_equal(json_object_size(world->kept.conns), 1);
+    one = world_get(world, "/api/v1/audit");
+    assert_string_equal(text_of(item(one, 0), "what"), "connection.delete");
+    assert_true(json_is_null(json_object_get(item(one, 1), "detail")));
+    json_decref(one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +260,7 @@ int main(void)
         T(without_its_key_a_secret_is_an_error_and_no_new_key_is_made),
         T(a_secret_counts_under_its_own_name_alone),
         T(what_is_kept_is_there_after_a_restart),
+        T(a_connection_is_kept_and_shown_without_its_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static void check_param(const struct nx_param *p)
     assert_true(!p->members || p->type == NX_T_OBJECT);
     assert_true(!p->each || p->type == NX_T_OBJECT || p->type == NX_T_LIST);
     assert_true(p->help && p->help[0] && p->help[strlen(p->help) - 1] == '.');
-    assert_true((p->type == NX_T_ENUM) == (p->choices != NULL));
+    assert_true((p->type == NX_T_ENUM || p->type == NX_T_CONN) == (p->choices != NULL));
     assert_false((p->flags & NX_P_REQUIRED) && p->fallback);
     if (p->flags & NX_P_HAS_MIN)
         assert_true(isfinite(p->min));
