@@ -3,9 +3,11 @@
 #include "lib/base/must.h"
 #include "lib/net/link.h"
 #include "lib/net/link_conn.h"
+#include "lib/net/link_tls.h"
 
 #define DIAL_AGAIN_MIN_MS 10
 #define DIAL_AGAIN_MAX_MS 500
+#define DIAL_MS 5000 /* a host that does not answer; DNS included */
 
 /* WAITS -> FREE by a reply; WAITS -> CANCELLED -> FREE by link_cancel. */
 enum slot_state { FREE, WAITS, CANCELLED };
@@ -164,7 +166,8 @@ bool link_connected(const struct link_client *client)
 
 /* ---- Beginning and end ---- */
 
-static bool prepare(struct link_client *client, const char *url, struct nx_err *err)
+static bool prepare(struct link_client *client, const char *url, const struct link_tls *tls,
+                    struct nx_err *err)
 {
     int rv = 0;
     for (unsigned i = 0; i < client->n_slots && rv == 0; i++) {
@@ -175,14 +178,18 @@ static bool prepare(struct link_client *client, const char *url, struct nx_err *
         rv = nng_aio_alloc(&client->caller, on_dial, client);
     if (rv == 0)
         rv = nng_stream_dialer_alloc(&client->dialer, url);
-    return rv == 0 || link_fail(err, rv, "dial", url);
+    if (rv != 0)
+        return link_fail(err, rv, "dial", url);
+    nng_aio_set_timeout(client->caller, DIAL_MS);
+    return !tls || link_tls_client(tls, client->dialer, err);
 }
 
-bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
-               struct link_client **client, struct nx_err *err)
+static bool dial(const char *url, const struct link_tls *tls, unsigned n_slots,
+                 link_on_reply *on_reply, void *arg, struct link_client **client,
+                 struct nx_err *err)
 {
     must(n_slots > 0 && on_reply);
-    if (!link_check_url(url, err))
+    if (!link_check_url(url, tls, err))
         return false;
     struct link_client *made = mem_alloc(sizeof *made);
     made->slots = mem_alloc_array(n_slots, sizeof *made->slots);
@@ -193,13 +200,31 @@ bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void 
     pthread_mutex_init(&made->lock, NULL);
     made->conn.on_frame = on_frame;
     made->conn.on_gone = on_gone;
-    if (!link_conn_init(&made->conn, &made->lock, made, err) || !prepare(made, url, err)) {
+    if (!link_conn_init(&made->conn, &made->lock, made, err) || !prepare(made, url, tls, err)) {
         link_client_close(made);
         return false;
     }
     *client = made;
     nng_stream_dialer_dial(made->dialer, made->caller);
     return true;
+}
+
+bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
+               struct link_client **client, struct nx_err *err)
+{
+    return dial(url, NULL, n_slots, on_reply, arg, client, err);
+}
+
+bool link_dial_tls(const char *url, const struct link_tls *tls, unsigned n_slots,
+                   link_on_reply *on_reply, void *arg, struct link_client **client,
+                   struct nx_err *err)
+{
+    return dial(url, tls, n_slots, on_reply, arg, client, err);
+}
+
+void link_redial(struct link_client *client)
+{
+    link_conn_shut(&client->conn);
 }
 
 void link_client_close(struct link_client *client)
