@@ -3,21 +3,25 @@
 #ifndef SCHEDULER_ENGINE_H
 #define SCHEDULER_ENGINE_H
 
+#include "lib/crypt/certificate.h"
 #include "scheduler/port/inbox.h"
+#include "scheduler/port/tokens.h"
 #include "scheduler/store/store.h"
 
 /* Where the process ends itself, for the crash tests: at the n-th commit. */
 enum crash_point { CRASH_NEVER, CRASH_BEFORE_COMMIT, CRASH_AFTER_COMMIT, CRASH_AFTER_SEND };
 
 struct engine_config {
-    const char *home;      /* absolute */
-    const char *dags;      /* folder of DAG files, absolute */
-    const char *project;   /* where relative paths of tasks start, absolute */
-    const char *pools;     /* JSON object: name -> slots */
-    const char *vars;      /* JSON object */
-    const char *secrets;   /* JSON object */
-    const char *key_file;  /* of the secrets kept; NULL: KEPT_KEY_FILE in the home */
-    int64_t lost_after_ms; /* of ipc workers; negative: the default */
+    const char *home;          /* absolute */
+    const char *dags;          /* folder of DAG files, absolute */
+    const char *project;       /* where relative paths of tasks start, absolute */
+    const char *pools;         /* JSON object: name -> slots */
+    const char *vars;          /* JSON object */
+    const char *secrets;       /* JSON object */
+    const char *key_file;      /* of the secrets kept; NULL: KEPT_KEY_FILE in the home */
+    int64_t lost_after_ms;     /* of all workers; negative: the defaults */
+    const char *elsewhere_url; /* tls+tcp://host:port; NULL: no workers elsewhere */
+    const struct certificate *certificate; /* for that; lives as long as the engine */
     enum crash_point crash_point;
     uint64_t crash_commit;
     /* Called on the loop after each commit (before the sends), with the number of the commit. */
@@ -34,6 +38,10 @@ struct engine;
  * is there from now on; the loop runs in engine_run. */
 bool engine_open(const struct engine_config *config, struct engine **engine, struct nx_err *err);
 struct inbox *engine_inbox(struct engine *engine);
+/* Of workers elsewhere. */
+struct tokens *engine_tokens(struct engine *engine);
+/* The port on which they are listened for; 0: none. */
+unsigned engine_workers_port(const struct engine *engine);
 /* The address that scripts see; before engine_run. */
 void engine_set_url(struct engine *engine, const char *url);
 /* Until MSG_STOP. Ends the process with status 75 when a commit fails. */

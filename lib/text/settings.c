@@ -49,6 +49,14 @@ static void read_listen(struct reading *r, const struct yaml_node *node)
     r->settings->listen = text;
 }
 
+static void read_listen_workers(struct reading *r, const struct yaml_node *node)
+{
+    const char *api = r->settings->listen;
+    read_listen(r, node); /* the same form */
+    r->settings->listen_workers = r->settings->listen;
+    r->settings->listen = api;
+}
+
 static const char *read_folder(struct reading *r, const struct yaml_node *node)
 {
     char path[PATH_MAX_BYTES];
@@ -159,6 +167,7 @@ static const struct {
     {"listen", read_listen},   {"dags", read_dags},           {"home", read_home},
     {"slots", read_slots},     {"pools", read_pools},         {"vars", read_vars},
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
+    {"listen_workers", read_listen_workers},
 };
 /* clang-format on */
 
@@ -181,7 +190,7 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
     else
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
-                     "slots, pools, vars, grace, lost_after, log_max",
+                     "slots, pools, vars, grace, lost_after, log_max, listen_workers",
                      pair->key->text);
 }
 
@@ -245,6 +254,12 @@ static bool read_environment(struct settings *settings, struct nx_err *err)
         if (!settings_parse_listen(value, host, sizeof host, &port, err))
             return nx_wrap(err, "NEXUS_LISTEN");
         settings->listen = arena_strdup(&settings->arena, value);
+    }
+    value = getenv("NEXUS_LISTEN_WORKERS");
+    if (value && *value) {
+        if (!settings_parse_listen(value, host, sizeof host, &port, err))
+            return nx_wrap(err, "NEXUS_LISTEN_WORKERS");
+        settings->listen_workers = arena_strdup(&settings->arena, value);
     }
     if ((value = getenv("NEXUS_DAGS")) && *value)
         settings->dags = arena_strdup(&settings->arena, value);

@@ -8,6 +8,7 @@
 #include "scheduler/port/inbox.h"
 
 struct api;
+struct tokens;
 
 struct api_config {
     const char *home;    /* absolute: nexus.db, logs/ */
@@ -20,6 +21,11 @@ struct api_config {
      * value}, secrets (their names are used alone) as JSON objects; NULL: none. */
     const char *fixed[KEPT_KINDS];
     const char *key_file; /* of the secrets; NULL: the usual one */
+    /* Of workers elsewhere; host and certificate are borrowed. */
+    struct tokens *tokens;
+    const char *workers_host; /* as in --listen-workers */
+    unsigned workers_port;    /* 0: they are not listened for */
+    const char *certificate;  /* PEM */
 };
 
 /* Listens. NX_E_BUSY when the port is taken. */

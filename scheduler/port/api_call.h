@@ -40,6 +40,9 @@ struct api {
     struct events *events;
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
+    struct tokens *tokens; /* and what follows: see api_config */
+    const char *workers_host, *certificate;
+    unsigned workers_port;
     int64_t started_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
@@ -187,6 +190,9 @@ bool handle_post_secret(struct call *call, struct nx_err *err);
 bool handle_secret(struct call *call, struct nx_err *err);
 bool handle_put_secret(struct call *call, struct nx_err *err);
 bool handle_delete_secret(struct call *call, struct nx_err *err);
+bool handle_tokens(struct call *call, struct nx_err *err);
+bool handle_post_token(struct call *call, struct nx_err *err);
+bool handle_delete_token(struct call *call, struct nx_err *err);
 bool handle_events(struct call *call, struct nx_err *err);
 bool handle_create(struct call *call, struct nx_err *err);
 bool handle_cancel(struct call *call, struct nx_err *err);

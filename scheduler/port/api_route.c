@@ -90,6 +90,12 @@ static const struct route_param put_variable_body[] = {VALUE, {0}};
 static const struct route_param post_secret_body[] = {NAME, SECRET, {0}};
 static const struct route_param put_secret_body[] = {SECRET, {0}};
 
+static const struct route_param post_token_body[] = {
+    {"kind", PARAM_TEXT, "worker (the default)"},
+    {"name", PARAM_TEXT, "for people: shown in the list"},
+    {"expires", PARAM_TEXT, "it is good for so long, e.g. 7d; without: until it is revoked"},
+    {"address", PARAM_TEXT, "host that workers dial (default: where they are listened for)"}, {0}};
+
 #define V1 "/api/v1"
 #define RUN V1 "/runs/{run}"
 #define TASK RUN "/tasks/{task}"
@@ -158,6 +164,12 @@ static const struct route routes[] = {
     {"PUT", V1 "/secrets/{name}", "make or change a secret", NULL, put_secret_body,
      handle_put_secret},
     {"DELETE", V1 "/secrets/{name}", "take it away", NULL, NULL, handle_delete_secret},
+    {"GET", V1 "/tokens", "tokens of workers on other machines, without their texts", page, NULL,
+     handle_tokens},
+    {"POST", V1 "/tokens", "make a token; its text is in this answer alone", NULL,
+     post_token_body, handle_post_token},
+    {"DELETE", V1 "/tokens/{id}", "revoke it: its workers are refused from now on", NULL, NULL,
+     handle_delete_token},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,

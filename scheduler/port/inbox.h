@@ -32,7 +32,9 @@ enum write_op {
     WRITE_DRAIN,          /* worker, on */
     WRITE_PAUSE,          /* dag, on */
     WRITE_KEEP,           /* kept, name, only_new; slots and value (description); or value */
-    WRITE_DROP            /* kept, name */
+    WRITE_DROP,           /* kept, name */
+    WRITE_TOKEN,          /* token, name, value (its hash), expires_ms */
+    WRITE_TOKEN_DROP      /* token */
 };
 
 enum backfill_reprocess { REPROCESS_NONE, REPROCESS_FAILED, REPROCESS_COMPLETED };
@@ -89,6 +91,8 @@ struct message {
     enum kept_kind kept;
     const char *name, *value; /* of a variable: JSON; of a secret: never on the audit list */
     int64_t slots;
+    const char *token;                        /* its id */
+    int64_t expires_ms;                       /* wall; 0: never */
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */

@@ -141,11 +141,19 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
+/* Tokens of workers elsewhere: scheduler/store/token.h. */
+static const char version_4[] =
+    "create table token ("
+    " id text not null primary key, name text not null,"
+    " hash text not null,"            /* SHA-256 of the token, as digits */
+    " created_at integer not null, expires_at integer"
+    ") strict, without rowid;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
     {3, version_3},
+    {4, version_4},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;
