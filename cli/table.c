@@ -53,6 +53,9 @@ const struct cli_command *const cli_commands[] = {
     &cmd_secret_list,
     &cmd_secret_set,
     &cmd_secret_delete,
+    &cmd_token_create,
+    &cmd_token_list,
+    &cmd_token_revoke,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -63,5 +66,5 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve",      "conn",    "token",    "model", "experiment",
+const char *const cli_later[] = {"serve",      "conn",    "model",    "experiment",
                                  "deployment", "dataset", "simulate", NULL};

@@ -12,7 +12,8 @@ extern const struct cli_command cmd_init, cmd_template_list, cmd_up, cmd_status,
     cmd_backfills_pause, cmd_backfills_resume, cmd_backfills_cancel, cmd_logs, cmd_explain,
     cmd_task_test, cmd_op_list, cmd_op_show, cmd_worker_list, cmd_worker_drain, cmd_worker_resume,
     cmd_backup, cmd_doctor, cmd_pool_list, cmd_pool_set, cmd_pool_delete, cmd_var_list, cmd_var_get,
-    cmd_var_set, cmd_var_delete, cmd_secret_list, cmd_secret_set, cmd_secret_delete, cmd_schema,
-    cmd_version, cmd_completion, cmd_complete, cmd_help;
+    cmd_var_set, cmd_var_delete, cmd_token_create, cmd_token_list, cmd_token_revoke,
+    cmd_secret_list, cmd_secret_set, cmd_secret_delete, cmd_schema, cmd_version, cmd_completion,
+    cmd_complete, cmd_help;
 
 #endif

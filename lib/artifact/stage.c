@@ -145,7 +145,7 @@ static bool read_manifest(const char *path, struct artifact_manifest *manifest, 
     buf_fini(&text);
     for (size_t i = 0; ok && i < manifest->files.n; i++) {
         if (!stage_path_is_safe(manifest->files.at[i].path))
-            ok = nx_fail(err, NX_E_DENIED, "a manifest must not name the path '%.200s'",
+            ok = nx_fail(err, NX_E_INVALID, "a manifest must not name the path '%.200s'",
                          manifest->files.at[i].path);
     }
     return ok;

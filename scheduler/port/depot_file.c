@@ -74,7 +74,7 @@ static bool join_safely(char *to, size_t size, const char *folder, struct wire_b
 {
     char name[BULK_PATH_MAX + 1];
     if (!bulk_path_is_safe(path))
-        return nx_fail(err, NX_E_DENIED, "a path must stay below its folder");
+        return nx_fail(err, NX_E_INVALID, "a path must stay below its folder");
     memcpy(name, path.p, path.n);
     name[path.n] = 0;
     return path_join(to, size, folder, name) || nx_fail(err, NX_E_LIMIT, "the path is too long");

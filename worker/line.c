@@ -1,0 +1,220 @@
+#include "worker/line.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/must.h"
+#include "lib/base/str.h"
+#include "lib/crypt/certificate.h"
+#include "lib/net/link.h"
+
+#define SLOTS 4
+#define LOOK_MS 200     /* at give_up */
+#define REDIAL_MS 10000 /* without an answer */
+#define REFUSED_MIN_MS 500
+#define REFUSED_MAX_MS 30000
+
+struct slot {
+    bool taken, answered;
+    enum nx_code code;
+    struct buf reply;
+};
+
+struct line {
+    struct link_client *client;
+    char token[BULK_TOKEN_MAX + 1];
+    uint64_t session;
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t changed;
+    struct slot slots[SLOTS];
+    bool stopped;
+};
+
+/* On a thread of the link. */
+static void on_reply(void *arg, unsigned i, enum nx_code code, const void *bytes, size_t n)
+{
+    struct line *line = arg;
+    pthread_mutex_lock(&line->lock);
+    struct slot *slot = &line->slots[i];
+    buf_clear(&slot->reply);
+    if (n)
+        buf_add(&slot->reply, bytes, n);
+    slot->code = code;
+    slot->answered = true;
+    pthread_cond_broadcast(&line->changed);
+    pthread_mutex_unlock(&line->lock);
+}
+
+/* With the lock held: waits for a change, at most so long. */
+static void wait_a_little(struct line *line, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&line->changed, &line->lock, &until);
+}
+
+/* With the lock held. */
+static bool over(const struct line *line, const atomic_bool *give_up)
+{
+    return line->stopped || (give_up && atomic_load(give_up));
+}
+
+static bool cancelled(struct nx_err *err)
+{
+    return nx_fail(err, NX_E_CANCELLED, "it is not wanted any more");
+}
+
+/* Index of a slot that is the caller's now; -1: give up. */
+static int take_slot(struct line *line, const atomic_bool *give_up)
+{
+    int found = -1;
+    pthread_mutex_lock(&line->lock);
+    while (found < 0 && !over(line, give_up)) {
+        for (int i = 0; i < SLOTS && found < 0; i++) {
+            if (!line->slots[i].taken)
+                found = i;
+        }
+        if (found < 0)
+            wait_a_little(line, LOOK_MS);
+    }
+    if (found >= 0) {
+        line->slots[found].taken = true;
+        line->slots[found].answered = false;
+    }
+    pthread_mutex_unlock(&line->lock);
+    return found;
+}
+
+static void await(struct line *line, int i, const atomic_bool *give_up)
+{
+    int64_t sent_ms = clock_mono_ms();
+    bool told = false;
+    pthread_mutex_lock(&line->lock);
+    while (!line->slots[i].answered) {
+        bool cancel = over(line, give_up) && !told;
+        bool redial = clock_mono_ms() - sent_ms > REDIAL_MS;
+        if (cancel || redial) {
+            pthread_mutex_unlock(&line->lock);
+            if (cancel)
+                link_cancel(line->client, (unsigned)i);
+            else
+                link_redial(line->client);
+            sent_ms = clock_mono_ms();
+            told = told || cancel;
+            pthread_mutex_lock(&line->lock);
+        } else {
+            wait_a_little(line, LOOK_MS);
+        }
+    }
+    pthread_mutex_unlock(&line->lock);
+}
+
+/* One question and its answer, whatever it says. */
+static bool ask(struct line *line, const struct bulk_request *request, struct line_answer *answer,
+                const atomic_bool *give_up, struct nx_err *err)
+{
+    struct buf message = {0};
+    int i = take_slot(line, give_up);
+    if (i < 0)
+        return cancelled(err);
+    bulk_envelope(&message, line->token);
+    bulk_encode_request(&message, request);
+    link_request(line->client, (unsigned)i, message.data, message.len);
+    buf_fini(&message);
+    await(line, i, give_up);
+    pthread_mutex_lock(&line->lock);
+    struct slot *slot = &line->slots[i];
+    enum nx_code code = slot->code;
+    struct buf room = answer->room;
+    answer->room = slot->reply;
+    slot->reply = room;
+    slot->taken = false;
+    pthread_cond_broadcast(&line->changed);
+    pthread_mutex_unlock(&line->lock);
+    if (code != NX_OK)
+        return cancelled(err);
+    return bulk_decode_reply(answer->room.data, answer->room.len, &answer->reply, err);
+}
+
+static bool pause_for(struct line *line, int64_t ms, const atomic_bool *give_up)
+{
+    int64_t until = clock_mono_ms() + ms;
+    pthread_mutex_lock(&line->lock);
+    while (!over(line, give_up) && clock_mono_ms() < until)
+        wait_a_little(line, LOOK_MS);
+    bool go_on = !over(line, give_up);
+    pthread_mutex_unlock(&line->lock);
+    return go_on;
+}
+
+bool line_call(struct line *line, struct bulk_request *request, struct line_answer *answer,
+               const atomic_bool *give_up, struct nx_err *err)
+{
+    int64_t pause_ms = REFUSED_MIN_MS;
+    request->session = line->session;
+    for (;;) {
+        if (!ask(line, request, answer, give_up, err))
+            return false;
+        const struct bulk_reply *reply = &answer->reply;
+        if (reply->code == NX_OK)
+            return true;
+        if (reply->code != NX_E_DENIED && reply->code != NX_E_BUSY)
+            return nx_fail(err, (enum nx_code)reply->code, "%.*s", (int)reply->text.n,
+                           reply->text.p);
+        if (!pause_for(line, pause_ms, give_up))
+            return cancelled(err);
+        pause_ms = pause_ms * 2 < REFUSED_MAX_MS ? pause_ms * 2 : REFUSED_MAX_MS;
+    }
+}
+
+bool line_open(const struct line_config *config, struct line **out, struct nx_err *err)
+{
+    struct line *line = mem_alloc(sizeof *line);
+    pthread_condattr_t attr;
+    const struct link_tls tls = {config->certificate, NULL, CERTIFICATE_NAME};
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&line->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&line->lock, NULL);
+    line->session = config->session;
+    must(str_copy(line->token, sizeof line->token, config->token));
+    if (!link_dial_tls(config->url, &tls, SLOTS, on_reply, line, &line->client, err)) {
+        line_close(line);
+        return false;
+    }
+    *out = line;
+    return true;
+}
+
+void line_stop(struct line *line)
+{
+    if (!line)
+        return;
+    pthread_mutex_lock(&line->lock);
+    line->stopped = true;
+    pthread_cond_broadcast(&line->changed);
+    pthread_mutex_unlock(&line->lock);
+}
+
+void line_close(struct line *line)
+{
+    if (!line)
+        return;
+    link_client_close(line->client);
+    for (int i = 0; i < SLOTS; i++)
+        buf_fini(&line->slots[i].reply);
+    pthread_cond_destroy(&line->changed);
+    pthread_mutex_destroy(&line->lock);
+    mem_free(line);
+}
