@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -11,6 +10,7 @@
 #include "lib/base/str.h"
 #include "lib/crypt/certificate.h"
 #include "lib/net/link.h"
+#include "worker/patience.h"
 
 #define SLOTS 4
 #define LOOK_MS 200     /* at give_up */
@@ -49,20 +49,6 @@ static void on_reply(void *arg, unsigned i, enum nx_code code, const void *bytes
     pthread_mutex_unlock(&line->lock);
 }
 
-/* With the lock held: waits for a change, at most so long. */
-static void wait_a_little(struct line *line, int64_t ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&line->changed, &line->lock, &until);
-}
-
 /* With the lock held. */
 static bool over(const struct line *line, const atomic_bool *give_up)
 {
@@ -85,7 +71,7 @@ static int take_slot(struct line *line, const atomic_bool *give_up)
                 found = i;
         }
         if (found < 0)
-            wait_a_little(line, LOOK_MS);
+            patience_wait(&line->changed, &line->lock, LOOK_MS);
     }
     if (found >= 0) {
         line->slots[found].taken = true;
@@ -113,7 +99,7 @@ static void await(struct line *line, int i, const atomic_bool *give_up)
             told = told || cancel;
             pthread_mutex_lock(&line->lock);
         } else {
-            wait_a_little(line, LOOK_MS);
+            patience_wait(&line->changed, &line->lock, LOOK_MS);
         }
     }
     pthread_mutex_unlock(&line->lock);
@@ -151,7 +137,7 @@ static bool pause_for(struct line *line, int64_t ms, const atomic_bool *give_up)
     int64_t until = clock_mono_ms() + ms;
     pthread_mutex_lock(&line->lock);
     while (!over(line, give_up) && clock_mono_ms() < until)
-        wait_a_little(line, LOOK_MS);
+        patience_wait(&line->changed, &line->lock, LOOK_MS);
     bool go_on = !over(line, give_up);
     pthread_mutex_unlock(&line->lock);
     return go_on;
@@ -180,12 +166,8 @@ bool line_call(struct line *line, struct bulk_request *request, struct line_answ
 bool line_open(const struct line_config *config, struct line **out, struct nx_err *err)
 {
     struct line *line = mem_alloc(sizeof *line);
-    pthread_condattr_t attr;
     const struct link_tls tls = {config->certificate, NULL, CERTIFICATE_NAME};
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&line->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    patience_init(&line->changed);
     pthread_mutex_init(&line->lock, NULL);
     line->session = config->session;
     must(str_copy(line->token, sizeof line->token, config->token));

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -20,6 +19,7 @@
 #include "lib/base/vec.h"
 #include "lib/wire/paths.h"
 #include "nexus/limits.h"
+#include "worker/patience.h"
 
 #define KINDS 3         /* enum path_kind */
 #define LOOK_MS 100     /* at what has been added */
@@ -144,19 +144,6 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
 
 /* ---- The thread ---- */
 
-static void wait_ms(struct spool *spool, int64_t ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&spool->changed, &spool->lock, &until);
-}
-
 /* Takes what has ended and is all sent out of the list. With the lock held at both ends. */
 static void settle(struct spool *spool, size_t i)
 {
@@ -200,7 +187,7 @@ static void *run(void *arg)
         serve_round(spool, &answer, room);
         pthread_cond_broadcast(&spool->changed);
         if (!spool->hurry && !spool->closing)
-            wait_ms(spool, LOOK_MS);
+            patience_wait(&spool->changed, &spool->lock, LOOK_MS);
     }
     pthread_mutex_unlock(&spool->lock);
     mem_free(room);
@@ -271,7 +258,7 @@ bool spool_flush(struct spool *spool, struct spooled *log, int64_t most_ms,
     pthread_cond_broadcast(&spool->changed);
     while (log->sent[PATH_LOG] < n && !spool->closing && clock_mono_ms() < until &&
            !(give_up && atomic_load(give_up)))
-        wait_ms(spool, LOOK_MS);
+        patience_wait(&spool->changed, &spool->lock, LOOK_MS);
     bool there = log->sent[PATH_LOG] >= n;
     log->n_holds--;
     pthread_mutex_unlock(&spool->lock);
@@ -382,13 +369,9 @@ static void find_left(struct spool *spool)
 bool spool_open(const char *home, struct line *line, struct spool **out, struct nx_err *err)
 {
     struct spool *spool = mem_alloc(sizeof *spool);
-    pthread_condattr_t attr;
     spool->home = home;
     spool->line = line;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&spool->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    patience_init(&spool->changed);
     pthread_mutex_init(&spool->lock, NULL);
     find_left(spool);
     spool->started = pthread_create(&spool->thread, NULL, run, spool) == 0;

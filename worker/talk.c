@@ -100,8 +100,10 @@ static void take_reply(struct talk *talk, const struct wire_reply *reply)
         refused(talk, reply->text.p, reply->text.n);
         return;
     }
-    talk->refusal[0] = 0;
-    talk->pause_ms = REFUSED_PAUSE_MS;
+    if (reply->ack) { /* a listen is answered before it is known who asks */
+        talk->refusal[0] = 0;
+        talk->pause_ms = REFUSED_PAUSE_MS;
+    }
     talk->answered_ms = clock_mono_ms();
     ledger_reply(talk->ledger, reply, talk->answered_ms);
     if (ledger_epoch(talk->ledger) != talk->epoch || talk->away)

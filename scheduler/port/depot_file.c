@@ -83,12 +83,12 @@ static bool join_safely(char *to, size_t size, const char *folder, struct wire_b
 static bool serve_get(struct depot_files *files, const struct bulk_request *request,
                       struct buf *room, struct bulk_reply *reply, struct nx_err *err)
 {
-    char object[PATH_MAX_BYTES + 128], path[PATH_MAX_BYTES];
+    char object[PATH_MAX_BYTES + 128], folder[PATH_MAX_BYTES + 130], path[PATH_MAX_BYTES];
     object_path(files, request->hash, object);
     if (!request->path.n)
         return read_piece(object, request, room, reply, err);
-    strcat(object, ".d");
-    return join_safely(path, sizeof path, object, request->path, err) &&
+    snprintf(folder, sizeof folder, "%s.d", object);
+    return join_safely(path, sizeof path, folder, request->path, err) &&
            read_piece(path, request, room, reply, err);
 }
 
