@@ -13,8 +13,10 @@
 #include "worker/patience.h"
 
 #define SLOTS 4
-#define LOOK_MS 200     /* at give_up */
-#define REDIAL_MS 10000 /* without an answer */
+#define PING SLOTS     /* the slot of pings */
+#define LOOK_MS 200    /* at give_up */
+#define PING_MS 5000   /* without an answer: is somebody there? */
+#define REDIAL_MS 5000 /* nobody is: the network may be cut */
 #define REFUSED_MIN_MS 500
 #define REFUSED_MAX_MS 30000
 
@@ -30,7 +32,8 @@ struct line {
     uint64_t session;
     pthread_mutex_t lock; /* what follows */
     pthread_cond_t changed;
-    struct slot slots[SLOTS];
+    struct slot slots[SLOTS + 1];
+    int64_t heard_ms, pinged_ms; /* the last answer; the ping that is out, 0: none */
     bool stopped;
 };
 
@@ -45,6 +48,9 @@ static void on_reply(void *arg, unsigned i, enum nx_code code, const void *bytes
         buf_add(&slot->reply, bytes, n);
     slot->code = code;
     slot->answered = true;
+    line->heard_ms = clock_mono_ms();
+    if (i == PING)
+        line->pinged_ms = 0;
     pthread_cond_broadcast(&line->changed);
     pthread_mutex_unlock(&line->lock);
 }
@@ -81,26 +87,45 @@ static int take_slot(struct line *line, const atomic_bool *give_up)
     return found;
 }
 
+/* A long wait: the scheduler has much to do, or is not there. With the lock held at both ends. */
+static void look_whether_there(struct line *line, int64_t sent_ms)
+{
+    struct buf message = {0};
+    const struct bulk_request ping = {.kind = BULK_PING, .session = line->session};
+    int64_t now_ms = clock_mono_ms(),
+            heard_ms = line->heard_ms > sent_ms ? line->heard_ms : sent_ms;
+    bool first = line->pinged_ms == 0;
+    if (first ? now_ms - heard_ms < PING_MS : now_ms - line->pinged_ms < REDIAL_MS)
+        return;
+    line->pinged_ms = now_ms;
+    pthread_mutex_unlock(&line->lock);
+    if (first) {
+        bulk_envelope(&message, line->token);
+        bulk_encode_request(&message, &ping);
+        link_request(line->client, PING, message.data, message.len);
+        buf_fini(&message);
+    } else {
+        link_redial(line->client); /* what is open is sent again, the ping too */
+    }
+    pthread_mutex_lock(&line->lock);
+}
+
 static void await(struct line *line, int i, const atomic_bool *give_up)
 {
     int64_t sent_ms = clock_mono_ms();
     bool told = false;
     pthread_mutex_lock(&line->lock);
     while (!line->slots[i].answered) {
-        bool cancel = over(line, give_up) && !told;
-        bool redial = clock_mono_ms() - sent_ms > REDIAL_MS;
-        if (cancel || redial) {
+        if (over(line, give_up) && !told) {
+            told = true;
             pthread_mutex_unlock(&line->lock);
-            if (cancel)
-                link_cancel(line->client, (unsigned)i);
-            else
-                link_redial(line->client);
-            sent_ms = clock_mono_ms();
-            told = told || cancel;
+            link_cancel(line->client, (unsigned)i);
             pthread_mutex_lock(&line->lock);
-        } else {
-            patience_wait(&line->changed, &line->lock, LOOK_MS);
+            continue;
         }
+        patience_wait(&line->changed, &line->lock, LOOK_MS);
+        if (!line->slots[i].answered)
+            look_whether_there(line, sent_ms);
     }
     pthread_mutex_unlock(&line->lock);
 }
@@ -171,7 +196,7 @@ bool line_open(const struct line_config *config, struct line **out, struct nx_er
     pthread_mutex_init(&line->lock, NULL);
     line->session = config->session;
     must(str_copy(line->token, sizeof line->token, config->token));
-    if (!link_dial_tls(config->url, &tls, SLOTS, on_reply, line, &line->client, err)) {
+    if (!link_dial_tls(config->url, &tls, SLOTS + 1, on_reply, line, &line->client, err)) {
         line_close(line);
         return false;
     }
@@ -194,7 +219,7 @@ void line_close(struct line *line)
     if (!line)
         return;
     link_client_close(line->client);
-    for (int i = 0; i < SLOTS; i++)
+    for (int i = 0; i <= SLOTS; i++)
         buf_fini(&line->slots[i].reply);
     pthread_cond_destroy(&line->changed);
     pthread_mutex_destroy(&line->lock);

@@ -195,6 +195,17 @@ static bool keep_folder(struct artifact_store *store, uint64_t session, const ch
     return ok;
 }
 
+static bool keep(struct artifact_store *store, uint64_t session, const char *hash, bool folder,
+                 struct artifact_info *info, struct nx_err *err)
+{
+    char path[PATH_MAX_BYTES], address[ARTIFACT_ADDRESS_MAX];
+    snprintf(address, sizeof address, "sha256:%s", hash);
+    if (folder)
+        return keep_folder(store, session, hash, info, err);
+    place(store, "ok", session, hash, path);
+    return keep_path(store, path, address, info, err);
+}
+
 bool stage_keep(struct artifact_store *store, uint64_t session, const char *hash, bool folder,
                 struct artifact_info *info, struct nx_err *err)
 {
@@ -202,14 +213,19 @@ bool stage_keep(struct artifact_store *store, uint64_t session, const char *hash
     struct artifact_info found;
     must(strlen(hash) == SHA256_HEX - 1);
     snprintf(address, sizeof address, "sha256:%s", hash);
-    if (artifact_stat(store, address, &found, NULL)) {
-        *info = found;
-        return true;
-    }
-    if (folder)
-        return keep_folder(store, session, hash, info, err);
     place(store, "ok", session, hash, path);
-    if (!path_exists(path))
-        return nx_fail(err, NX_E_NOT_FOUND, "the content of %s has not come", address);
-    return keep_path(store, path, address, info, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* A request that was sent again may be served by another thread at the same time. */
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    bool ok = artifact_stat(store, address, &found, NULL);
+    if (ok)
+        *info = found;
+    else if (fd >= 0)
+        ok = keep(store, session, hash, folder, info, err);
+    else
+        ok = nx_fail(err, NX_E_NOT_FOUND, "the content of %s has not come", address);
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }

@@ -22,7 +22,7 @@
 #define BULK_HASH 64 /* digits of a SHA-256 */
 
 enum bulk_kind {
-    BULK_PING = 64, /* nothing: whether somebody is there */
+    BULK_PING = 64, /* nothing: whether somebody is there; answered at once */
     BULK_STAT,      /* hash: is there such an artifact? */
     BULK_GET,       /* hash, path, offset, n: bytes of a file (path "") or of a file in a folder */
     BULK_FILES,     /* number (a DAG version), offset, n: bytes of the list of its `files:` */

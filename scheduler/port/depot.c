@@ -7,7 +7,7 @@
 #include "lib/base/must.h"
 #include "scheduler/port/depot_file.h"
 
-#define THREADS 2
+#define THREADS 4
 
 struct request {
     struct request *next;
@@ -101,8 +101,22 @@ bool depot_open(const char *home,
     return true;
 }
 
+static void answer_ping(struct depot *depot, unsigned context)
+{
+    const struct bulk_reply reply = {.code = NX_OK};
+    struct buf out = {0};
+    bulk_encode_reply(&out, &reply);
+    depot->answer(depot->arg, context, out.data, out.len);
+    buf_fini(&out);
+}
+
 void depot_take(struct depot *depot, unsigned context, const void *bytes, size_t n)
 {
+    struct bulk_request asked;
+    if (n < 128 && bulk_decode_request(bytes, n, &asked, NULL) && asked.kind == BULK_PING) {
+        answer_ping(depot, context);
+        return;
+    }
     struct request *request = mem_alloc(sizeof *request + n);
     request->context = context;
     request->n = n;
