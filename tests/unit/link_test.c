@@ -599,6 +599,32 @@ static void a_client_that_is_told_to_redials_and_asks_again(void **state)
     assert_string_equal(world->replies[0].text, "came");
 }
 
+static void a_host_that_does_not_answer_is_dialled_anew(void **state)
+{
+    struct world *world = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fds[5], one = 1;
+    at.sin_port = htons((uint16_t)strtoul(strrchr(world->url, ':') + 1, NULL, 10));
+    for (size_t i = 0; i < 5; i++) /* a queue of connections that is full, and nobody takes any */
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (i ? SOCK_NONBLOCK : 0), 0);
+    setsockopt(fds[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    for (size_t i = 1; i < 5; i++)
+        (void)!connect(fds[i], (struct sockaddr *)&at, sizeof at);
+    dial_now(world);
+    link_request(world->client, 0, "hello", 5);
+    for (int i = 0; i < 14; i++) {
+        clock_sleep_ms(500);
+        link_redial(world->client);
+    }
+    for (size_t i = 0; i < 5; i++)
+        close(fds[i]);
+    world->answer_at_once = true;
+    listen_now(world);
+    wait_for(world, 1, 1);
+}
+
 static void a_certificate_is_made_once_and_kept_from_others(void **state)
 {
     struct world *world = *state;
@@ -664,6 +690,7 @@ int main(void)
         WITH_TLS(the_name_of_the_certificate_is_checked),
         WITH_TLS(a_peer_without_tls_gets_nothing_and_harms_nobody),
         WITH_TLS(a_client_that_is_told_to_redials_and_asks_again),
+        WITH_TLS(a_host_that_does_not_answer_is_dialled_anew),
         WITH_TLS(a_certificate_is_made_once_and_kept_from_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
