@@ -103,9 +103,11 @@ static int run_create(struct cli *cli)
         status = cli_fail(CLI_FAILED, "cannot write %s: %s; revoke token %s", path, strerror(errno),
                           js_get_text(made, "id", "?"));
     close(fd);
+    if (made)
+        json_object_del(made, "token"); /* in the file alone */
     if (status)
         unlink(path);
-    else
+    else if (!out_value(cli, made, "id"))
         printf("token %s is in %s (for its owner alone); a worker on another machine joins with\n"
                "  nexus worker --join %s\nand dials %s\n",
                js_get_text(made, "id", "?"), path, path, js_get_text(made, "url", "?"));
@@ -147,6 +149,7 @@ const struct cli_command cmd_token_create = {
         "  nexus token create --worker -o gpu-1.join\n"
         "  nexus token create --worker --name gpu-1 --expires 7d -o gpu-1.join",
     .options = create_options,
+    .flags = CLI_OWN_O,
     .run = run_create,
 };
 
