@@ -36,7 +36,8 @@ struct fetch;
 enum cli_command_flag {
     CLI_RAW = 1,    /* what follows the name is passed on unread */
     CLI_HIDDEN = 2, /* not in the help */
-    CLI_MINOR = 4   /* not in the overview */
+    CLI_MINOR = 4,  /* not in the overview */
+    CLI_OWN_O = 8   /* its -o names a file; --output is still the format */
 };
 
 struct cli_command {

@@ -27,7 +27,8 @@ static int become(struct cli *cli, const char *name)
     if (!home_program(name, program, sizeof program, &err))
         return cli_fail(CLI_FAILED, "%s", err.text);
     argv[n++] = program;
-    if (!has_option(cli, "--home") && !has_option(cli, "--help") && !has_option(cli, "--version")) {
+    if (!has_option(cli, "--home") && !has_option(cli, "--join") && !has_option(cli, "--help") &&
+        !has_option(cli, "--version")) {
         int status = home_find(cli, &home);
         if (status)
             return status;
@@ -58,7 +59,8 @@ const struct cli_command cmd_scheduler = {
     .arguments = "[OPTION...]",
     .group = "Start and stop",
     .summary = "the scheduler alone",
-    .help = "Its options: --home DIR --dags DIR --listen HOST:PORT --project DIR.\n\n"
+    .help = "Its options: --home DIR --dags DIR --listen HOST:PORT --project DIR\n"
+            "--listen-workers HOST:PORT.\n\n"
             "  nexus scheduler --home .nexus --dags dags --listen 127.0.0.1:8000",
     .flags = CLI_RAW | CLI_MINOR,
     .run = run_scheduler,
@@ -69,9 +71,12 @@ const struct cli_command cmd_worker = {
     .arguments = "[OPTION...]",
     .group = "Start and stop",
     .summary = "a worker alone",
-    .help = "Its options: --home DIR --name NAME --slots N --queues A,B --memory SIZE --gpus N\n"
-            "--project DIR.\n\n"
-            "  nexus worker --home .nexus --slots 4",
+    .help =
+        "Its options: --home DIR --name NAME --slots N --queue A,B --memory SIZE --gpus N\n"
+        "--project DIR. With --join FILE (see `nexus token create`) the scheduler is on another\n"
+        "machine, and the home is the worker's own.\n\n"
+        "  nexus worker --home .nexus --slots 4\n"
+        "  nexus worker --join gpu-1.join --queue gpu --slots 8 --memory 16G --gpus 1",
     .flags = CLI_RAW,
     .run = run_worker,
 };

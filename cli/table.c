@@ -71,6 +71,9 @@ const struct cli_command *const cli_commands[] = {
     &cmd_notifications_list,
     &cmd_notifications_show,
     &cmd_notifications_retry,
+    &cmd_token_create,
+    &cmd_token_list,
+    &cmd_token_revoke,
     &cmd_backup,
     &cmd_audit,
     &cmd_doctor,
@@ -81,4 +84,4 @@ const struct cli_command *const cli_commands[] = {
 };
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
-const char *const cli_later[] = {"serve", "token", "model", "experiment", "deployment", NULL};
+const char *const cli_later[] = {"serve", "model", "experiment", "deployment", NULL};

@@ -267,6 +267,9 @@ static int prepare_parts(struct up *up)
     part_arg(&s->scheduler, "--dags", up->home.dags);
     part_arg(&s->scheduler, "--listen", up->home.listen);
     part_arg(&s->scheduler, "--project", up->home.project);
+    const char *elsewhere = cli_get(up->cli, "listen-workers");
+    if (elsewhere)
+        part_arg(&s->scheduler, "--listen-workers", elsewhere);
     part_arg(&s->worker, "--home", up->home.path);
     part_arg(&s->worker, "--slots", up->slots);
     part_arg(&s->worker, "--project", up->home.project);
@@ -356,6 +359,8 @@ static int run_up(struct cli *cli)
 /* clang-format off */
 static const struct cli_option options[] = {
     {0, "dags", "DIR", "folder of the DAG files (default ./dags)", false, false},
+    {0, "listen-workers", "HOST:PORT", "where workers on other machines are welcome (default: nowhere)",
+     false, false},
     {'l', "listen", "HOST:PORT", "address of API and page (default " SETTINGS_LISTEN ")", false,
      false},
     {'s', "slots", "N", "tasks at a time (default: the number of CPUs)", true, false},

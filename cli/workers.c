@@ -7,10 +7,25 @@
 #include "lib/base/clock.h"
 #include "lib/text/json.h"
 
+/* "host", or of one elsewhere "host (address)". */
+static const char *host_of(struct cli *cli, const json_t *worker)
+{
+    const char *host = js_get_text(worker, "host", NULL);
+    const char *address = js_get_text(worker, "address", NULL);
+    return host && address ? arena_printf(&cli->arena, "%s (%s)", host, address) : host;
+}
+
+static const char *memory_of(struct cli *cli, const json_t *worker)
+{
+    int64_t bytes = js_get_int(worker, "memory_bytes", 0);
+    return bytes ? arena_printf(&cli->arena, "%.1fG", (double)bytes / (1024.0 * 1024 * 1024))
+                 : NULL;
+}
+
 static int run_list(struct cli *cli)
 {
-    static const char *const titles[] = {"id",     "state", ">busy",   ">slots",
-                                         "queues", "host",  "version", "seen"};
+    static const char *const titles[] = {"id",     "state", ">busy",   ">slots", "queues", "host",
+                                         "memory", ">gpus", "version", "seen",   "note"};
     struct out_table table;
     json_t *workers = NULL, *worker;
     char text[40];
@@ -19,7 +34,8 @@ static int run_list(struct cli *cli)
     if (status)
         return status;
     if (!out_value(cli, workers, "id")) {
-        out_table_init(&table, 8, titles);
+        out_table_init(&table, 11, titles);
+        table.wrap_last = true;
         json_array_foreach(workers, i, worker)
         {
             out_cell(&table, js_get_text(worker, "id", "?"));
@@ -27,10 +43,13 @@ static int run_list(struct cli *cli)
             out_cellf(&table, "%lld", (long long)js_get_int(worker, "busy", 0));
             out_cellf(&table, "%lld", (long long)js_get_int(worker, "slots", 0));
             out_cell(&table, out_scalar(&cli->arena, json_object_get(worker, "queues")));
-            out_cell(&table, js_get_text(worker, "host", NULL));
+            out_cell(&table, host_of(cli, worker));
+            out_cell(&table, memory_of(cli, worker));
+            out_cellf(&table, "%lld", (long long)js_get_int(worker, "gpus", 0));
             out_cell(&table, js_get_text(worker, "version", NULL));
             out_cell(&table, out_ago(text, sizeof text, js_get_text(worker, "last_seen_at", NULL),
                                      clock_wall_ms()));
+            out_cell(&table, js_get_text(worker, "note", NULL));
         }
         if (table.n_rows)
             out_table_print(&table, cli);

@@ -184,7 +184,8 @@ static void send_all(struct engine *engine)
         .item = item_of,
         .url = engine->url,
         .home = engine->home,
-        .lease_ttl_ms = NX_LEASE_TTL_MS,
+        .lease_ttl_ms = core_lease_ttl_ms(engine->core, false),
+        .lease_ttl_elsewhere_ms = core_lease_ttl_ms(engine->core, true),
         .grace_ms = NX_GRACE_MS,
     };
     dispatch_send(engine->dispatch, engine->core, engine->epoch, &engine->update, &source);

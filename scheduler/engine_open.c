@@ -9,6 +9,7 @@
 #include "nexus/catalog.h"
 #include "scheduler/engine_state.h"
 #include "scheduler/store/query.h"
+#include "scheduler/store/token.h"
 
 #define BROKEN_QUERY_MS 10000
 
@@ -158,7 +159,7 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     core_config_init(&config);
     str_copy(config.catalog, sizeof config.catalog, engine->catalog_hash);
     if (engine->config.lost_after_ms >= 0)
-        config.lost_after_ipc_ms = engine->config.lost_after_ms;
+        config.lost_after_ipc_ms = config.lost_after_tcp_ms = engine->config.lost_after_ms;
     if (!store_begin_epoch(engine->store, &engine->epoch, &config.next_run, err))
         return false;
     config.epoch = engine->epoch;
@@ -173,6 +174,24 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
         return false;
     core_load_done(engine->core, clock_steady_ms(), clock_wall_ms(), &engine->update);
     return true;
+}
+
+static void load_token(void *arg, const struct token_row *row)
+{
+    tokens_put(arg, row->id, row->hash, row->expires_ms);
+}
+
+static bool open_dispatch(struct engine *engine, struct nx_err *err)
+{
+    const struct certificate *certificate = engine->config.certificate;
+    const struct link_tls tls = {certificate ? certificate->text : NULL,
+                                 certificate ? certificate->key : NULL, NULL};
+    const struct dispatch_config config = {.home = engine->home,
+                                           .inbox = engine->inbox,
+                                           .elsewhere_url = engine->config.elsewhere_url,
+                                           .tls = &tls,
+                                           .tokens = engine->tokens};
+    return dispatch_open(&config, &engine->dispatch, err);
 }
 
 static bool open_parts(struct engine *engine, struct loading *loading, struct nx_err *err)
@@ -197,8 +216,8 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     if (!notify_open(&engine->notify, engine->store, &engine->kept, &engine->config, engine->inbox,
                      err))
         return false;
-    snprintf(path, sizeof path, "ipc://%s/run/dispatch.sock", engine->home);
-    if (!dispatch_open(path, engine->inbox, &engine->dispatch, err))
+    if (!store_each_token(engine->store, load_token, engine->tokens, err) ||
+        !open_dispatch(engine, err))
         return false;
     retention_begin(engine);
     return loader_start(engine->config.dags, engine->catalog, loading->known.at, loading->known.n,
@@ -219,6 +238,7 @@ bool engine_open(const struct engine_config *config, struct engine **out, struct
     must(uv_timer_init(&engine->loop, &engine->timer) == 0);
     engine->wake.data = engine->timer.data = engine;
     engine->inbox = inbox_new(wake_loop, engine);
+    engine->tokens = tokens_new();
     bool ok = open_parts(engine, &loading, err);
     vec_fini(&loading.known);
     arena_fini(&loading.arena);
@@ -233,6 +253,16 @@ bool engine_open(const struct engine_config *config, struct engine **out, struct
 struct inbox *engine_inbox(struct engine *engine)
 {
     return engine->inbox;
+}
+
+struct tokens *engine_tokens(struct engine *engine)
+{
+    return engine->tokens;
+}
+
+unsigned engine_workers_port(const struct engine *engine)
+{
+    return dispatch_port(engine->dispatch);
 }
 
 void engine_set_url(struct engine *engine, const char *url)
@@ -290,6 +320,7 @@ void engine_close(struct engine *engine)
     uv_run(&engine->loop, UV_RUN_DEFAULT);
     must(uv_loop_close(&engine->loop) == 0);
     inbox_free(engine->inbox);
+    tokens_free(engine->tokens);
     json_decref(engine->catalog);
     vec_fini(&engine->pending);
     vec_fini(&engine->extras);

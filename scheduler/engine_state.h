@@ -59,6 +59,7 @@ struct engine {
     struct core_update update;
     struct inbox *inbox;
     struct dispatch *dispatch;
+    struct tokens *tokens;
     struct loader *loader;
     uint64_t epoch, n_commits;
     uv_loop_t loop;

@@ -32,7 +32,7 @@
 extern char **environ;
 
 struct options {
-    const char *home, *dags, *listen, *project;
+    const char *home, *dags, *listen, *listen_workers, *project;
     bool check;  /* say how the home is, and end */
     bool parent; /* ends with the process that started it */
     bool silent; /* sends no notifications */
@@ -46,6 +46,8 @@ struct scheduler {
     char home[PATH_MAX_BYTES], dags[PATH_MAX_BYTES], project[PATH_MAX_BYTES];
     char host[64];
     uint16_t port;
+    char workers_host[64], workers_url[96]; /* "": no workers elsewhere */
+    struct certificate certificate;
     int lock;
     struct engine *engine;
     struct api *api;
@@ -56,11 +58,13 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
-        "                       [--parent] [--silent] [--check]\n"
+        "                       [--listen-workers HOST:PORT] [--parent] [--silent] [--check]\n"
         "\n"
         "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
         "  --dags DIR      folder of DAG files (default dags)\n"
         "  --listen ADDR   address of the API (default " SETTINGS_LISTEN ")\n"
+        "  --listen-workers ADDR\n"
+        "                  where workers on other machines are welcome (default: nowhere)\n"
         "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
         "                  folder is in)\n"
         "  --check         print as JSON how the database of a home is that nobody holds, and end\n"
@@ -88,6 +92,7 @@ static void read_options(struct options *options, int argc, char **argv)
     static const struct option known[] = {{"home", required_argument, NULL, 'h'},
                                           {"dags", required_argument, NULL, 'd'},
                                           {"listen", required_argument, NULL, 'l'},
+                                          {"listen-workers", required_argument, NULL, 'w'},
                                           {"project", required_argument, NULL, 'p'},
                                           {"parent", no_argument, NULL, 'P'},
                                           {"check", no_argument, NULL, 'k'},
@@ -104,6 +109,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->dags = optarg;
         else if (c == 'l')
             options->listen = optarg;
+        else if (c == 'w')
+            options->listen_workers = optarg;
         else if (c == 'p')
             options->project = optarg;
         else if (c == 'P')
@@ -168,6 +175,28 @@ static void find_places(struct scheduler *scheduler)
     if (!settings_parse_listen(listen, scheduler->host, sizeof scheduler->host, &scheduler->port,
                                &err))
         die(EXIT_USAGE, "%s", err.text);
+}
+
+/* Where workers elsewhere are welcome, and with which certificate; after the lock is taken. */
+static void find_workers_place(struct scheduler *scheduler)
+{
+    const char *listen = scheduler->options.listen_workers ? scheduler->options.listen_workers
+                                                           : scheduler->settings.listen_workers;
+    char path[PATH_MAX_BYTES];
+    uint16_t port;
+    struct nx_err err;
+    if (!listen)
+        return;
+    if (!settings_parse_listen(listen, scheduler->workers_host, sizeof scheduler->workers_host,
+                               &port, &err))
+        die(EXIT_USAGE, "--listen-workers: %s", err.text);
+    if (!path_join(path, sizeof path, scheduler->home, "workers.pem"))
+        die(EXIT_USAGE, "the path of the home is too long");
+    if (!certificate_open(path, &scheduler->certificate, &err))
+        die(1, "%s", err.text);
+    snprintf(scheduler->workers_url, sizeof scheduler->workers_url,
+             strchr(scheduler->workers_host, ':') ? "tls+tcp://[%s]:%u" : "tls+tcp://%s:%u",
+             scheduler->workers_host, port);
 }
 
 static void read_text(const char *path, char *text, size_t size)
@@ -299,6 +328,8 @@ static void open_all(struct scheduler *scheduler)
         .notify_delay_ms = settings->notify_delay_ms,
         .public_url = settings->public_url,
         .silent = scheduler->options.silent,
+        .elsewhere_url = scheduler->workers_url[0] ? scheduler->workers_url : NULL,
+        .certificate = &scheduler->certificate,
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
         .committed = committed,
@@ -317,6 +348,10 @@ static void open_all(struct scheduler *scheduler)
         .fixed = {pools_text, vars, secrets, connections},
         .key_file = key_file,
         .retention = settings->retention,
+        .tokens = engine_tokens(scheduler->engine),
+        .workers_host = scheduler->workers_host,
+        .workers_port = engine_workers_port(scheduler->engine),
+        .certificate = scheduler->certificate.text,
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
@@ -376,11 +411,15 @@ int main(int argc, char **argv)
         die(EXIT_USAGE, "%s", err.text);
     find_places(&scheduler);
     take_lock(&scheduler);
+    find_workers_place(&scheduler);
     open_all(&scheduler);
     snprintf(url, sizeof url, strchr(scheduler.host, ':') ? "http://[%s]:%u" : "http://%s:%u",
              scheduler.host, api_port(scheduler.api));
     engine_set_url(scheduler.engine, url);
     announce(&scheduler, url);
+    if (scheduler.workers_url[0])
+        log_info("workers on other machines are welcome on %s (port %u)", scheduler.workers_url,
+                 engine_workers_port(scheduler.engine));
     log_info("listening on %s, home %s, DAG files in %s", url, scheduler.home, scheduler.dags);
     if (pthread_create(&watcher, NULL, watch_signals, &scheduler) != 0)
         die(1, "cannot start a thread");

@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/script/args.h"
 #include "scheduler/engine_state.h"
+#include "scheduler/store/token.h"
 
 static void refuse(struct pending *pending, const struct nx_err *err)
 {
@@ -226,6 +227,29 @@ static bool change_kept(struct engine *engine, struct pending *pending, struct n
     return true;
 }
 
+static bool make_token(struct engine *engine, const struct message *message)
+{
+    struct nx_err err;
+    const struct token_row row = {.id = message->token,
+                                  .name = message->name,
+                                  .hash = message->value,
+                                  .created_ms = clock_wall_ms(),
+                                  .expires_ms = message->expires_ms};
+    if (!store_put_token(engine->store, &row, &err))
+        engine_give_up(&err);
+    tokens_put(engine->tokens, row.id, row.hash, row.expires_ms);
+    return true;
+}
+
+static bool drop_token(struct engine *engine, const struct message *message, struct nx_err *err)
+{
+    bool found = false;
+    if (!store_drop_token(engine->store, message->token, &found, err))
+        engine_give_up(err);
+    tokens_drop(engine->tokens, message->token);
+    return found || nx_fail(err, NX_E_NOT_FOUND, "there is no token '%.64s'", message->token);
+}
+
 /* ---- All of them ---- */
 
 /* What the core decides: it replies to the token index + 1 in this step. */
@@ -272,11 +296,13 @@ static void take_row(struct engine *engine, struct pending *pending)
 {
     const struct message *message = pending->message;
     struct nx_err err = {0};
-    bool ok = message->op == WRITE_BACKFILL    ? backfill_take(engine, pending, &err)
-              : message->op == WRITE_PAUSE     ? pause_dag(engine, message, &err)
-              : message->op == WRITE_NOTE      ? set_note(engine, message, &err)
-              : message->op == WRITE_DELETE    ? delete_run(engine, message, &err)
-              : message->op == WRITE_RETENTION ? retention_hurry(engine)
+    bool ok = message->op == WRITE_BACKFILL     ? backfill_take(engine, pending, &err)
+              : message->op == WRITE_PAUSE      ? pause_dag(engine, message, &err)
+              : message->op == WRITE_NOTE       ? set_note(engine, message, &err)
+              : message->op == WRITE_DELETE     ? delete_run(engine, message, &err)
+              : message->op == WRITE_RETENTION  ? retention_hurry(engine)
+              : message->op == WRITE_TOKEN      ? make_token(engine, message)
+              : message->op == WRITE_TOKEN_DROP ? drop_token(engine, message, &err)
               : message->op == WRITE_TOLD || message->op == WRITE_RETELL
                   ? notify_take(&engine->notify, message, &err)
                   : change_kept(engine, pending, &err);

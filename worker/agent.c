@@ -15,6 +15,8 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
+#include "worker/elsewhere.h"
+#include "worker/join.h"
 #include "worker/ledger.h"
 #include "worker/marks.h"
 #include "worker/slots.h"
@@ -33,8 +35,9 @@ struct agent {
     struct ledger *ledger;
     struct slots *slots;
     struct talk *talk;
-    unsigned n_told;  /* how often it was told to end */
-    int64_t quiet_ms; /* since when nothing runs while draining; 0: something does */
+    struct elsewhere *elsewhere; /* NULL: the scheduler is on this home */
+    unsigned n_told;             /* how often it was told to end */
+    int64_t quiet_ms;            /* since when nothing runs while draining; 0: something does */
     char mark[MARK_MAX];
     char host[256];
 };
@@ -83,7 +86,7 @@ static void check_end(struct agent *agent)
 {
     if (agent->n_told == 0 || ledger_running(agent->ledger) > 0)
         return;
-    if (talk_settled(agent->talk)) {
+    if (talk_settled(agent->talk) && elsewhere_settled(agent->elsewhere)) {
         leave(agent);
         return;
     }
@@ -92,8 +95,11 @@ static void check_end(struct agent *agent)
         agent->quiet_ms = now_ms;
     if (now_ms - agent->quiet_ms < LAST_WORDS_MS)
         return;
-    log_warn("the scheduler did not acknowledge %u results: their attempts count as lost",
-             ledger_unacknowledged(agent->ledger));
+    if (!talk_settled(agent->talk))
+        log_warn("the scheduler did not acknowledge %u results: their attempts count as lost",
+                 ledger_unacknowledged(agent->ledger));
+    else
+        log_warn("logs that the scheduler has not taken stay in the home, for the next worker");
     leave(agent);
 }
 
@@ -136,7 +142,8 @@ static void on_child(uv_signal_t *handle, int number)
 static void on_url(void *arg, const char *url, size_t n)
 {
     struct agent *agent = arg;
-    slots_set_url(agent->slots, url, n);
+    /* The API listens on its own machine alone. */
+    slots_set_url(agent->slots, url, agent->elsewhere ? 0 : n);
 }
 
 static void start_handles(struct agent *agent)
@@ -189,6 +196,16 @@ static bool sweep_orphans(struct agent *agent, struct nx_err *err)
     return true;
 }
 
+static bool open_elsewhere(struct agent *agent, uint64_t incarnation, struct nx_err *err)
+{
+    const struct agent_config *config = &agent->config;
+    const struct elsewhere_config elsewhere = {
+        .home = config->home,
+        .line = {config->url, config->join->token, config->join->certificate, incarnation},
+        .cache_max_bytes = config->cache_max_bytes};
+    return elsewhere_open(&agent->loop, &elsewhere, &agent->elsewhere, err);
+}
+
 static bool open_parts(struct agent *agent, struct nx_err *err)
 {
     const struct agent_config *config = &agent->config;
@@ -220,6 +237,13 @@ static bool open_parts(struct agent *agent, struct nx_err *err)
                                .gpus = config->gpus,
                                .memory_bytes = config->memory_bytes,
                                .ipc = str_starts(config->url, "ipc:")};
+    if (config->join && !open_elsewhere(agent, incarnation, err))
+        return false;
+    slots.elsewhere = agent->elsewhere;
+    if (config->join) {
+        talk.token = config->join->token;
+        talk.certificate = config->join->certificate;
+    }
     agent->ledger = ledger_new(&ledger, clock_mono_ms());
     agent->slots = slots_new(&agent->loop, &slots, agent->ledger);
     return talk_open(&agent->loop, &talk, agent->ledger, on_url, agent, &agent->talk, err);
@@ -228,8 +252,10 @@ static bool open_parts(struct agent *agent, struct nx_err *err)
 static void close_parts(struct agent *agent)
 {
     talk_close(agent->talk);
+    elsewhere_stop(agent->elsewhere);
     slots_free(agent->slots);
-    uv_run(&agent->loop, UV_RUN_DEFAULT); /* closes the handles */
+    uv_run(&agent->loop, UV_RUN_DEFAULT); /* closes the handles, ends the errands */
+    elsewhere_close(agent->elsewhere);
     ledger_free(agent->ledger);
     must(uv_loop_close(&agent->loop) == 0);
 }

@@ -11,6 +11,8 @@
 
 #include "nexus/error.h"
 
+struct join;
+
 struct agent_config {
     const char *home;    /* absolute, exists */
     const char *project; /* absolute */
@@ -21,8 +23,10 @@ struct agent_config {
     const char *catalog; /* hash of its operators */
     uint32_t slots, gpus;
     int64_t memory_bytes;
-    int64_t log_max_bytes; /* of one attempt; <= 0: NX_LOG_MAX */
-    pid_t parent;          /* end with it, at once; 0: none */
+    int64_t log_max_bytes;   /* of one attempt; <= 0: NX_LOG_MAX */
+    const struct join *join; /* the scheduler is elsewhere; NULL: on this home */
+    int64_t cache_max_bytes; /* of artifacts, then; <= 0: the usual bound */
+    pid_t parent;            /* end with it, at once; 0: none */
 };
 
 /* What the marks of a worker's processes begin with, whatever its incarnation. */

@@ -22,6 +22,7 @@
 #include "lib/text/settings.h"
 #include "nexus/limits.h"
 #include "worker/agent.h"
+#include "worker/join.h"
 
 #define USAGE 2
 #define HELD 1
@@ -30,11 +31,15 @@
 
 static const char HELP[] =
     "usage: nexus-worker --home DIR [options]\n"
+    "       nexus-worker --join FILE [options]\n"
     "  --home DIR      where Nexus keeps its state\n"
     "  --url URL       the scheduler (default ipc://<home>/run/dispatch.sock)\n"
+    "  --join FILE     the scheduler is on another machine: `nexus token create --worker` makes\n"
+    "                  the file; --home is then this worker's own (default .nexus-worker)\n"
+    "  --cache SIZE    artifacts kept here then, about so much (default 10G)\n"
     "  --name NAME     this worker's name, one of its own in this home (default: the host's)\n"
     "  --slots N       attempts at once (default: processors)\n"
-    "  --queues A,B    queues that it serves (default: default)\n"
+    "  --queue A,B     queues that it serves (default: default)\n"
     "  --memory SIZE   memory that tasks may ask for (default: all)\n"
     "  --gpus N        GPUs that tasks may ask for (default: 0)\n"
     "  --project DIR   the folder that tasks see as theirs (default: .)\n"
@@ -42,8 +47,8 @@ static const char HELP[] =
     "  --debug, --version, --help\n";
 
 struct options {
-    const char *home, *url, *name, *queues, *project;
-    int64_t slots, gpus, memory_bytes;
+    const char *home, *url, *join, *name, *queues, *project;
+    int64_t slots, gpus, memory_bytes, cache_bytes;
     pid_t parent;
     enum log_level level;
 };
@@ -65,7 +70,9 @@ static void take_option(struct options *options, const char *name, const char *v
         options->url = value;
     else if (str_eq(name, "name"))
         options->name = value;
-    else if (str_eq(name, "queues"))
+    else if (str_eq(name, "join"))
+        options->join = value;
+    else if (str_eq(name, "queues") || str_eq(name, "queue"))
         options->queues = value;
     else if (str_eq(name, "project"))
         options->project = value;
@@ -77,25 +84,33 @@ static void take_option(struct options *options, const char *name, const char *v
         options->parent = value ? (pid_t)number(name, value, 1, INT_MAX) : getppid();
     else if (str_eq(name, "debug"))
         options->level = LOG_DEBUG;
-    else if (!str_parse_size(value, &options->memory_bytes) || options->memory_bytes <= 0)
+    else if (str_eq(name, "cache")) {
+        if (!str_parse_size(value, &options->cache_bytes) || options->cache_bytes <= 0)
+            die(USAGE, "--cache %s: a size such as 10G is needed", value);
+    } else if (!str_parse_size(value, &options->memory_bytes) || options->memory_bytes <= 0)
         die(USAGE, "--memory %s: a size such as 8G is needed", value);
+}
+
+static const char *make_own_home(void)
+{
+    static const char home[] = ".nexus-worker";
+    struct nx_err err;
+    if (!path_make_folders(home, &err))
+        die(1, "%s", err.text);
+    return home;
 }
 
 static void read_options(int argc, char **argv, struct options *options)
 {
-    static const struct option table[] = {{"home", required_argument, NULL, 0},
-                                          {"url", required_argument, NULL, 0},
-                                          {"name", required_argument, NULL, 0},
-                                          {"slots", required_argument, NULL, 0},
-                                          {"queues", required_argument, NULL, 0},
-                                          {"memory", required_argument, NULL, 0},
-                                          {"gpus", required_argument, NULL, 0},
-                                          {"project", required_argument, NULL, 0},
-                                          {"parent", optional_argument, NULL, 0},
-                                          {"debug", no_argument, NULL, 0},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option table[] = {
+        {"home", required_argument, NULL, 0},    {"url", required_argument, NULL, 0},
+        {"name", required_argument, NULL, 0},    {"slots", required_argument, NULL, 0},
+        {"queues", required_argument, NULL, 0},  {"queue", required_argument, NULL, 0},
+        {"join", required_argument, NULL, 0},    {"cache", required_argument, NULL, 0},
+        {"memory", required_argument, NULL, 0},  {"gpus", required_argument, NULL, 0},
+        {"project", required_argument, NULL, 0}, {"parent", optional_argument, NULL, 0},
+        {"debug", no_argument, NULL, 0},         {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     int i = 0, c;
     while ((c = getopt_long(argc, argv, "", table, &i)) != -1) {
         if (c == 'v' || c == 'h') {
@@ -110,8 +125,12 @@ static void read_options(int argc, char **argv, struct options *options)
     }
     if (optind < argc)
         die(USAGE, "'%s' is not an option; see --help", argv[optind]);
+    if (options->join && options->url)
+        die(USAGE, "--join and --url: the join file says where the scheduler is");
+    if (options->join && !options->home)
+        options->home = make_own_home();
     if (!options->home)
-        die(USAGE, "--home DIR is needed");
+        die(USAGE, "--home DIR or --join FILE is needed");
 }
 
 /* The host's name as an id: lower case, other characters as '-'. */
@@ -272,6 +291,7 @@ static int64_t log_max(const char *folder)
 int main(int argc, char **argv)
 {
     static char home[PATH_MAX], project[PATH_MAX];
+    static struct join join;
     char name[NX_ID_MAX + 1], url[PATH_MAX_BYTES], program[PATH_MAX_BYTES], catalog[SHA256_HEX];
     struct nx_err err;
     struct options options = {.queues = "default",
@@ -297,11 +317,17 @@ int main(int argc, char **argv)
     if (strlen(options.queues) > QUEUES_MAX)
         die(USAGE, "--queues: at most %d bytes", QUEUES_MAX);
     hold_name(home, name);
+    if (options.join && (!join_read(options.join, &join, &err) || !join_home(&join, home, &err)))
+        die(1, "%s", err.text);
     find_program(program, sizeof program);
     hash_catalog(program, catalog);
     struct agent_config config = {.home = home,
                                   .project = project,
-                                  .url = options.url ? options.url : url,
+                                  .url = options.join  ? join.url
+                                         : options.url ? options.url
+                                                       : url,
+                                  .join = options.join ? &join : NULL,
+                                  .cache_max_bytes = options.cache_bytes,
                                   .name = name,
                                   .queues = options.queues,
                                   .program = program,

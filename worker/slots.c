@@ -19,6 +19,7 @@
 #include "nexus/limits.h"
 #include "nexus/states.h"
 #include "worker/child.h"
+#include "worker/elsewhere.h"
 #include "worker/logs.h"
 #include "worker/pokes.h"
 #include "worker/start.h"
@@ -31,7 +32,7 @@
 #define TICK_IDLE_MS 1000
 #define NEVER INT64_MAX
 
-enum slot_state { SLOT_FREE, SLOT_BUSY, SLOT_SWEEPING };
+enum slot_state { SLOT_FREE, SLOT_BRINGING, SLOT_BUSY, SLOT_SWEEPING, SLOT_HANDING };
 
 /* Why an attempt is being stopped. */
 enum fate { FATE_NONE, FATE_TIMEOUT, FATE_MEMORY, FATE_CANCEL, FATE_LOST };
@@ -51,6 +52,12 @@ struct slot {
     char why[256];                 /* of the fate, or of a child's death */
     int64_t rss_bytes, peak_bytes; /* of a limited attempt: last seen, highest */
     struct logs logs;
+    /* Elsewhere. */
+    struct ledger_start lease; /* while bringing */
+    struct errand *errand;     /* while bringing or handing over */
+    struct spooled *spooled;
+    struct wire_result held; /* while handing over; its texts are in held_text */
+    struct buf held_text;
 };
 
 struct retired {
@@ -75,6 +82,7 @@ struct slots {
     char child_mark[MARK_MAX + sizeof MARK_NAME];
     char artifacts[PATH_MAX_BYTES];
     char *url;
+    bool stopping; /* the worker is to end at once */
     struct start_texts texts;
 };
 
@@ -239,6 +247,57 @@ static void tell_look(struct slot *slot, const struct child_done *done, struct w
     ledger_looked(slot->all->ledger, result);
 }
 
+/* Its log goes to the scheduler, to the end. */
+static void end_spool(struct slot *slot)
+{
+    if (slot->spooled)
+        spool_end(elsewhere_spool(slot->all->config.elsewhere), slot->spooled);
+    slot->spooled = NULL;
+}
+
+static void settle(struct slot *slot, const struct wire_result *result)
+{
+    end_spool(slot);
+    ledger_ended(slot->all->ledger, result, clock_mono_us() - slot->started_us);
+    free_slot(slot);
+}
+
+/* What could not be handed over did not happen, as far as others can see. */
+static void on_handed_over(void *arg, const struct nx_err *err)
+{
+    struct slot *slot = arg;
+    slot->errand = NULL;
+    if (err->code != NX_OK) {
+        slot->held.outcome = NX_AO_FAILED;
+        slot->held.code = (uint8_t)err->code;
+        slot->held.error = wire_text(err->text, strlen(err->text));
+        slot->held.outputs.n = 0;
+    }
+    settle(slot, &slot->held);
+}
+
+/* Whether the result waits until what it names is with the scheduler. */
+static bool hand_over(struct slot *slot, const struct wire_result *result)
+{
+    struct elsewhere *elsewhere = slot->all->config.elsewhere;
+    if (!elsewhere)
+        return false;
+    struct spooled *log = slot->logs.n_written > 0 ? slot->spooled : NULL;
+    slot->errand = elsewhere_hand_over(elsewhere, result->outputs, log, on_handed_over, slot);
+    if (!slot->errand)
+        return false;
+    slot->held = *result;
+    buf_clear(&slot->held_text);
+    buf_add(&slot->held_text, result->outputs.p ? result->outputs.p : "", result->outputs.n);
+    buf_add(&slot->held_text, result->error.p ? result->error.p : "", result->error.n);
+    slot->held.outputs = wire_text(buf_text(&slot->held_text), result->outputs.n);
+    slot->held.error = wire_text(buf_text(&slot->held_text) + result->outputs.n, result->error.n);
+    if (slot->state == SLOT_SWEEPING)
+        slot->all->n_sweeping--;
+    slot->state = SLOT_HANDING;
+    return true;
+}
+
 /* How it ended goes to the ledger; done is NULL when the child did not live to say it. */
 static void finish(struct slot *slot, const struct child_done *done)
 {
@@ -267,11 +326,13 @@ static void finish(struct slot *slot, const struct child_done *done)
     if (slot->logs.failed.code != NX_OK)
         log_warn("run %llu, %s: %s", (unsigned long long)slot->order.inst.run.v, slot->task_id,
                  slot->logs.failed.text);
-    if (slot->looks)
+    if (slot->looks) {
         tell_look(slot, done, &result);
-    else
-        ledger_ended(slot->all->ledger, &result, clock_mono_us() - slot->started_us);
-    free_slot(slot);
+        end_spool(slot);
+        free_slot(slot);
+    } else if (!hand_over(slot, &result)) {
+        settle(slot, &result);
+    }
 }
 
 /* Kills the child and all that carries the mark; sweep_round waits until they are gone. */
@@ -388,7 +449,7 @@ static void on_message(struct child *child, const struct child_message *message)
 static void on_output(struct child *child, const char *p, size_t n)
 {
     struct slot *slot = child->owner;
-    if (slot && slot->state != SLOT_FREE)
+    if (slot && (slot->state == SLOT_BUSY || slot->state == SLOT_SWEEPING))
         logs_write(&slot->logs, p, n);
 }
 
@@ -397,7 +458,7 @@ static void on_gone(struct child *child, const char *why)
     struct slot *slot = child->owner;
     if (!slot)
         return;
-    if (slot->state == SLOT_FREE) {
+    if (slot->state != SLOT_BUSY && slot->state != SLOT_SWEEPING) {
         retire(slot);
     } else if (slot->state == SLOT_BUSY) {
         if (why[0] && slot->fate == FATE_NONE)
@@ -433,14 +494,22 @@ static void take_order(struct slot *slot, const struct wire_order *order)
     struct logs_place place = {slot->all->config.home, order->inst.run.v, slot->task_id,
                                order->inst.map, order->attempt};
     logs_begin(&slot->logs, &place);
+    if (slot->all->config.elsewhere)
+        slot->spooled = spool_begin(elsewhere_spool(slot->all->config.elsewhere), &place);
 }
 
 static bool send_start(struct slot *slot, const struct ledger_start *lease, struct nx_err *err)
 {
     struct slots *slots = slot->all;
     struct child_message message = {.type = CHILD_START, .ticket = slot->ticket};
+    char files[PATH_MAX_BYTES];
     struct start_places places = {slots->config.home, slots->config.project, slots->url,
-                                  slots->config.mark, slots->artifacts};
+                                  slots->config.mark, slots->artifacts,      NULL};
+    if (slots->config.elsewhere) {
+        if (!elsewhere_files(slots->config.elsewhere, lease->order.version, files, sizeof files))
+            return nx_fail(err, NX_E_LIMIT, "the path of its files is too long");
+        places.files = files;
+    }
     if (!start_fill(lease, &places, &slots->texts, &message.u.start, err))
         return false;
     if (!slot->child && !spawn(slot, err))
@@ -456,30 +525,85 @@ static bool send_start(struct slot *slot, const struct ledger_start *lease, stru
     return child_send(slot->child, &message, err);
 }
 
-static void start(struct slot *slot, const struct ledger_start *lease)
+static void fail_start(struct slot *slot, const struct nx_err *err)
 {
-    struct nx_err err;
-    take_order(slot, &lease->order);
-    if (send_start(slot, lease, &err))
-        return;
-    log_error("run %llu, %s: %s", (unsigned long long)lease->order.inst.run.v, slot->task_id,
-              err.text);
-    logs_note(&slot->logs, "cannot start: %s", err.text);
+    log_error("run %llu, %s: %s", (unsigned long long)slot->order.inst.run.v, slot->task_id,
+              err->text);
+    logs_note(&slot->logs, "cannot start: %s", err->text);
     if (slot->child)
         retire(slot); /* it and we may not agree on which definitions it has */
     const struct child_done done = {.outcome = CHILD_FAILED,
-                                    .permanent = !nx_code_info(err.code)->retryable,
-                                    .code = child_text(nx_code_info(err.code)->name),
-                                    .error = child_text(err.text),
+                                    .permanent = !nx_code_info(err->code)->retryable,
+                                    .code = child_text(nx_code_info(err->code)->name),
+                                    .error = child_text(err->text),
                                     .exit_code = -1};
     finish(slot, &done);
 }
 
+/* What the attempt needs is here: its time begins. */
+static void on_brought(void *arg, const struct nx_err *brought)
+{
+    struct slot *slot = arg;
+    struct nx_err err;
+    slot->errand = NULL;
+    slot->state = SLOT_BUSY;
+    slot->started_us = clock_mono_us();
+    if (slot->order.timeout_ms)
+        slot->deadline_ms = slot->started_us / 1000 + slot->order.timeout_ms;
+    if (brought->code != NX_OK)
+        fail_start(slot, brought);
+    else if (!send_start(slot, &slot->lease, &err))
+        fail_start(slot, &err);
+}
+
+static void start(struct slot *slot, const struct ledger_start *lease)
+{
+    struct slots *slots = slot->all;
+    struct nx_err err;
+    take_order(slot, &lease->order);
+    if (slots->config.elsewhere) {
+        slot->lease = *lease; /* its texts live until ledger_ended */
+        slot->errand = elsewhere_bring(slots->config.elsewhere, lease, on_brought, slot);
+        if (slot->errand) {
+            slot->state = SLOT_BRINGING;
+            return;
+        }
+    }
+    if (!send_start(slot, lease, &err))
+        fail_start(slot, &err);
+}
+
 /* ---- Stopping ---- */
+
+/* Elsewhere, before its processes begin or after they have ended. */
+static void end_errand(struct slot *slot, enum fate fate, const char *why)
+{
+    /* What is done is handed over, if the worker stays: its result counts if it is still wanted. */
+    if (slot->state == SLOT_HANDING && (fate != FATE_LOST || !slot->all->stopping))
+        return;
+    errand_drop(slot->errand);
+    slot->errand = NULL;
+    slot->fate = fate;
+    str_copy(slot->why, sizeof slot->why, why);
+    if (slot->state == SLOT_HANDING) {
+        slot->held.outcome = NX_AO_LOST;
+        slot->held.code = NX_E_INTERNAL;
+        slot->held.outputs.n = 0;
+        slot->held.error = wire_text(slot->why, strlen(slot->why));
+        settle(slot, &slot->held);
+    } else {
+        slot->state = SLOT_BUSY;
+        finish(slot, NULL);
+    }
+}
 
 /* Asks the attempt to end; it is killed when it still runs after its grace. */
 static void ask_to_end(struct slot *slot, enum fate fate, const char *why)
 {
+    if (slot->errand) {
+        end_errand(slot, fate, why);
+        return;
+    }
     struct child_message cancel = {.type = CHILD_CANCEL, .ticket = slot->ticket};
     int64_t grace_ms = slot->order.grace_ms ? slot->order.grace_ms : NX_GRACE_MS;
     if (slot->state != SLOT_BUSY || slot->fate != FATE_NONE)
@@ -518,6 +642,7 @@ static void stop(struct slots *slots, const struct ledger_stop *what)
         ask_to_end(slot, FATE_LOST, "exclusive, and the scheduler has not answered for too long");
         break;
     case LEDGER_STOP_NOW:
+        slots->stopping = true;
         ask_to_end(slot, FATE_LOST, "its worker ends");
         break;
     }
@@ -723,6 +848,9 @@ void slots_free(struct slots *slots)
         struct slot *slot = &slots->at[i];
         if (slot->state != SLOT_FREE)
             logs_end(&slot->logs);
+        if (slot->errand)
+            errand_drop(slot->errand);
+        buf_fini(&slot->held_text);
         if (slot->child)
             end_child(slots, slot->child);
         logs_fini(&slot->logs);

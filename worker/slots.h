@@ -2,7 +2,8 @@
  * time and memory, and tells the ledger how they ended.
  *
  * A slot is free, busy, or being swept: its child has died or was killed, and nothing is reported
- * before the last process that carries the attempt's mark is gone. */
+ * before the last process that carries the attempt's mark is gone. On a worker elsewhere it is
+ * bringing what its attempt needs before, and handing over what its attempt made after. */
 #ifndef WORKER_SLOTS_H
 #define WORKER_SLOTS_H
 
@@ -13,6 +14,7 @@
 
 #include "worker/ledger.h"
 
+struct elsewhere;
 struct slots;
 
 struct slots_config {
@@ -22,7 +24,8 @@ struct slots_config {
     const char *worker;  /* its name */
     const char *mark;    /* what the marks of this incarnation begin with */
     uint32_t n;
-    int64_t log_max_bytes; /* of one attempt; <= 0: NX_LOG_MAX */
+    int64_t log_max_bytes;       /* of one attempt; <= 0: NX_LOG_MAX */
+    struct elsewhere *elsewhere; /* NULL: the scheduler is on this home */
 };
 
 /* Texts of the configuration are borrowed. */

@@ -108,8 +108,10 @@ bool start_fill(const struct ledger_start *lease, const struct start_places *pla
                      buf_text(&texts->key), order->lease);
     if (n < 0 || (size_t)n >= sizeof texts->mark)
         return nx_fail(err, NX_E_LIMIT, "the mark of an attempt is too long");
-    if (!files_path(texts->files, sizeof texts->files, places->home, order->version) ||
-        access(texts->files, F_OK) != 0)
+    if (places->files)
+        str_copy(texts->files, sizeof texts->files, places->files);
+    else if (!files_path(texts->files, sizeof texts->files, places->home, order->version) ||
+             access(texts->files, F_OK) != 0)
         texts->files[0] = 0;
     *start = (struct child_start){
         .definition_id = lease->definition_id,

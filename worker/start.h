@@ -3,6 +3,7 @@
 #define WORKER_START_H
 
 #include "lib/base/buf.h"
+#include "lib/base/path.h"
 #include "lib/wire/child.h"
 #include "nexus/error.h"
 #include "worker/ledger.h"
@@ -12,13 +13,14 @@
 struct start_places {
     const char *home, *project, *url, *mark;
     const char *artifacts;
+    const char *files; /* of the DAG version, "" none; NULL: where the scheduler lays them out */
 };
 
 /* Memory for the texts of one message, used again for the next. */
 struct start_texts {
     struct buf context, key, outputs;
     char mark[MARK_MAX];
-    char files[512];
+    char files[PATH_MAX_BYTES];
 };
 
 void start_texts_fini(struct start_texts *texts);

@@ -7,12 +7,16 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/crypt/certificate.h"
 #include "lib/net/link.h"
+#include "lib/wire/bulk.h"
 #include "nexus/limits.h"
 
 enum { REPORT, LISTEN, REQUESTS };
 
 #define REFUSED_PAUSE_MS 1000
+#define REFUSED_PAUSE_MAX_MS 30000
+#define REDIAL_MS 10000    /* a report without an answer: the network may be cut */
 #define AWAY_MS 5000       /* without an answer: said once */
 #define REPORT_SLACK_MS 50 /* the tick that wakes the loop comes every NX_REPORT_EVERY_MS too */
 
@@ -41,7 +45,8 @@ struct talk {
     void *arg;
     bool out[REQUESTS]; /* on its way */
     int64_t sent_ms[REQUESTS];
-    int64_t not_before_ms; /* after a refusal */
+    int64_t not_before_ms, pause_ms; /* after a refusal */
+    int64_t redialled_ms;
     int64_t answered_ms;
     int64_t changed_ms; /* since when there is something to report; 0: there is nothing */
     bool away, closing;
@@ -81,7 +86,9 @@ static void refused(struct talk *talk, const char *text, size_t n)
         n = sizeof copy - 1;
     memcpy(copy, text, n);
     copy[n] = 0;
-    talk->not_before_ms = clock_mono_ms() + REFUSED_PAUSE_MS;
+    talk->not_before_ms = clock_mono_ms() + talk->pause_ms;
+    talk->pause_ms =
+        talk->pause_ms * 2 < REFUSED_PAUSE_MAX_MS ? talk->pause_ms * 2 : REFUSED_PAUSE_MAX_MS;
     if (strcmp(copy, talk->refusal) != 0)
         log_error("the scheduler refuses this worker: %s", copy);
     memcpy(talk->refusal, copy, n + 1);
@@ -93,7 +100,10 @@ static void take_reply(struct talk *talk, const struct wire_reply *reply)
         refused(talk, reply->text.p, reply->text.n);
         return;
     }
-    talk->refusal[0] = 0;
+    if (reply->ack) { /* a listen is answered before it is known who asks */
+        talk->refusal[0] = 0;
+        talk->pause_ms = REFUSED_PAUSE_MS;
+    }
     talk->answered_ms = clock_mono_ms();
     ledger_reply(talk->ledger, reply, talk->answered_ms);
     if (ledger_epoch(talk->ledger) != talk->epoch || talk->away)
@@ -155,6 +165,8 @@ static void send_request(struct talk *talk, unsigned slot, struct wire_report *r
 {
     report->worker = text(talk->config.worker);
     buf_clear(&talk->buf);
+    if (talk->config.token)
+        bulk_envelope(&talk->buf, talk->config.token);
     wire_encode_report(&talk->buf, report);
     talk->out[slot] = true;
     talk->sent_ms[slot] = clock_mono_ms();
@@ -226,6 +238,11 @@ void talk_pump(struct talk *talk)
         log_warn("no answer from the scheduler at %s for %d s; what runs goes on", talk->config.url,
                  AWAY_MS / 1000);
     }
+    if (talk->config.token && talk->out[REPORT] && now_ms - talk->sent_ms[REPORT] > REDIAL_MS &&
+        now_ms - talk->redialled_ms > REDIAL_MS) {
+        talk->redialled_ms = now_ms;
+        link_redial(talk->client);
+    }
     if (now_ms < talk->not_before_ms)
         return;
     if (report_is_due(talk, now_ms))
@@ -255,6 +272,7 @@ bool talk_open(uv_loop_t *loop, const struct talk_config *config, struct ledger 
     talk->arg = arg;
     talk->last = &talk->first;
     talk->answered_ms = clock_mono_ms();
+    talk->pause_ms = REFUSED_PAUSE_MS;
     arena_init(&talk->arena);
     buf_init(&talk->buf);
     pthread_mutex_init(&talk->lock, NULL);
@@ -262,7 +280,10 @@ bool talk_open(uv_loop_t *loop, const struct talk_config *config, struct ledger 
     uv_timer_init(loop, &talk->collect);
     talk->wake.data = talk->collect.data = talk;
     talk->n_handles = 2;
-    if (!link_dial(config->url, REQUESTS, on_reply, talk, &talk->client, err)) {
+    const struct link_tls tls = {config->certificate, NULL, CERTIFICATE_NAME};
+    if (!(config->token
+              ? link_dial_tls(config->url, &tls, REQUESTS, on_reply, talk, &talk->client, err)
+              : link_dial(config->url, REQUESTS, on_reply, talk, &talk->client, err))) {
         talk_close(talk);
         return false;
     }

@@ -16,7 +16,8 @@ struct talk;
 
 /* Texts are borrowed. */
 struct talk_config {
-    const char *url; /* ipc:///path or tcp://host:port */
+    const char *url; /* ipc:///path, tcp://host:port, or with a token tls+tcp://host:port */
+    const char *token, *certificate; /* of a scheduler elsewhere; NULL */
     const char *worker, *host, *version, *catalog, *queues;
     uint32_t pid, gpus;
     int64_t memory_bytes;

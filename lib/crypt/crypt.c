@@ -134,6 +134,12 @@ bool crypt_key_open(const char *path, struct crypt_key *key, struct nx_err *err)
     return ok || nx_wrap(err, "%s", path);
 }
 
+void crypt_wipe(void *p, size_t n)
+{
+    if (n)
+        sodium_memzero(p, n);
+}
+
 void crypt_key_wipe(struct crypt_key *key)
 {
     sodium_memzero(key, sizeof *key);

@@ -44,6 +44,8 @@ void crypt_random_id(char *to, size_t n);
 
 /* Whether the bytes are equal, in a time that does not depend on where they differ. */
 bool crypt_equal(const void *a, const void *b, size_t n);
+/* Overwrites what was secret. p may be NULL. */
+void crypt_wipe(void *p, size_t n);
 
 /* Secrets at rest: XSalsa20-Poly1305 (NaCl's secretbox) under a key in a file. */
 struct crypt_key {

@@ -14,6 +14,13 @@
 
 #include "nexus/error.h"
 
+/* TLS, for tls+tcp://host:port. Texts are PEM and borrowed until the function returns. */
+struct link_tls {
+    const char *certificate; /* the server's own; the only one that a client accepts */
+    const char *key;         /* the server's; NULL for a client */
+    const char *name;        /* the certificate's common name; a client checks it */
+};
+
 /* ---- Server ---- */
 
 struct link_server;
@@ -27,6 +34,15 @@ typedef void link_on_request(void *arg, unsigned context, const void *bytes, siz
  */
 bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
                  struct link_server **server, struct nx_err *err);
+/* Likewise on tls+tcp://host:port, any address of this machine. A connection that says nothing for
+ * LINK_IDLE_MS is closed: its peer may have gone without a word. */
+#define LINK_IDLE_MS 30000
+bool link_listen_tls(const char *url, const struct link_tls *tls, unsigned n_contexts,
+                     link_on_request *on_request, void *arg, struct link_server **server,
+                     struct nx_err *err);
+/* Where the request of a context came from: an IP address, "" on ipc. In on_request alone. */
+#define LINK_PEER_MAX 48
+void link_peer(struct link_server *server, unsigned context, char to[LINK_PEER_MAX]);
 /* Answers the request of a context, from any thread (also inside on_request), once. A client that
  * has gone is no error: it asks again. */
 void link_reply(struct link_server *server, unsigned context, const void *bytes, size_t n);
@@ -51,6 +67,13 @@ typedef void link_on_reply(void *arg, unsigned slot, enum nx_code code, const vo
  * not be there yet. */
 bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
                struct link_client **client, struct nx_err *err);
+/* Likewise to tls+tcp://host:port. */
+bool link_dial_tls(const char *url, const struct link_tls *tls, unsigned n_slots,
+                   link_on_reply *on_reply, void *arg, struct link_client **client,
+                   struct nx_err *err);
+/* Gives the connection up and dials anew; open requests are sent again. For who has waited too
+ * long: a network that was cut may not say so for many minutes. */
+void link_redial(struct link_client *client);
 /* Sends the request of a slot; one at a time per slot. on_reply is called once for it, on another
  * thread, however long it takes (unless the client is closed first). */
 void link_request(struct link_client *client, unsigned slot, const void *bytes, size_t n);

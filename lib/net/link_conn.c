@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
@@ -14,10 +15,13 @@
 /* Replies not yet sent to one peer. */
 #define OUT_MAX (8u * 1024 * 1024)
 
-bool link_check_url(const char *url, struct nx_err *err)
+bool link_check_url(const char *url, const struct link_tls *tls, struct nx_err *err)
 {
     static const char *const loopback[] = {"tcp://127.0.0.1:", "tcp://localhost:", "tcp://[::1]:"};
     size_t path_max = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    if (tls)
+        return (str_starts(url, "tls+tcp://") && strlen(url) > strlen("tls+tcp://")) ||
+               nx_fail(err, NX_E_INVALID, "%s is not tls+tcp://HOST:PORT", url);
     if (str_starts(url, "ipc:///")) {
         if (strlen(url) - strlen("ipc://") <= path_max)
             return true;
@@ -30,9 +34,11 @@ bool link_check_url(const char *url, struct nx_err *err)
         if (str_starts(url, loopback[i]))
             return true;
     }
-    if (str_starts(url, "tcp://") || str_starts(url, "tls+tcp://"))
-        return nx_fail(err, NX_E_UNSUPPORTED,
-                       "%s: links between machines are not in this version; use ipc:///PATH", url);
+    if (str_starts(url, "tcp://"))
+        return nx_fail(err, NX_E_DENIED,
+                       "%s: links between machines are tls+tcp:// alone, with a certificate", url);
+    if (str_starts(url, "tls+tcp://"))
+        return nx_fail(err, NX_E_INVALID, "%s: TLS needs a certificate, and there is none", url);
     return nx_fail(err, NX_E_INVALID, "%s is neither ipc:///PATH nor tcp://127.0.0.1:PORT", url);
 }
 
@@ -255,6 +261,7 @@ static void on_received(void *arg)
     bool resumed = conn->resumed;
     conn->resumed = false;
     ok = ok && !conn->closed && (resumed || n > 0);
+    conn->heard_ms = clock_mono_ms();
     pthread_mutex_unlock(conn->lock);
     if (ok && !resumed)
         conn->in.len += n;
@@ -309,6 +316,7 @@ void link_conn_start(struct link_conn *conn, nng_stream *stream)
     conn->stream = stream;
     conn->closed = conn->paused = conn->resumed = conn->sending = conn->overflow = false;
     conn->n_busy = 1; /* the receiver */
+    conn->heard_ms = clock_mono_ms();
     conn->n_taken = conn->n_sent = 0;
     buf_clear(&conn->in);
     buf_clear(&conn->out);

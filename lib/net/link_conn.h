@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "lib/base/buf.h"
+#include "lib/net/link.h"
 #include "nexus/error.h"
 
 /* Locking: the owner's lock guards the fields that say so. Operations are started, and the owner's
@@ -38,7 +39,8 @@ struct link_conn {
     nng_stream *stream; /* NULL: not connected */
     unsigned n_busy;    /* operations in flight and other users of stream */
     bool closed, paused, resumed, sending, overflow;
-    struct buf out; /* to be sent next */
+    int64_t heard_ms; /* when bytes came last */
+    struct buf out;   /* to be sent next */
 };
 
 bool link_conn_init(struct link_conn *conn, pthread_mutex_t *lock, void *owner, struct nx_err *err);
@@ -61,8 +63,9 @@ void link_conn_flush(struct link_conn *conn, bool idle);
 void link_conn_pause(struct link_conn *conn);
 void link_conn_resume(struct link_conn *conn);
 
-/* Whether the URL is ipc:// with a path that fits a socket's address, or tcp:// on loopback. */
-bool link_check_url(const char *url, struct nx_err *err);
+/* Whether the URL is ipc:// with a path that fits a socket's address, or tcp:// on loopback; with
+ * tls, whether it is tls+tcp://. */
+bool link_check_url(const char *url, const struct link_tls *tls, struct nx_err *err);
 /* "cannot <doing> <url>: reason", with the code that fits. Returns false. */
 bool link_fail(struct nx_err *err, int rv, const char *doing, const char *url);
 

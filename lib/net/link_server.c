@@ -1,12 +1,15 @@
 /* The server's end of the link. */
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "lib/base/vec.h"
 #include "lib/net/link.h"
 #include "lib/net/link_conn.h"
+#include "lib/net/link_tls.h"
 
 #define ACCEPT_AGAIN_MS 50
+#define WATCH_EVERY_MS 2000
 
 struct context {
     struct link_conn *conn; /* who asked; NULL: has gone */
@@ -17,6 +20,7 @@ struct context {
 struct link_server {
     nng_stream_listener *listener;
     nng_aio *acceptor;
+    nng_aio *watcher; /* closes what is idle; NULL without TLS */
     unsigned port;
     link_on_request *on_request;
     void *arg;
@@ -146,6 +150,39 @@ static void on_accept(void *arg)
         nng_stream_listener_accept(server->listener, server->acceptor);
 }
 
+/* A peer that is alive reports every second. */
+static void on_watch(void *arg)
+{
+    struct link_server *server = arg;
+    if (nng_aio_result(server->watcher) != 0)
+        return;
+    int64_t now_ms = clock_mono_ms();
+    for (size_t i = 0;; i++) {
+        struct link_conn *idle = NULL;
+        pthread_mutex_lock(&server->lock);
+        bool more = i < server->conns.n && !server->closing;
+        if (more && server->conns.at[i]->stream &&
+            now_ms - server->conns.at[i]->heard_ms > LINK_IDLE_MS)
+            idle = server->conns.at[i];
+        pthread_mutex_unlock(&server->lock);
+        if (idle)
+            link_conn_shut(idle); /* one that is another's by now dials again */
+        if (!more)
+            break;
+    }
+    nng_sleep_aio(WATCH_EVERY_MS, server->watcher);
+}
+
+void link_peer(struct link_server *server, unsigned context, char to[LINK_PEER_MAX])
+{
+    pthread_mutex_lock(&server->lock);
+    const struct link_conn *conn = server->contexts[context].conn;
+    to[0] = 0;
+    if (server->watcher && conn && conn->stream && !conn->closed)
+        link_tls_peer(conn->stream, to);
+    pthread_mutex_unlock(&server->lock);
+}
+
 /* ---- Beginning and end ---- */
 
 unsigned link_port(const struct link_server *server)
@@ -153,30 +190,36 @@ unsigned link_port(const struct link_server *server)
     return server->port;
 }
 
-static bool start_listener(struct link_server *server, const char *url, struct nx_err *err)
+static bool start_listener(struct link_server *server, const char *url, const struct link_tls *tls,
+                           struct nx_err *err)
 {
     bool is_ipc = str_starts(url, "ipc:");
     int port = 0;
     int rv = nng_stream_listener_alloc(&server->listener, url);
     if (rv == 0 && is_ipc)
         rv = nng_stream_listener_set_int(server->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    if (rv == 0 && tls && !link_tls_server(tls, server->listener, err))
+        return false;
     if (rv == 0)
         rv = nng_stream_listener_listen(server->listener);
     if (rv == 0 && !is_ipc)
         rv = nng_stream_listener_get_int(server->listener, NNG_OPT_TCP_BOUND_PORT, &port);
     if (rv == 0)
         rv = nng_aio_alloc(&server->acceptor, on_accept, server);
+    if (rv == 0 && tls)
+        rv = nng_aio_alloc(&server->watcher, on_watch, server);
     if (rv != 0)
         return link_fail(err, rv, "listen on", url);
     server->port = (unsigned)port;
     return true;
 }
 
-bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
-                 struct link_server **server, struct nx_err *err)
+static bool start(const char *url, const struct link_tls *tls, unsigned n_contexts,
+                  link_on_request *on_request, void *arg, struct link_server **server,
+                  struct nx_err *err)
 {
     must(n_contexts > 0 && on_request);
-    if (!link_check_url(url, err))
+    if (!link_check_url(url, tls, err))
         return false;
     struct link_server *made = mem_alloc(sizeof *made);
     made->contexts = mem_alloc_array(n_contexts, sizeof *made->contexts);
@@ -186,13 +229,28 @@ bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_reque
     pthread_mutex_init(&made->lock, NULL);
     for (unsigned i = n_contexts; i-- > 0;)
         vec_push(&made->idle, i);
-    if (!start_listener(made, url, err)) {
+    if (!start_listener(made, url, tls, err)) {
         link_server_close(made);
         return false;
     }
     *server = made; /* before the first request */
     nng_stream_listener_accept(made->listener, made->acceptor);
+    if (made->watcher)
+        nng_sleep_aio(WATCH_EVERY_MS, made->watcher);
     return true;
+}
+
+bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
+                 struct link_server **server, struct nx_err *err)
+{
+    return start(url, NULL, n_contexts, on_request, arg, server, err);
+}
+
+bool link_listen_tls(const char *url, const struct link_tls *tls, unsigned n_contexts,
+                     link_on_request *on_request, void *arg, struct link_server **server,
+                     struct nx_err *err)
+{
+    return start(url, tls, n_contexts, on_request, arg, server, err);
 }
 
 void link_server_close(struct link_server *server)
@@ -207,6 +265,9 @@ void link_server_close(struct link_server *server)
     if (server->acceptor)
         nng_aio_stop(server->acceptor);
     nng_aio_free(server->acceptor);
+    if (server->watcher)
+        nng_aio_stop(server->watcher);
+    nng_aio_free(server->watcher);
     for (size_t i = 0; i < server->conns.n; i++) {
         link_conn_fini(server->conns.at[i]);
         mem_free(server->conns.at[i]);

@@ -51,6 +51,14 @@ static void read_listen(struct reading *r, const struct yaml_node *node)
     r->settings->listen = text;
 }
 
+static void read_listen_workers(struct reading *r, const struct yaml_node *node)
+{
+    const char *api = r->settings->listen;
+    read_listen(r, node); /* the same form */
+    r->settings->listen_workers = r->settings->listen;
+    r->settings->listen = api;
+}
+
 static const char *read_folder(struct reading *r, const struct yaml_node *node)
 {
     char path[PATH_MAX_BYTES];
@@ -189,6 +197,7 @@ static const struct {
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
     {"retention", read_retention},
     {"public_url", read_public_url}, {"notify_delay", read_notify_delay},
+    {"listen_workers", read_listen_workers},
 };
 /* clang-format on */
 
@@ -212,7 +221,7 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
                      "slots, pools, vars, grace, lost_after, log_max, retention, public_url, "
-                     "notify_delay",
+                     "notify_delay, listen_workers",
                      pair->key->text);
 }
 
@@ -276,6 +285,12 @@ static bool read_environment(struct settings *settings, struct nx_err *err)
         if (!settings_parse_listen(value, host, sizeof host, &port, err))
             return nx_wrap(err, "NEXUS_LISTEN");
         settings->listen = arena_strdup(&settings->arena, value);
+    }
+    value = getenv("NEXUS_LISTEN_WORKERS");
+    if (value && *value) {
+        if (!settings_parse_listen(value, host, sizeof host, &port, err))
+            return nx_wrap(err, "NEXUS_LISTEN_WORKERS");
+        settings->listen_workers = arena_strdup(&settings->arena, value);
     }
     if ((value = getenv("NEXUS_DAGS")) && *value)
         settings->dags = arena_strdup(&settings->arena, value);

@@ -12,6 +12,7 @@
  *   grace: 10s                    # how long stopping waits for running attempts
  *   public_url: https://nexus.example.com   # the server's address in notifications
  *   notify_delay: 5s              # before the second try to send a notification
+ *   listen_workers: 0.0.0.0:8700  # workers on other machines are welcome there
  */
 #ifndef LIB_TEXT_SETTINGS_H
 #define LIB_TEXT_SETTINGS_H
@@ -41,8 +42,9 @@ struct settings_var {
 struct settings {
     struct arena arena;
     const char *listen;
-    const char *dags, *home; /* as written in a variable; made absolute when from the file */
-    int64_t slots;           /* 0: not said */
+    const char *listen_workers; /* HOST:PORT; NULL: no workers elsewhere */
+    const char *dags, *home;    /* as written in a variable; made absolute when from the file */
+    int64_t slots;              /* 0: not said */
     size_t n_pools, n_vars;
     const struct settings_pool *pools;
     const struct settings_var *vars;
@@ -64,9 +66,8 @@ bool settings_parse(struct settings *settings, const char *file, const char *tex
                     struct nx_err *err);
 
 /* Reads PROJECT/nexus.yaml if there is one, then NEXUS_LISTEN, NEXUS_DAGS, NEXUS_HOME,
- * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL and
- * NEXUS_NOTIFY_DELAY over it. On failure settings is as
- * after settings_init. */
+ * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL, NEXUS_NOTIFY_DELAY
+ * and NEXUS_LISTEN_WORKERS over it. On failure settings is as after settings_init. */
 bool settings_load(struct settings *settings, const char *project, struct nx_err *err);
 
 #define SETTINGS_SECRET "NEXUS_SECRET_" /* its variables are for Nexus alone: no task sees them */

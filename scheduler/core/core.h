@@ -454,10 +454,18 @@ enum core_worker_state { CORE_ONLINE, CORE_DRAINING, CORE_LOST, CORE_OFFLINE };
 
 struct core_worker_view {
     const char *id, *host, *version, *queues;
+    const char *address; /* "": of this machine, or not known */
     enum core_worker_state state;
-    uint32_t number, pid, slots, n_leases, n_running, prefetch;
-    int64_t seen_ms; /* wall instant of its last report; 0: none since the start */
+    uint32_t number, pid, slots, gpus, n_leases, n_running, prefetch;
+    int64_t memory_bytes; /* that tasks may ask for; 0: not known */
+    bool catalog_fits;    /* else it gets scripts alone: its operators are others */
+    int64_t seen_ms;      /* wall instant of its last report; 0: none since the start */
 };
+
+/* How long a worker goes on with an exclusive task without an answer. At least as long as it counts
+ * as alive, so that a cut that loses nothing stops nothing; and the core waits longer than that
+ * after a loss (lost_after, then lease_ttl and the grace), so two attempts never overlap. */
+int64_t core_lease_ttl_ms(const struct core *core, bool elsewhere);
 
 /* The i-th worker, from 0; false: there are no more. */
 bool core_view_worker(const struct core *core, size_t i, struct core_worker_view *view);

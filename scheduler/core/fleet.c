@@ -200,6 +200,26 @@ static bool is_former(const struct worker *worker, uint64_t incarnation)
     return false;
 }
 
+static void copy_bytes(char *to, size_t size, struct wire_bytes from)
+{
+    size_t n = from.n < size ? from.n : size - 1;
+    if (n)
+        memcpy(to, from.p, n);
+    to[n] = 0;
+}
+
+/* Whether another machine's worker of this name is at work. One that starts again on its own
+ * machine has made an end of what its former self ran, so it takes over at once. */
+static bool name_is_taken(const struct core *core, const struct worker *worker,
+                          const struct wire_report *report)
+{
+    char host[sizeof worker->host];
+    copy_bytes(host, sizeof host, report->host);
+    return worker->known && !worker->lost && !(worker->leaving && !worker->hands.n) &&
+           strcmp(worker->host, host) != 0 &&
+           core->mono_ms < worker->last_mono + lost_after(core, worker);
+}
+
 static void new_incarnation(struct core *core, struct worker *worker, uint64_t incarnation)
 {
     if (worker->incarnation) {
@@ -217,20 +237,13 @@ static void new_incarnation(struct core *core, struct worker *worker, uint64_t i
     worker_dirty(core, worker);
 }
 
-static void copy_bytes(char *to, size_t size, struct wire_bytes from)
-{
-    size_t n = from.n < size ? from.n : size - 1;
-    if (n)
-        memcpy(to, from.p, n);
-    to[n] = 0;
-}
-
 static void describe(struct core *core, struct worker *worker, const struct wire_report *report)
 {
     char catalog[NX_NAME_MAX];
     copy_bytes(worker->host, sizeof worker->host, report->host);
     copy_bytes(worker->version, sizeof worker->version, report->version);
     copy_bytes(worker->queues, sizeof worker->queues, report->queues);
+    copy_bytes(worker->address, sizeof worker->address, report->address);
     copy_bytes(catalog, sizeof catalog, report->catalog);
     worker->catalog_fits = strcmp(catalog, core->config.catalog) == 0;
     if (worker->ipc != (report->ipc != 0)) {
@@ -385,6 +398,12 @@ void fleet_report(struct core *core, const struct wire_report *report, uint64_t 
         if (is_former(worker, report->incarnation)) {
             send_to(core, context, NULL, 0, NO_ORDERS,
                     "another process took this worker's name: start again as a new one");
+            return;
+        }
+        if (name_is_taken(core, worker, report)) {
+            send_to(core, context, NULL, 0, NO_ORDERS,
+                    "a worker of this name is at work on another host: give this one another "
+                    "--name, or end that one");
             return;
         }
         new_incarnation(core, worker, report->incarnation);

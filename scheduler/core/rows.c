@@ -104,6 +104,13 @@ static uint32_t count_running(const struct core *core, const struct worker *work
     return n;
 }
 
+int64_t core_lease_ttl_ms(const struct core *core, bool elsewhere)
+{
+    const struct core_config *config = &core->config;
+    int64_t alive_ms = elsewhere ? config->lost_after_tcp_ms : config->lost_after_ipc_ms;
+    return alive_ms > config->lease_ttl_ms ? alive_ms : config->lease_ttl_ms;
+}
+
 bool core_view_worker(const struct core *core, size_t i, struct core_worker_view *view)
 {
     if (i >= core->workers.n)
@@ -118,10 +125,14 @@ bool core_view_worker(const struct core *core, size_t i, struct core_worker_view
         .host = worker->host,
         .version = worker->version,
         .queues = worker->queues,
+        .address = worker->address,
         .state = state,
         .number = worker->number,
         .pid = worker->pid,
         .slots = worker->slots,
+        .gpus = worker->gpus,
+        .memory_bytes = worker->memory_bytes,
+        .catalog_fits = worker->catalog_fits,
         .n_leases = (uint32_t)worker->hands.n,
         .n_running = count_running(core, worker),
         .prefetch = worker->depth,

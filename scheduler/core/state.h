@@ -178,6 +178,7 @@ struct poke {
 
 struct worker {
     char id[NX_ID_MAX + 1], host[NX_NAME_MAX], version[NX_NAME_MAX], queues[512];
+    char address[48]; /* where its reports come from; "" on this machine */
     uint32_t number;
     uint64_t incarnation;
     uint64_t former[FORMER_MAX]; /* earlier incarnations: their late reports are refused */

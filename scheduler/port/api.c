@@ -341,6 +341,10 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
                    config->key_file ? config->key_file : KEPT_KEY_FILE));
     keep_fixed(api, config);
     api->inbox = config->inbox;
+    api->tokens = config->tokens;
+    api->workers_host = config->workers_host;
+    api->workers_port = config->workers_port;
+    api->certificate = config->certificate;
     api->started_ms = config->started_ms;
     api->pool = query_pool_new(path, NX_QUERY_MS);
     api->zones = zones_new();

@@ -9,6 +9,7 @@
 #include "scheduler/port/inbox.h"
 
 struct api;
+struct tokens;
 
 struct api_config {
     const char *home;    /* absolute: nexus.db, logs/ */
@@ -23,6 +24,11 @@ struct api_config {
     const char *fixed[KEPT_KINDS];
     const char *key_file;       /* of the secrets; NULL: the usual one */
     struct retention retention; /* of DAGs that do not say */
+    /* Of workers elsewhere; host and certificate are borrowed. */
+    struct tokens *tokens;
+    const char *workers_host; /* as in --listen-workers */
+    unsigned workers_port;    /* 0: they are not listened for */
+    const char *certificate;  /* PEM */
 };
 
 /* Listens. NX_E_BUSY when the port is taken. */

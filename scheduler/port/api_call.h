@@ -41,6 +41,9 @@ struct api {
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
     struct retention retention;
+    struct tokens *tokens; /* and what follows: see api_config */
+    const char *workers_host, *certificate;
+    unsigned workers_port;
     int64_t started_ms;
     int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
@@ -208,6 +211,9 @@ bool handle_test_connection(struct call *call, struct nx_err *err);
 bool handle_notifications(struct call *call, struct nx_err *err);
 bool handle_notification(struct call *call, struct nx_err *err);
 bool handle_retry_notification(struct call *call, struct nx_err *err);
+bool handle_tokens(struct call *call, struct nx_err *err);
+bool handle_post_token(struct call *call, struct nx_err *err);
+bool handle_delete_token(struct call *call, struct nx_err *err);
 bool handle_events(struct call *call, struct nx_err *err);
 bool handle_create(struct call *call, struct nx_err *err);
 bool handle_cancel(struct call *call, struct nx_err *err);

@@ -263,6 +263,7 @@ static void look_workers(struct job *job, const struct core *core)
         seen->view.host = keep(job, view.host);
         seen->view.version = keep(job, view.version);
         seen->view.queues = keep(job, view.queues);
+        seen->view.address = keep(job, view.address);
         *fleet->last_worker = seen;
         fleet->last_worker = &seen->next;
     }
@@ -314,6 +315,7 @@ static void put_worker(struct buf *buf, const struct core_worker_view *view)
     put_open(buf, NULL, '{');
     put_text(buf, "id", view->id);
     put_text(buf, "host", *view->host ? view->host : NULL);
+    put_text(buf, "address", *view->address ? view->address : NULL);
     put_text(buf, "state", worker_state(view->state));
     put_int(buf, "slots", view->slots);
     put_int(buf, "busy", view->n_running);
@@ -321,6 +323,17 @@ static void put_worker(struct buf *buf, const struct core_worker_view *view)
     put_queues(buf, view->queues);
     put_text(buf, "version", *view->version ? view->version : NULL);
     put_time(buf, "last_seen_at", view->seen_ms);
+    if (view->memory_bytes)
+        put_int(buf, "memory_bytes", view->memory_bytes);
+    else
+        put_null(buf, "memory_bytes");
+    put_int(buf, "gpus", view->gpus);
+    if (view->seen_ms && !view->catalog_fits)
+        put_text(buf, "note",
+                 "its operators are not those of this scheduler: it gets scripts alone; install "
+                 "the same release of Nexus on both");
+    else
+        put_null(buf, "note");
     put_close(buf, '}');
 }
 

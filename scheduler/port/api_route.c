@@ -115,6 +115,12 @@ static const struct route_param lineage_query[] = {
     {"direction", PARAM_TEXT, "upstream, downstream or both (the default)"},
     {"depth", PARAM_INT, "datasets away, 1 to 100 (the default)"}, {0}};
 
+static const struct route_param post_token_body[] = {
+    {"kind", PARAM_TEXT, "worker (the default)"},
+    {"name", PARAM_TEXT, "for people: shown in the list"},
+    {"expires", PARAM_TEXT, "it is good for so long, e.g. 7d; without: until it is revoked"},
+    {"address", PARAM_TEXT, "host that workers dial (default: where they are listened for)"}, {0}};
+
 #define V1 "/api/v1"
 #define RUN V1 "/runs/{run}"
 #define TASK RUN "/tasks/{task}"
@@ -219,6 +225,12 @@ static const struct route routes[] = {
      handle_notification},
     {"POST", V1 "/notifications/{id}/retry", "send one again that was given up", NULL, NULL,
      handle_retry_notification},
+    {"GET", V1 "/tokens", "tokens of workers on other machines, without their texts", page, NULL,
+     handle_tokens},
+    {"POST", V1 "/tokens", "make a token; its text is in this answer alone", NULL,
+     post_token_body, handle_post_token},
+    {"DELETE", V1 "/tokens/{id}", "revoke it: its workers are refused from now on", NULL, NULL,
+     handle_delete_token},
     {"POST", V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
     {"GET", V1 "/checks", "what the scheduler knows for nexus doctor", NULL, NULL, handle_checks},
     {"GET", V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,

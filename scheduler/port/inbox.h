@@ -39,7 +39,9 @@ enum write_op {
     WRITE_EMIT,           /* an event of a dataset: name, rows, hash, note */
     WRITE_RETENTION,      /* what is over its bounds goes now */
     WRITE_TOLD,           /* notification, n_tries, told, target; note: the error; value: output */
-    WRITE_RETELL          /* notification */
+    WRITE_RETELL,         /* notification */
+    WRITE_TOKEN,          /* token, name, value (its hash), expires_ms */
+    WRITE_TOKEN_DROP      /* token */
 };
 
 /* What came of a try to send a notification. */
@@ -109,6 +111,8 @@ struct message {
     int64_t slots;
     int64_t rows; /* -1: not said */
     const char *hash;
+    const char *token;                        /* its id */
+    int64_t expires_ms;                       /* wall; 0: never */
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */

@@ -95,12 +95,13 @@ static bool add_order(struct encoding *encoding, const struct core_order *order,
 }
 
 void reply_encode(const struct core *core, uint64_t epoch, const struct core_send *send,
-                  const struct reply_source *source, struct buf *buf)
+                  bool elsewhere, const struct reply_source *source, struct buf *buf)
 {
+    int64_t ttl_ms = elsewhere ? source->lease_ttl_elsewhere_ms : source->lease_ttl_ms;
     struct wire_reply head = {.ack = send->ack,
                               .epoch = epoch,
                               .refused = send->refused != NULL,
-                              .lease_ttl_ms = (uint32_t)source->lease_ttl_ms};
+                              .lease_ttl_ms = (uint32_t)ttl_ms};
     if (send->refused)
         head.text = wire_text(send->refused, strlen(send->refused));
     head.url = wire_text(source->url, strlen(source->url));

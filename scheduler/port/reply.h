@@ -18,14 +18,16 @@ struct reply_source {
     struct wire_bytes (*outputs)(void *arg, struct nx_inst_id inst);
     /* The item of a mapped instance: a JSON value. */
     struct wire_bytes (*item)(void *arg, struct nx_inst_id inst);
-    const char *url;  /* of the HTTP API */
-    const char *home; /* what names this home */
-    int64_t lease_ttl_ms, grace_ms;
+    const char *url;      /* of the HTTP API */
+    const char *home;     /* what names this home */
+    int64_t lease_ttl_ms; /* of workers on this machine */
+    int64_t lease_ttl_elsewhere_ms;
+    int64_t grace_ms;
 };
 
 /* Appends the reply that `send` asks for: at most NX_MESSAGE_MAX bytes; orders that do not fit stay
  * above the worker's `seen` and are sent with the next reply, which the worker is told to fetch. */
 void reply_encode(const struct core *core, uint64_t epoch, const struct core_send *send,
-                  const struct reply_source *source, struct buf *buf);
+                  bool elsewhere, const struct reply_source *source, struct buf *buf);
 
 #endif

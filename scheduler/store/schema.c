@@ -239,10 +239,17 @@ static const char version_8[] =
     "create index notification_due on notification (target, due_at) where state = 0;"
     "create index notification_failed on notification (id) where state = 2;"
     "create index notification_ended on notification (id) where state > 0;";
+/* Tokens of workers elsewhere: scheduler/store/token.h. */
+static const char version_9[] =
+    "create table token ("
+    " id text not null primary key, name text not null,"
+    " hash text not null,"            /* SHA-256 of the token, as digits */
+    " created_at integer not null, expires_at integer"
+    ") strict, without rowid;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4},
-    {5, version_5}, {6, version_6}, {7, version_7}, {8, version_8},
+    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5},
+    {6, version_6}, {7, version_7}, {8, version_8}, {9, version_9},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

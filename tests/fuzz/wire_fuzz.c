@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/must.h"
+#include "lib/wire/bulk.h"
 #include "lib/wire/wire.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -62,11 +63,42 @@ static void reply(const uint8_t *data, size_t size)
     arena_fini(&arena);
 }
 
+static void bulk(const uint8_t *data, size_t size)
+{
+    struct bulk_request request;
+    struct bulk_reply reply;
+    struct wire_bytes token, rest;
+    struct nx_err err = {0};
+    struct buf once;
+    char hash[BULK_HASH + 1];
+    buf_init(&once);
+    if (bulk_open_envelope(data, size, &token, &rest)) {
+        must(token.n + rest.n + 5 == size);
+        data += 5 + token.n;
+        size = rest.n;
+    }
+    if (bulk_decode_request(data, size, &request, &err)) {
+        bulk_encode_request(&once, &request);
+        must(once.len == size && memcmp(once.data, data, size) == 0);
+        bulk_path_is_safe(request.path);
+    }
+    buf_clear(&once);
+    if (bulk_decode_reply(data, size, &reply, &err)) {
+        bulk_encode_reply(&once, &reply);
+        must(once.len == size && memcmp(once.data, data, size) == 0);
+    }
+    for (size_t at = 0; bulk_next_address((const char *)data, size, &at, hash);)
+        must(at <= size);
+    buf_fini(&once);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    if (data[0] & 1)
+    if (data[0] & 2)
+        bulk(data + 1, size - 1);
+    else if (data[0] & 1)
         report(data + 1, size - 1);
     else
         reply(data + 1, size - 1);

@@ -387,7 +387,9 @@ static void send_all(struct sim *sim)
                                         .item = some_item,
                                         .url = "",
                                         .home = "sim",
-                                        .lease_ttl_ms = NX_LEASE_TTL_MS,
+                                        .lease_ttl_ms = core_lease_ttl_ms(sim->core, false),
+                                        .lease_ttl_elsewhere_ms =
+                                            core_lease_ttl_ms(sim->core, true),
                                         .grace_ms = NX_GRACE_MS};
     for (size_t i = 0; i < sim->update.sends.n; i++) {
         const struct core_send *send = &sim->update.sends.at[i];
@@ -396,7 +398,8 @@ static void send_all(struct sim *sim)
         struct nx_err err;
         struct buf buf;
         buf_init(&buf);
-        reply_encode(sim->core, sim->store.epoch, send, &source, &buf);
+        reply_encode(sim->core, sim->store.epoch, send, !sim->workers[context->worker].ipc, &source,
+                     &buf);
         if (send->refused)
             sim_count(sim, SEEN_FORMER_REFUSED);
         if (wire_decode_reply(buf.data, buf.len, &sim->arena, &reply, &err))

@@ -516,7 +516,8 @@ static void workers_and_pools_are_listed_and_drained(void **state)
     struct world *world = *state;
     world_report(world, NULL);
     json_t *list = world_get(world, "/api/v1/workers");
-    has_keys(item(list, 0), "id host state slots busy leases queues version last_seen_at");
+    has_keys(item(list, 0), "id host address state slots busy leases queues version last_seen_at "
+                            "memory_bytes gpus note");
     assert_string_equal(text_of(item(list, 0), "state"), "online");
     assert_int_equal(json_array_size(json_object_get(item(list, 0), "queues")), 2);
     json_decref(list);

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
+#include "lib/crypt/certificate.h"
 #include "lib/net/link.h"
 #include "nexus/limits.h"
 #include "tests/unit/test.h"
@@ -22,6 +23,8 @@ enum { CONTEXTS = 8, SLOTS = 4 };
 /* What both ends' callbacks note, as an owner's inbox would. */
 struct world {
     char folder[64], url[100];
+    bool is_tls;
+    struct certificate certificate;
     struct link_server *server;
     struct link_client *client;
     bool answer_at_once, ask_again;
@@ -79,14 +82,20 @@ static void on_reply(void *arg, unsigned slot, enum nx_code code, const void *by
 static void listen_now(struct world *world)
 {
     struct nx_err err = {0};
-    if (!link_listen(world->url, CONTEXTS, on_request, world, &world->server, &err))
+    const struct link_tls tls = {world->certificate.text, world->certificate.key, NULL};
+    if (!(world->is_tls
+              ? link_listen_tls(world->url, &tls, CONTEXTS, on_request, world, &world->server, &err)
+              : link_listen(world->url, CONTEXTS, on_request, world, &world->server, &err)))
         fail_msg("%s", err.text);
 }
 
 static void dial_now(struct world *world)
 {
     struct nx_err err = {0};
-    if (!link_dial(world->url, SLOTS, on_reply, world, &world->client, &err))
+    const struct link_tls tls = {world->certificate.text, NULL, CERTIFICATE_NAME};
+    if (!(world->is_tls
+              ? link_dial_tls(world->url, &tls, SLOTS, on_reply, world, &world->client, &err)
+              : link_dial(world->url, SLOTS, on_reply, world, &world->client, &err)))
         fail_msg("%s", err.text);
 }
 
@@ -99,6 +108,32 @@ static int open_world(void **state)
     pthread_mutex_init(&world->lock, NULL);
     pthread_cond_init(&world->changed, NULL);
     *state = world;
+    return 0;
+}
+
+/* A port that nobody has. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+static int open_tls_world(void **state)
+{
+    struct nx_err err;
+    char path[100];
+    open_world(state);
+    struct world *world = *state;
+    world->is_tls = true;
+    snprintf(world->url, sizeof world->url, "tls+tcp://127.0.0.1:%u", free_port());
+    snprintf(path, sizeof path, "%s/workers.pem", world->folder);
+    if (!certificate_open(path, &world->certificate, &err))
+        fail_msg("%s", err.text);
     return 0;
 }
 
@@ -474,12 +509,9 @@ static void an_address_that_cannot_be_is_refused(void **state)
         const char *url;
         enum nx_code code;
     } bad[] = {
-        {"tcp://0.0.0.0:5000", NX_E_UNSUPPORTED},
-        {"tls+tcp://127.0.0.1:5000", NX_E_UNSUPPORTED},
-        {"tcp://127.0.0.1.evil:1", NX_E_UNSUPPORTED},
-        {"nonsense", NX_E_INVALID},
-        {"ipc://relative", NX_E_INVALID},
-        {"ipc:///no/such/folder/socket", NX_E_IO},
+        {"tcp://0.0.0.0:5000", NX_E_DENIED},     {"tls+tcp://127.0.0.1:5000", NX_E_INVALID},
+        {"tcp://127.0.0.1.evil:1", NX_E_DENIED}, {"nonsense", NX_E_INVALID},
+        {"ipc://relative", NX_E_INVALID},        {"ipc:///no/such/folder/socket", NX_E_IO},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(link_listen(bad[i].url, 1, on_request, world, &server, &err));
@@ -495,6 +527,130 @@ static void an_address_that_cannot_be_is_refused(void **state)
     assert_null(world->client);
 }
 
+/* ---- TLS ---- */
+
+static void a_client_that_trusts_another_certificate_is_never_answered(void **state)
+{
+    struct world *world = *state;
+    struct certificate own = world->certificate, other;
+    char path[100];
+    struct nx_err err;
+    snprintf(path, sizeof path, "%s/other.pem", world->folder);
+    assert_true(certificate_open(path, &other, &err));
+    world->answer_at_once = true;
+    listen_now(world);
+    world->certificate = other;
+    dial_now(world);
+    link_request(world->client, 0, "hello", 5);
+    clock_sleep_ms(300);
+    assert_int_equal(world->n_requests, 0);
+    assert_int_equal(world->n_replies, 0);
+    link_client_close(world->client);
+    world->client = NULL;
+    world->certificate = own;
+    dial_now(world);
+    link_request(world->client, 0, "hello", 5);
+    wait_for(world, 1, 1);
+}
+
+static void the_name_of_the_certificate_is_checked(void **state)
+{
+    struct world *world = *state;
+    struct nx_err err;
+    const struct link_tls tls = {world->certificate.text, NULL, "another-name"};
+    world->answer_at_once = true;
+    listen_now(world);
+    assert_true(link_dial_tls(world->url, &tls, SLOTS, on_reply, world, &world->client, &err));
+    link_request(world->client, 0, "hello", 5);
+    clock_sleep_ms(300);
+    assert_int_equal(world->n_requests, 0);
+}
+
+static void a_peer_without_tls_gets_nothing_and_harms_nobody(void **state)
+{
+    struct world *world = *state;
+    world->answer_at_once = true;
+    listen_now(world);
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)link_port(world->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    static const char bytes[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+    dial_now(world);
+    link_request(world->client, 0, "hello", 5);
+    wait_for(world, 1, 1);
+    close(fd);
+}
+
+static void a_client_that_is_told_to_redials_and_asks_again(void **state)
+{
+    struct world *world = *state;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, "one", 3);
+    wait_for(world, 1, 0);
+    link_redial(world->client);
+    wait_for(world, 2, 0);
+    link_reply(world->server, world->requests[0].context, "lost", 4);
+    link_reply(world->server, world->requests[1].context, "came", 4);
+    wait_for(world, 2, 1);
+    assert_string_equal(world->replies[0].text, "came");
+}
+
+static void a_host_that_does_not_answer_is_dialled_anew(void **state)
+{
+    struct world *world = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fds[5], one = 1;
+    at.sin_port = htons((uint16_t)strtoul(strrchr(world->url, ':') + 1, NULL, 10));
+    for (size_t i = 0; i < 5; i++) /* a queue of connections that is full, and nobody takes any */
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (i ? SOCK_NONBLOCK : 0), 0);
+    setsockopt(fds[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    for (size_t i = 1; i < 5; i++)
+        (void)!connect(fds[i], (struct sockaddr *)&at, sizeof at);
+    dial_now(world);
+    link_request(world->client, 0, "hello", 5);
+    for (int i = 0; i < 14; i++) {
+        clock_sleep_ms(500);
+        link_redial(world->client);
+    }
+    for (size_t i = 0; i < 5; i++)
+        close(fds[i]);
+    world->answer_at_once = true;
+    listen_now(world);
+    wait_for(world, 1, 1);
+}
+
+static void a_certificate_is_made_once_and_kept_from_others(void **state)
+{
+    struct world *world = *state;
+    struct certificate again;
+    struct nx_err err;
+    struct stat st;
+    char path[100];
+    snprintf(path, sizeof path, "%s/workers.pem", world->folder);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_true(certificate_open(path, &again, &err));
+    assert_string_equal(again.text, world->certificate.text);
+    assert_string_equal(again.key, world->certificate.key);
+    chmod(path, 0644);
+    assert_false(certificate_open(path, &again, &err));
+    assert_int_equal(err.code, NX_E_DENIED);
+    assert_true(path_write(path, "nonsense", 8, &err));
+    chmod(path, 0600);
+    assert_false(certificate_open(path, &again, &err));
+    assert_int_equal(err.code, NX_E_DATA);
+}
+
+#define WITH_TLS(test) \
+    { \
+#test "_over_tls", test, open_tls_world, close_world, NULL \
+    }
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
 
 int main(void)
@@ -519,6 +675,23 @@ int main(void)
         WITH_WORLD(closing_while_requests_are_parked_calls_nobody),
         WITH_WORLD(closing_in_the_middle_of_traffic_is_clean),
         WITH_WORLD(an_address_that_cannot_be_is_refused),
+        WITH_TLS(a_request_is_answered),
+        WITH_TLS(parked_requests_are_answered_in_any_order),
+        WITH_TLS(a_released_request_gets_an_empty_reply),
+        WITH_TLS(a_request_waits_for_a_server_that_is_not_there_yet),
+        WITH_TLS(a_parked_request_is_sent_again_to_a_server_that_starts_again),
+        WITH_TLS(a_cancelled_request_ends_and_the_slot_can_ask_again),
+        WITH_TLS(cancelling_at_any_moment_ends_every_request_once),
+        WITH_TLS(an_answer_to_a_client_that_has_gone_frees_the_context),
+        WITH_TLS(the_largest_message_goes_both_ways),
+        WITH_TLS(closing_while_requests_are_parked_calls_nobody),
+        WITH_TLS(closing_in_the_middle_of_traffic_is_clean),
+        WITH_TLS(a_client_that_trusts_another_certificate_is_never_answered),
+        WITH_TLS(the_name_of_the_certificate_is_checked),
+        WITH_TLS(a_peer_without_tls_gets_nothing_and_harms_nobody),
+        WITH_TLS(a_client_that_is_told_to_redials_and_asks_again),
+        WITH_TLS(a_host_that_does_not_answer_is_dialled_anew),
+        WITH_TLS(a_certificate_is_made_once_and_kept_from_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,8 @@ static struct ledger_start lease(void)
                                      TEXT("{\"params\": {\"p\": 5}, \"run\": {\"id\": \"12\"}}")};
 }
 
-static const struct start_places PLACES = {"/home", "/project", "http://u", "nexus:w:", "/none"};
+static const struct start_places PLACES = {"/home",    "/project", "http://u",
+                                           "nexus:w:", "/none",    NULL};
 
 static json_t *context_of(const struct child_start *start)
 {
