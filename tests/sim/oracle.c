@@ -155,6 +155,7 @@ static void look_at_run(struct sim *sim, struct sim_run *run)
         if (run->shadow[task] == NX_TS_STOPPING && row.state == NX_TS_SUCCESS)
             sim_count(sim, SEEN_CANCEL_CROSSED_SUCCESS);
         check_stopped(sim, run, task, &row);
+        oracle_waited(sim, run, task, &row);
         check_progress(sim, run, task, &row);
         run->shadow[task] = (uint8_t)row.state;
         run->shadow_why[task] = (uint8_t)row.reason;
@@ -218,10 +219,14 @@ void oracle_ask(struct sim *sim, struct nx_inst_id id)
 static void check_end(struct sim *sim, const struct core_end *end)
 {
     struct sim_run *run = sim_run_find(sim, end->inst.run);
+    if (!run && end->wait)
+        return; /* it began and ended in the turn in which its run was created */
     struct sim_inst *inst = &run->insts[end->inst.task];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[end->inst.task];
     sim->stats->outcomes[end->outcome]++;
-    if (!inst->present || !held(inst->row.state)) {
+    if (end->wait)
+        oracle_wait_end(sim, end);
+    else if (!inst->present || !held(inst->row.state)) {
         sim_fail(sim, "only a lease that was committed can end", "run %llu %s",
                  (unsigned long long)run->row.id.v, spec->id);
         return;
@@ -293,6 +298,12 @@ static void note_incarnations(struct sim *sim)
 void oracle_commit(struct sim *sim)
 {
     note_incarnations(sim);
+    for (size_t i = 0; i < sim->update.cleared.n;
+         i++) { /* one that waits may fail in this very turn */
+        struct sim_run *run = sim_run_find(sim, sim->update.cleared.at[i].run);
+        if (run)
+            run->insts[sim->update.cleared.at[i].task].n_failures = 0;
+    }
     for (size_t i = 0; i < sim->update.ends.n; i++)
         check_end(sim, &sim->update.ends.at[i]);
     for (size_t i = 0; i < sim->update.insts.n; i++)
@@ -408,11 +419,16 @@ void oracle_sent(struct sim *sim, const struct wire_reply *reply)
 {
     for (uint32_t i = 0; i < reply->n_orders; i++) {
         const struct wire_order *order = &reply->orders[i];
-        if (order->kind != WIRE_LEASE)
+        if (!wire_starts(order->kind))
             continue;
         struct sim_run *run = sim_run_find(sim, order->inst.run);
         struct sim_inst *inst = run ? &run->insts[order->inst.task] : NULL;
-        if (inst && inst->sent_lease == order->lease && inst->sent_epoch != reply->epoch)
+        bool waits = inst && graph_of(sim, run)->tasks[order->inst.task].wait == GRAPH_WAIT_POKE;
+        if (waits != (order->kind == WIRE_POKE))
+            sim_fail(sim, "who waits is looked for, and nobody else", "run %llu task %u",
+                     (unsigned long long)order->inst.run.v, order->inst.task);
+        if (inst && order->kind == WIRE_LEASE && inst->sent_lease == order->lease &&
+            inst->sent_epoch != reply->epoch)
             sim_count(sim, SEEN_ORDERED_AGAIN);
         if (inst) {
             inst->sent_lease = order->lease;

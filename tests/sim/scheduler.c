@@ -168,6 +168,8 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         sim_set_pool(sim, from->a, (int64_t)from->b - 1);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
+    } else if (from->kind == SIM_SAY) {
+        sim_say(sim, from);
     } else {
         event = sim_scheduler_event(sim, EV_DRAIN);
         event.drain.worker = from->a == 0 ? "w0" : "w1";
@@ -182,7 +184,14 @@ static void answer(struct sim *sim, const struct core_ask *ask)
     uint64_t dice = rng_below(&sim->rng, 10);
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
-    event.answer.answer = dice < 6 ? CORE_TRUE : dice < 9 ? CORE_FALSE : CORE_ERROR;
+    const struct graph_task *spec =
+        &sim->graphs[ask->version - SIM_VERSION_BASE]->tasks[ask->inst.task];
+    event.answer.answer = dice < 6                               ? CORE_TRUE
+                          : dice < 9 && (spec->flags & GRAPH_IF) ? CORE_FALSE
+                          : dice < 9                             ? CORE_TRUE
+                          : (spec->flags & GRAPH_IF)             ? CORE_ERROR
+                                                                 : CORE_WITH_ERROR;
+    event.answer.when_ms = sim_random_when(sim, spec);
     struct core_inst_row before = {0}, after = {0};
     core_get_inst(sim->core, ask->inst, &before);
     sim_scheduler_step(sim, &event);
@@ -202,9 +211,9 @@ static void answer(struct sim *sim, const struct core_ask *ask)
 static void answer_asks(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    while (sim->update.asks.n || sim->update.dues.n) {
+    while (sim->update.asks.n || sim->update.dues.n || sim->update.starts.n) {
         VEC(struct core_ask) asks = {0};
-        if (sim_answer_dues(sim)) {
+        if (sim_answer_dues(sim) || sim_start_runs(sim)) {
             sim_scheduler_step(sim, &turn);
             continue;
         }
@@ -239,6 +248,7 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         vec_push(&sim->store.runs, run);
         sim->runs_created += row.cause == NX_RC_MANUAL;
         run->row = row;
+        oracle_started_run(sim, &row);
         if (row.cause == NX_RC_SCHEDULE)
             oracle_schedule_run(sim, run);
     }
@@ -403,7 +413,7 @@ static void plan_turn(struct sim *sim)
 static void drain_inbox(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    sim->edited.n = 0;
+    sim->edited.n = sim->started.n = 0;
     for (size_t i = 0; i < sim->inbox.n; i++)
         take_event(sim, &sim->inbox.at[i]);
     if (sim->slow.n && sim_chance(sim, 1, 4)) {
@@ -427,6 +437,7 @@ void sim_scheduler_turn(struct sim *sim)
     int point = rows ? crash_point(sim) : -1;
     if (crash_if(sim, point, 0, FAULT_CRASH_BEFORE_COMMIT))
         return;
+    oracle_late(sim);
     if (rows)
         commit(sim);
     forget_inbox(sim);
