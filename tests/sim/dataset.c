@@ -127,8 +127,8 @@ static void check_event(struct sim *sim, const struct core_dataset_event *event)
     dataset->version = event->version;
     dataset->event_ms = event->at_ms;
     dataset->n_outside += event->inst.run.v == 0;
-    if (!event->inst.run.v)
-        return;
+    if (!sim_run_find(sim, event->inst.run))
+        return; /* from outside, or of a wait that ended in the turn in which its run was created */
     struct sim_inst *inst = &sim_run_find(sim, event->inst.run)->insts[sim_slot(event->inst)];
     bool mapped = spec_of(sim, event->inst)->map != 0;
     if (!has_succeeded(sim, event->inst, event->attempt) ||

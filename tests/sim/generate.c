@@ -36,6 +36,8 @@ static void random_task(struct sim *sim, struct graph_task_def *def, uint32_t in
     def->retry_delay_ms = sim_between(sim, 0, 3) * 400;
     def->max_retry_delay_ms = 2000;
     def->jitter_percent = (uint8_t)(sim_chance(sim, 1, 3) ? 20 : 0);
+    if (sim_chance(sim, 1, 4))
+        sim_random_wait(sim, def);
     def->queue_timeout_ms = sim_chance(sim, 1, 10) ? sim_between(sim, 200, 5000) : 0;
 }
 

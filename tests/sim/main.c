@@ -66,6 +66,7 @@ static void step_clock(struct sim *sim)
 {
     bool back = sim_chance(sim, 1, 2);
     sim_count(sim, back ? FAULT_CLOCK_BACK : FAULT_CLOCK_FORWARD);
+    sim->clock_stepped = true;
     sim->wall_offset += sim_between(sim, 1, 7200000) * (back ? -1 : 1);
 }
 
@@ -198,6 +199,13 @@ static void deliver(struct sim *sim, struct sim_event *event)
         if (same)
             sim_worker_child(sim, event->a, event->c);
         break;
+    case SIM_LOOK:
+        if (same)
+            sim_worker_look(sim, event->a);
+        break;
+    case SIM_PEOPLE:
+        sim_people_answer(sim);
+        break;
     case SIM_RESEND:
         sim_worker_resend(sim, event->a, event->b);
         break;
@@ -256,6 +264,7 @@ static void plan_work(struct sim *sim)
     }
     sim_plan_edits(sim);
     sim_plan_emits(sim);
+    sim_post(sim, SIM_PEOPLE, 500, 0, 0, 0, NULL, 0);
 }
 
 static void build_world(struct sim *sim)
@@ -349,6 +358,7 @@ void sim_free(struct sim *sim)
     vec_fini(&sim->slow);
     vec_fini(&sim->contexts);
     vec_fini(&sim->edited);
+    vec_fini(&sim->started);
     arena_fini(&sim->arena);
 }
 
@@ -398,6 +408,15 @@ static const char *const fault_names[SIM_FAULTS] = {
     "run by datasets",
     "events used together",
     "run by datasets refused",
+    "look failed",
+    "approved",
+    "rejected",
+    "answer that came late",
+    "look that found it",
+    "look that did not",
+    "run started by a task",
+    "run that could not be started",
+    "run cancelled with its starter",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

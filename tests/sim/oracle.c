@@ -226,6 +226,7 @@ static void look_at_run(struct sim *sim, struct sim_run *run)
         if (run->shadow[slot] == NX_TS_REMOVED && changed && id_of(run, slot).map == NX_MAP_NONE)
             sim_count(sim, SEEN_FOLDED);
         check_stopped(sim, run, slot, &row);
+        oracle_waited(sim, run, slot, &row);
         check_progress(sim, run, slot, &row);
         run->shadow[slot] = (uint8_t)row.state;
         run->shadow_why[slot] = (uint8_t)row.reason;
@@ -290,10 +291,14 @@ void oracle_ask(struct sim *sim, struct nx_inst_id id)
 static void check_end(struct sim *sim, const struct core_end *end)
 {
     struct sim_run *run = sim_run_find(sim, end->inst.run);
+    if (!run && end->wait)
+        return; /* it began and ended in the turn in which its run was created */
     struct sim_inst *inst = &run->insts[sim_slot(end->inst)];
     const struct graph_task *spec = &graph_of(sim, run)->tasks[end->inst.task];
     sim->stats->outcomes[end->outcome]++;
-    if (!inst->present || !held(inst->row.state)) {
+    if (end->wait)
+        oracle_wait_end(sim, end);
+    else if (!inst->present || !held(inst->row.state)) {
         sim_fail(sim, "only a lease that was committed can end", "run %llu %s",
                  (unsigned long long)run->row.id.v, spec->id);
         return;
@@ -309,6 +314,8 @@ static void check_end(struct sim *sim, const struct core_end *end)
     inst->n_ends++;
     bool failure = end->outcome == NX_AO_FAILED || end->outcome == NX_AO_TIMEOUT ||
                    end->outcome == NX_AO_MEMORY;
+    if (touched(sim, end->inst)) /* perhaps before this failure */
+        inst->n_failures = 0;
     inst->n_failures += failure;
     if (inst->n_failures > spec->retries + 1u)
         sim_fail(sim, "an instance fails at most 1 + retries times", "run %llu %s",
@@ -410,6 +417,12 @@ static void note_incarnations(struct sim *sim)
 void oracle_commit(struct sim *sim)
 {
     note_incarnations(sim);
+    for (size_t i = 0; i < sim->update.cleared.n;
+         i++) { /* one that waits may fail in this very turn */
+        struct sim_run *run = sim_run_find(sim, sim->update.cleared.at[i].run);
+        if (run)
+            run->insts[sim->update.cleared.at[i].task].n_failures = 0;
+    }
     for (size_t i = 0; i < sim->update.ends.n; i++)
         check_end(sim, &sim->update.ends.at[i]);
     for (size_t i = 0; i < sim->update.insts.n; i++)
@@ -552,11 +565,16 @@ void oracle_sent(struct sim *sim, const struct wire_reply *reply)
 {
     for (uint32_t i = 0; i < reply->n_orders; i++) {
         const struct wire_order *order = &reply->orders[i];
-        if (order->kind != WIRE_LEASE)
+        if (!wire_starts(order->kind))
             continue;
         struct sim_run *run = sim_run_find(sim, order->inst.run);
         struct sim_inst *inst = run ? &run->insts[sim_slot(order->inst)] : NULL;
-        if (inst && inst->sent_lease == order->lease && inst->sent_epoch != reply->epoch)
+        bool waits = inst && graph_of(sim, run)->tasks[order->inst.task].wait == GRAPH_WAIT_POKE;
+        if (waits != (order->kind == WIRE_POKE))
+            sim_fail(sim, "who waits is looked for, and nobody else", "run %llu task %u",
+                     (unsigned long long)order->inst.run.v, order->inst.task);
+        if (inst && order->kind == WIRE_LEASE && inst->sent_lease == order->lease &&
+            inst->sent_epoch != reply->epoch)
             sim_count(sim, SEEN_ORDERED_AGAIN);
         if (inst) {
             inst->sent_lease = order->lease;

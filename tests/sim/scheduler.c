@@ -183,6 +183,8 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         sim_emit(sim, from->a);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
+    } else if (from->kind == SIM_SAY) {
+        sim_say(sim, from);
     } else {
         event = sim_scheduler_event(sim, EV_DRAIN);
         event.drain.worker = from->a == 0 ? "w0" : "w1";
@@ -204,7 +206,16 @@ static void answer(struct sim *sim, const struct core_ask *ask)
     uint64_t dice = rng_below(&sim->rng, 10);
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
-    event.answer.answer = dice < 6 ? CORE_TRUE : dice < 9 ? CORE_FALSE : CORE_ERROR;
+    const struct graph_task *spec =
+        &sim->graphs[ask->version - SIM_VERSION_BASE]->tasks[ask->inst.task];
+    bool with = (ask->what & CORE_ASK_WITH) != 0, condition = (ask->what & CORE_ASK_IF) != 0;
+    event.answer.answer = dice < 6                ? CORE_TRUE
+                          : dice < 9 && condition ? CORE_FALSE
+                          : dice < 9              ? CORE_TRUE
+                          : condition             ? CORE_ERROR
+                          : with                  ? CORE_WITH_ERROR
+                                                  : CORE_TRUE;
+    event.answer.when_ms = sim_random_when(sim, spec);
     if (ask->what == CORE_ASK_LIST)
         random_list(sim, &event);
     struct core_inst_row before = {0}, after = {0};
@@ -226,9 +237,9 @@ static void answer(struct sim *sim, const struct core_ask *ask)
 static void answer_asks(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    while (sim->update.asks.n || sim->update.dues.n) {
+    while (sim->update.asks.n || sim->update.dues.n || sim->update.starts.n) {
         VEC(struct core_ask) asks = {0};
-        if (sim_answer_dues(sim)) {
+        if (sim_answer_dues(sim) || sim_start_runs(sim)) {
             sim_scheduler_step(sim, &turn);
             continue;
         }
@@ -263,6 +274,7 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         vec_push(&sim->store.runs, run);
         sim->runs_created += row.cause == NX_RC_MANUAL;
         run->row = row;
+        oracle_started_run(sim, &row);
         if (row.cause == NX_RC_SCHEDULE)
             oracle_schedule_run(sim, run);
         if (row.cause == NX_RC_DATASET)
@@ -448,7 +460,7 @@ static void plan_turn(struct sim *sim)
 static void drain_inbox(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    sim->edited.n = 0;
+    sim->edited.n = sim->started.n = 0;
     for (size_t i = 0; i < sim->inbox.n; i++)
         take_event(sim, &sim->inbox.at[i]);
     if (sim->slow.n && sim_chance(sim, 1, 4)) {
@@ -472,6 +484,7 @@ void sim_scheduler_turn(struct sim *sim)
     int point = rows ? crash_point(sim) : -1;
     if (crash_if(sim, point, 0, FAULT_CRASH_BEFORE_COMMIT))
         return;
+    oracle_late(sim);
     if (rows)
         commit(sim);
     forget_inbox(sim);

@@ -63,6 +63,15 @@ enum sim_fault {
     SEEN_DATASET_RUN,      /* a run that datasets started */
     SEEN_DATASET_TOGETHER, /* several events of one dataset started one run */
     SEEN_DATASET_REFUSED,  /* there was no room: its events are kept */
+    FAULT_LOOK_FAILED,     /* a look of a poke failed */
+    SEEN_APPROVED,
+    SEEN_REJECTED,
+    SEEN_ANSWER_LATE,     /* a person answered what did not wait any more */
+    SEEN_LOOKED,          /* what a poke looked for was there */
+    SEEN_NOT_YET,         /* it was not */
+    SEEN_RUN_STARTED,     /* by a task */
+    SEEN_START_FAILED,    /* it could not be */
+    SEEN_CHILD_CANCELLED, /* a run was cancelled with the task that waited for it */
     SIM_FAULTS
 };
 
@@ -82,8 +91,10 @@ struct sim_inst {
     uint32_t last_end_attempt, last_event_attempt;
     uint32_t sent_lease;
     uint64_t sent_epoch;
-    int64_t leased_at; /* virtual time at which its last lease was committed */
-    bool never_begun;  /* its run ended before it had started */
+    int64_t leased_at;        /* virtual time at which its last lease was committed */
+    bool never_begun;         /* its run ended before it had started */
+    int64_t due_ms;           /* of its last wait for a time */
+    uint32_t started_attempt; /* the last one that started a run */
 };
 
 struct sim_run {
@@ -151,6 +162,7 @@ struct sim_worker {
     struct ledger *ledger;
     uint32_t slots;
     bool ipc;
+    bool looking;
     const char *queues;
     int64_t silent_until;
     int64_t reported_at;
@@ -178,6 +190,11 @@ struct sim_event {
 struct sim_context {
     uint32_t worker;
     uint64_t packed; /* request id << 1 | slot */
+};
+
+struct sim_start {
+    struct nx_run_id run;
+    uint32_t attempt;
 };
 
 struct sim_config {
@@ -214,6 +231,8 @@ struct sim {
     VEC(struct sim_context) contexts; /* context - 1 */
     int64_t turn_at;                  /* of the next planned turn */
     uint64_t digest;                  /* of the core at the last commit */
+    bool clock_stepped;
+    VEC(struct sim_start) started; /* runs that tasks started in this turn */
     uint32_t runs_wanted, runs_created, edits_left, emits, emits_left;
     uint64_t n_commits, n_events;
     const char *broken; /* the oracle's first complaint */
@@ -235,6 +254,9 @@ enum sim_event_kind {
     SIM_PAUSE,   /* a: DAG, b: on */
     SIM_POOL,    /* a: pool, b: slots + 1 */
     SIM_EMIT,    /* a: a dataset that is written outside */
+    SIM_LOOK,    /* a look ends: a, b: generation */
+    SIM_PEOPLE,  /* people look what waits for them */
+    SIM_SAY,     /* one answers: a: slot of the instance, b: run, c: yes */
     SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
@@ -306,6 +328,7 @@ void sim_worker_start(struct sim *sim, uint32_t worker);
 void sim_worker_kill(struct sim *sim, uint32_t worker);
 void sim_worker_tick(struct sim *sim, uint32_t worker);
 void sim_worker_child(struct sim *sim, uint32_t worker, uint64_t number);
+void sim_worker_look(struct sim *sim, uint32_t worker);
 void sim_worker_child_kill(struct sim *sim, uint32_t worker);
 void sim_worker_reply(struct sim *sim, const struct sim_event *event);
 void sim_worker_resend(struct sim *sim, uint32_t worker, uint64_t request);
@@ -317,6 +340,18 @@ void sim_plan_edits(struct sim *sim);
 void sim_edit_soon(struct sim *sim, struct nx_run_id run, int64_t within_ms);
 void sim_edit(struct sim *sim, const struct sim_event *event);
 void sim_set_pool(struct sim *sim, uint32_t pool, int64_t slots);
+
+/* waits.c */
+void sim_random_wait(struct sim *sim, struct graph_task_def *def);
+int64_t sim_random_when(struct sim *sim, const struct graph_task *spec);
+bool sim_start_runs(struct sim *sim);
+void sim_people_answer(struct sim *sim);
+void sim_say(struct sim *sim, const struct sim_event *event);
+void oracle_waited(struct sim *sim, struct sim_run *run, uint32_t slot,
+                   const struct core_inst_row *row);
+void oracle_late(struct sim *sim);
+void oracle_started_run(struct sim *sim, const struct core_run_row *row);
+void oracle_wait_end(struct sim *sim, const struct core_end *end);
 
 /* oracle.c */
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);

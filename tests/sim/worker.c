@@ -170,11 +170,22 @@ static void stop_children(struct sim *sim, struct sim_worker *worker)
     }
 }
 
+static void start_look(struct sim *sim, struct sim_worker *worker)
+{
+    struct ledger_start start;
+    if (worker->looking || !ledger_look(worker->ledger, &start))
+        return;
+    worker->looking = true;
+    sim_post(sim, SIM_LOOK, sim_between(sim, 0, sim_chance(sim, 1, 10) ? 9000 : 100), worker->index,
+             worker->generation, 0, NULL, 0);
+}
+
 /* What the agent's loop does after every callback. */
 static void act(struct sim *sim, struct sim_worker *worker)
 {
     stop_children(sim, worker);
     start_children(sim, worker);
+    start_look(sim, worker);
     if (!worker->requests[0].open && ledger_changed(worker->ledger))
         sim_send_request(sim, worker->index, 0);
 }
@@ -194,6 +205,21 @@ void sim_worker_child(struct sim *sim, uint32_t index, uint64_t number)
                                 : NX_AO_MEMORY);
         break;
     }
+    act(sim, worker);
+}
+
+void sim_worker_look(struct sim *sim, uint32_t index)
+{
+    struct sim_worker *worker = &sim->workers[index];
+    struct wire_result result = {.outcome = NX_AO_SUCCESS, .exit_code = -1};
+    uint64_t dice = rng_below(&sim->rng, 10);
+    worker->looking = false;
+    if (dice == 0) {
+        result.outcome = NX_AO_FAILED;
+        result.code = NX_E_IO;
+    }
+    sim_count(sim, dice == 0 ? FAULT_LOOK_FAILED : dice < 5 ? SEEN_LOOKED : SEEN_NOT_YET);
+    ledger_looked(worker->ledger, dice < 5 ? &result : NULL);
     act(sim, worker);
 }
 
@@ -217,7 +243,7 @@ void sim_worker_start(struct sim *sim, uint32_t index)
     struct ledger_config config = {.slots = worker->slots, .incarnation = rng_next(&sim->rng) | 1};
     worker->alive = true;
     sim_faulted(worker, sim->now); /* what was leased to it while it was down is lost now */
-    worker->leaving = false;
+    worker->leaving = worker->looking = false;
     worker->generation++;
     worker->ledger = ledger_new(&config, sim->now);
     sim_send_request(sim, index, 0);
