@@ -96,10 +96,19 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
 }
 
 /* Writes what the questions may look at, answers them, and lets the answers take effect. */
+/* Runs that tasks start; false: there are none. */
+static bool start_runs(struct engine *engine)
+{
+    if (!engine->update.starts.n)
+        return false;
+    write_rows(engine); /* their params may name what has only just happened */
+    return waits_start_runs(engine);
+}
+
 static void answer_asks(struct engine *engine)
 {
     while (engine->update.asks.n || engine->update.dues.n || engine->update.starts.n) {
-        if (timetables_answer(engine) || waits_start_runs(engine)) {
+        if (timetables_answer(engine) || start_runs(engine)) {
             struct core_event again = now_event(EV_TURN);
             engine_step(engine, &again);
             continue;

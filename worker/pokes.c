@@ -77,7 +77,7 @@ static void end_entry(struct pokes *pokes, struct poke_entry *entry,
 
 void pokes_take(struct pokes *pokes, const struct wire_order *order)
 {
-    size_t n = order->task_id.n + order->outputs.n;
+    size_t n = order->task_id.n + order->outputs.n + order->item.n;
     if (pokes->n >= KEPT_MAX) /* more than a scheduler orders at a time */
         return;
     struct poke_entry *entry = mem_alloc(sizeof *entry + n + 1);
@@ -87,8 +87,11 @@ void pokes_take(struct pokes *pokes, const struct wire_order *order)
         memcpy(entry->bytes, order->task_id.p, order->task_id.n);
     if (order->outputs.n)
         memcpy(entry->bytes + order->task_id.n, order->outputs.p, order->outputs.n);
+    if (order->item.n)
+        memcpy(entry->bytes + order->task_id.n + order->outputs.n, order->item.p, order->item.n);
     entry->order.task_id.p = entry->bytes;
     entry->order.outputs.p = entry->bytes + order->task_id.n;
+    entry->order.item.p = entry->order.outputs.p + order->outputs.n;
     entry->definition = shelf_hold(pokes->definitions, order->version, order->inst.task);
     entry->run = shelf_hold(pokes->runs, order->inst.run.v, 0);
     *(pokes->last ? &pokes->last->next : &pokes->first) = entry;
