@@ -112,11 +112,9 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
     case SCRIPT_SECRETS:
         if (place > PLACE_WAIT)
             break;
-        problem = yaml_problem_at(
-            r->problems, node, offset + name->offset,
-            "%s must not name secrets: the scheduler does not evaluate them",
-            place == PLACE_WAIT ? js_get_text(r->drafts[task].operator_entry, "name", "this 'with'")
-                                : "'if'");
+        problem = yaml_problem_at(r->problems, node, offset + name->offset,
+                                  "%s must not name secrets: the scheduler does not evaluate them",
+                                  place == PLACE_WAIT ? r->spec->tasks[task].uses : "'if'");
         if (place == PLACE_CONDITION)
             problem_hint(r->problems, problem,
                          "decide in the task itself, and exit with 99 to skip");
