@@ -18,6 +18,7 @@ struct approval_list {
     size_t n, limit;
     uint64_t last;
     struct nx_inst_id inst; /* of the last one */
+    const char *task;
     bool more, ok;
     struct nx_err *err;
 };
@@ -42,6 +43,7 @@ static bool put_approval(void *arg, const struct query_approval *approval)
         return false;
     list->last = approval->id;
     list->inst = approval->inst;
+    list->task = info->tasks[approval->inst.task].id;
     put_open(buf, NULL, '{');
     put_id(buf, "id", approval->id);
     put_id(buf, "run", approval->inst.run.v);
@@ -73,13 +75,14 @@ static bool read_id(const char *text, uint64_t *id, struct nx_err *err)
 }
 
 static bool put_one(struct query *query, struct buf *body, uint64_t id, struct nx_inst_id *inst,
-                    struct nx_err *err)
+                    const char **task, struct nx_err *err)
 {
     struct approval_list list = {.query = query, .body = body, .limit = 1, .ok = true, .err = err};
     const struct query_approvals which = {.id = id, .all = true, .limit = 1};
     if (!query_approvals(query, &which, put_approval, &list, err) || !list.ok)
         return false;
     *inst = list.inst;
+    *task = list.task;
     return list.n ||
            nx_fail(err, NX_E_NOT_FOUND, "there is no approval %llu; what is cleared is asked anew",
                    (unsigned long long)id);
@@ -91,8 +94,9 @@ bool handle_approval(struct call *call, struct nx_err *err)
 {
     uint64_t id;
     struct nx_inst_id inst;
+    const char *task;
     return read_id(call->params[0], &id, err) && call_query(call, err) &&
-           put_one(call->query, &call->body, id, &inst, err);
+           put_one(call->query, &call->body, id, &inst, &task, err);
 }
 
 static bool read_filter(struct call *call, struct query_approvals *which, struct nx_err *err)
@@ -132,7 +136,22 @@ bool handle_approvals(struct call *call, struct nx_err *err)
 static bool finish_answer(struct job *job, struct query *query, struct nx_err *err)
 {
     struct nx_inst_id inst;
-    return put_one(query, &job->body, *(const uint64_t *)job->data, &inst, err);
+    const char *task;
+    return put_one(query, &job->body, *(const uint64_t *)job->data, &inst, &task, err);
+}
+
+/* Of the audit list: the answer, and whose it is; its target is the run. */
+static const char *detail_of(struct arena *arena, const json_t *body, const char *id,
+                             const char *task)
+{
+    json_t *detail = json_copy((json_t *)body);
+    json_object_set_new(detail, "approval", js_string(id));
+    json_object_set_new(detail, "task", js_string(task));
+    char *text = js_text(detail);
+    const char *kept = arena_strdup(arena, text);
+    mem_free(text);
+    json_decref(detail);
+    return kept;
 }
 
 static bool answer(struct call *call, const json_t *body, struct nx_err *err)
@@ -143,9 +162,10 @@ static bool answer(struct call *call, const json_t *body, struct nx_err *err)
     const json_t *approved = json_object_get(body, "approved");
     const json_t *values = json_object_get(body, "values");
     const char *comment = js_get_text(body, "comment", NULL);
+    const char *task;
     buf_init(&found);
     bool ok = read_id(call->params[0], &id, err) && call_query(call, err) &&
-              put_one(call->query, &found, id, &inst, err);
+              put_one(call->query, &found, id, &inst, &task, err);
     buf_fini(&found);
     if (!ok)
         return false;
@@ -157,7 +177,8 @@ static bool answer(struct call *call, const json_t *body, struct nx_err *err)
         return nx_fail(err, NX_E_LIMIT, "a comment has at most %d bytes", NX_NOTE_MAX);
     struct message *message = call_write(
         call, WRITE_APPROVE, json_is_true(approved) ? "approval.approve" : "approval.reject",
-        call->params[0], body);
+        arena_printf(call->arena, "%llu", (unsigned long long)inst.run.v), body);
+    message->detail = detail_of(&message->arena, body, call->params[0], task);
     message->approval = id;
     message->inst = inst;
     message->approved = json_is_true(approved);

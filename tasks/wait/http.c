@@ -88,7 +88,7 @@ static enum nx_outcome run(struct nx_ctx *ctx, struct nx_err *err)
 
 /* clang-format off */
 static const struct nx_param params[] = {
-    {.name = "url", .type = NX_T_STRING, .flags = NX_P_REQUIRED, .help = "http:// or https://"},
+    {.name = "url", .type = NX_T_STRING, .flags = NX_P_REQUIRED, .help = "Where: http:// or https://."},
     {.name = "method", .type = NX_T_ENUM, .fallback = "\"GET\"", .choices = "GET|HEAD",
      .help = "How it is asked."},
     {.name = "headers", .type = NX_T_OBJECT, .fallback = "{}",

@@ -247,6 +247,96 @@ static void a_run_of_100000_tasks_costs_less_than_100_bytes_each(void **state)
     world_free(world);
 }
 
+static struct core_event answer_of(const struct core_ask *ask, int64_t when_ms)
+{
+    struct core_event event = {.kind = EV_ANSWER};
+    event.answer.inst = ask->inst;
+    event.answer.number = ask->number;
+    event.answer.answer = CORE_TRUE;
+    event.answer.when_ms = when_ms;
+    return event;
+}
+
+/* 5,000 tasks that wait for times, people and looks. */
+static void tasks_that_wait_cost_less_than_1_kb_each_and_no_slot(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    enum { N = 5000 };
+    struct graph_task_def *defs = calloc(N, sizeof *defs);
+    static const enum graph_wait waits[] = {GRAPH_WAIT_FOR, GRAPH_WAIT_UNTIL, GRAPH_WAIT_PERSON,
+                                            GRAPH_WAIT_POKE};
+    char(*ids)[8] = calloc(N, sizeof *ids);
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(ids[i], sizeof ids[i], "t%u", i);
+        defs[i] = task(ids[i]);
+        defs[i].wait = waits[i % 4];
+        defs[i].flags = defs[i].wait == GRAPH_WAIT_POKE ? 0 : GRAPH_ASK;
+        defs[i].timeout_ms = 3600000;
+        defs[i].every_ms = 30000;
+    }
+    add_dag(world, "waits", defs, N, 0);
+    struct core_event event = {.kind = EV_RUN_CREATE};
+    event.create.dag = "waits";
+    step(world, event);
+    turn(world);
+    for (int i = 0; i < 20; i++) {
+        for (size_t k = 0; k < world->update.asks.n; k++) {
+            struct core_ask ask = world->update.asks.at[k];
+            step(world, answer_of(&ask, ask.inst.task % 4 ? 1000000 + 600000 : 600000));
+        }
+        world->update.asks.n = 0;
+        turn(world);
+    }
+    struct core_run_row row;
+    assert_true(core_get_run(world->core, (struct nx_run_id){1}, &row));
+    assert_int_equal(row.counts[NX_TS_DEFERRED], N);
+    size_t bytes = core_run_bytes(world->core, (struct nx_run_id){1});
+    print_message("%zu bytes a task that waits\n", bytes / N);
+    assert_true(bytes < 1024 * (size_t)N);
+    report(world, 1, NULL, 0, NULL, 0); /* a worker with one slot: no lease, some looks */
+    size_t n;
+    const struct core_order *orders = core_orders(world->core, 1, 0, &n);
+    assert_int_equal(n, NX_POKES_IN_HAND);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(orders[i].kind, WIRE_POKE);
+    free(ids);
+    free(defs);
+    world_free(world);
+}
+
+static void a_wait_until_follows_the_clock_and_a_wait_for_does_not(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[] = {task("until"), task("lasts")};
+    defs[0].wait = GRAPH_WAIT_UNTIL;
+    defs[1].wait = GRAPH_WAIT_FOR;
+    defs[0].flags = defs[1].flags = GRAPH_ASK;
+    add_dag(world, "times", defs, 2, 0);
+    struct core_event event = {.kind = EV_RUN_CREATE};
+    event.create.dag = "times";
+    step(world, event);
+    turn(world);
+    struct core_ask asks[2] = {world->update.asks.at[0], world->update.asks.at[1]};
+    assert_int_equal(world->update.asks.n, 2);
+    for (int i = 0; i < 2; i++)
+        step(world, answer_of(&asks[i], asks[i].inst.task == 0 ? 1000000 + 5000 : 5000));
+    turn(world);
+    struct nx_run_id run = {1};
+    event = (struct core_event){.kind = EV_TURN, .mono_ms = world->now + 100, .wall_ms = 1000};
+    core_step(world->core, &event, &world->update); /* set back */
+    assert_int_equal(state_of(world, run, 0), NX_TS_DEFERRED);
+    event.mono_ms = world->now + 6000;
+    core_step(world->core, &event, &world->update); /* and still */
+    assert_int_equal(state_of(world, run, 0), NX_TS_DEFERRED);
+    assert_int_equal(state_of(world, run, 1), NX_TS_SUCCESS);
+    event.wall_ms = 1000000 + 5000;
+    core_step(world->core, &event, &world->update); /* set forward */
+    assert_int_equal(state_of(world, run, 0), NX_TS_SUCCESS);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +345,8 @@ int main(void)
         cmocka_unit_test(a_silent_worker_loses_its_leases_and_the_third_loss_fails_the_task),
         cmocka_unit_test(explain_names_the_pool_and_who_is_in_it),
         cmocka_unit_test(runs_beyond_max_active_runs_wait_and_say_so),
+        cmocka_unit_test(tasks_that_wait_cost_less_than_1_kb_each_and_no_slot),
+        cmocka_unit_test(a_wait_until_follows_the_clock_and_a_wait_for_does_not),
         cmocka_unit_test(a_run_of_100000_tasks_costs_less_than_100_bytes_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,14 @@ static const char catalog_text[] =
     "\"checks\", \"type\": \"list\", \"each\": {\"type\": \"object\", \"members\": [{\"params\": "
     "[{\"name\": \"max\", \"type\": \"float\"}]}]}}, {\"name\": \"tables\", \"type\": \"object\", "
     "\"each\": {\"type\": \"table\"}}], \"outputs\": "
-    "[{\"name\": \"model\", \"type\": \"model\"}, {\"name\": \"roc_auc\", \"type\": \"float\"}]}]";
+    "[{\"name\": \"model\", \"type\": \"model\"}, {\"name\": \"roc_auc\", \"type\": \"float\"}]},"
+    "{\"name\": \"wait.for\", \"params\": [{\"name\": \"duration\", \"type\": \"duration\"}]},"
+    "{\"name\": \"wait.until\", \"params\": [{\"name\": \"time\", \"type\": \"time\"}]},"
+    "{\"name\": \"wait.file\", \"params\": [{\"name\": \"path\", \"type\": \"string\"}, "
+    "{\"name\": \"every\", \"type\": \"duration\", \"min\": 0.1, \"unit\": \"s\"}]},"
+    "{\"name\": \"flow.trigger\", \"params\": [{\"name\": \"dag\", \"type\": \"string\"}, "
+    "{\"name\": \"wait\", \"type\": \"bool\"}]},"
+    "{\"name\": \"flow.approve\", \"params\": [{\"name\": \"form\", \"type\": \"object\"}]}]";
 
 struct loaded {
     struct spec **specs;
@@ -371,6 +378,24 @@ static void mistakes_about_lists_have_their_messages(void **state)
         "is not, is between them: take it into the group, or max_parallel away\n");
 }
 
+static void
+what_the_scheduler_does_itself_has_no_secrets_and_constants_where_it_needs_them(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"uses: wait.for, with: {duration: '${{ secrets.a }}'}", "must not name secrets"},
+        {"uses: wait.until, with: {time: '${{ task.attempt }}'}", "must not name task.attempt"},
+        {"uses: wait.for, with: {duration: soon}", "a duration such as 10s"},
+        {"uses: wait.file, with: {path: a, every: '${{ run.id }}'}", "must be a constant"},
+        {"uses: wait.file, with: {path: a, every: 1ms}", "must be at least 0.1 s"},
+        {"uses: flow.trigger, with: {dag: b, wait: '${{ run.id }}'}", "must be a constant"},
+        {"uses: flow.approve, with: {form: {comment: {}}}", "'comment' cannot be a field"},
+        {"uses: flow.approve, with: {form: {n: {type: int}}}", "must be one of string|integer"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_in_task(cases[i][0], cases[i][1]);
+}
+
 static void one_mistake_hides_no_other_and_what_does_nothing_is_told(void **state)
 {
     (void)state;
@@ -700,6 +725,8 @@ int main(void)
         cmocka_unit_test(an_output_of_the_wrong_kind_is_an_error),
         cmocka_unit_test(mistakes_of_the_dag_itself_are_found),
         cmocka_unit_test(a_schedule_is_checked),
+        cmocka_unit_test(
+            what_the_scheduler_does_itself_has_no_secrets_and_constants_where_it_needs_them),
         cmocka_unit_test(one_mistake_hides_no_other_and_what_does_nothing_is_told),
         cmocka_unit_test(an_unlisted_output_is_a_warning),
         cmocka_unit_test(a_file_gives_its_name_and_several_documents),

@@ -674,6 +674,96 @@ static void orders_beyond_the_most_leases_wait_above_seen(void **state)
 }
 
 /* Random orders, starts, ends, losses: the counts add up after every step. */
+/* The outcome of the i-th look in the last report. */
+static const struct wire_poke *poke(const struct peer *peer, uint64_t number)
+{
+    for (uint32_t i = 0; i < peer->report.n_pokes; i++)
+        if (peer->report.pokes[i].number == number)
+            return &peer->report.pokes[i];
+    return NULL;
+}
+
+static void looks_go_one_by_one_without_a_slot_and_are_told_until_acknowledged(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct ledger_start s;
+    peer_init(&peer, 1);
+    order(&peer, WIRE_POKE, 1, 1)->poke = 71;
+    order(&peer, WIRE_POKE, 2, 1)->poke = 72;
+    order(&peer, WIRE_LEASE, 3, 1);
+    talk(&peer);
+    assert_true(ledger_look(peer.ledger, &s));
+    assert_int_equal(s.order.poke, 71);
+    assert_false(ledger_look(peer.ledger, &s)); /* one at a time */
+    assert_true(start(&peer, &s));              /* and beside the slot */
+    assert_int_equal(s.order.inst.task, 3);
+    fill(&peer);
+    assert_int_equal(poke(&peer, 71)->state, WIRE_POKE_HAND);
+    assert_int_equal(poke(&peer, 72)->state, WIRE_POKE_HAND);
+    ledger_looked(peer.ledger, NULL);
+    assert_true(ledger_look(peer.ledger, &s));
+    const struct wire_result there = {.outcome = NX_AO_SUCCESS, .outputs = wire_text("{}", 2)};
+    ledger_looked(peer.ledger, &there);
+    fill(&peer);
+    fill(&peer); /* not acknowledged: told again */
+    assert_int_equal(poke(&peer, 71)->state, WIRE_POKE_NOT_YET);
+    assert_int_equal(poke(&peer, 72)->state, WIRE_POKE_ENDED);
+    assert_int_equal(poke(&peer, 72)->result.inst.task, 2);
+    answer(&peer, peer.report.seq, peer.report.seen);
+    fill(&peer);
+    assert_int_equal(peer.report.n_pokes, 0);
+    peer_fini(&peer);
+}
+
+static void looks_of_a_former_scheduler_are_forgotten(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct ledger_start s;
+    peer_init(&peer, 1);
+    order(&peer, WIRE_POKE, 1, 1)->poke = 71;
+    order(&peer, WIRE_POKE, 2, 1)->poke = 72;
+    talk(&peer);
+    assert_true(ledger_look(peer.ledger, &s));
+    peer.epoch++;
+    peer.number = peer.n_orders = 0;
+    order(&peer, WIRE_POKE, 2, 1)->poke = 81;
+    talk(&peer);
+    ledger_looked(peer.ledger, NULL); /* nobody asked */
+    fill(&peer);
+    assert_int_equal(peer.report.n_pokes, 1);
+    assert_int_equal(poke(&peer, 81)->state, WIRE_POKE_HAND);
+    peer_fini(&peer);
+}
+
+static void a_report_of_many_looks_is_bounded(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct ledger_start s;
+    char text[4096];
+    memset(text, 'x', sizeof text);
+    peer_init(&peer, 1);
+    for (uint32_t i = 0; i < 30; i++)
+        order(&peer, WIRE_POKE, i, 1)->poke = 100 + i;
+    talk(&peer);
+    const struct wire_result failed = {
+        .outcome = NX_AO_FAILED, .outputs = wire_text(text, 4096), .error = wire_text(text, 4096)};
+    while (ledger_look(peer.ledger, &s))
+        ledger_looked(peer.ledger, &failed);
+    uint32_t n_reports = 0, n_left = 30;
+    for (; n_left && n_reports < 40; n_reports++) {
+        talk(&peer);
+        assert_true(ledger_changed(peer.ledger) || peer.report.n_pokes <= 3);
+        fill(&peer);
+        n_left = peer.report.n_pokes;
+    }
+    assert_int_equal(n_left, 0);
+    assert_true(n_reports > 5);
+    peer_fini(&peer);
+}
+
 static void random_histories_keep_the_books(void **state)
 {
     (void)state;
@@ -749,6 +839,9 @@ int main(void)
         cmocka_unit_test(a_refused_report_changes_nothing),
         cmocka_unit_test(results_that_do_not_fit_are_in_hand_as_done_until_their_turn_comes),
         cmocka_unit_test(orders_beyond_the_most_leases_wait_above_seen),
+        cmocka_unit_test(looks_go_one_by_one_without_a_slot_and_are_told_until_acknowledged),
+        cmocka_unit_test(looks_of_a_former_scheduler_are_forgotten),
+        cmocka_unit_test(a_report_of_many_looks_is_bounded),
         cmocka_unit_test(random_histories_keep_the_books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

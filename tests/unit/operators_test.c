@@ -196,6 +196,27 @@ static void the_catalog_names_every_operator_and_reads_back(void **state)
     buf_fini(&text);
 }
 
+/* The checker of DAG files knows by name who waits: it reads stored versions without the catalog.
+ */
+static void operators_that_wait_are_flagged_as_the_checker_knows_them(void **state)
+{
+    size_t n;
+    const struct nx_operator *const *operators = table_operators(&n);
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        static const char *const core[] = {"flow.approve", "flow.trigger", "wait.for",
+                                           "wait.until"};
+        static const char *const poke[] = {"wait.file", "wait.http", "wait.sql"};
+        bool by_core = false, by_look = false;
+        for (size_t k = 0; k < 4; k++)
+            by_core = by_core || str_eq(operators[i]->name, core[k]);
+        for (size_t k = 0; k < 3; k++)
+            by_look = by_look || str_eq(operators[i]->name, poke[k]);
+        assert_int_equal(by_core, (operators[i]->flags & NX_OP_CORE) != 0);
+        assert_int_equal(by_look, (operators[i]->flags & NX_OP_POKE) != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +225,7 @@ int main(void)
         cmocka_unit_test(parameters_and_outputs_are_described),
         cmocka_unit_test(defaults_are_values_that_the_parameter_takes),
         cmocka_unit_test(examples_use_their_operator_as_it_is),
+        cmocka_unit_test(operators_that_wait_are_flagged_as_the_checker_knows_them),
         cmocka_unit_test(the_catalog_names_every_operator_and_reads_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,15 @@ static void random_lists(struct rng *rng, struct arena *arena, struct wire_repor
     report->hands = hands;
     report->results = results;
     report->backs = backs;
+    report->n_pokes = (uint32_t)rng_below(rng, 4);
+    struct wire_poke *pokes = arena_array(arena, report->n_pokes, sizeof *pokes);
+    for (uint32_t i = 0; i < report->n_pokes; i++) {
+        pokes[i] = (struct wire_poke){.number = rng_next(rng), .state = (uint8_t)rng_below(rng, 3)};
+        pokes[i].result.outcome = rng_chance(rng, 1, 2) ? NX_AO_SUCCESS : NX_AO_FAILED;
+        pokes[i].result.outputs = random_bytes(rng, arena, 40);
+        pokes[i].result.error = random_bytes(rng, arena, 40);
+    }
+    report->pokes = pokes;
 }
 
 static struct wire_report random_report(struct rng *rng, struct arena *arena)
@@ -107,10 +116,12 @@ static struct wire_report random_report(struct rng *rng, struct arena *arena)
 static struct wire_order random_order(struct rng *rng, struct arena *arena, uint64_t number)
 {
     struct wire_order order = {.number = number,
-                               .kind = (uint8_t)(1 + rng_below(rng, 5)),
+                               .kind = (uint8_t)(1 + rng_below(rng, 6)),
                                .inst = random_inst(rng),
                                .lease = u32(rng)};
-    if (order.kind != WIRE_LEASE)
+    if (order.kind == WIRE_POKE)
+        order.poke = rng_next(rng);
+    if (!wire_starts(order.kind))
         return order;
     order.attempt = u32(rng);
     order.max_attempts = u32(rng);
@@ -195,13 +206,13 @@ static void same_result(const struct wire_result *a, const struct wire_result *b
 
 static void same_report(const struct wire_report *a, const struct wire_report *b)
 {
-    assert_true(a->kind == b->kind && a->incarnation == b->incarnation && a->epoch == b->epoch &&
-                a->seq == b->seq && a->seen == b->seen && a->pid == b->pid &&
-                a->slots == b->slots && a->gpus == b->gpus && a->memory_bytes == b->memory_bytes &&
-                a->ipc == b->ipc && a->draining == b->draining && a->n_free == b->n_free &&
-                a->n_queued == b->n_queued && a->starved == b->starved &&
-                a->mean_us == b->mean_us && a->n_hands == b->n_hands &&
-                a->n_results == b->n_results && a->n_backs == b->n_backs);
+    assert_true(
+        a->kind == b->kind && a->incarnation == b->incarnation && a->epoch == b->epoch &&
+        a->seq == b->seq && a->seen == b->seen && a->pid == b->pid && a->slots == b->slots &&
+        a->gpus == b->gpus && a->memory_bytes == b->memory_bytes && a->ipc == b->ipc &&
+        a->draining == b->draining && a->n_free == b->n_free && a->n_queued == b->n_queued &&
+        a->starved == b->starved && a->mean_us == b->mean_us && a->n_hands == b->n_hands &&
+        a->n_results == b->n_results && a->n_backs == b->n_backs && a->n_pokes == b->n_pokes);
     same_bytes(a->worker, b->worker);
     same_bytes(a->host, b->host);
     same_bytes(a->version, b->version);
@@ -221,15 +232,21 @@ static void same_report(const struct wire_report *a, const struct wire_report *b
         same_inst(a->backs[i].inst, b->backs[i].inst);
         assert_int_equal(a->backs[i].lease, b->backs[i].lease);
     }
+    for (uint32_t i = 0; i < a->n_pokes; i++) {
+        assert_true(a->pokes[i].number == b->pokes[i].number &&
+                    a->pokes[i].state == b->pokes[i].state);
+        if (a->pokes[i].state == WIRE_POKE_ENDED)
+            same_result(&a->pokes[i].result, &b->pokes[i].result);
+    }
 }
 
 static void same_order(const struct wire_order *a, const struct wire_order *b)
 {
     same_inst(a->inst, b->inst);
     assert_true(a->number == b->number && a->kind == b->kind && a->lease == b->lease &&
-                a->attempt == b->attempt && a->max_attempts == b->max_attempts &&
-                a->flags == b->flags && a->version == b->version &&
-                a->cpus_milli == b->cpus_milli && a->gpus == b->gpus &&
+                a->poke == b->poke && a->attempt == b->attempt &&
+                a->max_attempts == b->max_attempts && a->flags == b->flags &&
+                a->version == b->version && a->cpus_milli == b->cpus_milli && a->gpus == b->gpus &&
                 a->memory_bytes == b->memory_bytes && a->timeout_ms == b->timeout_ms &&
                 a->grace_ms == b->grace_ms);
     same_bytes(a->task_id, b->task_id);
