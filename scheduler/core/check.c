@@ -30,7 +30,7 @@ static const char *check_upstream(const struct run *run, uint32_t at)
     const struct inst *inst = &run->insts[at];
     uint32_t success = 0, failed = 0, skipped = 0, task = task_at(run, at);
     bool self = false;
-    for (uint32_t i = 0; i < run->n_insts; i++) {
+    for (uint32_t i = 0; graph->tasks[task].n_up && i < run->n_insts; i++) {
         uint32_t up = task_at(run, i);
         bool needed = false;
         for (uint32_t j = 0; j < graph->tasks[task].n_up; j++)
