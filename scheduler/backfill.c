@@ -238,7 +238,7 @@ static const char *params_of(struct engine *engine, uint64_t backfill)
 void backfill_answer(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
-    struct store_run_extra extra = {.claims = true};
+    struct store_run_extra extra = {0};
     if (due->run.v) {
         reprocess(engine, due);
         return;
@@ -254,6 +254,7 @@ void backfill_answer(struct engine *engine, const struct core_due *due)
     event.create.dag = due->dag;
     event.create.cause = NX_RC_BACKFILL;
     event.create.backfill = due->backfill;
+    event.create.claims = true;
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
     engine_step(engine, &event);

@@ -62,8 +62,7 @@ static bool made_in_this_turn(const struct engine *engine, const struct core_due
 {
     for (size_t i = 0; i < engine->extras.n; i++) {
         struct core_run_row row;
-        if (engine->extras.at[i].claims &&
-            core_get_run(engine->core, engine->extras.at[i].run, &row) &&
+        if (core_get_run(engine->core, engine->extras.at[i].run, &row) && row.claims &&
             str_eq(row.dag, due->dag) && row.interval_start_ms == due->start_ms &&
             row.interval_finish_ms == due->finish_ms)
             return true;
@@ -85,7 +84,7 @@ static bool is_there(struct engine *engine, const struct core_due *due)
 static void create(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
-    struct store_run_extra extra = {.claims = true};
+    struct store_run_extra extra = {0};
     char start[TIME_TEXT_MAX];
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     time_format(start, due->start_ms);
@@ -98,6 +97,7 @@ static void create(struct engine *engine, const struct core_due *due)
     event.token = TOKEN_OF_NOBODY;
     event.create.dag = due->dag;
     event.create.cause = NX_RC_SCHEDULE;
+    event.create.claims = true;
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
     engine_step(engine, &event);
@@ -128,9 +128,15 @@ bool timetables_answer(struct engine *engine)
 
 void timetables_log(struct engine *engine)
 {
-    for (size_t i = 0; i < engine->update.notices.n; i++)
-        log_warn("DAG '%s' missed more than %d intervals: the newest %d are made up for",
-                 engine->update.notices.at[i].dag, NX_CATCHUP_MAX, NX_CATCHUP_MAX);
+    for (size_t i = 0; i < engine->update.notices.n; i++) {
+        const struct core_notice *notice = &engine->update.notices.at[i];
+        if (notice->kind == CORE_LATE)
+            log_warn("run %llu of DAG '%s' is late: it has not ended by its deadline",
+                     (unsigned long long)notice->run.v, notice->dag);
+        else
+            log_warn("DAG '%s' missed more than %d intervals: the newest %d are made up for",
+                     notice->dag, NX_CATCHUP_MAX, NX_CATCHUP_MAX);
+    }
     engine->update.notices.n = 0;
 }
 

@@ -87,7 +87,7 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     }
     versions_tell_core(engine, version);
     struct core_event event = now_event(EV_RUN_CREATE); /* after the other: time does not go back */
-    if (!interval_of(engine, version, message, &event, &extra.claims, &err)) {
+    if (!interval_of(engine, version, message, &event, &event.create.claims, &err)) {
         refuse(pending, &err);
         return;
     }

@@ -117,6 +117,9 @@ enum nx_reason {
     NX_WHY_MARK_SUCCESS,  /* stopping: marked as success by a person */
     NX_WHY_MARK_FAILED,   /* stopping: marked as failed by a person */
     NX_WHY_OVERLAP,       /* its run made way for a newer one of its schedule */
+    NX_WHY_CONCURRENCY,   /* queued: as many of its concurrency key are held as may be */
+    NX_WHY_PAST,          /* waiting: it has not succeeded in the run before */
+    NX_WHY_DAG_GONE,      /* of a backfill: its DAG has no file any more */
     NX_REASONS
 };
 

@@ -33,7 +33,8 @@ static const char *const reasons[NX_REASONS] = {
     "no_fitting_worker", "no_slot", "pool_full", "pool_missing", "next", "prefetched", "started",
     "retry_delay", "lost_wait", "max_active_runs", "finally", "cancelled", "run_timeout",
     "queue_timeout", "timeout", "memory", "lost", "error", "permanent_error", "task_skipped",
-    "marked", "cleared", "mark_success", "mark_failed", "overlap",
+    "marked", "cleared", "mark_success", "mark_failed", "overlap", "concurrency",
+    "depends_on_past", "dag_gone",
 };
 
 #define M(state) (1u << NX_TS_##state)

@@ -36,7 +36,8 @@ bool assign_fits(const struct worker *worker, const struct class *class)
 
 static bool prefetchable(const struct worker *worker, const struct class *class, bool exclusive)
 {
-    return !exclusive && !class->pool && !class->needs.gpus && worker->mean_us <= LONG_US;
+    return !exclusive && !class->pool && !class->limit && !class->needs.gpus &&
+           worker->mean_us <= LONG_US;
 }
 
 /* How many more leases of this kind the worker may hold now. */
@@ -88,6 +89,12 @@ static enum nx_reason pool_blocks(const struct class *class)
     return pool->used + class->needs.pool_slots > pool->slots ? NX_WHY_POOL : NX_WHY_NONE;
 }
 
+static enum nx_reason limit_blocks(const struct class *class)
+{
+    const struct limit *limit = class->limit;
+    return limit && limit->used >= limit->most ? NX_WHY_CONCURRENCY : NX_WHY_NONE;
+}
+
 /* Workers that will take this class when a slot is free prefetch nothing less urgent until then:
  * what was taken back to make way would come right back. */
 static void block(struct core *core, struct class *class, enum nx_reason why)
@@ -135,6 +142,8 @@ static void give_away(struct core *core)
         if (!class)
             return;
         enum nx_reason why = pool_blocks(class);
+        if (!why)
+            why = limit_blocks(class);
         bool exclusive = (task_of(run, task)->flags & GRAPH_EXCLUSIVE) != 0;
         struct worker *worker = why ? NULL : pick_worker(core, class, exclusive, &why);
         if (!worker) {

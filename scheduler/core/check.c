@@ -102,6 +102,33 @@ static const char *check_pools(const struct core *core)
     return broken;
 }
 
+static const char *check_limits(const struct core *core)
+{
+    for (size_t l = 0; l < core->limits.n; l++) {
+        const struct limit *limit = core->limits.at[l].value;
+        uint32_t used = 0, most = UINT32_MAX;
+        for (size_t w = 0; w < core->workers.n; w++) {
+            for (size_t h = 0; h < core->workers.at[w]->hands.n; h++) {
+                const struct hand *hand = &core->workers.at[w]->hands.at[h];
+                used += class_of(core, core->runs.at[hand->slot], hand->task)->limit == limit;
+            }
+        }
+        for (size_t r = 0; r < core->runs.n; r++) {
+            const struct version *version = core->runs.at[r] ? core->runs.at[r]->version : NULL;
+            for (uint32_t i = 0; version && i < version->graph->n_classes; i++) {
+                const struct class *class = core->classes.at[version->class_of[i]];
+                if (class->limit == limit && class->needs.concurrency_limit < most)
+                    most = class->needs.concurrency_limit;
+            }
+        }
+        if (limit->used != used)
+            return "what is used of a concurrency key is what is held of it";
+        if (limit->most != most)
+            return "the smallest limit of a concurrency key counts";
+    }
+    return NULL;
+}
+
 static const char *check_slots(const struct core *core)
 {
     for (size_t w = 0; w < core->workers.n; w++) {
@@ -133,6 +160,7 @@ const char *core_check(const struct core *core)
     if (held != hands)
         return "every lease in a worker's hands is held by exactly one instance";
     const char *broken = check_pools(core);
+    broken = broken ? broken : check_limits(core);
     return broken ? broken : check_slots(core);
 }
 
@@ -151,6 +179,8 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);
+    mix(&digest, (uint64_t)run->deadline_ms << 1 | run->claims);
+    mix(&digest, (uint64_t)run->late_ms);
     if (run->state == NX_RS_STOPPING)
         mix(&digest, run->reason);
     for (uint32_t i = 0; i < run->version->graph->n_tasks; i++) {

@@ -59,10 +59,16 @@ void core_free(struct core *core)
         mem_free(pool->name);
         mem_free(pool);
     }
+    for (size_t i = 0; i < core->limits.n; i++) {
+        struct limit *limit = core->limits.at[i].value;
+        mem_free(limit->key);
+        mem_free(limit);
+    }
     for (size_t i = 0; i < core->classes.n; i++) {
         struct class *class = core->classes.at[i];
         mem_free((void *)(uintptr_t) class->needs.queue);
         mem_free((void *)(uintptr_t) class->needs.pool);
+        mem_free((void *)(uintptr_t) class->needs.concurrency);
         vec_fini(&class->heap);
         mem_free(class);
     }
@@ -76,6 +82,7 @@ void core_free(struct core *core)
     map_fini(&core->dags);
     map_fini(&core->versions);
     map_fini(&core->pools);
+    map_fini(&core->limits);
     map_fini(&core->run_slots);
     map_fini(&core->workers_by_id);
     for (size_t i = 0; i < core->backfills.n; i++)
@@ -193,7 +200,10 @@ static void on_create(struct core *core, const struct core_event *event)
     run->backfill = event->create.backfill;
     run->interval_start_ms = event->create.interval_start_ms;
     run->interval_finish_ms = event->create.interval_finish_ms;
+    run->claims = event->create.claims;
     run->created_ms = core->wall_ms;
+    late_begin(core, run,
+               run->cause == NX_RC_SCHEDULE ? run->interval_finish_ms : run->created_ms);
     run_dirty(core, run);
     backfill_run_began(core, run);
     run_wait(core, run);

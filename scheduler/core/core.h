@@ -128,6 +128,7 @@ struct core_event {
             enum nx_run_cause cause;
             uint64_t backfill; /* its runs come after live ones; 0: none */
             int64_t interval_start_ms, interval_finish_ms;
+            bool claims; /* it is the one run of its DAG and data interval */
         } create;
         struct nx_run_id cancel;
         struct {
@@ -189,12 +190,14 @@ struct core_due {
 };
 
 enum core_notice_kind {
-    CORE_CATCHUP_CUT /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
+    CORE_CATCHUP_CUT, /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
+    CORE_LATE         /* the run has not ended by its deadline; once a run, in the commit that says so */
 };
 
 struct core_notice {
     const char *dag;
     enum core_notice_kind kind;
+    struct nx_run_id run; /* CORE_LATE */
 };
 
 /* The end of an attempt; `result` is in the report's message (NULL: the core ended it). */
@@ -273,7 +276,10 @@ struct core_run_row {
     enum nx_run_cause cause;
     enum nx_reason reason; /* why it is stopping or how it ended: cancel, run timeout, or none */
     uint64_t backfill;     /* 0: none */
+    bool claims;           /* it is the one run of its DAG and data interval */
     int64_t interval_start_ms, interval_finish_ms;
+    int64_t deadline_ms;   /* by when it has to have ended; 0: whenever */
+    int64_t late_ms;       /* when it was found not to have; 0: it was not */
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
 };

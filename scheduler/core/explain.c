@@ -44,6 +44,39 @@ static void why_waiting(const struct run *run, uint32_t task, struct core_why *w
              nx_rule_name(spec->rule), n, spec->n_up, names);
 }
 
+/* Who holds slots of the pool, or counts against the limit. */
+static void add_holders(const struct core *core, const struct pool *pool, const struct limit *limit,
+                        char *names, size_t size)
+{
+    for (size_t w = 0; w < core->workers.n; w++) {
+        const struct worker *worker = core->workers.at[w];
+        for (size_t h = 0; h < worker->hands.n; h++) {
+            const struct run *run = core->runs.at[worker->hands.at[h].slot];
+            uint32_t task = worker->hands.at[h].task;
+            const struct class *class = class_of(core, run, task);
+            char name[2 * NX_ID_MAX + 64];
+            if (pool ? class->pool != pool : class->limit != limit)
+                continue;
+            snprintf(name, sizeof name, "%s of run %llu", task_of(run, task)->id,
+                     (unsigned long long)run->id.v);
+            if (limit) /* it may be of another DAG */
+                snprintf(name, sizeof name, "%s of run %llu of %s", task_of(run, task)->id,
+                         (unsigned long long)run->id.v, run->dag->id);
+            add_name(names, size, name);
+        }
+    }
+}
+
+static void why_limit(const struct core *core, const struct class *class, struct core_why *why)
+{
+    char names[256] = "";
+    add_holders(core, NULL, class->limit, names, sizeof names);
+    why->code = NX_WHY_CONCURRENCY;
+    snprintf(why->text, sizeof why->text,
+             "%u of concurrency key '%s' run, and at most %u may at once: %s", class->limit->used,
+             class->limit->key, class->limit->most, names[0] ? names : "nobody");
+}
+
 static void why_pool(const struct core *core, const struct class *class, struct core_why *why)
 {
     const struct pool *pool = class->pool;
@@ -55,19 +88,7 @@ static void why_pool(const struct core *core, const struct class *class, struct 
         return;
     }
     char names[256] = "";
-    for (size_t w = 0; w < core->workers.n; w++) {
-        const struct worker *worker = core->workers.at[w];
-        for (size_t h = 0; h < worker->hands.n; h++) {
-            const struct run *run = core->runs.at[worker->hands.at[h].slot];
-            uint32_t task = worker->hands.at[h].task;
-            char name[NX_ID_MAX + 64];
-            if (class_of(core, run, task)->pool != pool)
-                continue;
-            snprintf(name, sizeof name, "%s of run %llu", task_of(run, task)->id,
-                     (unsigned long long)run->id.v);
-            add_name(names, sizeof names, name);
-        }
-    }
+    add_holders(core, pool, NULL, names, sizeof names);
     why->code = NX_WHY_POOL;
     snprintf(why->text, sizeof why->text,
              "pool '%s' has %lld of %lld slots taken and it needs %u; in it: %s", pool->name,
@@ -131,6 +152,8 @@ static void why_queued(const struct core *core, const struct run *run, uint32_t 
     const struct pool *pool = class->pool;
     if (pool && (pool->slots < 0 || pool->used + class->needs.pool_slots > pool->slots))
         why_pool(core, class, why);
+    else if (class->limit && class->limit->used >= class->limit->most)
+        why_limit(core, class, why);
     else
         why_worker(core, class, why);
 }

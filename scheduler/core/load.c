@@ -36,6 +36,9 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     run->cause = (uint8_t)row->cause;
     run->reason = (uint8_t)row->reason;
     run->backfill = row->backfill;
+    run->claims = row->claims;
+    run->deadline_ms = row->deadline_ms;
+    run->late_ms = row->late_ms;
     run->interval_start_ms = row->interval_start_ms;
     run->interval_finish_ms = row->interval_finish_ms;
     run->created_ms = row->created_ms;
@@ -151,6 +154,8 @@ static void load_run_done(struct core *core, struct run *run)
     if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state))
         derive_cancelled(run);
     run_count(run);
+    if (!nx_run_state_final(run->state))
+        late_plan(core, run);
     if (run->state == NX_RS_QUEUED || nx_run_state_final(run->state))
         return;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {

@@ -68,7 +68,8 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
     run->id = id;
     run->dag = dag_get(core, graph->dag_id);
     run->version = version;
-    version->n_runs++;
+    if (version->n_runs++ == 0)
+        limits_count(core, version, true);
     run->insts = mem_alloc_array(graph->n_tasks, sizeof *run->insts);
     run->n_left = graph->n_tasks;
     run->n_normal_left = graph->n_tasks - graph->n_finally;
@@ -90,7 +91,8 @@ void run_free(struct core *core, struct run *run)
     map_remove_num(&core->run_slots, run->id.v);
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
-    run->version->n_runs--;
+    if (--run->version->n_runs == 0)
+        limits_count(core, run->version, false);
     version_release(core, run->version);
     mem_free(run->insts);
     mem_free(run);
@@ -123,6 +125,7 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
     if (state == NX_RS_QUEUED) {
         run->reason = NX_WHY_NONE;
         run->started_ms = run->finished_ms = 0;
+        late_begin(core, run, core->wall_ms);
     }
     if (state == NX_RS_RUNNING) {
         run->started_ms = core->wall_ms;

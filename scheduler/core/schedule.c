@@ -153,7 +153,7 @@ static void take_backlog(struct core *core, struct dag *dag, uint32_t entry)
         found = timetable_prev(dag->timetable, entry, fire.fire_ms - 1, &fire);
     }
     if (more) {
-        struct core_notice notice = {dag->id, CORE_CATCHUP_CUT};
+        struct core_notice notice = {.dag = dag->id, .kind = CORE_CATCHUP_CUT};
         vec_push(&core->update->notices, notice);
     }
     for (size_t i = list.n; i-- > 0;)

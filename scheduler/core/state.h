@@ -83,12 +83,15 @@ struct run {
     uint8_t reason;
     uint64_t backfill; /* 0: none */
     bool dirty, finally_begun, finally_failed, leaf_failed;
+    bool claims; /* it is the one run of its DAG and data interval */
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
     int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
     int64_t due_mono; /* its timeout; 0: none */
+    int64_t deadline_ms, late_ms; /* wall: see core_run_row */
+    int64_t late_mono;            /* of the deadline's timer */
 };
 
 struct ready_entry {
@@ -103,11 +106,20 @@ struct pool {
     int64_t used;
 };
 
+/* A concurrency key: over all DAGs and runs at most `most` of it are held. */
+struct limit {
+    char *key;
+    uint32_t used;
+    uint32_t most; /* the smallest of the classes that unfinished runs use */
+};
+
 /* Tasks that need the same of a worker and of pools: if one cannot go, none can. */
 struct class
 {
     struct graph_class needs; /* texts are the core's */
     struct pool *pool;        /* NULL: none */
+    struct limit *limit;      /* NULL: none */
+    uint32_t n_versions;      /* with unfinished runs that use it; of one with a limit */
     VEC(struct ready_entry) heap;
     uint64_t blocked; /* turn in which it was found blocked */
     uint8_t why;      /* and why: enum nx_reason */
@@ -156,7 +168,7 @@ struct worker {
     bool dirty;
 };
 
-enum timer_kind { TIMER_INST, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN };
+enum timer_kind { TIMER_INST, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN, TIMER_LATE };
 
 struct timer {
     int64_t due_mono;
@@ -183,6 +195,7 @@ struct core {
     struct map dags;      /* text -> struct dag */
     struct map versions;  /* number -> struct version */
     struct map pools;     /* text -> struct pool */
+    struct map limits;    /* text -> struct limit */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
     struct map backfills; /* id -> struct backfill */
@@ -302,6 +315,9 @@ void edit_run(struct core *core, const struct core_event *event);
 uint32_t class_intern(struct core *core, const struct graph_class *needs);
 struct class *class_of(const struct core *core, const struct run *run, uint32_t task);
 struct pool *pool_get(struct core *core, const char *name);
+/* The first unfinished run of the version begins, or the last one has ended: its concurrency limits
+ * count, or do not. */
+void limits_count(struct core *core, const struct version *version, bool on);
 /* Queued instances of the class. */
 uint32_t ready_count(const struct core *core, const struct class *class);
 void ready_push(struct core *core, struct run *run, uint32_t task);
@@ -334,6 +350,13 @@ void timer_push(struct core *core, struct timer timer);
 void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono);
 void timer_run(struct core *core, struct run *run, int64_t due_mono);
 void timer_turn(struct core *core); /* everything that is due */
+
+/* late.c: deadlines of runs. */
+/* The run has its DAG's deadline, counted from then. */
+void late_begin(struct core *core, struct run *run, int64_t from_wall);
+/* The timer of the one that it has. */
+void late_plan(struct core *core, struct run *run);
+void late_due(struct core *core, struct run *run, int64_t due_mono);
 
 /* core.c */
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,

@@ -77,6 +77,8 @@ void timer_turn(struct core *core)
                 continue;
             if (timer.kind == TIMER_INST)
                 inst_due(core, run, &timer);
+            else if (timer.kind == TIMER_LATE)
+                late_due(core, run, timer.due_mono);
             else
                 run_due(core, run, &timer);
         }

@@ -6,7 +6,8 @@ static unsigned flags_of(const struct spec_task *task)
 {
     return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
            (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
-           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u);
+           (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
+           (task->depends_on_past ? GRAPH_PAST : 0u);
 }
 
 static struct graph_class class_of(const struct spec_task *task)
@@ -17,6 +18,8 @@ static struct graph_class class_of(const struct spec_task *task)
                                 .cpus_milli = (uint32_t)(task->cpus * 1000 + 0.5),
                                 .gpus = (uint32_t)task->gpus,
                                 .memory_bytes = task->memory_bytes,
+                                .concurrency = task->concurrency_key,
+                                .concurrency_limit = (uint32_t)task->concurrency_limit,
                                 .script = task->run != NULL};
 }
 
@@ -49,6 +52,8 @@ bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *er
         defs[i] = task_def(&spec->tasks[i], &retry_on[i]);
     bool ok = graph_new(spec->id, defs, spec->n_tasks, (uint32_t)spec->max_active_runs,
                         spec->timeout_ms, graph, err);
+    if (ok)
+        (*graph)->deadline_ms = spec->deadline_ms;
     mem_free(retry_on);
     mem_free(defs);
     return ok;

@@ -12,7 +12,8 @@ enum key_scope {
     KEY_DEFAULTS = 4,
     KEY_PARAM = 8,
     KEY_RESOURCES = 16,
-    KEY_RETRY_ON = 32
+    KEY_RETRY_ON = 32,
+    KEY_CONCURRENCY = 64
 };
 
 enum key_type {

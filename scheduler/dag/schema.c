@@ -223,11 +223,13 @@ json_t *spec_schema(const json_t *catalog)
                         json_pack("[{s:[s]}, {s:[s]}]", "required", "uses", "required", "run"));
     if (json_array_size(catalog))
         add_operators(task, catalog);
+    json_t *concurrency = scope_json(KEY_CONCURRENCY);
+    json_object_set_new(concurrency, "required", json_pack("[s, s]", "key", "limit"));
     json_object_set_new(schema, "$defs",
-                        json_pack("{s:o, s:o, s:o, s:o, s:o}", "task", task, "defaults",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "task", task, "defaults",
                                   scope_json(KEY_DEFAULTS), "param", scope_json(KEY_PARAM),
                                   "resources", scope_json(KEY_RESOURCES), "retry_on",
-                                  scope_json(KEY_RETRY_ON)));
+                                  scope_json(KEY_RETRY_ON), "concurrency", concurrency));
     return schema;
 }
 
@@ -279,6 +281,7 @@ void spec_keys_markdown(struct buf *to)
     buf_str(to, "(d): may stand in `defaults` too.\n\n");
     add_table(KEY_RESOURCES, "Keys of `resources`", to);
     add_table(KEY_RETRY_ON, "Keys of `retry_on`", to);
+    add_table(KEY_CONCURRENCY, "Keys of `concurrency`", to);
     add_table(KEY_PARAM, "Keys of a param", to);
     buf_str(to, "Known, but not yet supported:");
     for (size_t i = 0, n = 0; i < key_count(); i++) {

@@ -20,7 +20,8 @@ enum graph_flag {
     GRAPH_SCRIPT = 8,    /* `run`, not `uses`: needs no operator of the worker */
     GRAPH_REFS = 16,     /* its expressions name upstream outputs, which the lease must carry */
     GRAPH_LEAF = 32,     /* computed: decides the run's outcome (nothing but finally needs it) */
-    GRAPH_BACKOFF = 64   /* retry delays double */
+    GRAPH_BACKOFF = 64,  /* retry delays double */
+    GRAPH_PAST = 128     /* runs when it has succeeded in the run before: core/past.c */
 };
 
 /* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */
@@ -38,6 +39,8 @@ struct graph_class {
     uint32_t cpus_milli; /* 0: unsaid */
     uint32_t gpus;
     int64_t memory_bytes; /* 0: no limit */
+    const char *concurrency; /* key of which only so many are held at once; NULL: none */
+    uint32_t concurrency_limit;
     bool script;
 };
 
@@ -65,6 +68,8 @@ struct graph {
     uint32_t n_finally;
     uint32_t max_active_runs; /* 0: no limit */
     int64_t timeout_ms;       /* of a run; 0: none */
+    int64_t deadline_ms;      /* after which it is late; 0: never. Set by who made the graph */
+    uint32_t n_past;          /* tasks with GRAPH_PAST */
     struct graph_task *tasks;
     uint32_t *up, *down;
     uint32_t *rank; /* of a task in the order of urgency: priority, path length, index; 0 first */

@@ -89,6 +89,9 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
         .finished_ms = sql_int(stmt, 9),
         .interval_start_ms = sql_int(stmt, 10),
         .interval_finish_ms = sql_int(stmt, 11),
+        .claims = sql_int(stmt, 12) != 0,
+        .deadline_ms = sql_int(stmt, 13),
+        .late_ms = sql_int(stmt, 14),
     };
     loader->run(loader->arg, &row);
     return true;
@@ -119,7 +122,7 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
 
 #define RUN_COLUMNS \
     "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
-    " interval_start, interval_finish"
+    " interval_start, interval_finish, claims, deadline_at, late_at"
 #define INST_COLUMNS \
     "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
     " due_at, ready_at, started_at, finished_at, leases_lost"

@@ -352,7 +352,8 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
 
 #define RUN_COLUMNS \
     "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
-    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts" \
+    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
+    " r.deadline_at, r.late_at" \
     " from run r left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
@@ -386,6 +387,8 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
             .created_ms = sql_int(stmt, 11),
             .started_ms = sql_int(stmt, 12),
             .finished_ms = sql_int(stmt, 13),
+            .deadline_ms = sql_int(stmt, 15),
+            .late_ms = sql_int(stmt, 16),
         };
         read_counts(run.counts, sql_text(stmt, 14));
         /* Ids rise with time: nothing older can follow. */
@@ -407,8 +410,9 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
     else if (which->state >= 0)
         snprintf(state, sizeof state, "%s and r.state = %d",
                  which->state < NX_RS_SUCCESS ? " and r.state < 3" : "", which->state);
-    snprintf(text, sizeof text, RUN_COLUMNS " where r.run < ?1%s%s order by r.run desc limit ?2",
-             which->dag ? " and r.dag = ?3" : "", state);
+    snprintf(text, sizeof text, RUN_COLUMNS " where r.run < ?1%s%s%s order by r.run desc limit ?2",
+             which->dag ? " and r.dag = ?3" : "", state,
+             which->late ? " and r.late_at is not null" : "");
     struct sql_stmt *stmt = query_prepare(query, text, err);
     if (!stmt)
         return false;

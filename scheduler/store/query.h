@@ -113,12 +113,14 @@ struct query_run {
     const char *params;                            /* JSON object */
     const char *note;                              /* or NULL */
     int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
+    int64_t deadline_ms, late_ms;                  /* 0: none; it was not late */
     uint32_t counts[NX_TASK_STATES];
 };
 
 struct query_runs {
     const char *dag;  /* or NULL: all */
     int state;        /* enum nx_run_state, or -1: all */
+    bool late;        /* only those that were late */
     int64_t since_ms; /* created then or later; 0: all */
     uint64_t before;  /* only ids below; 0: all */
     size_t limit;

@@ -141,11 +141,19 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
+/* Deadlines; why a backfill rests; what a deletion looks for. */
+static const char version_4[] =
+    "alter table run add column deadline_at integer;"
+    "alter table run add column late_at integer;"
+    "create index run_late on run (run) where late_at is not null;"
+    "create index run_key_of on run_key (run);"
+    "alter table backfill add column reason integer not null default 0;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},
     {2, version_2},
     {3, version_3},
+    {4, version_4},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -16,11 +16,12 @@
 static const char *const statements[STORE_STATEMENTS] = {
     [PUT_RUN] =
         "insert into run (run, dag, version, state, cause, reason, backfill, interval_start,"
-        " interval_finish, params, note, created_at, started_at, finished_at, counts, claims)"
-        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        " interval_finish, params, note, created_at, started_at, finished_at, counts, claims,"
+        " deadline_at, late_at)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     [SET_RUN] =
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
-        " backfill = ?7 where run = ?1",
+        " backfill = ?7, deadline_at = ?8, late_at = ?9 where run = ?1",
     [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
     [GET_KEY] = "select run from run_key where key = ?1",
     [GET_LAST] =
@@ -175,7 +176,9 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     bind_time(stmt, 13, row->started_ms);
     bind_time(stmt, 14, row->finished_ms);
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
-    sql_bind_int(stmt, 16, extra->claims);
+    sql_bind_int(stmt, 16, row->claims);
+    bind_time(stmt, 17, row->deadline_ms);
+    bind_time(stmt, 18, row->late_ms);
     if (!sql_run(stmt, err))
         return false;
     if (!extra->idempotency_key)
@@ -205,6 +208,8 @@ static bool write_run(struct store *store, const struct store_turn *turn, struct
     bind_time(stmt, 5, row.finished_ms);
     sql_bind_text(stmt, 6, counts_text(row.counts, counts, sizeof counts));
     sql_bind_int(stmt, 7, (int64_t)row.backfill);
+    bind_time(stmt, 8, row.deadline_ms);
+    bind_time(stmt, 9, row.late_ms);
     return sql_run(stmt, err);
 }
 

@@ -99,7 +99,6 @@ struct store_run_extra {
     const char *params;          /* JSON object */
     const char *note;            /* or NULL */
     const char *idempotency_key; /* or NULL */
-    bool claims;                 /* it is the one run of its DAG and data interval */
 };
 
 /* The text of a failed question, which becomes the instance's error. */

@@ -228,7 +228,7 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
     expect(
         "id: flights\n"
         "retires: 2\n"
-        "deadline: 1h\n"
+        "retention: 1h\n"
         "params:\n"
         "  days: {type: integer, default: sixty}\n"
         "tasks:\n"
@@ -248,7 +248,7 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
         "    uses: flow.noop\n",
         "dags/a.yaml:2:1: error: unknown key 'retires' in the DAG (did you mean 'retries'? It is a "
         "key of a task)\n"
-        "dags/a.yaml:3:1: error: 'deadline' is not yet supported (leave it out)\n"
+        "dags/a.yaml:3:1: error: 'retention' is not yet supported (leave it out)\n"
         "dags/a.yaml:5:34: error: 'default' must be an integer, not a string 'sixty'\n"
         "dags/a.yaml:8:11: error: unknown operator 'data.slq' (did you mean 'data.sql'?)\n"
         "dags/a.yaml:11:12: error: task 'train' needs 'splitt', which does not exist (did you mean "
