@@ -179,6 +179,25 @@ static bool may_begin(struct engine *engine, const struct message *message,
                              (unsigned long long)other, message->dag);
 }
 
+/* What would never come to its end. */
+static bool possible(const struct message *message, const struct registry_version *version,
+                     struct nx_err *err)
+{
+    if (!version->graph->n_past)
+        return true;
+    if (message->backwards)
+        return nx_fail(err, NX_E_INVALID,
+                       "tasks of '%s' have depends_on_past, so that each run waits for the one "
+                       "before: it cannot be backfilled backwards",
+                       version->dag);
+    return message->reprocess != REPROCESS_NONE ||
+           nx_fail(err, NX_E_INVALID,
+                   "tasks of '%s' have depends_on_past: a failed run that is left as it is "
+                   "(reprocess none) would stop all that come after it; take reprocess failed or "
+                   "completed",
+                   version->dag);
+}
+
 bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err *err)
 {
     const struct message *message = pending->message;
@@ -186,7 +205,7 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     struct range range = {0};
     struct backfill_steps steps = {0};
     const char *params = NULL;
-    bool ok = version && write_params(engine, version, message->params, &params, err) &&
+    bool ok = version && possible(message, version, err) && write_params(engine, version, message->params, &params, err) &&
               read_range(message, version, &range, err) &&
               make_plan(engine, message, &range, &steps, err) &&
               (message->dry_run || may_begin(engine, message, &range, err));

@@ -75,7 +75,9 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
     struct nx_err err;
     event.answer.inst = ask->inst;
     event.answer.number = ask->number;
-    event.answer.answer = question_answer(&engine->question, ask, &err);
+    event.answer.answer = ask->kind == CORE_ASK_PAST
+                              ? question_past(&engine->question, ask, &event.answer.past, &err)
+                              : question_answer(&engine->question, ask, &err);
     if (event.answer.answer == CORE_ERROR)
         vec_push(&engine->ask_errors,
                  ((struct store_ask_error){ask->inst, arena_strdup(&engine->arena, err.text)}));

@@ -243,3 +243,45 @@ enum core_answer question_answer(struct question *question, const struct core_as
         nx_wrap(err, "the `if` of task '%s'", task->id);
     return !ok ? CORE_ERROR : truth ? CORE_TRUE : CORE_FALSE;
 }
+
+/* ---- depends_on_past ---- */
+
+static bool state_in(struct question *question, struct nx_inst_id inst, enum nx_task_state *state,
+                     struct nx_err *err)
+{
+    struct core_inst_row row;
+    if (!core_get_inst(question->core, inst, &row))
+        return store_inst_state(question->store, inst, state, err);
+    *state = row.state;
+    return true;
+}
+
+enum core_answer question_past(struct question *question, const struct core_ask *ask,
+                               struct core_past *past, struct nx_err *err)
+{
+    struct core_run_row row;
+    struct store_previous previous;
+    must(core_get_run(question->core, ask->inst.run, &row));
+    if (!store_previous(question->store, row.dag, row.interval_start_ms, row.interval_finish_ms,
+                        &previous, err))
+        return CORE_ERROR;
+    if (!previous.run.v)
+        return CORE_TRUE;
+    int64_t task = ask->inst.task;
+    if (previous.version != ask->version) {
+        const struct registry_version *own = registry_get(question->registry, ask->version, err);
+        const struct registry_version *other =
+            own ? registry_get(question->registry, previous.version, err) : NULL;
+        if (!other) {
+            nx_wrap(err, "depends_on_past, run %llu", (unsigned long long)previous.run.v);
+            return CORE_ERROR;
+        }
+        task = spec_find(other->spec, own->spec->tasks[ask->inst.task].id);
+    }
+    if (task < 0)
+        return CORE_TRUE;
+    *past = (struct core_past){previous.run, previous.start_ms, previous.finish_ms, NX_TS_WAITING};
+    if (!state_in(question, upstream(previous.run, (uint32_t)task), &past->state, err))
+        return CORE_ERROR;
+    return past->state == NX_TS_SUCCESS || past->state == NX_TS_SKIPPED ? CORE_TRUE : CORE_FALSE;
+}

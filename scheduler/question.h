@@ -26,6 +26,9 @@ bool question_init(struct question *question, struct store *store, struct regist
 void question_fini(struct question *question);
 
 /* Evaluates the `if`; on an error *err has what becomes the instance's error. */
+/* Where the task is in the run before. NX_E_INTERNAL: that one's version cannot be read. */
+enum core_answer question_past(struct question *question, const struct core_ask *ask,
+                               struct core_past *past, struct nx_err *err);
 enum core_answer question_answer(struct question *question, const struct core_ask *ask,
                                  struct nx_err *err);
 /* What all tasks of the run share, as JSON: {"params", "run", "dag", "vars", "secrets",

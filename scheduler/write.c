@@ -183,6 +183,9 @@ static bool delete_run(struct engine *engine, const struct message *message, str
                        (unsigned long long)message->run.v);
     if (!store_delete_run(engine->store, message->run, err))
         engine_give_up(err);
+    struct core_event event = now_event(EV_RUN_GONE);
+    event.gone = message->run;
+    engine_step(engine, &event);
     return true;
 }
 

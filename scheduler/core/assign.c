@@ -228,9 +228,10 @@ static void rebalance(struct core *core)
     }
 }
 
+/* At most so many until the commit: what is left comes with the next one. */
 static void emit_asks(struct core *core)
 {
-    for (int n = 0; n < ASKS_A_TURN && core->asks_first < core->asks.n; n++)
+    for (; core->n_emitted < ASKS_A_TURN && core->asks_first < core->asks.n; core->n_emitted++)
         vec_push(&core->update->asks, core->asks.at[core->asks_first++]);
     if (core->asks_first == core->asks.n)
         core->asks.n = core->asks_first = 0;

@@ -148,6 +148,7 @@ const char *core_check(const struct core *core)
         if (!run)
             continue;
         const char *broken = check_counters(run);
+        broken = broken ? broken : past_check(core, run);
         for (uint32_t i = 0; !broken && i < run->version->graph->n_tasks; i++) {
             broken = check_inst(core, run, i);
             held += (run->insts[i].flags & INST_HELD) != 0;

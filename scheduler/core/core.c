@@ -83,6 +83,8 @@ void core_free(struct core *core)
     map_fini(&core->versions);
     map_fini(&core->pools);
     map_fini(&core->limits);
+    must(core->followers.n == 0);
+    map_fini(&core->followers);
     map_fini(&core->run_slots);
     map_fini(&core->workers_by_id);
     for (size_t i = 0; i < core->backfills.n; i++)
@@ -207,6 +209,7 @@ static void on_create(struct core *core, const struct core_event *event)
     run_dirty(core, run);
     backfill_run_began(core, run);
     run_wait(core, run);
+    past_made(core, run);
     core_answer_to(core, event->token, id, NX_OK, "%s", "");
 }
 
@@ -264,6 +267,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     case EV_RUN_EDIT:
         edit_run(core, event);
         break;
+    case EV_RUN_GONE:
+        past_gone(core, event->gone);
+        break;
     case EV_ANSWER:
         inst_answer(core, event);
         break;
@@ -303,6 +309,7 @@ void core_turn_done(struct core *core, struct core_update *update)
             run_free(core, run);
     }
     core->ended.n = 0;
+    core->n_emitted = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = 0;

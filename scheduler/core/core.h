@@ -53,6 +53,7 @@ enum core_event_kind {
     EV_RUN_CREATE,      /* answered with the run's id */
     EV_RUN_CANCEL,
     EV_RUN_EDIT, /* a person changes what became of a run's tasks */
+    EV_RUN_GONE, /* an ended run was deleted from the store */
     EV_ANSWER,   /* to an ask */
     EV_REPORT,   /* a worker's report or listen */
     EV_DRAIN     /* a worker gets no more leases, or again */
@@ -87,6 +88,13 @@ struct core_backfill {
 };
 
 enum core_answer { CORE_FALSE, CORE_TRUE, CORE_ERROR };
+
+/* The run of the data interval before, and where a task is there. */
+struct core_past {
+    struct nx_run_id run;
+    int64_t start_ms, finish_ms; /* its interval */
+    enum nx_task_state state;
+};
 
 enum core_edit {
     CORE_RETRY,        /* those that failed (or `tasks`), and all downstream of them, are cleared */
@@ -131,6 +139,7 @@ struct core_event {
             bool claims; /* it is the one run of its DAG and data interval */
         } create;
         struct nx_run_id cancel;
+        struct nx_run_id gone;
         struct {
             struct nx_run_id run; /* an ended one: loaded before, see core_load_run */
             enum core_edit what;
@@ -149,6 +158,7 @@ struct core_event {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
+            struct core_past past; /* CORE_ASK_PAST and CORE_FALSE: what it waits for */
         } answer;
         struct {
             const struct wire_report *report;
@@ -163,12 +173,19 @@ struct core_event {
 
 /* ---- Updates ---- */
 
-/* A question: evaluate the task's `if`. The engine answers with EV_ANSWER, in this turn or later.
- */
+enum core_ask_kind {
+    CORE_ASK_IF,  /* evaluate the task's `if` */
+    CORE_ASK_PAST /* is it success or skipped in the latest run of this DAG that claims an earlier
+                     interval? True too when there is no such run, or no such task in it. What is
+                     looked up is answered at once: it must not be older than the answer. */
+};
+
+/* A question. The engine answers with EV_ANSWER, in this turn or later. */
 struct core_ask {
     struct nx_inst_id inst;
     uint32_t number;
     uint64_t version;
+    enum core_ask_kind kind;
 };
 
 /* An instance that an edit changed (or would have): is cleared, or has the marked state. */
@@ -255,7 +272,8 @@ int64_t core_deadline(const struct core *core);
 
 /* ---- Rows ---- */
 
-/* Absent rows mean: waiting; or queued when the trigger rule says run and there is no `if`; or
+/* Absent rows mean: waiting; or queued when the trigger rule says run, there is no `if`, and the
+ * task does not depend on the past (of a run that claims its interval); or
  * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). */
 struct core_inst_row {
     struct nx_inst_id id;

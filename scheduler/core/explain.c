@@ -16,8 +16,45 @@ static void add_name(char *text, size_t size, const char *name)
     snprintf(text + n, size - n, "%s%s", n ? ", " : "", name);
 }
 
-static void why_waiting(const struct run *run, uint32_t task, struct core_why *why)
+/* Where the instance of that id is in the run before: now, or when it was looked up. */
+static enum nx_task_state past_state(const struct core *core, const struct run *run, uint32_t task)
 {
+    const struct run *before = run_find(core, run->past.run);
+    int64_t there = before ? graph_find(before->version->graph, task_of(run, task)->id) : -1;
+    return there >= 0 ? before->insts[there].state : run->insts[task].hand;
+}
+
+static void why_past(const struct core *core, const struct run *run, uint32_t task,
+                     struct core_why *why)
+{
+    char when[TIME_TEXT_MAX], remedy[2 * NX_ID_MAX + 256] = "";
+    const char *id = task_of(run, task)->id;
+    unsigned long long before = run->past.run.v;
+    if (run->insts[task].reason == NX_WHY_ASKED) {
+        snprintf(why->text, sizeof why->text,
+                 "what became of it in the run before is being looked up (depends_on_past)");
+        return;
+    }
+    enum nx_task_state state = past_state(core, run, task);
+    if (nx_task_state_final(state))
+        snprintf(remedy, sizeof remedy,
+                 ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
+                 "success` lets it pass",
+                 before, id, before, id);
+    why->code = NX_WHY_PAST;
+    snprintf(why->text, sizeof why->text,
+             "depends_on_past: it waits until it is success or skipped in run %llu, that of the "
+             "interval before (from %s), where it is %s%s",
+             before, time_format(when, run->past.start_ms), nx_task_state_name(state), remedy);
+}
+
+static void why_waiting(const struct core *core, const struct run *run, uint32_t task,
+                        struct core_why *why)
+{
+    if (past_waits(&run->insts[task])) {
+        why_past(core, run, task, why);
+        return;
+    }
     const struct graph_task *spec = task_of(run, task);
     const uint32_t *up = graph_up(run->version->graph, task);
     char names[256] = "";
@@ -213,7 +250,7 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
     }
     switch ((enum nx_task_state)inst->state) {
     case NX_TS_WAITING:
-        why_waiting(run, id.task, why);
+        why_waiting(core, run, id.task, why);
         break;
     case NX_TS_DECIDING:
         snprintf(why->text, sizeof why->text, "its `if` is being evaluated");

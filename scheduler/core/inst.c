@@ -28,10 +28,13 @@ void inst_dirty(struct core *core, struct run *run, uint32_t task)
 }
 
 /* States that follow from the absence of a row are not written: see core.h. */
-static bool follows_from_absence(const struct inst *inst)
+static bool follows_from_absence(const struct run *run, uint32_t task)
 {
+    const struct inst *inst = &run->insts[task];
     if (inst->flags & (INST_ROW | INST_ANSWERED))
         return false;
+    if (past_counts(run, task) && (inst->state == NX_TS_QUEUED || inst->state == NX_TS_DECIDING))
+        return false; /* that its past let it run is not asked again */
     return inst->state == NX_TS_WAITING || inst->state == NX_TS_QUEUED ||
            inst->state == NX_TS_DECIDING || inst->state == NX_TS_CANCELLED;
 }
@@ -58,8 +61,10 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
         vec_push(&core->spread, ((struct spread){run->slot, task}));
     }
     run_dirty(core, run);
-    if (!follows_from_absence(inst))
+    if (!follows_from_absence(run, task))
         inst_dirty(core, run, task);
+    if (ended)
+        past_ended(core, run, task);
 }
 
 void inst_ready(struct core *core, struct run *run, uint32_t task)
@@ -82,10 +87,29 @@ void inst_queue(struct core *core, struct run *run, uint32_t task)
 void inst_ask(struct core *core, struct run *run, uint32_t task)
 {
     run->insts[task].hand = ++core->n_asks;
-    vec_push(&core->asks, ((struct core_ask){inst_id(run, task), core->n_asks, run->version->id}));
+    struct core_ask ask = {.inst = inst_id(run, task),
+                           .number = core->n_asks,
+                           .version = run->version->id,
+                           .kind = CORE_ASK_IF};
+    vec_push(&core->asks, ask);
 }
 
-void inst_decide(struct core *core, struct run *run, uint32_t task)
+/* Its trigger rule says run. */
+static void go(struct core *core, struct run *run, uint32_t task, bool past_asked)
+{
+    const struct inst *inst = &run->insts[task];
+    if (!past_asked && past_counts(run, task)) {
+        if (!past_waits(inst))
+            past_ask(core, run, task);
+    } else if ((task_of(run, task)->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED)) {
+        inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
+        inst_ask(core, run, task);
+    } else {
+        inst_queue(core, run, task);
+    }
+}
+
+static void decide(struct core *core, struct run *run, uint32_t task, bool past_asked)
 {
     const struct graph_task *spec = task_of(run, task);
     struct inst *inst = &run->insts[task];
@@ -98,14 +122,10 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
                                  (inst->flags & INST_UP_SELF) != 0};
     switch (rule_decide((enum nx_trigger_rule)spec->rule, &counts)) {
     case RULE_WAIT:
+        inst->reason = NX_WHY_NONE; /* it was cleared above: its past does not matter yet */
         break;
     case RULE_RUN:
-        if ((spec->flags & GRAPH_IF) && !(inst->flags & INST_ANSWERED)) {
-            inst_set(core, run, task, NX_TS_DECIDING, NX_WHY_ASKED);
-            inst_ask(core, run, task);
-        } else {
-            inst_queue(core, run, task);
-        }
+        go(core, run, task, past_asked);
         break;
     case RULE_SKIP:
         inst_set(core, run, task, NX_TS_SKIPPED, NX_WHY_RULE);
@@ -116,13 +136,28 @@ void inst_decide(struct core *core, struct run *run, uint32_t task)
     }
 }
 
+void inst_decide(struct core *core, struct run *run, uint32_t task)
+{
+    decide(core, run, task, false);
+}
+
+void inst_decide_now(struct core *core, struct run *run, uint32_t task)
+{
+    decide(core, run, task, true);
+}
+
 void inst_answer(struct core *core, const struct core_event *event)
 {
     struct run *run;
     struct nx_inst_id id = event->answer.inst;
     struct inst *inst = inst_find(core, id, &run);
-    if (!inst || inst->state != NX_TS_DECIDING || inst->hand != event->answer.number)
+    bool past = inst && inst->state == NX_TS_WAITING && inst->reason == NX_WHY_ASKED;
+    if (!inst || !(past || inst->state == NX_TS_DECIDING) || inst->hand != event->answer.number)
         return; /* cancelled or cleared meanwhile */
+    if (past) {
+        past_answer(core, run, id.task, event);
+        return;
+    }
     inst->flags |= INST_ANSWERED;
     if (event->answer.answer == CORE_TRUE)
         inst_queue(core, run, id.task);

@@ -37,6 +37,7 @@ void version_release(struct core *core, struct version *version)
         return;
     map_remove_num(&core->versions, version->id);
     graph_release(version->graph);
+    map_fini(&version->ids);
     mem_free(version->class_of);
     mem_free(version);
 }
@@ -88,6 +89,7 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
 
 void run_free(struct core *core, struct run *run)
 {
+    past_forget(core, run);
     map_remove_num(&core->run_slots, run->id.v);
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
@@ -108,7 +110,8 @@ void run_dirty(struct core *core, struct run *run)
 
 void run_wait(struct core *core, struct run *run)
 {
-    if (run->backfill) {
+    run->ahead = !run->backfill && past_is_waited_for(core, run);
+    if (run->backfill || run->ahead) {
         vec_push(&core->beginning, run->slot);
         return;
     }
@@ -173,6 +176,7 @@ void run_count(struct run *run)
 static void start(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
+    run->ahead = false;
     run_set(core, run, NX_RS_RUNNING);
     if (graph->timeout_ms)
         timer_run(core, run, core->mono_ms + graph->timeout_ms);
@@ -200,7 +204,7 @@ void run_start_waiting(struct core *core)
 {
     for (size_t i = 0; i < core->beginning.n; i++) {
         struct run *run = core->runs.at[core->beginning.at[i]];
-        if (run && run->backfill && run->state == NX_RS_QUEUED)
+        if (run && (run->backfill || run->ahead) && run->state == NX_RS_QUEUED)
             start(core, run);
     }
     core->beginning.n = 0;
@@ -218,6 +222,16 @@ static void leave_line(struct run *run)
     memmove(&dag->waiting.at[i], &dag->waiting.at[i + 1],
             (dag->waiting.n - i - 1) * sizeof *dag->waiting.at);
     dag->waiting.n--;
+}
+
+void run_ahead(struct core *core, struct run *run)
+{
+    must(run->state == NX_RS_QUEUED);
+    if (run->backfill || run->ahead)
+        return;
+    leave_line(run);
+    run->ahead = true;
+    vec_push(&core->beginning, run->slot);
 }
 
 static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx_reason reason)
@@ -240,7 +254,7 @@ void run_stop(struct core *core, struct run *run, enum nx_reason reason)
 {
     const struct graph *graph = run->version->graph;
     bool never_started = run->state == NX_RS_QUEUED;
-    if (never_started && !run->backfill)
+    if (never_started && !run->backfill && !run->ahead)
         leave_line(run);
     else if (!never_started)
         run_set(core, run, NX_RS_STOPPING);

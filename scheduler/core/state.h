@@ -12,6 +12,7 @@ struct version {
     uint32_t *class_of; /* graph class -> core class */
     uint32_t n_runs;
     bool current;
+    struct map ids; /* of its tasks -> index + 1; empty until it is needed */
 };
 
 /* Of one entry of a timetable: see schedule.c. */
@@ -67,7 +68,8 @@ struct inst {
     uint32_t lease;  /* number of the last lease */
     uint32_t worker; /* number of the worker that holds, or held, it */
     uint32_t up_success, up_failed, up_skipped;
-    uint32_t hand;    /* held: index in its worker's hands; deciding: number of its ask */
+    uint32_t hand;    /* held: index in its worker's hands; deciding or asked: number of its ask;
+                         waiting for its past: the state there */
     int64_t due_mono; /* of the timer that its state has; 0: none */
     int64_t ready_ms, started_ms, finished_ms;
 };
@@ -84,6 +86,8 @@ struct run {
     uint64_t backfill; /* 0: none */
     bool dirty, finally_begun, finally_failed, leaf_failed;
     bool claims; /* it is the one run of its DAG and data interval */
+    bool ahead;  /* queued, and begins with the turn: another run waits for it */
+    struct core_past past; /* the one that it waits for; run 0: none */
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
@@ -196,6 +200,7 @@ struct core {
     struct map versions;  /* number -> struct version */
     struct map pools;     /* text -> struct pool */
     struct map limits;    /* text -> struct limit */
+    struct map followers; /* id of a run -> struct followers: see past.c */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
     struct map backfills; /* id -> struct backfill */
@@ -212,6 +217,7 @@ struct core {
     VEC(struct core_ask) asks;    /* not emitted yet */
     size_t asks_first;
     uint32_t n_asks;           /* numbers of asks */
+    uint32_t n_emitted;        /* asks since the last commit */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
     size_t spread_first;
     VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
@@ -238,6 +244,8 @@ void run_dirty(struct core *core, struct run *run);
 void run_set(struct core *core, struct run *run, enum nx_run_state state);
 /* Puts a queued run into its DAG's line; one of a backfill begins with the turn. */
 void run_wait(struct core *core, struct run *run);
+/* A queued run does not wait for max_active_runs. */
+void run_ahead(struct core *core, struct run *run);
 void run_start_waiting(struct core *core);
 void run_stop(struct core *core, struct run *run, enum nx_reason reason);
 /* Derives all counters of the run from the states of its instances. */
@@ -272,6 +280,8 @@ void inst_set(struct core *core, struct run *run, uint32_t task, enum nx_task_st
 void inst_dirty(struct core *core, struct run *run, uint32_t task);
 /* Decides a waiting instance if its trigger rule can. */
 void inst_decide(struct core *core, struct run *run, uint32_t task);
+/* The same, when its past lets it run. */
+void inst_decide_now(struct core *core, struct run *run, uint32_t task);
 void inst_queue(struct core *core, struct run *run, uint32_t task);
 /* The question of a deciding instance goes out in this turn, or again after a restart. */
 void inst_ask(struct core *core, struct run *run, uint32_t task);
@@ -350,6 +360,22 @@ void timer_push(struct core *core, struct timer timer);
 void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_mono);
 void timer_run(struct core *core, struct run *run, int64_t due_mono);
 void timer_turn(struct core *core); /* everything that is due */
+
+/* past.c: depends_on_past. */
+bool past_counts(const struct run *run, uint32_t task);
+/* Whether it is waiting for its past, or that is being asked. */
+bool past_waits(const struct inst *inst);
+void past_ask(struct core *core, struct run *run, uint32_t task);
+void past_answer(struct core *core, struct run *run, uint32_t task, const struct core_event *event);
+/* An instance has come to its end: who waits for it asks again. */
+void past_ended(struct core *core, const struct run *run, uint32_t task);
+void past_gone(struct core *core, struct nx_run_id id);
+/* A new run may come between two others. */
+void past_made(struct core *core, const struct run *run);
+/* The run waits for no other any more. */
+void past_forget(struct core *core, struct run *run);
+bool past_is_waited_for(const struct core *core, const struct run *run);
+const char *past_check(const struct core *core, const struct run *run);
 
 /* late.c: deadlines of runs. */
 /* The run has its DAG's deadline, counted from then. */

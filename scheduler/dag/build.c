@@ -7,7 +7,7 @@ static unsigned flags_of(const struct spec_task *task)
     return (task->condition ? GRAPH_IF : 0u) | (task->finally ? GRAPH_FINALLY : 0u) |
            (task->exclusive ? GRAPH_EXCLUSIVE : 0u) | (task->run ? GRAPH_SCRIPT : 0u) |
            (task->n_refs ? GRAPH_REFS : 0u) | (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
-           (task->depends_on_past ? GRAPH_PAST : 0u);
+           (task->depends_on_past && !task->finally ? GRAPH_PAST : 0u);
 }
 
 static struct graph_class class_of(const struct spec_task *task)

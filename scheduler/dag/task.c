@@ -410,11 +410,15 @@ static void check_limits(struct reader *r)
     map_fini(&first);
 }
 
-static void check_past(struct reader *r, const struct yaml_node *body)
+static void check_past(struct reader *r, const struct yaml_node *body, bool finally)
 {
-    const struct yaml_node *node = body ? yaml_get(body, "depends_on_past") : NULL;
+    const struct yaml_node *node = yaml_get(body, "depends_on_past");
     bool on;
-    if (node && yaml_bool(node, &on) && on && !r->spec->timetable)
+    if (!node || !yaml_bool(node, &on) || !on)
+        return;
+    if (finally)
+        warn(r, node, "'depends_on_past' does nothing in a finally task: it cleans up in any case");
+    else if (!r->spec->timetable)
         warn(r, node, "'depends_on_past' does nothing without 'schedule'");
 }
 
@@ -444,7 +448,7 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
     check_useless(r, body, task);
-    check_past(r, body);
+    check_past(r, body, task->finally);
     check_work(r, index, body);
     check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
     if ((node = yaml_get(body, "if")))
@@ -473,7 +477,7 @@ void read_tasks(struct reader *r)
         read_keys(r, r->defaults, KEY_DEFAULTS, &defaults, "defaults");
         read_common(r, r->defaults, &defaults);
         check_env(r, r->defaults_env, PLACE_SHARED_ENV, 0);
-        check_past(r, r->defaults);
+        check_past(r, r->defaults, false);
     }
     for (uint32_t i = 0; i < r->spec->n_tasks; i++)
         read_task(r, &defaults, i);

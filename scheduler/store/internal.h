@@ -13,6 +13,8 @@ enum store_statement {
     GET_KEY,
     GET_LAST,
     GET_INTERVAL,
+    GET_PREVIOUS,
+    GET_INST_STATE,
     DROP_MARKS,
     PUT_MARK,
     SET_BACKFILL,

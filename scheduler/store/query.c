@@ -353,7 +353,7 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
 #define RUN_COLUMNS \
     "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
     " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
-    " r.deadline_at, r.late_at" \
+    " r.deadline_at, r.late_at, r.claims" \
     " from run r left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
@@ -389,6 +389,7 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
             .finished_ms = sql_int(stmt, 13),
             .deadline_ms = sql_int(stmt, 15),
             .late_ms = sql_int(stmt, 16),
+            .claims = sql_int(stmt, 17) != 0,
         };
         read_counts(run.counts, sql_text(stmt, 14));
         /* Ids rise with time: nothing older can follow. */

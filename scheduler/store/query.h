@@ -32,7 +32,7 @@ struct info_task {
     const uint32_t *needs;
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
-    bool finally, has_if;
+    bool finally, has_if, depends_on_past;
 };
 
 /* What never changes of a version. */
@@ -114,6 +114,7 @@ struct query_run {
     const char *note;                              /* or NULL */
     int64_t created_ms, started_ms, finished_ms;   /* 0: not yet */
     int64_t deadline_ms, late_ms;                  /* 0: none; it was not late */
+    bool claims;                                   /* its data interval */
     uint32_t counts[NX_TASK_STATES];
 };
 

@@ -121,6 +121,8 @@ static void read_task(struct entry *entry, struct scan *scan, uint32_t index, co
             entry->info.n_finally += task->finally = scan_true(scan);
         else if (str_eq(key, "if"))
             task->has_if = scan_text(scan, arena) != NULL;
+        else if (str_eq(key, "depends_on_past"))
+            task->depends_on_past = scan_true(scan);
         else {
             if (str_eq(key, "needs"))
                 *needs = scan->p;

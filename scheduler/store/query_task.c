@@ -172,14 +172,15 @@ static bool absent(struct reading *reading, uint32_t index, struct query_task *t
         return true;
     }
     bool held = task->finally && !finally_begun(reading->which);
-    if (held || task->has_if || !run->counts[NX_TS_QUEUED]) {
+    bool past = task->depends_on_past && run->claims && !task->finally;
+    if (held || (!past && (task->has_if || !run->counts[NX_TS_QUEUED]))) {
         to->reason = held ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
         return true;
     }
     if (!may_run(reading, task, &runs, &to->ready_ms))
         return false;
-    to->state = runs ? NX_TS_QUEUED : NX_TS_WAITING;
-    to->reason = runs ? NX_WHY_NEXT : NX_WHY_UPSTREAM;
+    to->state = runs && !past ? NX_TS_QUEUED : NX_TS_WAITING;
+    to->reason = !runs ? NX_WHY_UPSTREAM : past ? NX_WHY_PAST : NX_WHY_NEXT;
     return true;
 }
 

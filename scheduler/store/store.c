@@ -28,6 +28,12 @@ static const char *const statements[STORE_STATEMENTS] = {
         "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
     [GET_INTERVAL] = "select run from run where dag = ?1 and interval_start = ?2"
                      " and interval_finish = ?3 and claims = 1",
+    [GET_PREVIOUS] =
+        "select run, version, interval_start, interval_finish from run where dag = ?1"
+        " and (interval_start, interval_finish) < (?2, ?3) and claims = 1"
+        " order by interval_start desc, interval_finish desc limit 1",
+    [GET_INST_STATE] =
+        "select state from task_instance where run = ?1 and task = ?2 and map_index = ?3",
     [DROP_MARKS] = "delete from schedule_mark where dag = ?1",
     [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
                  " values (?1, ?2, ?3, ?4, ?5)",
@@ -528,6 +534,39 @@ bool store_find_interval(struct store *store, const char *dag, int64_t start_ms,
     if (!sql_step(stmt, &row, err))
         return false;
     run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_previous(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                    struct store_previous *previous, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_PREVIOUS];
+    bool row;
+    *previous = (struct store_previous){0};
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, start_ms);
+    sql_bind_int(stmt, 3, finish_ms);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        *previous = (struct store_previous){{(uint64_t)sql_int(stmt, 0)},
+                                            (uint64_t)sql_int(stmt, 1),
+                                            sql_int(stmt, 2),
+                                            sql_int(stmt, 3)};
+    sql_reset(stmt);
+    return true;
+}
+
+bool store_inst_state(struct store *store, struct nx_inst_id inst, enum nx_task_state *state,
+                      struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_INST_STATE];
+    bool row;
+    bind_inst(stmt, inst);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    *state = row ? (enum nx_task_state)sql_int(stmt, 0) : NX_TS_CANCELLED;
     sql_reset(stmt);
     return true;
 }

@@ -155,6 +155,18 @@ bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
 /* The run that claims that interval of the DAG's schedule, or 0. */
 bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
                          struct nx_run_id *run, struct nx_err *err);
+/* The latest run of the DAG that claims an interval before that one (by start, then finish); run 0:
+ * there is none. */
+struct store_previous {
+    struct nx_run_id run;
+    uint64_t version;
+    int64_t start_ms, finish_ms;
+};
+bool store_previous(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                    struct store_previous *previous, struct nx_err *err);
+/* Of an instance of an ended run: without a row it was cancelled with it. */
+bool store_inst_state(struct store *store, struct nx_inst_id inst, enum nx_task_state *state,
+                      struct nx_err *err);
 bool store_run_state(struct store *store, struct nx_run_id run, enum nx_run_state *state,
                      struct nx_err *err);
 
