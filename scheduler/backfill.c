@@ -254,17 +254,41 @@ static const char *params_of(struct engine *engine, uint64_t backfill)
     return text;
 }
 
+/* Its run cannot be made now: the item stays due. */
+static void stuck(struct engine *engine, const struct core_due *due, enum nx_reason reason,
+                  const struct nx_err *why)
+{
+    log_warn("backfill %llu rests: %s", (unsigned long long)due->backfill, why->text);
+    struct core_event event = now_event(EV_BACKFILL_STUCK);
+    event.backfill_stuck.id = due->backfill;
+    event.backfill_stuck.position = due->position;
+    event.backfill_stuck.reason = reason;
+    engine_step(engine, &event);
+}
+
+/* One before it in the same turn may have been stuck. */
+static bool still_due(const struct engine *engine, const struct core_due *due)
+{
+    enum core_backfill_state state;
+    enum nx_reason reason;
+    size_t next;
+    return core_get_backfill(engine->core, due->backfill, &state, &reason, &next) &&
+           due->position < next;
+}
+
 void backfill_answer(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
     struct store_run_extra extra = {0};
+    if (!still_due(engine, due))
+        return;
     if (due->run.v) {
         reprocess(engine, due);
         return;
     }
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     if (!version) {
-        log_error("backfill %llu: %s", (unsigned long long)due->backfill, err.text);
+        stuck(engine, due, NX_WHY_DAG_GONE, &err);
         return;
     }
     versions_tell_core(engine, version);
@@ -280,7 +304,7 @@ void backfill_answer(struct engine *engine, const struct core_due *due)
     const struct core_reply reply = vec_pop(&engine->update.replies);
     must(reply.token == TOKEN_OF_NOBODY);
     if (reply.err.code != NX_OK) {
-        log_error("backfill %llu: %s", (unsigned long long)due->backfill, reply.err.text);
+        stuck(engine, due, NX_WHY_NONE, &reply.err);
         return;
     }
     extra.run = reply.run;

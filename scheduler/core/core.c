@@ -150,6 +150,8 @@ void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enu
 static void on_dag_gone(struct core *core, const char *id)
 {
     struct dag *dag = map_get(&core->dags, id);
+    if (dag)
+        backfill_dag(core, dag, true);
     if (!dag || !dag->version)
         return;
     struct version *former = dag->version;
@@ -239,6 +241,7 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_DAG:
         version_make_current(core, version_load(core, event->dag.version, event->dag.graph));
+        backfill_dag(core, dag_get(core, event->dag.graph->dag_id), false);
         break;
     case EV_DAG_GONE:
         on_dag_gone(core, event->dag_gone);
@@ -254,6 +257,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_BACKFILL_CHANGE:
         backfill_change(core, event);
+        break;
+    case EV_BACKFILL_STUCK:
+        backfill_stuck(core, event);
         break;
     case EV_POOL:
         pool_get(core, event->pool.name)->slots = event->pool.slots;

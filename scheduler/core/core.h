@@ -49,6 +49,7 @@ enum core_event_kind {
     EV_PAUSE,           /* its timetable rests, or goes on */
     EV_BACKFILL,        /* a list of intervals is to be worked off */
     EV_BACKFILL_CHANGE, /* it rests, goes on or is given up */
+    EV_BACKFILL_STUCK,  /* the run of an item cannot be made: it rests, and the item is due again */
     EV_POOL,            /* a pool has so many slots; negative: it does not exist */
     EV_RUN_CREATE,      /* answered with the run's id */
     EV_RUN_CANCEL,
@@ -83,6 +84,7 @@ struct core_backfill {
     const char *dag;
     uint32_t max_active;
     enum core_backfill_state state;
+    enum nx_reason reason; /* why it rests: NX_WHY_DAG_GONE, until the DAG is back; none: by hand */
     const struct core_backfill_item *items; /* in the order of work */
     size_t n_items, next;                   /* items before `next` have begun */
 };
@@ -154,6 +156,11 @@ struct core_event {
             uint64_t id;
             enum core_backfill_state state;
         } backfill_change;
+        struct {
+            uint64_t id;
+            size_t position;
+            enum nx_reason reason;
+        } backfill_stuck;
         struct {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
@@ -316,7 +323,9 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
 /* The i-th mark of a DAG; false: there are no more. */
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
-                       size_t *next);
+                       enum nx_reason *reason, size_t *next);
+/* Whether one rests until that DAG has a file again: EV_DAG, as soon as it has. */
+bool core_backfill_misses(const struct core *core, const char *dag);
 bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
 const struct graph *core_run_graph(const struct core *core, struct nx_run_id id);
 

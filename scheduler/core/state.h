@@ -38,6 +38,7 @@ struct backfill {
     uint64_t id;
     struct dag *dag;
     enum core_backfill_state state;
+    enum nx_reason reason; /* why it rests */
     uint32_t max_active, n_active;
     size_t n_items, next;
     struct core_backfill_item *items;
@@ -265,6 +266,9 @@ void schedule_fini(struct dag *dag);
 /* backfill.c */
 void backfill_new(struct core *core, const struct core_event *event);
 void backfill_change(struct core *core, const struct core_event *event);
+void backfill_stuck(struct core *core, const struct core_event *event);
+/* The DAG's file is gone, or there. */
+void backfill_dag(struct core *core, const struct dag *dag, bool gone);
 void backfill_turn(struct core *core);
 void backfill_turn_done(struct core *core, const struct core_update *update);
 void backfill_run_began(struct core *core, const struct run *run);

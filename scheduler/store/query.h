@@ -152,6 +152,7 @@ struct query_backfill {
     uint64_t id;
     const char *dag, *reprocess, *params;
     int state; /* enum core_backfill_state */
+    enum nx_reason reason; /* why it rests */
     int64_t from_ms, to_ms, created_ms, next, n_items, max_active;
     bool backwards, dag_paused;
     int64_t counts[NX_RUN_STATES]; /* of its runs */

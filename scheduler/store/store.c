@@ -37,7 +37,7 @@ static const char *const statements[STORE_STATEMENTS] = {
     [DROP_MARKS] = "delete from schedule_mark where dag = ?1",
     [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
                  " values (?1, ?2, ?3, ?4, ?5)",
-    [SET_BACKFILL] = "update backfill set state = ?2, next = ?3 where id = ?1",
+    [SET_BACKFILL] = "update backfill set state = ?2, next = ?3, reason = ?4 where id = ?1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
@@ -380,11 +380,13 @@ static bool write_backfill(struct store *store, const struct core *core, uint64_
 {
     struct sql_stmt *stmt = store->stmt[SET_BACKFILL];
     enum core_backfill_state state;
+    enum nx_reason reason;
     size_t next;
-    must(core_get_backfill(core, id, &state, &next));
+    must(core_get_backfill(core, id, &state, &reason, &next));
     sql_bind_int(stmt, 1, (int64_t)id);
     sql_bind_int(stmt, 2, state);
     sql_bind_int(stmt, 3, (int64_t)next);
+    sql_bind_int(stmt, 4, reason);
     return sql_run(stmt, err);
 }
 
