@@ -88,9 +88,6 @@ static void follow(struct core *core, struct run *run, const struct core_past *p
     }
     vec_push(&followers->runs, run->id);
     ask_again(core, run); /* those that waited for another one */
-    struct run *before = run_find(core, past->run);
-    if (before && before->state == NX_RS_QUEUED)
-        run_ahead(core, before);
 }
 
 bool past_is_waited_for(const struct core *core, const struct run *run)
@@ -113,6 +110,9 @@ void past_answer(struct core *core, struct run *run, uint32_t task, const struct
         inst_decide_now(core, run, task);
     } else if (event->answer.answer == CORE_FALSE) {
         follow(core, run, &event->answer.past);
+        struct run *before = run_find(core, event->answer.past.run);
+        if (before && before->state == NX_RS_QUEUED)
+            run_ahead(core, before);
         inst->reason = NX_WHY_PAST;
         inst->hand = event->answer.past.state;
     } else {
