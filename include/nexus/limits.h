@@ -46,6 +46,7 @@
 #define NX_POOLS_MAX 1000
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_CATCHUP_MAX 1000       /* missed runs of one schedule that are made up for at once */
+#define NX_EDIT_SLICE 4000        /* tasks of an ended run that one turn clears or marks */
 #define NX_BACKFILL_MAX 10000     /* intervals of one backfill */
 #define NX_MISFIRE_GRACE_MS 60000 /* an interval that ended so long ago is still run */
 #define NX_LOST_LIMIT 3

@@ -243,6 +243,7 @@ void assign_turn(struct core *core)
     schedule_turn(core);
     timer_turn(core);
     inst_spread(core);
+    slice_turn(core);
     do {
         run_start_waiting(core);
         inst_spread(core);

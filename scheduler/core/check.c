@@ -73,7 +73,7 @@ static const char *check_inst(const struct core *core, const struct run *run, ui
         return "a queued instance is in a ready queue";
     if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
         return "a retrying instance has a timer";
-    return check_upstream(run, task);
+    return run->rest ? NULL : check_upstream(run, task); /* counted when all is done */
 }
 
 static const char *check_pools(const struct core *core)
@@ -176,22 +176,29 @@ static uint64_t digest_run(const struct run *run)
     mix(&digest, run->state);
     mix(&digest, run->cause);
     mix(&digest, run->version->id);
-    mix(&digest, run->backfill << 1 | run->finally_begun);
-    mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
+    mix(&digest, run->backfill << 1 | (run->finally_begun && !run->rest));
+    if (!run->rest)
+        mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);
     mix(&digest, (uint64_t)run->deadline_ms << 1 | run->claims);
     mix(&digest, (uint64_t)run->late_ms);
+    mix(&digest, run->rest != NULL);
     if (run->state == NX_RS_STOPPING)
         mix(&digest, run->reason);
     for (uint32_t i = 0; i < run->version->graph->n_tasks; i++) {
         const struct inst *inst = &run->insts[i];
+        if (run->rest && !(inst->flags & INST_ROW))
+            continue; /* cancelled, or cleared from that: it is cleared again after a restart */
         mix(&digest, inst->state);
         mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);
         mix(&digest, (uint64_t)inst->failures << 32 | inst->losses);
         mix(&digest, inst->leases_lost);
-        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED | INST_UP_SELF));
+        mix(&digest, inst->flags & (INST_HELD | INST_ANSWERED));
         mix(&digest, inst->flags & INST_HELD ? inst->worker : 0);
+        if (run->rest)
+            continue; /* counted when all is done */
+        mix(&digest, inst->flags & INST_UP_SELF);
         mix(&digest, inst->up_success);
         mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);
     }

@@ -14,6 +14,7 @@ void core_config_init(struct core_config *config)
         .next_run = 1,
         .next_worker = 1,
         .lost_limit = NX_LOST_LIMIT,
+        .edit_slice = NX_EDIT_SLICE,
         .lease_ttl_ms = NX_LEASE_TTL_MS,
         .grace_ms = NX_GRACE_MS,
         .lost_after_ipc_ms = NX_LOST_AFTER_IPC_MS,
@@ -101,6 +102,7 @@ void core_free(struct core *core)
     vec_fini(&core->asks);
     vec_fini(&core->spread);
     vec_fini(&core->to_check);
+    vec_fini(&core->editing);
     vec_fini(&core->ended);
     vec_fini(&core->startable);
     mem_free(core);
@@ -123,6 +125,7 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->dues);
     vec_fini(&update->notices);
     vec_fini(&update->edited);
+    vec_fini(&update->edits);
     vec_fini(&update->asks);
     vec_fini(&update->replies);
     vec_fini(&update->sends);
@@ -131,7 +134,7 @@ void core_update_fini(struct core_update *update)
 bool core_update_has_rows(const struct core_update *update)
 {
     return update->insts.n || update->runs.n || update->workers.n || update->ends.n ||
-           update->schedules.n || update->backfills.n;
+           update->schedules.n || update->backfills.n || update->edits.n;
 }
 
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
@@ -318,14 +321,15 @@ void core_turn_done(struct core *core, struct core_update *update)
     core->n_emitted = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
-    update->cleared.n = update->edited.n = 0;
+    update->cleared.n = update->edited.n = update->edits.n = 0;
     update->backfills.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
 }
 
 int64_t core_deadline(const struct core *core)
 {
-    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n)
+    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n ||
+        core->editing.n)
         return core->mono_ms;
     int64_t due = core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
     if (core->fires.n) {

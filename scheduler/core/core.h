@@ -27,6 +27,7 @@ struct core_config {
     uint64_t next_run;    /* the first free run id */
     uint32_t next_worker; /* the first free worker number */
     uint32_t lost_limit;
+    uint32_t edit_slice; /* tasks of an ended run that one turn changes; see core_edit_row */
     int64_t lease_ttl_ms, grace_ms;
     int64_t lost_after_ipc_ms, lost_after_tcp_ms;
     char catalog[NX_NAME_MAX]; /* hash of the operators' catalog; a worker with another one gets
@@ -257,6 +258,7 @@ struct core_update {
     VEC(struct core_end) ends;      /* ended attempts, in order */
     VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
     VEC(struct core_edited) edited;
+    VEC(struct nx_run_id) edits; /* of large edits: what is left of them has changed */
     VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
     VEC(uint64_t) backfills;     /* dirty ones */
     VEC(struct core_due) dues;   /* taken (emptied) by the engine when it creates the runs */
@@ -309,6 +311,17 @@ struct core_run_row {
     uint32_t counts[NX_TASK_STATES];
 };
 
+/* What is to be done to the tasks of a large run that was opened again: over several turns, and
+ * again after a restart. */
+struct core_edit_row {
+    struct nx_run_id run;
+    enum core_edit what;
+    enum nx_reason reason; /* of the run's former end, and when that was: of absent rows */
+    int64_t finished_ms;
+    const uint8_t *picks; /* by task: 0 nothing, 1 clear, 2 mark, 3 its row is written */
+    uint32_t n;
+};
+
 struct core_worker_row {
     uint32_t number;
     const char *id;
@@ -320,6 +333,8 @@ struct core_worker_row {
 /* False: there is no such run (or instance) in the core. */
 bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_inst_row *row);
 bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
+/* Likewise false: all is done. */
+bool core_get_edit(const struct core *core, struct nx_run_id id, struct core_edit_row *row);
 /* The i-th mark of a DAG; false: there are no more. */
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
@@ -358,6 +373,8 @@ void core_load_worker(struct core *core, const struct core_worker_row *row);
  * freed at the end of the turn unless the edit has opened it again. */
 void core_load_run(struct core *core, const struct core_run_row *row);
 void core_load_inst(struct core *core, const struct core_inst_row *row);
+/* Of a queued run. */
+void core_load_edit(struct core *core, const struct core_edit_row *row);
 void core_load_run_done(struct core *core, struct nx_run_id id);
 /* Derives what is not stored, and starts the clocks. Call once, after all rows. */
 void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms,

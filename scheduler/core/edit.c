@@ -5,7 +5,7 @@
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
 
-enum pick { PICK_NONE, PICK_CLEAR, PICK_MARK };
+enum pick { PICK_NONE, PICK_CLEAR, PICK_MARK, PICK_KEEP /* its row is written */ };
 
 /* Which tasks the edit is about, by index. */
 struct selection {
@@ -158,31 +158,64 @@ static bool needs_row(const struct run *run, uint32_t task, const struct selecti
     if (state != NX_TS_QUEUED && state != NX_TS_DECIDING)
         return false;
     for (uint32_t j = 0; j < selection->graph->tasks[task].n_up; j++) {
-        if (selection->picks[up[j]])
+        enum pick how = selection->picks[up[j]];
+        if (how == PICK_CLEAR || how == PICK_MARK)
             return true;
     }
     return false;
+}
+
+bool edit_one(struct core *core, struct run *run, uint32_t task, uint8_t how, enum core_edit what)
+{
+    const struct inst *inst = &run->insts[task];
+    if (how == PICK_KEEP ? (inst->flags & INST_ROW) != 0 : !changes(inst, how, what))
+        return false;
+    if (how == PICK_CLEAR)
+        clear(core, run, task);
+    else if (how == PICK_MARK)
+        mark(core, run, task, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
+    else
+        inst_dirty(core, run, task);
+    return true;
+}
+
+/* It goes on by itself, or as one of a backfill. */
+static void open_again(struct core *core, struct run *run, uint64_t backfill)
+{
+    run->backfill = backfill;
+    backfill_run_began(core, run);
+    run_set(core, run, NX_RS_QUEUED);
 }
 
 static void apply(struct core *core, struct run *run, const struct selection *selection,
                   enum core_edit what, uint64_t backfill)
 {
     const struct graph *graph = run->version->graph;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
-        enum pick how = selection->picks[i];
-        if (how == PICK_CLEAR)
-            clear(core, run, i);
-        else if (how == PICK_MARK)
-            mark(core, run, i, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
-        else if (needs_row(run, i, selection))
-            inst_dirty(core, run, i);
+        if (!selection->picks[i] && needs_row(run, i, selection))
+            selection->picks[i] = PICK_KEEP;
+        n += selection->picks[i] != PICK_NONE;
+    }
+    if (nx_run_state_final(run->state) && n > core->config.edit_slice) {
+        const struct core_edit_row row = {.run = run->id,
+                                          .what = what,
+                                          .reason = run->reason,
+                                          .finished_ms = run->finished_ms,
+                                          .picks = selection->picks,
+                                          .n = graph->n_tasks};
+        open_again(core, run, backfill);
+        slice_begin(core, run, &row);
+        return;
+    }
+    for (uint32_t i = 0; i < graph->n_tasks; i++) {
+        if (selection->picks[i])
+            edit_one(core, run, i, selection->picks[i], what);
     }
     core->spread.n = core->spread_first = 0;
     run_count(run); /* in place of telling those downstream one by one */
     if (nx_run_state_final(run->state)) {
-        run->backfill = backfill; /* it goes on by itself, or as one of a backfill */
-        backfill_run_began(core, run);
-        run_set(core, run, NX_RS_QUEUED);
+        open_again(core, run, backfill);
         run_wait(core, run);
         return;
     }

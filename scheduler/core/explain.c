@@ -239,6 +239,13 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
     if (!inst || !n)
         return 0;
     *why = (struct core_why){.code = inst->reason, .since_ms = inst->ready_ms};
+    if (run->rest) {
+        why->code = NX_WHY_CLEARED;
+        snprintf(why->text, sizeof why->text,
+                 "its run was opened again, and its tasks are being changed: %u of %u so far",
+                 run->rest->next, run->rest->row.n);
+        return 1;
+    }
     if (run->state == NX_RS_QUEUED) {
         why->code = NX_WHY_RUN_QUEUED;
         why->since_ms = run->created_ms;

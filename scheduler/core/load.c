@@ -124,13 +124,15 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
 static void derive_cancelled(struct run *run)
 {
     const struct graph *graph = run->version->graph;
-    bool ended = nx_run_state_final(run->state);
+    bool ended = nx_run_state_final(run->state) || run->rest;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         struct inst *inst = &run->insts[i];
+        if (run->rest && (inst->flags & INST_ROW))
+            continue; /* cleared already */
         if (inst->state == NX_TS_WAITING && (ended || !(graph->tasks[i].flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
-            inst->reason = run->reason;
-            inst->finished_ms = run->finished_ms;
+            inst->reason = (uint8_t)(run->rest ? run->rest->row.reason : run->reason);
+            inst->finished_ms = run->rest ? run->rest->row.finished_ms : run->finished_ms;
         }
     }
 }
@@ -151,7 +153,7 @@ static int64_t derive_ready(const struct run *run, uint32_t task)
 static void load_run_done(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
-    if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state))
+    if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state) || run->rest)
         derive_cancelled(run);
     run_count(run);
     if (!nx_run_state_final(run->state))

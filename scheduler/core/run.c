@@ -90,6 +90,7 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
 void run_free(struct core *core, struct run *run)
 {
     past_forget(core, run);
+    slice_free(run);
     map_remove_num(&core->run_slots, run->id.v);
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
@@ -204,7 +205,7 @@ void run_start_waiting(struct core *core)
 {
     for (size_t i = 0; i < core->beginning.n; i++) {
         struct run *run = core->runs.at[core->beginning.at[i]];
-        if (run && (run->backfill || run->ahead) && run->state == NX_RS_QUEUED)
+        if (run && (run->backfill || run->ahead) && run->state == NX_RS_QUEUED && !run->rest)
             start(core, run);
     }
     core->beginning.n = 0;
@@ -227,11 +228,18 @@ static void leave_line(struct run *run)
 void run_ahead(struct core *core, struct run *run)
 {
     must(run->state == NX_RS_QUEUED);
-    if (run->backfill || run->ahead)
+    if (run->backfill || run->ahead || run->rest)
         return;
     leave_line(run);
     run->ahead = true;
     vec_push(&core->beginning, run->slot);
+}
+
+void run_leave(struct run *run)
+{
+    must(run->state == NX_RS_QUEUED);
+    if (!run->backfill && !run->ahead)
+        leave_line(run);
 }
 
 static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx_reason reason)
@@ -254,11 +262,12 @@ void run_stop(struct core *core, struct run *run, enum nx_reason reason)
 {
     const struct graph *graph = run->version->graph;
     bool never_started = run->state == NX_RS_QUEUED;
-    if (never_started && !run->backfill && !run->ahead)
+    if (never_started && !run->backfill && !run->ahead && !run->rest)
         leave_line(run);
     else if (!never_started)
         run_set(core, run, NX_RS_STOPPING);
     run->reason = (uint8_t)reason;
+    slice_drop(core, run);
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         if (never_started || !(graph->tasks[i].flags & GRAPH_FINALLY))
             stop_inst(core, run, i, reason);

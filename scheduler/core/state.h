@@ -75,6 +75,13 @@ struct inst {
     int64_t ready_ms, started_ms, finished_ms;
 };
 
+/* See slice.c. */
+struct edit_rest {
+    struct core_edit_row row;
+    uint8_t *picks;
+    uint32_t next;
+};
+
 struct run {
     struct nx_run_id id;
     struct dag *dag;
@@ -88,6 +95,7 @@ struct run {
     bool dirty, finally_begun, finally_failed, leaf_failed;
     bool claims; /* it is the one run of its DAG and data interval */
     bool ahead;  /* queued, and begins with the turn: another run waits for it */
+    struct edit_rest *rest; /* of an edit that goes on; NULL: none */
     struct core_past past; /* the one that it waits for; run 0: none */
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
@@ -222,6 +230,7 @@ struct core {
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
     size_t spread_first;
     VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
+    VEC(uint32_t) editing;       /* slots of runs with an edit_rest */
     VEC(uint32_t) ended;         /* slots of runs to be freed after the commit */
     VEC(struct dag *) startable; /* DAGs that may have room for a run */
     struct core_update *update;  /* of the step that runs */
@@ -245,6 +254,8 @@ void run_dirty(struct core *core, struct run *run);
 void run_set(struct core *core, struct run *run, enum nx_run_state state);
 /* Puts a queued run into its DAG's line; one of a backfill begins with the turn. */
 void run_wait(struct core *core, struct run *run);
+/* A queued run is in no line any more. */
+void run_leave(struct run *run);
 /* A queued run does not wait for max_active_runs. */
 void run_ahead(struct core *core, struct run *run);
 void run_start_waiting(struct core *core);
@@ -324,6 +335,15 @@ int64_t attempt_retry_delay(const struct run *run, uint32_t task);
 
 /* edit.c: what a person does to a run's tasks. */
 void edit_run(struct core *core, const struct core_event *event);
+/* Does what was picked for one task, unless it is done; whether there was anything to do. */
+bool edit_one(struct core *core, struct run *run, uint32_t task, uint8_t how, enum core_edit what);
+
+/* slice.c: large edits, over several turns. */
+void slice_begin(struct core *core, struct run *run, const struct core_edit_row *row);
+void slice_turn(struct core *core);
+/* What is left of it is not done. */
+void slice_drop(struct core *core, struct run *run);
+void slice_free(struct run *run);
 
 /* ready.c: classes, pools and ready queues. */
 uint32_t class_intern(struct core *core, const struct graph_class *needs);

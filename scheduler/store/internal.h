@@ -18,6 +18,8 @@ enum store_statement {
     DROP_MARKS,
     PUT_MARK,
     SET_BACKFILL,
+    PUT_EDIT,
+    DROP_EDIT,
     PUT_INST,
     PUT_INST_ENDED,
     SET_INST_ERROR,

@@ -120,6 +120,22 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
     return true;
 }
 
+static bool on_edit(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+{
+    (void)err;
+    size_t n;
+    struct core_edit_row row = {
+        .run = {(uint64_t)sql_int(stmt, 0)},
+        .what = (enum core_edit)sql_int(stmt, 1),
+        .reason = (enum nx_reason)sql_int(stmt, 2),
+        .finished_ms = sql_int(stmt, 3),
+    };
+    row.picks = sql_blob(stmt, 4, &n);
+    row.n = (uint32_t)n;
+    loader->edit(loader->arg, &row);
+    return true;
+}
+
 #define RUN_COLUMNS \
     "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
     " interval_start, interval_finish, claims, deadline_at, late_at"
@@ -148,7 +164,10 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
             each_row(store,
                      "select " INST_COLUMNS
                      " from task_instance where run in (select run from run where state < 3)",
-                     0, on_inst, loader, err));
+                     0, on_inst, loader, err)) &&
+           (!loader->edit ||
+            each_row(store, "select run, what, reason, finished_at, picks from run_edit", 0, on_edit,
+                     loader, err));
 }
 
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,

@@ -146,6 +146,10 @@ static const char version_4[] =
     "alter table run add column deadline_at integer;"
     "alter table run add column late_at integer;"
     "create index run_late on run (run) where late_at is not null;"
+    "create table run_edit ("      /* of large ones that are not done: core.h, core_edit_row */
+    " run integer primary key, what integer not null, reason integer not null,"
+    " finished_at integer, picks blob not null"
+    ") strict;"
     "create index run_key_of on run_key (run);"
     "alter table backfill add column reason integer not null default 0;";
 /* clang-format on */

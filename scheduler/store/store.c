@@ -38,6 +38,9 @@ static const char *const statements[STORE_STATEMENTS] = {
     [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
                  " values (?1, ?2, ?3, ?4, ?5)",
     [SET_BACKFILL] = "update backfill set state = ?2, next = ?3, reason = ?4 where id = ?1",
+    [PUT_EDIT] = "insert or replace into run_edit (run, what, reason, finished_at, picks)"
+                 " values (?1, ?2, ?3, ?4, ?5)",
+    [DROP_EDIT] = "delete from run_edit where run = ?1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
@@ -390,6 +393,22 @@ static bool write_backfill(struct store *store, const struct core *core, uint64_
     return sql_run(stmt, err);
 }
 
+static bool write_edit(struct store *store, const struct core *core, struct nx_run_id run,
+                       struct nx_err *err)
+{
+    struct core_edit_row row;
+    bool goes_on = core_get_edit(core, run, &row);
+    struct sql_stmt *stmt = store->stmt[goes_on ? PUT_EDIT : DROP_EDIT];
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    if (goes_on) {
+        sql_bind_int(stmt, 2, row.what);
+        sql_bind_int(stmt, 3, row.reason);
+        bind_time(stmt, 4, row.finished_ms);
+        sql_bind_blob(stmt, 5, row.picks, row.n);
+    }
+    return sql_run(stmt, err);
+}
+
 /* What was cleared leaves its attempt as history, and no outputs. */
 static bool write_cleared(struct store *store, struct nx_inst_id id, struct nx_err *err)
 {
@@ -415,6 +434,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
     }
     for (size_t i = 0; i < update->backfills.n; i++) {
         if (!write_backfill(store, turn->core, update->backfills.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->edits.n; i++) {
+        if (!write_edit(store, turn->core, update->edits.at[i], err))
             return false;
     }
     for (size_t i = 0; i < update->cleared.n; i++) {

@@ -39,10 +39,11 @@ struct store_loader {
     void (*worker)(void *arg, const struct core_worker_row *row);
     void (*run)(void *arg, const struct core_run_row *row);
     void (*inst)(void *arg, const struct core_inst_row *row);
+    void (*edit)(void *arg, const struct core_edit_row *row);
 };
 
 /* Every current version and those in use; then workers, unfinished runs in the order of their ids,
- * and their instances. Functions that are NULL are left out. */
+ * their instances, and what large edits have left to do. Functions that are NULL are left out. */
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
 /* One run, ended or not, and its instances; nothing is called when there is none. */
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,

@@ -312,6 +312,61 @@ static void tell_turns(const char *what, struct samples *turns)
     turns->us.n = 0;
 }
 
+static void load_run_row(void *arg, const struct core_run_row *row)
+{
+    struct world *w = arg;
+    core_load_run(w->core, row);
+}
+
+static void load_inst_row(void *arg, const struct core_inst_row *row)
+{
+    struct world *w = arg;
+    core_load_inst(w->core, row);
+}
+
+/* As the engine does with an ended run: its rows come back, then the edit. */
+static void clear_turn(struct world *w)
+{
+    const struct store_loader loader = {.arg = w, .run = load_run_row, .inst = load_inst_row};
+    struct core_event clear = event_of(EV_RUN_EDIT);
+    struct nx_err err;
+    int64_t start = clock_mono_us();
+    if (!store_load_run(w->store, w->run, &loader, &err))
+        stop(&err);
+    core_load_run_done(w->core, w->run);
+    fprintf(stderr, "loaded %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
+    clear.edit.run = w->run;
+    clear.edit.what = CORE_CLEAR;
+    clear.token = 1;
+    step(w, &clear);
+    fprintf(stderr, "stepped %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
+    timed_turn(w, start);
+    fprintf(stderr, "done %.1f ms\n", (double)(clock_mono_us() - start) / 1000);
+}
+
+/* Lets it come to its end, and clears all of it; then it begins again. */
+static void measure_clear(uint32_t n, enum shape shape, const char *name)
+{
+    struct world w;
+    struct samples turns = {0};
+    char what[64];
+    struct graph *graph = make_graph(n, shape);
+    world_open(&w, &turns);
+    report_turn(&w, true);
+    begin_run(&w, graph);
+    while (unfinished(&w))
+        report_turn(&w, true);
+    turns.us.n = 0;
+    clear_turn(&w);
+    for (int i = 0; i < 100; i++)
+        report_turn(&w, true);
+    snprintf(what, sizeof what, "%s is cleared", name);
+    tell_turns(what, &turns);
+    world_close(&w);
+    graph_release(graph);
+    vec_fini(&turns.us);
+}
+
 /* Starts it, lets it work a while, cancels it. */
 static void measure_turns(uint32_t n, enum shape shape, const char *name)
 {
@@ -435,6 +490,7 @@ int main(int argc, char **argv)
     measure_turns(n, INDEPENDENT, "independent");
     measure_turns(n, FAN, "one, then all but two, then one");
     measure_turns(n, CHAIN, "a chain");
+    measure_clear(n, INDEPENDENT, "independent");
     measure_memory(n);
     return 0;
 }

@@ -439,6 +439,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     "waited for its past",
     "run ahead of max_active_runs",
     "run late",
+    "edit over several turns",
     "backfill begun",
     "former run in a backfill",
     "backfill stuck",

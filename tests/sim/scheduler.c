@@ -55,6 +55,8 @@ static void load_rows(struct sim *sim, struct core *core)
             if (run->insts[t].present)
                 core_load_inst(core, &run->insts[t].row);
         }
+        if (run->edit.n)
+            core_load_edit(core, &run->edit);
     }
 }
 
@@ -63,6 +65,7 @@ static struct core *load(struct sim *sim, uint64_t epoch, struct core_update *up
     struct core_config config;
     core_config_init(&config);
     config.epoch = epoch;
+    config.edit_slice = 4;
     config.next_run = sim->store.runs.n + 1;
     struct core *core = core_new(&config);
     load_rows(sim, core);
@@ -297,6 +300,17 @@ static void commit_inst(struct sim *sim, struct nx_inst_id id)
     inst->never_begun = inst->never_begun && row.state == NX_TS_CANCELLED;
 }
 
+static void commit_edit(struct sim *sim, struct nx_run_id id)
+{
+    struct sim_run *run = sim_run_find(sim, id);
+    run->edit = (struct core_edit_row){0};
+    if (!core_get_edit(sim->core, id, &run->edit))
+        return;
+    memcpy(run->picks, run->edit.picks, run->edit.n);
+    run->edit.picks = run->picks;
+    sim_count(sim, SEEN_SLICED);
+}
+
 static void commit_worker(struct sim *sim, uint32_t number)
 {
     struct core_worker_row row;
@@ -319,6 +333,8 @@ static void commit(struct sim *sim)
         commit_run(sim, update->runs.at[i]);
     for (size_t i = 0; i < update->insts.n; i++)
         commit_inst(sim, update->insts.at[i]);
+    for (size_t i = 0; i < update->edits.n; i++)
+        commit_edit(sim, update->edits.at[i]);
     for (size_t i = 0; i < update->workers.n; i++)
         commit_worker(sim, update->workers.at[i]);
     sim_commit_schedules(sim);

@@ -59,6 +59,7 @@ enum sim_fault {
     SEEN_PAST_WAITED,
     SEEN_AHEAD,   /* a run began beyond max_active_runs, since another waits for it */
     SEEN_LATE,
+    SEEN_SLICED, /* an edit that took several turns */
     SEEN_BACKFILL,
     SEEN_REPROCESSED,
     SEEN_BACKFILL_STUCK,
@@ -97,6 +98,8 @@ struct sim_run {
     uint8_t shadow[SIM_TASKS_MAX]; /* states after the last step of the core */
     uint8_t shadow_why[SIM_TASKS_MAX];
     bool deleted;
+    struct core_edit_row edit; /* n 0: none */
+    uint8_t picks[SIM_TASKS_MAX];
     bool was_unfinished; /* at the last commit */
     bool ahead;          /* active, and another active one depends on it */
     uint32_t n_late;     /* notices of it */
