@@ -227,7 +227,7 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
 static void reprocess(struct engine *engine, const struct core_due *due)
 {
     struct core_event event;
-    write_load_ended(engine, due->run);
+    write_load_ended(engine, due->run, NULL);
     event = now_event(EV_RUN_EDIT);
     event.token = TOKEN_OF_NOBODY;
     event.edit.run = due->run;

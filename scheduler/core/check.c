@@ -188,7 +188,7 @@ static uint64_t digest_run(const struct run *run)
         mix(&digest, run->reason);
     for (uint32_t i = 0; i < run->version->graph->n_tasks; i++) {
         const struct inst *inst = &run->insts[i];
-        if (run->rest && !(inst->flags & INST_ROW))
+        if (run->rest && inst_rowless(inst))
             continue; /* cancelled, or cleared from that: it is cleared again after a restart */
         mix(&digest, inst->state);
         mix(&digest, (uint64_t)inst->attempt << 32 | inst->lease);

@@ -298,8 +298,11 @@ void core_turn_done(struct core *core, struct core_update *update)
     for (size_t i = 0; i < update->insts.n; i++) {
         struct run *run;
         struct inst *inst = inst_find(core, update->insts.at[i], &run);
-        if (inst)
-            inst->flags &= (uint8_t)~INST_DIRTY;
+        if (!inst)
+            continue;
+        inst->flags &= (uint8_t)~INST_DIRTY;
+        if (inst->state == NX_TS_WAITING && !(inst->flags & INST_ANSWERED))
+            inst->flags |= INST_BLANK;
     }
     for (size_t i = 0; i < update->runs.n; i++) {
         struct run *run = run_find(core, update->runs.at[i]);
@@ -311,6 +314,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     for (size_t i = 0; i < update->schedules.n; i++)
         ((struct dag *)map_get(&core->dags, update->schedules.at[i]))->marks_dirty = false;
     backfill_turn_done(core, update);
+    slice_turn_done(core, update);
     fleet_turn_done(core);
     for (size_t i = 0; i < core->ended.n; i++) {
         struct run *run = core->runs.at[core->ended.at[i]];
@@ -318,7 +322,7 @@ void core_turn_done(struct core *core, struct core_update *update)
             run_free(core, run);
     }
     core->ended.n = 0;
-    core->n_emitted = 0;
+    core->n_emitted = core->n_sliced = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->replies.n = update->sends.n = 0;
     update->cleared.n = update->edited.n = update->edits.n = 0;

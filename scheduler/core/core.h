@@ -281,7 +281,7 @@ int64_t core_deadline(const struct core *core);
 
 /* ---- Rows ---- */
 
-/* Absent rows mean: waiting; or queued when the trigger rule says run, there is no `if`, and the
+/* Absent rows, and those that say waiting (of what was cleared), mean: waiting; or queued when the trigger rule says run, there is no `if`, and the
  * task does not depend on the past (of a run that claims its interval); or
  * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). */
 struct core_inst_row {

@@ -5,16 +5,15 @@
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
 
-enum pick { PICK_NONE, PICK_CLEAR, PICK_MARK, PICK_KEEP /* its row is written */ };
 
 /* Which tasks the edit is about, by index. */
 struct selection {
     const struct graph *graph;
-    uint8_t *picks; /* enum pick */
+    uint8_t *picks; /* enum edit_pick */
     VEC(uint32_t) todo;
 };
 
-static void pick(struct selection *selection, uint32_t task, enum pick how)
+static void pick(struct selection *selection, uint32_t task, enum edit_pick how)
 {
     if (selection->picks[task])
         return;
@@ -32,7 +31,7 @@ static void start_from_all(struct selection *selection)
 }
 
 /* Everything up or down the picked ones is picked in the same way. */
-static void pick_along(struct selection *selection, bool upstream, enum pick how)
+static void pick_along(struct selection *selection, bool upstream, enum edit_pick how)
 {
     const struct graph *graph = selection->graph;
     start_from_all(selection);
@@ -57,7 +56,7 @@ static void pick_decided(struct selection *selection, const struct run *run)
             const struct inst *inst = &run->insts[down];
             if (inst->state == NX_TS_UPSTREAM_FAILED ||
                 (inst->state == NX_TS_SKIPPED && inst->reason == NX_WHY_RULE))
-                pick(selection, down, PICK_CLEAR);
+                pick(selection, down, EDIT_CLEAR);
         }
     }
 }
@@ -67,7 +66,7 @@ static void pick_failed(struct selection *selection, const struct run *run)
     for (uint32_t i = 0; i < selection->graph->n_tasks; i++) {
         enum nx_task_state state = run->insts[i].state;
         if (state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED)
-            pick(selection, i, PICK_CLEAR);
+            pick(selection, i, EDIT_CLEAR);
     }
 }
 
@@ -76,7 +75,7 @@ static void select_tasks(struct selection *selection, const struct run *run,
 {
     enum core_edit what = event->edit.what;
     bool marks = what == CORE_MARK_SUCCESS || what == CORE_MARK_FAILED;
-    enum pick how = marks ? PICK_MARK : PICK_CLEAR;
+    enum edit_pick how = marks ? EDIT_MARK : EDIT_CLEAR;
     bool all = what == CORE_CLEAR && !event->edit.n_tasks;
     for (uint32_t i = 0; i < event->edit.n_tasks; i++) {
         must(event->edit.tasks[i] < selection->graph->n_tasks);
@@ -135,14 +134,14 @@ static void mark(struct core *core, struct run *run, uint32_t task, enum nx_task
 }
 
 /* Whether the edit changes anything of it. */
-static bool changes(const struct inst *inst, enum pick how, enum core_edit what)
+static bool changes(const struct inst *inst, enum edit_pick how, enum core_edit what)
 {
     bool success = what == CORE_MARK_SUCCESS;
     if (has_to_end(inst))
-        return inst->reason != (how == PICK_CLEAR ? NX_WHY_CLEARED
+        return inst->reason != (how == EDIT_CLEAR ? NX_WHY_CLEARED
                                 : success         ? NX_WHY_MARK_SUCCESS
                                                   : NX_WHY_MARK_FAILED);
-    return inst->state != (how == PICK_CLEAR ? NX_TS_WAITING
+    return inst->state != (how == EDIT_CLEAR ? NX_TS_WAITING
                            : success         ? NX_TS_SUCCESS
                                              : NX_TS_FAILED);
 }
@@ -158,8 +157,8 @@ static bool needs_row(const struct run *run, uint32_t task, const struct selecti
     if (state != NX_TS_QUEUED && state != NX_TS_DECIDING)
         return false;
     for (uint32_t j = 0; j < selection->graph->tasks[task].n_up; j++) {
-        enum pick how = selection->picks[up[j]];
-        if (how == PICK_CLEAR || how == PICK_MARK)
+        enum edit_pick how = selection->picks[up[j]];
+        if (how == EDIT_CLEAR || how == EDIT_MARK)
             return true;
     }
     return false;
@@ -168,11 +167,11 @@ static bool needs_row(const struct run *run, uint32_t task, const struct selecti
 bool edit_one(struct core *core, struct run *run, uint32_t task, uint8_t how, enum core_edit what)
 {
     const struct inst *inst = &run->insts[task];
-    if (how == PICK_KEEP ? (inst->flags & INST_ROW) != 0 : !changes(inst, how, what))
+    if (how == EDIT_KEEP ? !inst_rowless(inst) : !changes(inst, how, what))
         return false;
-    if (how == PICK_CLEAR)
+    if (how == EDIT_CLEAR)
         clear(core, run, task);
-    else if (how == PICK_MARK)
+    else if (how == EDIT_MARK)
         mark(core, run, task, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
     else
         inst_dirty(core, run, task);
@@ -194,8 +193,8 @@ static void apply(struct core *core, struct run *run, const struct selection *se
     uint32_t n = 0;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         if (!selection->picks[i] && needs_row(run, i, selection))
-            selection->picks[i] = PICK_KEEP;
-        n += selection->picks[i] != PICK_NONE;
+            selection->picks[i] = EDIT_KEEP;
+        n += selection->picks[i] != EDIT_NONE;
     }
     if (nx_run_state_final(run->state) && n > core->config.edit_slice) {
         const struct core_edit_row row = {.run = run->id,
@@ -231,14 +230,14 @@ static size_t settle(struct selection *selection, const struct run *run, enum co
     size_t n = 0, n_cleared = 0;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         if (selection->picks[i] && !changes(&run->insts[i], selection->picks[i], what))
-            selection->picks[i] = PICK_NONE;
-        n += selection->picks[i] != PICK_NONE;
-        n_cleared += selection->picks[i] == PICK_CLEAR;
+            selection->picks[i] = EDIT_NONE;
+        n += selection->picks[i] != EDIT_NONE;
+        n_cleared += selection->picks[i] == EDIT_CLEAR;
     }
     for (uint32_t i = 0; n_cleared && run->finally_begun && i < graph->n_tasks; i++) {
         if ((graph->tasks[i].flags & GRAPH_FINALLY) && !selection->picks[i] &&
-            changes(&run->insts[i], PICK_CLEAR, what))
-            selection->picks[i] = PICK_CLEAR;
+            changes(&run->insts[i], EDIT_CLEAR, what))
+            selection->picks[i] = EDIT_CLEAR;
     }
     return n;
 }
@@ -250,7 +249,7 @@ static void list(struct core *core, const struct run *run, const struct selectio
         if (!selection->picks[i])
             continue;
         struct core_edited edited = {token, inst_id(run, i), run->insts[i].state,
-                                     selection->picks[i] == PICK_CLEAR};
+                                     selection->picks[i] == EDIT_CLEAR};
         vec_push(&core->update->edited, edited);
     }
 }

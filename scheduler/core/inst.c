@@ -19,7 +19,7 @@ struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run
 void inst_dirty(struct core *core, struct run *run, uint32_t task)
 {
     struct inst *inst = &run->insts[task];
-    inst->flags |= INST_ROW;
+    inst->flags = (uint8_t)((inst->flags | INST_ROW) & ~INST_BLANK);
     if (!(inst->flags & INST_DIRTY)) {
         inst->flags |= INST_DIRTY;
         vec_push(&core->update->insts, inst_id(run, task));
@@ -31,7 +31,7 @@ void inst_dirty(struct core *core, struct run *run, uint32_t task)
 static bool follows_from_absence(const struct run *run, uint32_t task)
 {
     const struct inst *inst = &run->insts[task];
-    if (inst->flags & (INST_ROW | INST_ANSWERED))
+    if (!inst_rowless(inst) || (inst->flags & INST_ANSWERED))
         return false;
     if (past_counts(run, task) && (inst->state == NX_TS_QUEUED || inst->state == NX_TS_DECIDING))
         return false; /* that its past let it run is not asked again */
@@ -171,7 +171,7 @@ void inst_clear(struct core *core, struct run *run, uint32_t task)
 {
     struct inst *inst = &run->insts[task];
     bool row = (inst->flags & INST_ROW) != 0;
-    inst->flags &= (uint8_t)~INST_ANSWERED;
+    inst->flags &= (uint8_t) ~(INST_ANSWERED | INST_BLANK);
     inst->failures = 0;
     inst->losses = inst->leases_lost = 0;
     inst->ready_ms = inst->started_ms = inst->finished_ms = 0;

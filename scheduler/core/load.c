@@ -63,7 +63,8 @@ void core_load_inst(struct core *core, const struct core_inst_row *row)
     must(inst != NULL && row->state < NX_TASK_STATES);
     inst->state = (uint8_t)row->state;
     inst->reason = (uint8_t)(row->state == NX_TS_WAITING ? NX_WHY_NONE : row->reason); /* asked anew */
-    inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : 0));
+    bool blank = row->state == NX_TS_WAITING && !row->answered;
+    inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : blank ? INST_BLANK : 0));
     inst->attempt = (uint16_t)row->attempt;
     inst->lease = row->lease;
     inst->failures = (uint16_t)row->failures;
@@ -127,7 +128,7 @@ static void derive_cancelled(struct run *run)
     bool ended = nx_run_state_final(run->state) || run->rest;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         struct inst *inst = &run->insts[i];
-        if (run->rest && (inst->flags & INST_ROW))
+        if (run->rest && (inst->flags & INST_ROW) && run->rest->picks[i] == EDIT_CLEAR)
             continue; /* cleared already */
         if (inst->state == NX_TS_WAITING && (ended || !(graph->tasks[i].flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;

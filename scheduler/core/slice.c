@@ -31,6 +31,7 @@ static void hold(struct core *core, struct run *run, const struct core_edit_row 
 void slice_begin(struct core *core, struct run *run, const struct core_edit_row *row)
 {
     hold(core, run, row);
+    run->rest->fresh = true;
     dirty(core, run);
 }
 
@@ -67,12 +68,12 @@ static uint32_t work(struct core *core, struct run *run, uint32_t n)
 
 void slice_turn(struct core *core)
 {
-    uint32_t left = core->config.edit_slice;
+    uint32_t most = core->config.edit_slice;
     must(core->spread.n == core->spread_first);
     for (size_t i = 0; i < core->editing.n;) {
         struct run *run = core->runs.at[core->editing.at[i]];
-        if (run && run->rest)
-            left -= work(core, run, left);
+        if (run && run->rest && !run->rest->fresh)
+            core->n_sliced += work(core, run, most > core->n_sliced ? most - core->n_sliced : 0);
         if (run && run->rest && run->rest->next < run->rest->row.n) {
             i++;
             continue;
@@ -83,6 +84,15 @@ void slice_turn(struct core *core)
             continue; /* it was cancelled meanwhile */
         slice_drop(core, run);
         run_wait(core, run);
+    }
+}
+
+void slice_turn_done(struct core *core, const struct core_update *update)
+{
+    for (size_t i = 0; i < update->edits.n; i++) {
+        struct run *run = run_find(core, update->edits.at[i]);
+        if (run && run->rest)
+            run->rest->fresh = false;
     }
 }
 

@@ -52,7 +52,8 @@ enum inst_flag {
     INST_READY = 8,    /* an entry of its ready queue points to it */
     INST_HELD = 16,    /* a worker holds its lease; counts against pool and worker */
     INST_BACK = 32,    /* a give_back was ordered */
-    INST_UP_SELF = 64  /* of its up_failed at least one failed itself: not upstream_failed */
+    INST_UP_SELF = 64, /* of its up_failed at least one failed itself: not upstream_failed */
+    INST_BLANK = 128   /* its row says waiting, and means as much as none would */
 };
 
 #define LOSSES_MAX 15
@@ -80,6 +81,7 @@ struct edit_rest {
     struct core_edit_row row;
     uint8_t *picks;
     uint32_t next;
+    bool fresh; /* not committed yet: what is promised comes first */
 };
 
 struct run {
@@ -227,6 +229,7 @@ struct core {
     size_t asks_first;
     uint32_t n_asks;           /* numbers of asks */
     uint32_t n_emitted;        /* asks since the last commit */
+    uint32_t n_sliced;         /* tasks that large edits have changed since then */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
     size_t spread_first;
     VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
@@ -303,6 +306,12 @@ void inst_ask(struct core *core, struct run *run, uint32_t task);
 /* Makes a queued instance ready: its place in line and its queue timeout. */
 void inst_ready(struct core *core, struct run *run, uint32_t task);
 void inst_answer(struct core *core, const struct core_event *event);
+/* Whether its state can be told without its row. */
+static inline bool inst_rowless(const struct inst *inst)
+{
+    return !(inst->flags & INST_ROW) || (inst->flags & INST_BLANK);
+}
+
 /* Counts a final state for those that need it. */
 void inst_count(struct run *run, uint32_t task);
 /* Stopping, with a state that a person gave it. */
@@ -334,6 +343,7 @@ bool attempt_elsewhere(const struct inst *inst);
 int64_t attempt_retry_delay(const struct run *run, uint32_t task);
 
 /* edit.c: what a person does to a run's tasks. */
+enum edit_pick { EDIT_NONE, EDIT_CLEAR, EDIT_MARK, EDIT_KEEP /* its row is written */ };
 void edit_run(struct core *core, const struct core_event *event);
 /* Does what was picked for one task, unless it is done; whether there was anything to do. */
 bool edit_one(struct core *core, struct run *run, uint32_t task, uint8_t how, enum core_edit what);
@@ -341,6 +351,7 @@ bool edit_one(struct core *core, struct run *run, uint32_t task, uint8_t how, en
 /* slice.c: large edits, over several turns. */
 void slice_begin(struct core *core, struct run *run, const struct core_edit_row *row);
 void slice_turn(struct core *core);
+void slice_turn_done(struct core *core, const struct core_update *update);
 /* What is left of it is not done. */
 void slice_drop(struct core *core, struct run *run);
 void slice_free(struct run *run);

@@ -41,4 +41,10 @@ struct store {
     struct store_counts counts;
 };
 
+/* The columns of an instance that the core loads, and what they say. */
+#define STORE_INST_COLUMNS \
+    "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
+    " due_at, ready_at, started_at, finished_at, leases_lost"
+struct core_inst_row store_read_inst(struct sql_stmt *stmt);
+
 #endif

@@ -97,10 +97,9 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
     return true;
 }
 
-static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+struct core_inst_row store_read_inst(struct sql_stmt *stmt)
 {
-    (void)err;
-    const struct core_inst_row row = {
+    return (struct core_inst_row){
         .id = {{(uint64_t)sql_int(stmt, 0)}, (uint32_t)sql_int(stmt, 1), (int32_t)sql_int(stmt, 2)},
         .state = (enum nx_task_state)sql_int(stmt, 3),
         .reason = (enum nx_reason)sql_int(stmt, 4),
@@ -116,6 +115,12 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
         .finished_ms = sql_int(stmt, 14),
         .leases_lost = (uint32_t)sql_int(stmt, 15),
     };
+}
+
+static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+{
+    (void)err;
+    const struct core_inst_row row = store_read_inst(stmt);
     loader->inst(loader->arg, &row);
     return true;
 }
@@ -139,9 +144,6 @@ static bool on_edit(struct sql_stmt *stmt, const struct store_loader *loader, st
 #define RUN_COLUMNS \
     "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
     " interval_start, interval_finish, claims, deadline_at, late_at"
-#define INST_COLUMNS \
-    "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
-    " due_at, ready_at, started_at, finished_at, leases_lost"
 
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err)
 {
@@ -162,7 +164,7 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
                      on_run, loader, err)) &&
            (!loader->inst ||
             each_row(store,
-                     "select " INST_COLUMNS
+                     "select " STORE_INST_COLUMNS
                      " from task_instance where run in (select run from run where state < 3)",
                      0, on_inst, loader, err)) &&
            (!loader->edit ||
@@ -175,8 +177,9 @@ bool store_load_run(struct store *store, struct nx_run_id run, const struct stor
 {
     return each_row(store, "select " RUN_COLUMNS " from run where run = ?1", run.v, on_run, loader,
                     err) &&
-           each_row(store, "select " INST_COLUMNS " from task_instance where run = ?1", run.v,
-                    on_inst, loader, err);
+           (!loader->inst ||
+            each_row(store, "select " STORE_INST_COLUMNS " from task_instance where run = ?1",
+                     run.v, on_inst, loader, err));
 }
 
 /* ---- Versions ---- */

@@ -13,6 +13,7 @@
 #include "nexus/ids.h"
 #include "nexus/states.h"
 
+struct core_inst_row;
 struct query_pool;
 struct query; /* a connection of the pool, one thread's until query_end */
 
@@ -212,6 +213,11 @@ bool query_tasks(struct query *query, const struct query_tasks *which, query_tas
 bool query_task(struct query *query, const struct query_run *run, const struct dag_info *info,
                 uint32_t task, int32_t map, query_task_fn *fn, void *arg, bool *found,
                 struct nx_err *err);
+
+/* The rows of a run's instances, as the core loads them. */
+bool query_insts(struct query *query, struct nx_run_id run,
+                 void (*fn)(void *arg, const struct core_inst_row *row), void *arg,
+                 struct nx_err *err);
 
 /* Attempts, the first first. */
 bool query_attempts(struct query *query, struct nx_inst_id id,

@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "scheduler/graph/rule.h"
+#include "scheduler/store/internal.h"
 #include "scheduler/store/query_internal.h"
 
 #define SCAN_STEP 1024 /* tasks whose rows are read by one statement */
@@ -69,7 +70,7 @@ static bool read_states(struct reading *reading)
     sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
     while ((ok = sql_step(stmt, &row, reading->err)) && row) {
         int64_t task = sql_int(stmt, 0);
-        if (task < n)
+        if (task < n && sql_int(stmt, 1) != NX_TS_WAITING) /* that says as much as no row */
             reading->states[task] = (uint8_t)sql_int(stmt, 1);
     }
     return ok;
@@ -95,7 +96,7 @@ static bool stored_state(struct reading *reading, uint32_t task, int *state, int
     sql_bind_int(stmt, 2, task);
     if (!sql_step(stmt, &row, reading->err))
         return false;
-    *state = row ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
+    *state = row && sql_int(stmt, 0) != NX_TS_WAITING ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
     *finished_ms = row ? sql_int(stmt, 1) : 0;
     sql_reset(stmt);
     return true;
@@ -208,6 +209,20 @@ static void tell_absent(struct reading *reading, uint32_t from, uint32_t to)
     }
 }
 
+/* A row that says waiting, of what was cleared: what it is now, with the attempts that it had. */
+static void derive(struct reading *reading, struct query_task *task)
+{
+    struct query_task now;
+    if (!absent(reading, task->id.task, &now)) {
+        reading->failed = true;
+        return;
+    }
+    task->state = now.state;
+    task->reason = now.reason;
+    task->ready_ms = now.ready_ms;
+    task->finished_ms = now.finished_ms;
+}
+
 /* Tasks from..last, rows and gaps between them. */
 static void read_step(struct reading *reading, uint32_t from, uint32_t last, bool with_absent)
 {
@@ -234,6 +249,8 @@ static void read_step(struct reading *reading, uint32_t from, uint32_t last, boo
         read_row(stmt, which, &task);
         if (with_absent)
             tell_absent(reading, next, task.id.task);
+        if (with_absent && task.state == NX_TS_WAITING && task.id.map == NX_MAP_NONE)
+            derive(reading, &task);
         next = task.id.task + 1;
         if (!reading->stopped && !reading->failed)
             tell(reading, &task);
@@ -296,6 +313,23 @@ bool query_task(struct query *query, const struct query_run *run, const struct d
         return false;
     *found = one.found;
     return true;
+}
+
+bool query_insts(struct query *query, struct nx_run_id run,
+                 void (*fn)(void *arg, const struct core_inst_row *row), void *arg,
+                 struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(
+        query, "select " STORE_INST_COLUMNS " from task_instance where run = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct core_inst_row inst = store_read_inst(stmt);
+        fn(arg, &inst);
+    }
+    return ok;
 }
 
 /* ---- Attempts ---- */

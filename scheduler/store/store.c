@@ -591,7 +591,9 @@ bool store_inst_state(struct store *store, struct nx_inst_id inst, enum nx_task_
     bind_inst(stmt, inst);
     if (!sql_step(stmt, &row, err))
         return false;
-    *state = row ? (enum nx_task_state)sql_int(stmt, 0) : NX_TS_CANCELLED;
+    *state = row ? (enum nx_task_state)sql_int(stmt, 0) : NX_TS_WAITING;
+    if (*state == NX_TS_WAITING) /* as much as no row */
+        *state = NX_TS_CANCELLED;
     sql_reset(stmt);
     return true;
 }

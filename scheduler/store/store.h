@@ -45,7 +45,8 @@ struct store_loader {
 /* Every current version and those in use; then workers, unfinished runs in the order of their ids,
  * their instances, and what large edits have left to do. Functions that are NULL are left out. */
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
-/* One run, ended or not, and its instances; nothing is called when there is none. */
+/* One run, ended or not, and (unless inst is NULL) its instances; nothing is called when there is
+ * none. */
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
                     struct nx_err *err);
 

@@ -427,7 +427,8 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
     bool started = run->row.started_ms != 0;
     for (uint32_t task = 0; task < graph->n_tasks; task++) {
         struct sim_inst *inst = &run->insts[task];
-        enum nx_task_state state = inst->present ? inst->row.state : NX_TS_CANCELLED;
+        bool says = inst->present && inst->row.state != NX_TS_WAITING;
+        enum nx_task_state state = says ? inst->row.state : NX_TS_CANCELLED;
         bool last = (graph->tasks[task].flags & GRAPH_FINALLY) != 0;
         bool bad = state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
         leaf_failed = leaf_failed || (bad && (graph->tasks[task].flags & GRAPH_LEAF));

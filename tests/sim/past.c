@@ -46,7 +46,8 @@ bool sim_past_lets(struct sim *sim, struct nx_inst_id id, struct core_past *past
     struct nx_inst_id there = {before.id, id.task, NX_MAP_NONE};
     if (core_get_inst(sim->core, there, &inst))
         past->state = inst.state;
-    else if (stored && stored->insts[id.task].present)
+    else if (stored && stored->insts[id.task].present &&
+             stored->insts[id.task].row.state != NX_TS_WAITING)
         past->state = stored->insts[id.task].row.state;
     return past->state == NX_TS_SUCCESS || past->state == NX_TS_SKIPPED;
 }
