@@ -3,7 +3,8 @@
  * REPORT_RESULTS is done in its next report.
  *
  *   core_store [TASKS]           rate, turns and memory
- *   core_store rate [TASKS]      one line of JSON: what bounds the throughput with workers
+ *   core_store rate [TASKS [DB]] one line of JSON: what bounds the throughput with workers; on a
+ *                                store of its own, or on one that is there
  *   core_store chain TASKS       likewise: what bounds a chain of them */
 #include <malloc.h>
 #include <string.h>
@@ -207,7 +208,8 @@ static void report_turn(struct world *w, bool anything)
 
 /* ---- The life of a run ---- */
 
-static void world_open(struct world *w, struct samples *turns)
+/* db: a store that is there; NULL: a new one. */
+static void world_open_on(struct world *w, struct samples *turns, const char *db)
 {
     struct core_config config;
     struct nx_err err;
@@ -218,12 +220,17 @@ static void world_open(struct world *w, struct samples *turns)
     must(mkdtemp(w->folder) != NULL);
     snprintf(path, sizeof path, "%s/nexus.db", w->folder);
     core_config_init(&config);
-    if (!store_open(path, &w->store, &err) ||
+    if (!store_open(db ? db : path, &w->store, &err) ||
         !store_begin_epoch(w->store, &config.epoch, &config.next_run, &err))
         stop(&err);
     w->core = core_new(&config);
     core_update_init(&w->update);
     end_turn(w);
+}
+
+static void world_open(struct world *w, struct samples *turns)
+{
+    world_open_on(w, turns, NULL);
 }
 
 static void world_close(struct world *w)
@@ -277,12 +284,12 @@ struct rate {
     double tasks_s, core_us, write_us, commit_us, cpu_us, rows, turns;
 };
 
-static struct rate measure_rate(uint32_t n, struct samples *turns)
+static struct rate measure_rate(uint32_t n, struct samples *turns, const char *db)
 {
     struct world w;
     struct rate rate;
     struct graph *graph = make_graph(n, INDEPENDENT);
-    world_open(&w, turns);
+    world_open_on(&w, turns, db);
     report_turn(&w, true); /* the worker is known */
     w.core_us = w.write_us = w.commit_us = 0;
     turns->us.n = 0;
@@ -480,12 +487,14 @@ int main(int argc, char **argv)
     bool json = argc > 1 && strcmp(argv[1], "rate") == 0;
     const char *count = json ? argc > 2 ? argv[2] : NULL : argc > 1 ? argv[1] : NULL;
     uint32_t n = count ? (uint32_t)strtoul(count, NULL, 10) : 100000;
-    struct rate rate = measure_rate(n, &turns);
+    struct rate rate = measure_rate(n, &turns, json && argc > 3 ? argv[3] : NULL);
     if (json) {
+        samples_sort(&turns);
         printf("{\"tasks\": %u, \"tasks_s\": %.0f, \"core_us\": %.2f, \"write_us\": %.2f, "
-               "\"commit_us\": %.2f, \"cpu_us\": %.2f, \"rows\": %.2f, \"turns\": %.0f}\n",
+               "\"commit_us\": %.2f, \"cpu_us\": %.2f, \"rows\": %.2f, \"turns\": %.0f, "
+               "\"turn_p50_us\": %.1f}\n",
                n, rate.tasks_s, rate.core_us, rate.write_us, rate.commit_us, rate.cpu_us, rate.rows,
-               rate.turns);
+               rate.turns, samples_at(&turns, 0.5));
         vec_fini(&turns.us);
         return 0;
     }
