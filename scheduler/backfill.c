@@ -205,7 +205,8 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     struct range range = {0};
     struct backfill_steps steps = {0};
     const char *params = NULL;
-    bool ok = version && possible(message, version, err) && write_params(engine, version, message->params, &params, err) &&
+    bool ok = version && possible(message, version, err) &&
+              write_params(engine, version, message->params, &params, err) &&
               read_range(message, version, &range, err) &&
               make_plan(engine, message, &range, &steps, err) &&
               (message->dry_run || may_begin(engine, message, &range, err));

@@ -209,8 +209,7 @@ static void on_create(struct core *core, const struct core_event *event)
     run->interval_finish_ms = event->create.interval_finish_ms;
     run->claims = event->create.claims;
     run->created_ms = core->wall_ms;
-    late_begin(core, run,
-               run->cause == NX_RC_SCHEDULE ? run->interval_finish_ms : run->created_ms);
+    late_begin(core, run, run->cause == NX_RC_SCHEDULE ? run->interval_finish_ms : run->created_ms);
     run_dirty(core, run);
     backfill_run_began(core, run);
     run_wait(core, run);

@@ -216,7 +216,7 @@ struct core_due {
 
 enum core_notice_kind {
     CORE_CATCHUP_CUT, /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
-    CORE_LATE         /* the run has not ended by its deadline; once a run, in the commit that says so */
+    CORE_LATE /* the run has not ended by its deadline; once a run, in the commit that says so */
 };
 
 struct core_notice {
@@ -281,9 +281,10 @@ int64_t core_deadline(const struct core *core);
 
 /* ---- Rows ---- */
 
-/* Absent rows, and those that say waiting (of what was cleared), mean: waiting; or queued when the trigger rule says run, there is no `if`, and the
- * task does not depend on the past (of a run that claims its interval); or
- * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). */
+/* Absent rows, and those that say waiting (of what was cleared), mean: waiting; or queued when the
+ * trigger rule says run, there is no `if`, and the task does not depend on the past (of a run that
+ * claims its interval); or cancelled in a run that is stopping or ended (finally tasks excepted
+ * while it is stopping). */
 struct core_inst_row {
     struct nx_inst_id id;
     enum nx_task_state state;
@@ -305,8 +306,8 @@ struct core_run_row {
     uint64_t backfill;     /* 0: none */
     bool claims;           /* it is the one run of its DAG and data interval */
     int64_t interval_start_ms, interval_finish_ms;
-    int64_t deadline_ms;   /* by when it has to have ended; 0: whenever */
-    int64_t late_ms;       /* when it was found not to have; 0: it was not */
+    int64_t deadline_ms; /* by when it has to have ended; 0: whenever */
+    int64_t late_ms;     /* when it was found not to have; 0: it was not */
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
 };

@@ -5,7 +5,6 @@
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
 
-
 /* Which tasks the edit is about, by index. */
 struct selection {
     const struct graph *graph;

@@ -37,10 +37,11 @@ static void why_past(const struct core *core, const struct run *run, uint32_t ta
     }
     enum nx_task_state state = past_state(core, run, task);
     if (nx_task_state_final(state))
-        snprintf(remedy, sizeof remedy,
-                 ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
-                 "success` lets it pass",
-                 before, id, before, id);
+        snprintf(
+            remedy, sizeof remedy,
+            ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
+            "success` lets it pass",
+            before, id, before, id);
     why->code = NX_WHY_PAST;
     snprintf(why->text, sizeof why->text,
              "depends_on_past: it waits until it is success or skipped in run %llu, that of the "

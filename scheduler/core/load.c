@@ -62,7 +62,8 @@ void core_load_inst(struct core *core, const struct core_inst_row *row)
     struct inst *inst = inst_find(core, row->id, &run);
     must(inst != NULL && row->state < NX_TASK_STATES);
     inst->state = (uint8_t)row->state;
-    inst->reason = (uint8_t)(row->state == NX_TS_WAITING ? NX_WHY_NONE : row->reason); /* asked anew */
+    inst->reason =
+        (uint8_t)(row->state == NX_TS_WAITING ? NX_WHY_NONE : row->reason); /* asked anew */
     bool blank = row->state == NX_TS_WAITING && !row->answered;
     inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : blank ? INST_BLANK : 0));
     inst->attempt = (uint16_t)row->attempt;

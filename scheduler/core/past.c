@@ -184,8 +184,8 @@ const char *past_check(const struct core *core, const struct run *run)
 {
     bool waits = false, found = run->past.run.v == 0;
     for (uint32_t i = 0; i < run->version->graph->n_tasks; i++)
-        waits = waits ||
-                (run->insts[i].state == NX_TS_WAITING && run->insts[i].reason == NX_WHY_PAST);
+        waits =
+            waits || (run->insts[i].state == NX_TS_WAITING && run->insts[i].reason == NX_WHY_PAST);
     if (waits && !run->past.run.v)
         return "what waits for its past knows for which run";
     const struct followers *followers =

@@ -95,16 +95,16 @@ struct run {
     uint8_t reason;
     uint64_t backfill; /* 0: none */
     bool dirty, finally_begun, finally_failed, leaf_failed;
-    bool claims; /* it is the one run of its DAG and data interval */
-    bool ahead;  /* queued, and begins with the turn: another run waits for it */
+    bool claims;            /* it is the one run of its DAG and data interval */
+    bool ahead;             /* queued, and begins with the turn: another run waits for it */
     struct edit_rest *rest; /* of an edit that goes on; NULL: none */
-    struct core_past past; /* the one that it waits for; run 0: none */
+    struct core_past past;  /* the one that it waits for; run 0: none */
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
     int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
-    int64_t due_mono; /* its timeout; 0: none */
+    int64_t due_mono;             /* its timeout; 0: none */
     int64_t deadline_ms, late_ms; /* wall: see core_run_row */
     int64_t late_mono;            /* of the deadline's timer */
 };

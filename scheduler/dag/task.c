@@ -131,8 +131,7 @@ static void read_concurrency(struct reader *r, const struct yaml_node *map, stru
     static const char *const needed[] = {"key", "limit"};
     for (size_t i = 0; i < 2; i++) {
         if (!yaml_get(map, needed[i]))
-            problem_hint(r->problems,
-                         read_problem(r, map, "concurrency", "has no '%s'", needed[i]),
+            problem_hint(r->problems, read_problem(r, map, "concurrency", "has no '%s'", needed[i]),
                          "concurrency: {key: warehouse, limit: 2}");
     }
 }
@@ -396,8 +395,8 @@ static void check_limits(struct reader *r)
             map_set(&first, task->concurrency_key, (void *)(uintptr_t)(i + 1));
         } else if (r->spec->tasks[other - 1].concurrency_limit != task->concurrency_limit) {
             problem_hint(r->problems,
-                         problem_add(r->problems, PROBLEM_WARNING,
-                                     yaml_file(r->drafts[i].key), task->line, task->column,
+                         problem_add(r->problems, PROBLEM_WARNING, yaml_file(r->drafts[i].key),
+                                     task->line, task->column,
                                      "task '%s' limits the concurrency key '%s' to %lld, and "
                                      "'%s' to %lld",
                                      task->id, task->concurrency_key,

@@ -35,7 +35,8 @@ static bool same_class(const struct graph_class *a, const struct graph_class *b)
     return same_text(a->queue, b->queue) && same_text(a->pool, b->pool) &&
            a->pool_slots == b->pool_slots && a->cpus_milli == b->cpus_milli && a->gpus == b->gpus &&
            a->memory_bytes == b->memory_bytes && a->script == b->script &&
-           same_text(a->concurrency, b->concurrency) && a->concurrency_limit == b->concurrency_limit;
+           same_text(a->concurrency, b->concurrency) &&
+           a->concurrency_limit == b->concurrency_limit;
 }
 
 /* The index of an equal class; the last one used is tried first, since neighbours are alike. */

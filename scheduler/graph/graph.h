@@ -38,7 +38,7 @@ struct graph_class {
     uint32_t pool_slots;
     uint32_t cpus_milli; /* 0: unsaid */
     uint32_t gpus;
-    int64_t memory_bytes; /* 0: no limit */
+    int64_t memory_bytes;    /* 0: no limit */
     const char *concurrency; /* key of which only so many are held at once; NULL: none */
     uint32_t concurrency_limit;
     bool script;

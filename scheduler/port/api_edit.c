@@ -105,7 +105,8 @@ static void add_row(void *arg, const struct core_inst_row *row)
     vec_push(&reading->rows, *row);
 }
 
-/* The rows of a large run that has ended go with the message; the loop sees whether they still hold. */
+/* The rows of a large run that has ended go with the message; the loop sees whether they still
+ * hold. */
 static bool take_rows(struct call *call, const struct query_run *run, struct message *message,
                       struct nx_err *err)
 {
@@ -116,8 +117,8 @@ static bool take_rows(struct call *call, const struct query_run *run, struct mes
     if (!nx_run_state_final(run->state) || n < LARGE)
         return true;
     bool ok = query_insts(call->query, run->id, add_row, &reading, err);
-    message->insts = arena_dup(&message->arena, reading.rows.at,
-                               reading.rows.n * sizeof *reading.rows.at);
+    message->insts =
+        arena_dup(&message->arena, reading.rows.at, reading.rows.n * sizeof *reading.rows.at);
     message->n_insts = reading.rows.n;
     message->ended_ms = run->finished_ms;
     vec_fini(&reading.rows);

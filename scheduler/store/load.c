@@ -168,8 +168,8 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
                      " from task_instance where run in (select run from run where state < 3)",
                      0, on_inst, loader, err)) &&
            (!loader->edit ||
-            each_row(store, "select run, what, reason, finished_at, picks from run_edit", 0, on_edit,
-                     loader, err));
+            each_row(store, "select run, what, reason, finished_at, picks from run_edit", 0,
+                     on_edit, loader, err));
 }
 
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,

@@ -354,7 +354,8 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
     "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
     " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
     " r.deadline_at, r.late_at, r.claims" \
-    " from run r left join dag_version v on v.version = r.version"
+    " from run r"
+#define RUN_NUMBER " left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
 {
@@ -401,19 +402,31 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
     return ok;
 }
 
+/* The index that has such runs alone, newest last; late ones are few. NULL: the table itself. */
+static const char *index_of(const struct query_runs *which)
+{
+    if (which->late)
+        return which->dag ? "run_of_dag_late" : "run_late";
+    if (which->state >= 0)
+        return which->dag                     ? "run_of_dag_state"
+               : which->state < NX_RS_SUCCESS ? "run_unfinished"
+                                              : "run_ended";
+    return which->dag ? "run_of_dag" : NULL;
+}
+
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err)
 {
-    char text[768], state[128] = "";
+    char text[1024], state[64] = "";
     /* The state is written out, and in the words of the partial indexes, so that they are used. */
-    if (which->state == NX_RS_FAILED)
-        snprintf(state, sizeof state, " and r.state = 4");
-    else if (which->state >= 0)
-        snprintf(state, sizeof state, "%s and r.state = %d",
-                 which->state < NX_RS_SUCCESS ? " and r.state < 3" : "", which->state);
-    snprintf(text, sizeof text, RUN_COLUMNS " where r.run < ?1%s%s%s order by r.run desc limit ?2",
-             which->dag ? " and r.dag = ?3" : "", state,
-             which->late ? " and r.late_at is not null" : "");
+    if (which->state >= 0)
+        snprintf(state, sizeof state, " and r.state %s 3 and r.state = %d",
+                 which->state < NX_RS_SUCCESS ? "<" : ">=", which->state);
+    const char *index = index_of(which);
+    snprintf(text, sizeof text,
+             RUN_COLUMNS "%s%s" RUN_NUMBER " where r.run < ?1%s%s%s order by r.run desc limit ?2",
+             index ? " indexed by " : "", index ? index : "", which->dag ? " and r.dag = ?3" : "",
+             state, which->late ? " and r.late_at is not null" : "");
     struct sql_stmt *stmt = query_prepare(query, text, err);
     if (!stmt)
         return false;
@@ -427,7 +440,7 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err)
 {
-    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS " where r.run = ?1", err);
+    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS RUN_NUMBER " where r.run = ?1", err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)id.v);

@@ -152,7 +152,7 @@ bool query_audit(struct query *query, int64_t before, size_t limit,
 struct query_backfill {
     uint64_t id;
     const char *dag, *reprocess, *params;
-    int state; /* enum core_backfill_state */
+    int state;             /* enum core_backfill_state */
     enum nx_reason reason; /* why it rests */
     int64_t from_ms, to_ms, created_ms, next, n_items, max_active;
     bool backwards, dag_paused;

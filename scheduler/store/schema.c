@@ -141,11 +141,18 @@ static const char version_3[] =
     "create table secret ("
     " name text not null primary key, ciphertext blob not null, updated_at integer not null"
     ") strict, without rowid;";
-/* Deadlines; why a backfill rests; what a deletion looks for. */
+/* Deadlines; why a backfill rests; large edits. And for each list of runs an index that has it in
+ * its order, however long the history is: see query_runs. */
 static const char version_4[] =
     "alter table run add column deadline_at integer;"
     "alter table run add column late_at integer;"
     "create index run_late on run (run) where late_at is not null;"
+    "create index run_of_dag_late on run (dag, run) where late_at is not null;"
+    "create index run_of_dag_state on run (dag, state, run);"
+    "create index run_ended on run (state, run) where state >= 3;"
+    "drop index run_failed;"
+    "drop index run_of_backfill;"
+    "create index run_of_backfill on run (backfill, state) where backfill > 0;"
     "create table run_edit ("      /* of large ones that are not done: core.h, core_edit_row */
     " run integer primary key, what integer not null, reason integer not null,"
     " finished_at integer, picks blob not null"

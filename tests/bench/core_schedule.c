@@ -1,5 +1,5 @@
-/* What timetables cost: a core with many scheduled DAGs, each due once in ten days at a second of its own,
- * on a clock that is pretended: a turn a second. What is due is not run.
+/* What timetables cost: a core with many scheduled DAGs, each due once in ten days at a second of
+ * its own, on a clock that is pretended: a turn a second. What is due is not run.
  *
  *   core_schedule [DAGS]     100,000 and, beside it, a hundredth and a tenth of them */
 #include <stdlib.h>

@@ -502,8 +502,7 @@ int main(int argc, char **argv)
            "written %.2f (%.2f rows), commits %.2f; CPU %.2f\n",
            n, rate.turns, rate.tasks_s, rate.core_us, rate.write_us, rate.rows, rate.commit_us,
            rate.cpu_us);
-    printf("turns of a run of %u tasks (core + store, no network; budget p99 < 50 ms):\n",
-           n);
+    printf("turns of a run of %u tasks (core + store, no network; budget p99 < 50 ms):\n", n);
     tell_turns("independent, from start to end", &turns);
     vec_fini(&turns.us);
     measure_turns(n, INDEPENDENT, "independent");

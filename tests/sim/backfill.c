@@ -151,8 +151,8 @@ void sim_commit_backfills(struct sim *sim)
     for (size_t i = 0; i < sim->update.backfills.n; i++) {
         uint64_t id = sim->update.backfills.at[i];
         struct sim_backfill *backfill = &sim->backfills.at[id - 1];
-        must(core_get_backfill(sim->core, id, &backfill->state, &backfill->reason,
-                               &backfill->next));
+        must(
+            core_get_backfill(sim->core, id, &backfill->state, &backfill->reason, &backfill->next));
     }
     sim->store.backfills.n = 0;
     for (size_t i = 0; i < sim->backfills.n; i++)

@@ -105,25 +105,31 @@ static void file_goes(struct sim *sim, uint32_t dag, bool gone)
         to_scheduler(sim, SIM_GONE, dag, gone);
 }
 
+/* Everything is as it should be again. */
+static void heal(struct sim *sim)
+{
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        pause_by_person(sim, i, false);
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        file_goes(sim, i, false);
+    for (uint32_t i = 0; i < 2; i++)
+        to_scheduler(sim, SIM_CHANGE, i, CORE_BACKFILL_RUNNING);
+    for (uint32_t i = 0; i < SIM_POOLS; i++)
+        change_pool(sim, i, i + 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
+        if (sim->core && i < sim->n_workers)
+            sim_scheduler_post(sim, &event);
+    }
+    if (!sim->core) /* until somebody hears it */
+        sim_post(sim, SIM_FAULT, 500, 0, 0, 0, NULL, 0);
+}
+
 static void something_happens(struct sim *sim)
 {
     struct sim_worker *worker = &sim->workers[rng_below(&sim->rng, sim->n_workers)];
     if (sim_healed(sim)) {
-        for (uint32_t i = 0; i < SIM_DAGS; i++)
-            pause_by_person(sim, i, false);
-        for (uint32_t i = 0; i < SIM_DAGS; i++)
-            file_goes(sim, i, false);
-        for (uint32_t i = 0; i < 2; i++)
-            to_scheduler(sim, SIM_CHANGE, i, CORE_BACKFILL_RUNNING);
-        for (uint32_t i = 0; i < SIM_POOLS; i++)
-            change_pool(sim, i, i + 1);
-        for (uint32_t i = 0; i < 2; i++) {
-            struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
-            if (sim->core && i < sim->n_workers)
-                sim_scheduler_post(sim, &event);
-        }
-        if (!sim->core) /* until somebody hears it */
-            sim_post(sim, SIM_FAULT, 500, 0, 0, 0, NULL, 0);
+        heal(sim);
         return;
     }
     if (!sim->config.only_crash) {

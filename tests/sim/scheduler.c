@@ -230,8 +230,8 @@ static void answer(struct sim *sim, const struct core_ask *ask)
     oracle_ask(sim, ask->inst);
     for (size_t i = 0; i < sim->slow.n; i++) {
         const struct core_ask *other = &sim->slow.at[i];
-        if (other->kind == CORE_ASK_IF && other->inst.run.v == ask->inst.run.v && other->inst.task == ask->inst.task &&
-            other->number > ask->number)
+        if (other->kind == CORE_ASK_IF && other->inst.run.v == ask->inst.run.v &&
+            other->inst.task == ask->inst.task && other->number > ask->number)
             sim_fail(sim, "an answer counts for the last question alone", "run %llu task %u",
                      (unsigned long long)ask->inst.run.v, ask->inst.task);
     }

@@ -57,7 +57,7 @@ enum sim_fault {
     FAULT_POOL,        /* a pool was made, changed or taken away */
     SEEN_PAST_PASSED,  /* it was success or skipped in the run before, or there is none */
     SEEN_PAST_WAITED,
-    SEEN_AHEAD,   /* a run began beyond max_active_runs, since another waits for it */
+    SEEN_AHEAD, /* a run began beyond max_active_runs, since another waits for it */
     SEEN_LATE,
     SEEN_SLICED, /* an edit that took several turns */
     SEEN_BACKFILL,
@@ -247,19 +247,19 @@ struct sim {
 };
 
 enum sim_event_kind {
-    SIM_REQUEST, /* a: worker, b: request id << 1 | slot; arrives at the scheduler */
-    SIM_REPLY,   /* a: worker, b: likewise; arrives at the worker */
-    SIM_TURN,    /* the scheduler's loop */
-    SIM_RESTART, /* of the scheduler */
-    SIM_WORKER,  /* the worker's tick: a, b: generation */
-    SIM_CHILD,   /* a child ends: a, b: generation, c: number */
-    SIM_RESEND,  /* a: worker, b: request id << 1 | slot */
-    SIM_START,   /* a worker's process starts: a */
-    SIM_FAULT,   /* something happens */
-    SIM_CREATE,  /* a run is asked for */
-    SIM_CANCEL,  /* a run is cancelled */
-    SIM_PAUSE,   /* a: DAG, b: on */
-    SIM_POOL,    /* a: pool, b: slots + 1 */
+    SIM_REQUEST,  /* a: worker, b: request id << 1 | slot; arrives at the scheduler */
+    SIM_REPLY,    /* a: worker, b: likewise; arrives at the worker */
+    SIM_TURN,     /* the scheduler's loop */
+    SIM_RESTART,  /* of the scheduler */
+    SIM_WORKER,   /* the worker's tick: a, b: generation */
+    SIM_CHILD,    /* a child ends: a, b: generation, c: number */
+    SIM_RESEND,   /* a: worker, b: request id << 1 | slot */
+    SIM_START,    /* a worker's process starts: a */
+    SIM_FAULT,    /* something happens */
+    SIM_CREATE,   /* a run is asked for */
+    SIM_CANCEL,   /* a run is cancelled */
+    SIM_PAUSE,    /* a: DAG, b: on */
+    SIM_POOL,     /* a: pool, b: slots + 1 */
     SIM_BACKFILL, /* one begins: a: DAG, b: random bits that say how */
     SIM_CHANGE,   /* a: number of the backfill, b: enum core_backfill_state */
     SIM_GONE,     /* a: DAG, b: gone */

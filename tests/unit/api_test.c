@@ -41,7 +41,8 @@ static void trigger(struct world *world)
     "run task map_index state attempt max_attempts worker pool queue reason progress ready_at " \
     "started_at finished_at outputs error"
 #define DAG_KEYS \
-    "id file version description tags params timeout deadline max_active_runs tasks paused valid schedule " \
+    "id file version description tags params timeout deadline max_active_runs tasks paused valid " \
+    "schedule " \
     "timezone next_fire_at errors"
 
 /* ---- DAGs ---- */
