@@ -408,9 +408,7 @@ static const char *index_of(const struct query_runs *which)
     if (which->late)
         return which->dag ? "run_of_dag_late" : "run_late";
     if (which->state >= 0)
-        return which->dag                     ? "run_of_dag_state"
-               : which->state < NX_RS_SUCCESS ? "run_unfinished"
-                                              : "run_ended";
+        return which->dag ? "run_of_dag_state" : "run_of_state";
     return which->dag ? "run_of_dag" : NULL;
 }
 
@@ -418,10 +416,8 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
                 struct nx_err *err)
 {
     char text[1024], state[64] = "";
-    /* The state is written out, and in the words of the partial indexes, so that they are used. */
     if (which->state >= 0)
-        snprintf(state, sizeof state, " and r.state %s 3 and r.state = %d",
-                 which->state < NX_RS_SUCCESS ? "<" : ">=", which->state);
+        snprintf(state, sizeof state, " and r.state = %d", which->state);
     const char *index = index_of(which);
     snprintf(text, sizeof text,
              RUN_COLUMNS "%s%s" RUN_NUMBER " where r.run < ?1%s%s%s order by r.run desc limit ?2",

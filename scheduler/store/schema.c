@@ -149,7 +149,7 @@ static const char version_4[] =
     "create index run_late on run (run) where late_at is not null;"
     "create index run_of_dag_late on run (dag, run) where late_at is not null;"
     "create index run_of_dag_state on run (dag, state, run);"
-    "create index run_ended on run (state, run) where state >= 3;"
+    "create index run_of_state on run (state, run);"
     "drop index run_failed;"
     "drop index run_of_backfill;"
     "create index run_of_backfill on run (backfill, state) where backfill > 0;"
