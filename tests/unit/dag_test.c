@@ -270,18 +270,18 @@ static void mistakes_in_limits_are_named(void **state)
                    "'depends_on_past' does nothing without 'schedule'");
     expect("deadline: 0\ntasks: {a: {run: echo}}\n",
            "dags/a.yaml:1:11: error: 'deadline' must be at least 0.001 seconds, not 0\n");
-    expect(
-        "tasks:\n"
-        "  a: {run: echo, concurrency: {key: k, limit: 2}}\n"
-        "  b: {run: echo, concurrency: {key: k, limit: 3}}\n",
-        "dags/a.yaml:3:3: warning: task 'b' limits the concurrency key 'k' to 3, and 'a' to 2 (the "
-        "smallest counts)\n");
-    expect(
-        "schedule: '@daily'\n"
-        "tasks:\n"
-        "  a: {run: echo, finally: true, depends_on_past: true}\n",
-        "dags/a.yaml:3:50: warning: 'depends_on_past' does nothing in a finally task: it cleans up "
-        "in any case\n");
+    expect_in_task(
+        "run: echo, finally: true, depends_on_past: true",
+        "warning: 'depends_on_past' does nothing in a finally task: it cleans up in any");
+    struct loaded l = load("tasks:\n"
+                           "  a: {run: echo, concurrency: {key: k, limit: 2}}\n"
+                           "  b: {run: echo, concurrency: {key: k, limit: 3}}\n");
+    char *text = all_problems(&l);
+    assert_true(l.ok);
+    assert_string_equal(text, "dags/a.yaml:3:3: warning: task 'b' limits the concurrency key 'k' "
+                              "to 3, and 'a' to 2 (the smallest counts)\n");
+    mem_free(text);
+    done(&l);
 }
 
 static void ten_mistakes_give_ten_precise_messages(void **state)
