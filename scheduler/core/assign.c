@@ -228,11 +228,24 @@ static void rebalance(struct core *core)
     }
 }
 
+/* Whether somebody still waits for the answer. */
+static bool is_asked(const struct core *core, const struct core_ask *ask)
+{
+    struct run *run;
+    const struct inst *inst = inst_find(core, ask->inst, &run);
+    return inst && inst->hand == ask->number && inst->reason == NX_WHY_ASKED;
+}
+
 /* At most so many until the commit: what is left comes with the next one. */
 static void emit_asks(struct core *core)
 {
-    for (; core->n_emitted < ASKS_A_TURN && core->asks_first < core->asks.n; core->n_emitted++)
-        vec_push(&core->update->asks, core->asks.at[core->asks_first++]);
+    while (core->n_emitted < ASKS_A_TURN && core->asks_first < core->asks.n) {
+        const struct core_ask *ask = &core->asks.at[core->asks_first++];
+        if (!is_asked(core, ask))
+            continue; /* cancelled or cleared, perhaps turns ago */
+        vec_push(&core->update->asks, *ask);
+        core->n_emitted++;
+    }
     if (core->asks_first == core->asks.n)
         core->asks.n = core->asks_first = 0;
 }

@@ -360,6 +360,34 @@ static void a_run_that_has_not_ended_by_its_deadline_is_late_once(void **state)
     world_free(world);
 }
 
+static void
+more_questions_than_a_turn_takes_wait_and_those_of_an_ended_run_are_not_asked(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[1500];
+    for (uint32_t i = 0; i < 1500; i++) {
+        defs[i] = task("t");
+        defs[i].flags = GRAPH_IF;
+    }
+    add_dag(world, "d", defs, 1500, 0);
+    struct core_event create = {.kind = EV_RUN_CREATE, .token = 7};
+    create.create.dag = "d";
+    step(world, create);
+    turn(world);
+    turn(world); /* the same turn of the engine: nothing is asked beyond its share */
+    assert_int_equal(world->update.asks.n, 1000);
+    assert_int_equal(core_deadline(world->core), world->now); /* there are more */
+    core_turn_done(world->core, &world->update);
+    struct core_event cancel = {.kind = EV_RUN_CANCEL, .cancel = {1}};
+    step(world, cancel);
+    turn(world);
+    core_turn_done(world->core, &world->update);
+    turn(world);
+    assert_int_equal(world->update.asks.n, 0);
+    world_free(world);
+}
+
 static void a_run_of_100000_tasks_costs_less_than_100_bytes_each(void **state)
 {
     (void)state;
@@ -391,6 +419,8 @@ int main(void)
         cmocka_unit_test(what_depends_on_the_past_asks_and_asks_again_when_something_changed_there),
         cmocka_unit_test(a_run_without_an_interval_of_its_own_has_no_past),
         cmocka_unit_test(a_run_that_has_not_ended_by_its_deadline_is_late_once),
+        cmocka_unit_test(
+            more_questions_than_a_turn_takes_wait_and_those_of_an_ended_run_are_not_asked),
         cmocka_unit_test(a_run_of_100000_tasks_costs_less_than_100_bytes_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
