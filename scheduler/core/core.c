@@ -306,7 +306,7 @@ void core_turn_done(struct core *core, struct core_update *update)
     for (size_t i = 0; i < update->runs.n; i++) {
         struct run *run = run_find(core, update->runs.at[i]);
         if (run)
-            run->dirty = false;
+            run->dirty = run->moved = false;
     }
     for (size_t i = 0; i < update->workers.n; i++)
         fleet_find(core, update->workers.at[i])->dirty = false;

@@ -310,6 +310,7 @@ struct core_run_row {
     int64_t late_ms;     /* when it was found not to have; 0: it was not */
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
+    bool moved; /* since the last commit more than the counts has changed */
 };
 
 /* What is to be done to the tasks of a large run that was opened again: over several turns, and

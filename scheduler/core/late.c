@@ -29,6 +29,7 @@ void late_due(struct core *core, struct run *run, int64_t due_mono)
     if (run->late_ms || run->late_mono != due_mono)
         return;
     run->late_ms = core->wall_ms;
+    run->moved = true;
     run_dirty(core, run);
     struct core_notice notice = {run->dag->id, CORE_LATE, run->id};
     vec_push(&core->update->notices, notice);

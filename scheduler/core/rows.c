@@ -53,6 +53,7 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
         .created_ms = run->created_ms,
         .started_ms = run->started_ms,
         .finished_ms = run->finished_ms,
+        .moved = run->moved,
     };
     for (int i = 0; i < NX_TASK_STATES; i++)
         row->counts[i] = run->counts[i];

@@ -125,6 +125,7 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
     must(nx_run_move_legal(run->state, state));
     bool was_active = run->state == NX_RS_RUNNING || run->state == NX_RS_STOPPING;
     run->state = (uint8_t)state;
+    run->moved = true;
     run_dirty(core, run);
     if (state == NX_RS_QUEUED) {
         run->reason = NX_WHY_NONE;

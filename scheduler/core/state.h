@@ -94,6 +94,7 @@ struct run {
     uint8_t cause;
     uint8_t reason;
     uint64_t backfill; /* 0: none */
+    bool moved;        /* more than its counts has changed since the last commit */
     bool dirty, finally_begun, finally_failed, leaf_failed;
     bool claims;            /* it is the one run of its DAG and data interval */
     bool ahead;             /* queued, and begins with the turn: another run waits for it */

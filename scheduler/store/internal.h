@@ -9,6 +9,7 @@
 enum store_statement {
     PUT_RUN,
     SET_RUN,
+    SET_COUNTS,
     PUT_KEY,
     GET_KEY,
     GET_LAST,

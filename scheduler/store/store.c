@@ -22,6 +22,7 @@ static const char *const statements[STORE_STATEMENTS] = {
     [SET_RUN] =
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
         " backfill = ?7, deadline_at = ?8, late_at = ?9 where run = ?1",
+    [SET_COUNTS] = "update run set counts = ?2 where run = ?1", /* which no index knows */
     [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
     [GET_KEY] = "select run from run_key where key = ?1",
     [GET_LAST] =
@@ -209,6 +210,12 @@ static bool write_run(struct store *store, const struct store_turn *turn, struct
     if (extra && id.v > store->last_run) {
         store->last_run = id.v;
         return insert_run(store, &row, extra, err);
+    }
+    if (!row.moved) {
+        stmt = store->stmt[SET_COUNTS];
+        sql_bind_int(stmt, 1, (int64_t)id.v);
+        sql_bind_text(stmt, 2, counts_text(row.counts, counts, sizeof counts));
+        return sql_run(stmt, err);
     }
     sql_bind_int(stmt, 1, (int64_t)id.v);
     sql_bind_int(stmt, 2, row.state);

@@ -281,6 +281,13 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         if (row.cause == NX_RC_SCHEDULE)
             oracle_schedule_run(sim, run);
     }
+    const struct core_run_row *old = &run->row;
+    if (!row.moved && (row.state != old->state || row.reason != old->reason ||
+                       row.started_ms != old->started_ms || row.finished_ms != old->finished_ms ||
+                       row.backfill != old->backfill || row.deadline_ms != old->deadline_ms ||
+                       row.late_ms != old->late_ms))
+        sim_fail(sim, "a run that has not moved has changed its counts alone", "run %llu",
+                 (unsigned long long)id.v);
     oracle_late_row(sim, run, &row);
     run->row = row;
     run->row.dag = NULL;
