@@ -207,6 +207,7 @@ static void on_create(struct core *core, const struct core_event *event)
     run->backfill = event->create.backfill;
     run->interval_start_ms = event->create.interval_start_ms;
     run->interval_finish_ms = event->create.interval_finish_ms;
+    run->moved = true;
     run->claims = event->create.claims;
     run->created_ms = core->wall_ms;
     late_begin(core, run, run->cause == NX_RC_SCHEDULE ? run->interval_finish_ms : run->created_ms);
