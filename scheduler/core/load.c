@@ -129,8 +129,6 @@ static void derive_cancelled(struct run *run)
     bool ended = nx_run_state_final(run->state) || run->rest;
     for (uint32_t i = 0; i < graph->n_tasks; i++) {
         struct inst *inst = &run->insts[i];
-        if (run->rest && (inst->flags & INST_ROW) && run->rest->picks[i] == EDIT_CLEAR)
-            continue; /* cleared already */
         if (inst->state == NX_TS_WAITING && (ended || !(graph->tasks[i].flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
             inst->reason = (uint8_t)(run->rest ? run->rest->row.reason : run->reason);

@@ -2,9 +2,9 @@
  *
  * The run is queued with the first commit, which also keeps what is to be done (an edit_rest); from
  * then on it is promised. Some of it is done in each turn, and the run waits for its beginning only
- * when all is. After a crash it is done from the start again: what has changed does not change
- * again. Meanwhile nothing of the run is decided, and rows that are absent mean what they meant
- * when it had ended. */
+ * when all is. After a crash it is done from the start again: doing it twice comes to the same.
+ * Meanwhile nothing of the run is decided, and rows that are absent mean what they meant when it
+ * had ended. */
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
