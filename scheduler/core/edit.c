@@ -255,10 +255,24 @@ static void expand(struct core *core, struct run *run)
     }
 }
 
+/* One that ended in this turn has not, for all that the store and others will know. */
+static void forget_end(struct core *core, const struct run *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < core->update->runs_ended.n; i++) {
+        if (core->update->runs_ended.at[i].v != run->id.v)
+            core->update->runs_ended.at[n++] = core->update->runs_ended.at[i];
+    }
+    core->update->runs_ended.n = n;
+}
+
 /* It goes on by itself, or as one of a backfill. */
 static void open_again(struct core *core, struct run *run, uint64_t backfill)
 {
+    forget_end(core, run);
     run->backfill = backfill;
+    for (uint32_t i = 0; i < run->n_insts; i++)
+        run->insts[i].flags &= (uint8_t)~INST_READY; /* entries that are left have its old place */
     backfill_run_began(core, run);
     run_set(core, run, NX_RS_QUEUED);
 }

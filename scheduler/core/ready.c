@@ -140,7 +140,7 @@ static bool at_entry(const struct core *core, const struct ready_entry *entry, s
                      uint32_t *task)
 {
     struct run *found = core->runs.at[entry->slot];
-    if (!found || (entry->key & ((1ull << 42) - 1)) != found->id.v)
+    if (!found || entry->at >= found->n_insts || entry->key != ready_key(found, entry->at))
         return false;
     *run = found;
     *task = entry->at;

@@ -501,7 +501,8 @@ static void note_ahead(struct sim *sim)
         const struct sim_run *run = sim->store.runs.at[i];
         struct core_past past = {0};
         struct nx_inst_id id = {run->row.id, 0, NX_MAP_NONE};
-        if (!graph_of(sim, run)->n_past || !is_active(run))
+        bool waited = is_active(run) || (run->was_unfinished && run->row.started_ms);
+        if (!graph_of(sim, run)->n_past || !waited) /* it may have ended later in this turn */
             continue;
         (void)sim_past_lets(sim, id, &past);
         struct sim_run *before = past.run.v ? sim_run_find(sim, past.run) : NULL;
