@@ -361,7 +361,7 @@ bool sim_run(const struct sim_config *config, struct sim_stats *stats, struct si
         struct sim_event event = next_event(sim);
         must(event.at >= sim->now);
         sim->now = event.at;
-        if (sim->now > sim->heal_at + 600000) {
+        if (sim->now > sim->heal_at + 1800000) { /* few workers may have much to do */
             say_why_stuck(sim);
             mem_free(event.bytes);
             break;
