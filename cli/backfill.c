@@ -171,6 +171,14 @@ static int run_backfill(struct cli *cli)
 
 /* ---- The others ---- */
 
+/* "paused, since the file of its DAG is gone" */
+static const char *state_text(struct cli *cli, const json_t *backfill)
+{
+    const char *state = js_get_text(backfill, "state", "?");
+    const char *why = js_get_text(json_object_get(backfill, "reason"), "text", NULL);
+    return why ? arena_printf(&cli->arena, "%s, since %s", state, why) : state;
+}
+
 static int run_list(struct cli *cli)
 {
     static const char *const titles[] = {"id", "dag", "state", "from", "to", "progress"};
@@ -186,7 +194,7 @@ static int run_list(struct cli *cli)
         {
             out_cell(&table, js_get_text(one, "id", "?"));
             out_cell(&table, js_get_text(one, "dag", "?"));
-            out_cell(&table, js_get_text(one, "state", "?"));
+            out_cell(&table, state_text(cli, one));
             out_cell(&table, js_get_text(one, "from", NULL));
             out_cell(&table, js_get_text(one, "to", NULL));
             out_cell(&table, progress_text(cli, one));
@@ -205,7 +213,7 @@ static int print_one(struct cli *cli, const json_t *backfill)
 {
     if (!out_value(cli, backfill, "id"))
         printf("backfill %s of %s is %s: %s\n", js_get_text(backfill, "id", "?"),
-               js_get_text(backfill, "dag", "?"), js_get_text(backfill, "state", "?"),
+               js_get_text(backfill, "dag", "?"), state_text(cli, backfill),
                progress_text(cli, backfill));
     return CLI_DONE;
 }

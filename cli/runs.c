@@ -29,6 +29,13 @@ static const char *counts_text(struct cli *cli, const json_t *run)
     return copy;
 }
 
+/* "running, late" */
+static const char *state_text(struct cli *cli, const json_t *run)
+{
+    const char *state = js_get_text(run, "state", "?");
+    return js_get_text(run, "late_at", NULL) ? arena_printf(&cli->arena, "%s, late", state) : state;
+}
+
 static int64_t run_span_ms(const json_t *run)
 {
     return out_span_ms(js_get_text(run, "started_at", NULL), js_get_text(run, "finished_at", NULL),
@@ -48,7 +55,7 @@ static void print_runs(struct cli *cli, const json_t *runs)
     {
         out_cell(&table, js_get_text(run, "id", "?"));
         out_cell(&table, js_get_text(run, "dag", "?"));
-        out_cell(&table, js_get_text(run, "state", "?"));
+        out_cell(&table, state_text(cli, run));
         out_cell(&table, js_get_text(run, "cause", NULL));
         out_cell(&table,
                  out_ago(text, sizeof text, js_get_text(run, "created_at", NULL), clock_wall_ms()));
@@ -99,6 +106,8 @@ static int run_list(struct cli *cli)
     if (status)
         return status;
     buf_str(&path, "/runs?");
+    if (cli_given(cli, "late"))
+        buf_str(&path, "late=true&");
     if (dag)
         buf_str(&path, api_path(&cli->arena, "dag=%s&", dag));
     if (state)
@@ -152,6 +161,10 @@ static void print_head(struct cli *cli, const json_t *run)
     printf("state     %s, %s\n", js_get_text(run, "state", "?"), counts_text(cli, run));
     printf("cause     %s, %s\n", js_get_text(run, "cause", "?"),
            out_ago(text, sizeof text, js_get_text(run, "created_at", NULL), clock_wall_ms()));
+    if (js_get_text(run, "late_at", NULL))
+        printf("late      since %s\n", js_get_text(run, "late_at", NULL));
+    else if (js_get_text(run, "deadline_at", NULL))
+        printf("deadline  %s\n", js_get_text(run, "deadline_at", NULL));
     printf("time      %s\n", out_duration(text, sizeof text, run_span_ms(run)));
     if (start)
         printf("interval  %s to %s\n", start, js_get_text(interval, "finish", "?"));
@@ -194,6 +207,7 @@ static int run_watch(struct cli *cli)
 static const struct cli_option list_options[] = {
     {'d', "dag", "DAG", "only of this DAG", false, false},
     {'s', "state", "STATE", "only in this state: queued, running, failed, ...", false, false},
+    {0, "late", NULL, "only those that did not end by their DAG's deadline", false, false},
     {0, "since", "T", "created since: 24h (ago), a date, an instant", false, false},
     {'n', "limit", "N", "at most N, newest first; 0: all (default 20)", true, false},
     {0},
@@ -211,6 +225,7 @@ const struct cli_command cmd_runs_list = {
     .group = "Runs",
     .summary = "runs, newest first",
     .help = "  nexus runs list --dag hello --state failed --since 24h\n"
+            "  nexus runs list --late\n"
             "  nexus runs list -n 5 -o json",
     .options = list_options,
     .run = run_list,

@@ -184,6 +184,25 @@ static bool may_begin(struct engine *engine, const struct message *message,
                              (unsigned long long)other, message->dag);
 }
 
+/* What would never come to its end. */
+static bool possible(const struct message *message, const struct registry_version *version,
+                     struct nx_err *err)
+{
+    if (!version->graph->n_past)
+        return true;
+    if (message->backwards)
+        return nx_fail(err, NX_E_INVALID,
+                       "tasks of '%s' have depends_on_past, so that each run waits for the one "
+                       "before: it cannot be backfilled backwards",
+                       version->dag);
+    return message->reprocess != REPROCESS_NONE ||
+           nx_fail(err, NX_E_INVALID,
+                   "tasks of '%s' have depends_on_past: a failed run that is left as it is "
+                   "(reprocess none) would stop all that come after it; take reprocess failed or "
+                   "completed",
+                   version->dag);
+}
+
 bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err *err)
 {
     const struct message *message = pending->message;
@@ -191,7 +210,8 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     struct range range = {0};
     struct backfill_steps steps = {0};
     const char *params = NULL;
-    bool ok = version && write_params(engine, version, message->params, &params, err) &&
+    bool ok = version && possible(message, version, err) &&
+              write_params(engine, version, message->params, &params, err) &&
               read_range(message, version, &range, err) &&
               make_plan(engine, message, &range, &steps, err) &&
               (message->dry_run || may_begin(engine, message, &range, err));
@@ -213,7 +233,7 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
 static void reprocess(struct engine *engine, const struct core_due *due)
 {
     struct core_event event;
-    write_load_ended(engine, due->run);
+    write_load_ended(engine, due->run, NULL);
     event = now_event(EV_RUN_EDIT);
     event.token = TOKEN_OF_NOBODY;
     event.edit.run = due->run;
@@ -240,17 +260,41 @@ static const char *params_of(struct engine *engine, uint64_t backfill)
     return text;
 }
 
+/* Its run cannot be made now: the item stays due. */
+static void stuck(struct engine *engine, const struct core_due *due, enum nx_reason reason,
+                  const struct nx_err *why)
+{
+    log_warn("backfill %llu rests: %s", (unsigned long long)due->backfill, why->text);
+    struct core_event event = now_event(EV_BACKFILL_STUCK);
+    event.backfill_stuck.id = due->backfill;
+    event.backfill_stuck.position = due->position;
+    event.backfill_stuck.reason = reason;
+    engine_step(engine, &event);
+}
+
+/* One before it in the same turn may have been stuck. */
+static bool still_due(const struct engine *engine, const struct core_due *due)
+{
+    enum core_backfill_state state;
+    enum nx_reason reason;
+    size_t next;
+    return core_get_backfill(engine->core, due->backfill, &state, &reason, &next) &&
+           due->position < next;
+}
+
 void backfill_answer(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
-    struct store_run_extra extra = {.claims = true};
+    struct store_run_extra extra = {0};
+    if (!still_due(engine, due))
+        return;
     if (due->run.v) {
         reprocess(engine, due);
         return;
     }
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     if (!version) {
-        log_error("backfill %llu: %s", (unsigned long long)due->backfill, err.text);
+        stuck(engine, due, NX_WHY_DAG_GONE, &err);
         return;
     }
     versions_tell_core(engine, version);
@@ -259,13 +303,14 @@ void backfill_answer(struct engine *engine, const struct core_due *due)
     event.create.dag = due->dag;
     event.create.cause = NX_RC_BACKFILL;
     event.create.backfill = due->backfill;
+    event.create.claims = true;
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
     engine_step(engine, &event);
     const struct core_reply reply = vec_pop(&engine->update.replies);
     must(reply.token == TOKEN_OF_NOBODY);
     if (reply.err.code != NX_OK) {
-        log_error("backfill %llu: %s", (unsigned long long)due->backfill, reply.err.text);
+        stuck(engine, due, NX_WHY_NONE, &reply.err);
         return;
     }
     extra.run = reply.run;

@@ -87,6 +87,7 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
     event.answer.answer = result.answer;
     event.answer.when_ms = result.when_ms;
     event.answer.n = result.n;
+    event.answer.past = result.past;
     if (result.answer == CORE_ERROR || result.answer == CORE_WITH_ERROR)
         vec_push(&engine->ask_errors,
                  ((struct store_ask_error){ask->inst, arena_strdup(&engine->arena, err.text)}));

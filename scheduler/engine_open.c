@@ -126,6 +126,12 @@ static void load_inst(void *arg, const struct core_inst_row *row)
     core_load_inst(loading->engine->core, row);
 }
 
+static void load_edit(void *arg, const struct core_edit_row *row)
+{
+    struct loading *loading = arg;
+    core_load_edit(loading->engine->core, row);
+}
+
 static void tell_pool(void *arg, const char *name, int64_t slots)
 {
     struct core_event event = now_event(EV_POOL);
@@ -154,7 +160,8 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
                                       .worker = load_worker,
                                       .run = load_run,
                                       .list = load_list,
-                                      .inst = load_inst};
+                                      .inst = load_inst,
+                                      .edit = load_edit};
     struct core_config config;
     core_config_init(&config);
     str_copy(config.catalog, sizeof config.catalog, engine->catalog_hash);

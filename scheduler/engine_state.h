@@ -152,8 +152,8 @@ void waits_explain_ends(struct engine *engine);
 bool write_interval(struct engine *engine, const struct registry_version *version, const char *date,
                     struct core_event *event, bool *claims, struct nx_err *err);
 void write_take(struct engine *engine, struct message *message);
-/* Brings an ended run back into the core, for this turn. */
-void write_load_ended(struct engine *engine, struct nx_run_id run);
+/* Brings an ended run back into the core, for this turn. message: with rows of it, or NULL. */
+void write_load_ended(struct engine *engine, struct nx_run_id run, const struct message *message);
 /* The run's params: those of the DAG, with the given JSON object (or NULL) in place of defaults. */
 bool write_params(struct engine *engine, const struct registry_version *version, const char *given,
                   const char **params, struct nx_err *err);

@@ -507,11 +507,60 @@ static void answer_go(struct question *question, const struct spec *spec,
     unset_roots(question);
 }
 
+/* ---- depends_on_past ---- */
+
+/* map: of the task in that run. */
+static bool state_in(struct question *question, struct nx_run_id run, uint32_t task, uint32_t map,
+                     enum nx_task_state *state, struct nx_err *err)
+{
+    return core_get_task_state(question->core, run, task, state) ||
+           store_task_state(question->store, run, task, map, state, err);
+}
+
+/* Where the task is in the run before. An error: that one's version cannot be read. */
+static enum core_answer answer_past(struct question *question, const struct core_ask *ask,
+                                    struct core_past *past, struct nx_err *err)
+{
+    struct core_run_row row;
+    struct store_previous previous;
+    must(core_get_run(question->core, ask->inst.run, &row));
+    if (!store_previous(question->store, row.dag, row.interval_start_ms, row.interval_finish_ms,
+                        &previous, err))
+        return CORE_ERROR;
+    if (!previous.run.v)
+        return CORE_TRUE;
+    int64_t task = ask->inst.task;
+    uint32_t map = core_run_graph(question->core, ask->inst.run)->tasks[task].map;
+    if (previous.version != ask->version) {
+        const struct registry_version *own = registry_get(question->registry, ask->version, err);
+        const struct registry_version *other =
+            own ? registry_get(question->registry, previous.version, err) : NULL;
+        if (!other) {
+            nx_wrap(err, "depends_on_past, run %llu", (unsigned long long)previous.run.v);
+            return CORE_ERROR;
+        }
+        task = spec_find(other->spec, own->spec->tasks[ask->inst.task].id);
+        map = task < 0 ? 0 : other->spec->tasks[task].map;
+    }
+    if (task < 0)
+        return CORE_TRUE;
+    *past = (struct core_past){previous.run, previous.start_ms, previous.finish_ms, NX_TS_WAITING};
+    if (!state_in(question, previous.run, (uint32_t)task, map, &past->state, err))
+        return CORE_ERROR;
+    return past->state == NX_TS_SUCCESS || past->state == NX_TS_SKIPPED ? CORE_TRUE : CORE_FALSE;
+}
+
+/* ---- All of them ---- */
+
 void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
                      struct question_result *result, struct nx_err *err)
 {
-    const struct registry_version *version = registry_get(question->registry, ask->version, err);
     *result = (struct question_result){.answer = CORE_ERROR};
+    if (ask->what == CORE_ASK_PAST) {
+        result->answer = answer_past(question, ask, &result->past, err);
+        return;
+    }
+    const struct registry_version *version = registry_get(question->registry, ask->version, err);
     if (!version)
         return;
     if (ask->what == CORE_ASK_LIST)

@@ -31,13 +31,14 @@ void question_fini(struct question *question);
 /* What an ask comes to. */
 struct question_result {
     enum core_answer answer;
-    uint32_t n;          /* CORE_LIST: items, which are kept in the turn's transaction */
-    int64_t when_ms;     /* see core_event.answer */
-    const char *message; /* of an approval: what the person is told; in the arena */
-    const char *form;    /* and what is to be filled in: JSON, the version's; NULL: no approval */
+    uint32_t n;            /* CORE_LIST: items, which are kept in the turn's transaction */
+    int64_t when_ms;       /* see core_event.answer */
+    struct core_past past; /* likewise */
+    const char *message;   /* of an approval: what the person is told; in the arena */
+    const char *form;      /* and what is to be filled in: JSON, the version's; NULL: no approval */
 };
 
-/* Evaluates what is asked; on an error *err has what becomes the instance's error. */
+/* Evaluates, or looks up, what is asked; on an error *err has what becomes the instance's error. */
 void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
                      struct question_result *result, struct nx_err *err);
 /* The arguments of a task that the scheduler does itself, evaluated and checked: a new reference.

@@ -48,6 +48,9 @@ void retention_doom(struct engine *engine, struct nx_run_id run)
     if (!store_doom_run(engine->store, run, &err))
         engine_give_up(&err);
     engine->retaining.doomed = true;
+    struct core_event event = now_event(EV_RUN_GONE); /* the past of others may be another now */
+    event.gone = run;
+    engine_step(engine, &event);
 }
 
 bool retention_hurry(struct engine *engine)

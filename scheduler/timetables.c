@@ -67,9 +67,9 @@ bool timetables_made(const struct engine *engine, const char *dag, int64_t start
 {
     for (size_t i = 0; i < engine->extras.n; i++) {
         struct core_run_row row;
-        if (engine->extras.at[i].claims &&
-            core_get_run(engine->core, engine->extras.at[i].run, &row) && str_eq(row.dag, dag) &&
-            row.interval_start_ms == start_ms && row.interval_finish_ms == finish_ms)
+        if (core_get_run(engine->core, engine->extras.at[i].run, &row) && row.claims &&
+            str_eq(row.dag, dag) && row.interval_start_ms == start_ms &&
+            row.interval_finish_ms == finish_ms)
             return true;
     }
     return false;
@@ -89,7 +89,7 @@ static bool is_there(struct engine *engine, const struct core_due *due)
 static void create(struct engine *engine, const struct core_due *due)
 {
     struct nx_err err;
-    struct store_run_extra extra = {.claims = !due->by_dataset}; /* events name it, no interval */
+    struct store_run_extra extra = {0};
     char start[TIME_TEXT_MAX];
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     time_format(start, due->start_ms);
@@ -103,6 +103,7 @@ static void create(struct engine *engine, const struct core_due *due)
     event.create.dag = due->dag;
     event.create.cause = due->by_dataset ? NX_RC_DATASET : NX_RC_SCHEDULE;
     event.create.entry = due->entry;
+    event.create.claims = !due->by_dataset; /* events name it, no interval */
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
     engine_step(engine, &event);
@@ -136,10 +137,13 @@ bool timetables_answer(struct engine *engine)
 void timetables_log(struct engine *engine)
 {
     for (size_t i = 0; i < engine->update.notices.n; i++) {
-        if (engine->update.notices.at[i].kind != CORE_CATCHUP_CUT)
-            continue;
-        log_warn("DAG '%s' missed more than %d intervals: the newest %d are made up for",
-                 engine->update.notices.at[i].dag, NX_CATCHUP_MAX, NX_CATCHUP_MAX);
+        const struct core_notice *notice = &engine->update.notices.at[i];
+        if (notice->kind == CORE_LATE)
+            log_warn("run %llu of DAG '%s' is late: it has not ended by its deadline",
+                     (unsigned long long)notice->run.v, notice->dag);
+        else
+            log_warn("DAG '%s' missed more than %d intervals: the newest %d are made up for",
+                     notice->dag, NX_CATCHUP_MAX, NX_CATCHUP_MAX);
     }
     engine->update.notices.n = 0;
 }

@@ -107,6 +107,8 @@ static void on_version(struct engine *engine, struct loader_event *loaded)
     timetables_tell(engine, version, timetable, paused, false);
     if (loaded->n_files)
         versions_lay_out(engine, id);
+    if (core_backfill_misses(engine->core, version->dag))
+        versions_tell_core(engine, version);
     log_info("%s: DAG '%s' is loaded (version %lld)", loaded->file, loaded->id,
              (long long)registry_number(&engine->registry, version));
 }

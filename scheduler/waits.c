@@ -170,7 +170,7 @@ static bool start_run(struct engine *engine, const struct core_start *start,
     extra.note = extra.note ? arena_strdup(&engine->arena, extra.note) : NULL;
     versions_tell_core(engine, version);
     struct core_event event = now_event(EV_RUN_CREATE);
-    if (!write_interval(engine, version, date, &event, &extra.claims, err))
+    if (!write_interval(engine, version, date, &event, &event.create.claims, err))
         return false;
     event.token = TOKEN_OF_NOBODY;
     event.create.dag = version->dag;

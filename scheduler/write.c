@@ -97,7 +97,7 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     }
     versions_tell_core(engine, version);
     struct core_event event = now_event(EV_RUN_CREATE); /* after the other: time does not go back */
-    if (!interval_of(engine, version, message, &event, &extra.claims, &err)) {
+    if (!interval_of(engine, version, message, &event, &event.create.claims, &err)) {
         refuse(pending, &err);
         return;
     }
@@ -157,25 +157,53 @@ static void add_inst(void *arg, const struct core_inst_row *row)
         core_load_inst(engine->core, row);
 }
 
-void write_load_ended(struct engine *engine, struct nx_run_id run)
+struct ending {
+    enum nx_run_state state;
+    int64_t finished_ms;
+};
+
+static void note_ending(void *arg, const struct core_run_row *row)
 {
+    *(struct ending *)arg = (struct ending){row->state, row->finished_ms};
+}
+
+/* Whether the rows that were read for the message are those of the store still: the run would have
+ * been opened again, and have ended at another time. */
+static bool rows_hold(struct engine *engine, const struct message *message)
+{
+    struct ending ending = {0};
+    const struct store_loader loader = {.arg = &ending, .run = note_ending};
+    struct nx_err err;
+    if (!message || !message->ended_ms)
+        return false;
+    if (!store_load_run(engine->store, message->run, &loader, &err))
+        engine_give_up(&err);
+    return nx_run_state_final(ending.state) && ending.finished_ms == message->ended_ms;
+}
+
+void write_load_ended(struct engine *engine, struct nx_run_id run, const struct message *message)
+{
+    bool have = rows_hold(engine, message);
     const struct store_loader loader = {
-        .arg = engine, .run = add_run, .list = add_list, .inst = add_inst};
+        .arg = engine, .run = add_run, .list = add_list, .inst = have ? NULL : add_inst};
     struct core_run_row row;
     struct nx_err err;
     if (core_get_run(engine->core, run, &row))
         return;
     if (!store_load_run(engine->store, run, &loader, &err))
         engine_give_up(&err);
-    if (core_get_run(engine->core, run, &row))
-        core_load_run_done(engine->core, run);
+    if (!core_get_run(engine->core, run, &row))
+        return;
+    for (size_t i = 0; have && i < message->n_insts; i++)
+        core_load_inst(engine->core, &message->insts[i]);
+    core_load_run_done(engine->core, run);
 }
 
 static void edit_run(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
     struct core_event event;
-    write_load_ended(engine, message->run);
+    write_load_ended(engine, message->run, message);
     event = now_event(EV_RUN_EDIT);
     event.token = index + 1;
     event.edit.run = message->run;

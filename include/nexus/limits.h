@@ -65,6 +65,7 @@
 #define NX_DAG_CONNECTIONS_MAX 8 /* named by one DAG: they travel with its runs */
 #define NX_RUNS_ACTIVE_MAX 1000000
 #define NX_CATCHUP_MAX 1000         /* missed runs of one schedule that are made up for at once */
+#define NX_EDIT_SLICE 4000          /* tasks of an ended run that one turn clears or marks */
 #define NX_BACKFILL_MAX 10000       /* intervals of one backfill */
 #define NX_DATASETS_MAX 100000      /* known to a scheduler */
 #define NX_LINEAGE_DEPTH_MAX 100    /* datasets from the one that is asked about */

@@ -129,6 +129,9 @@ enum nx_reason {
     NX_WHY_WAIT_RUN,      /* deferred: until the run that it started has ended */
     NX_WHY_REJECTED,      /* failed: a person rejected it */
     NX_WHY_RUN_FAILED,    /* failed: the run that it started did not succeed */
+    NX_WHY_CONCURRENCY,   /* queued: as many of its concurrency key are held as may be */
+    NX_WHY_PAST,          /* waiting: it has not succeeded in the run before */
+    NX_WHY_DAG_GONE,      /* of a backfill: its DAG has no file any more */
     NX_REASONS
 };
 

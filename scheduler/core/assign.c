@@ -36,7 +36,8 @@ bool assign_fits(const struct worker *worker, const struct class *class)
 
 static bool prefetchable(const struct worker *worker, const struct class *class, bool exclusive)
 {
-    return !exclusive && !class->pool && !class->needs.gpus && worker->mean_us <= LONG_US;
+    return !exclusive && !class->pool && !class->limit && !class->needs.gpus &&
+           worker->mean_us <= LONG_US;
 }
 
 /* How many more leases of this kind the worker may hold now. */
@@ -88,6 +89,12 @@ static enum nx_reason pool_blocks(const struct class *class)
     return pool->used + class->needs.pool_slots > pool->slots ? NX_WHY_POOL : NX_WHY_NONE;
 }
 
+static enum nx_reason limit_blocks(const struct class *class)
+{
+    const struct limit *limit = class->limit;
+    return limit && limit->used >= limit->most ? NX_WHY_CONCURRENCY : NX_WHY_NONE;
+}
+
 /* Workers that will take this class when a slot is free prefetch nothing less urgent until then:
  * what was taken back to make way would come right back. */
 static void block(struct core *core, struct class *class, enum nx_reason why)
@@ -135,6 +142,8 @@ static void give_away(struct core *core)
         if (!class)
             return;
         enum nx_reason why = pool_blocks(class);
+        if (!why)
+            why = limit_blocks(class);
         bool exclusive = (task_of(run, task)->flags & GRAPH_EXCLUSIVE) != 0;
         struct worker *worker = why ? NULL : pick_worker(core, class, exclusive, &why);
         if (!worker) {
@@ -219,10 +228,24 @@ static void rebalance(struct core *core)
     }
 }
 
+/* Whether somebody still waits for the answer. */
+static bool is_asked(const struct core *core, const struct core_ask *ask)
+{
+    struct run *run;
+    const struct inst *inst = inst_find(core, ask->inst, &run);
+    return inst && inst->hand == ask->number && inst->reason == NX_WHY_ASKED;
+}
+
+/* At most so many until the commit: what is left comes with the next one. */
 static void emit_asks(struct core *core)
 {
-    for (int n = 0; n < ASKS_A_TURN && core->asks_first < core->asks.n; n++)
-        vec_push(&core->update->asks, core->asks.at[core->asks_first++]);
+    while (core->n_emitted < ASKS_A_TURN && core->asks_first < core->asks.n) {
+        const struct core_ask *ask = &core->asks.at[core->asks_first++];
+        if (!is_asked(core, ask))
+            continue; /* cancelled or cleared, perhaps turns ago */
+        vec_push(&core->update->asks, *ask);
+        core->n_emitted++;
+    }
     if (core->asks_first == core->asks.n)
         core->asks.n = core->asks_first = 0;
 }
@@ -234,6 +257,7 @@ void assign_turn(struct core *core)
     dataset_turn(core);
     timer_turn(core);
     inst_spread(core);
+    slice_turn(core);
     do {
         run_start_waiting(core);
         inst_spread(core);

@@ -14,6 +14,8 @@ void attempt_hold(struct core *core, struct worker *worker, struct run *run, uin
     vec_push(&worker->hands, hand);
     if (class->pool)
         class->pool->used += class->needs.pool_slots;
+    if (class->limit)
+        class->limit->used++;
     worker->memory_used += class->needs.memory_bytes;
     worker->gpus_used += class->needs.gpus;
     uint64_t key = ready_key(run, task);
@@ -32,6 +34,10 @@ static void release(struct core *core, struct run *run, uint32_t task)
     if (class->pool) {
         class->pool->used -= class->needs.pool_slots;
         must(class->pool->used >= 0);
+    }
+    if (class->limit) {
+        must(class->limit->used > 0);
+        class->limit->used--;
     }
     worker->memory_used -= class->needs.memory_bytes;
     worker->gpus_used -= class->needs.gpus;

@@ -6,6 +6,7 @@
  * their DAG, and their tasks come after those of live runs. */
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "scheduler/core/state.h"
 
 struct backfill *backfill_find(const struct core *core, uint64_t id)
@@ -35,6 +36,7 @@ static struct backfill *add(struct core *core, const struct core_backfill *from)
     backfill->dag = dag_get(core, from->dag);
     backfill->max_active = from->max_active ? from->max_active : 1;
     backfill->state = from->state;
+    backfill->reason = from->reason;
     backfill->next = from->next;
     backfill->n_items = from->n_items;
     backfill->items = mem_dup(from->items, from->n_items * sizeof *from->items);
@@ -48,12 +50,13 @@ void core_load_backfill(struct core *core, const struct core_backfill *from)
 }
 
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
-                       size_t *next)
+                       enum nx_reason *reason, size_t *next)
 {
     const struct backfill *backfill = backfill_find(core, id);
     if (!backfill)
         return false;
     *state = backfill->state;
+    *reason = backfill->reason;
     *next = backfill->next;
     return true;
 }
@@ -74,10 +77,53 @@ void backfill_run_ended(struct core *core, const struct run *run)
     backfill->n_active--;
 }
 
+static void set_state(struct core *core, struct backfill *backfill, enum core_backfill_state state,
+                      enum nx_reason reason)
+{
+    if (backfill->state == state && backfill->reason == reason)
+        return;
+    backfill->state = state;
+    backfill->reason = reason;
+    dirty(core, backfill);
+}
+
+void backfill_dag(struct core *core, const struct dag *dag, bool gone)
+{
+    for (size_t i = 0; i < core->backfills.n; i++) {
+        struct backfill *backfill = core->backfills.at[i].value;
+        if (backfill->dag != dag)
+            continue;
+        if (gone && backfill->state == CORE_BACKFILL_RUNNING && backfill->next < backfill->n_items)
+            set_state(core, backfill, CORE_BACKFILL_PAUSED, NX_WHY_DAG_GONE);
+        else if (!gone && backfill->state == CORE_BACKFILL_PAUSED &&
+                 backfill->reason == NX_WHY_DAG_GONE)
+            set_state(core, backfill, CORE_BACKFILL_RUNNING, NX_WHY_NONE);
+    }
+}
+
+bool core_backfill_misses(const struct core *core, const char *dag)
+{
+    for (size_t i = 0; i < core->backfills.n; i++) {
+        const struct backfill *backfill = core->backfills.at[i].value;
+        if (backfill->state == CORE_BACKFILL_PAUSED && backfill->reason == NX_WHY_DAG_GONE &&
+            str_eq(backfill->dag->id, dag))
+            return true;
+    }
+    return false;
+}
+
+void backfill_stuck(struct core *core, const struct core_event *event)
+{
+    struct backfill *backfill = backfill_find(core, event->backfill_stuck.id);
+    must(backfill && event->backfill_stuck.position < backfill->next);
+    backfill->next = event->backfill_stuck.position;
+    set_state(core, backfill, CORE_BACKFILL_PAUSED, event->backfill_stuck.reason);
+    dirty(core, backfill);
+}
+
 static void end(struct core *core, struct backfill *backfill, enum core_backfill_state state)
 {
-    backfill->state = state;
-    dirty(core, backfill);
+    set_state(core, backfill, state, NX_WHY_NONE);
     vec_push(&core->ended_backfills, backfill->id);
 }
 
@@ -151,9 +197,8 @@ void backfill_change(struct core *core, const struct core_event *event)
     if (event->backfill_change.state == CORE_BACKFILL_CANCELLED) {
         cancel_runs(core, backfill);
         end(core, backfill, CORE_BACKFILL_CANCELLED);
-    } else if (backfill->state != event->backfill_change.state) {
-        backfill->state = event->backfill_change.state;
-        dirty(core, backfill);
+    } else { /* a person's word, whatever it rested for */
+        set_state(core, backfill, event->backfill_change.state, NX_WHY_NONE);
     }
     core_answer_to(core, event->token, none, NX_OK, "%s", "");
 }

@@ -89,7 +89,7 @@ static const char *check_inst(const struct core *core, const struct run *run, ui
     }
     if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
         return "a retrying instance has a timer";
-    return check_upstream(run, task);
+    return run->rest ? NULL : check_upstream(run, task); /* counted when all is done */
 }
 
 static const char *check_pools(const struct core *core)
@@ -116,6 +116,33 @@ static const char *check_pools(const struct core *core)
     }
     mem_free(used);
     return broken;
+}
+
+static const char *check_limits(const struct core *core)
+{
+    for (size_t l = 0; l < core->limits.n; l++) {
+        const struct limit *limit = core->limits.at[l].value;
+        uint32_t used = 0, most = UINT32_MAX;
+        for (size_t w = 0; w < core->workers.n; w++) {
+            for (size_t h = 0; h < core->workers.at[w]->hands.n; h++) {
+                const struct hand *hand = &core->workers.at[w]->hands.at[h];
+                used += class_of(core, core->runs.at[hand->slot], hand->task)->limit == limit;
+            }
+        }
+        for (size_t r = 0; r < core->runs.n; r++) {
+            const struct version *version = core->runs.at[r] ? core->runs.at[r]->version : NULL;
+            for (uint32_t i = 0; version && i < version->graph->n_classes; i++) {
+                const struct class *class = core->classes.at[version->class_of[i]];
+                if (class->limit == limit && class->needs.concurrency_limit < most)
+                    most = class->needs.concurrency_limit;
+            }
+        }
+        if (limit->used != used)
+            return "what is used of a concurrency key is what is held of it";
+        if (limit->most != most)
+            return "the smallest limit of a concurrency key counts";
+    }
+    return NULL;
 }
 
 static const char *check_slots(const struct core *core)
@@ -191,6 +218,7 @@ const char *core_check(const struct core *core)
             continue;
         const char *broken = check_counters(run);
         broken = broken ? broken : check_maps(run);
+        broken = broken ? broken : past_check(core, run);
         for (uint32_t i = 0; !broken && i < run->n_insts; i++) {
             broken = check_inst(core, run, i);
             held += (run->insts[i].flags & INST_HELD) != 0;
@@ -204,6 +232,7 @@ const char *core_check(const struct core *core)
         return "every lease in a worker's hands is held by exactly one instance";
     const char *broken = check_pools(core);
     broken = broken ? broken : check_pokes(core);
+    broken = broken ? broken : check_limits(core);
     return broken ? broken : check_slots(core);
 }
 
@@ -227,8 +256,8 @@ static uint64_t digest_inst(const struct core *core, const struct run *run, uint
         mix(&digest, wait_of(core, inst)->child.v);
         mix(&digest, (uint64_t)inst->started_ms);
     }
-    if (inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
-        return digest;
+    if (run->rest || inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
+        return digest; /* nothing is counted, or not before all is done */
     mix(&digest, inst->flags & INST_UP_SELF);
     mix(&digest, inst->up_success);
     mix(&digest, (uint64_t)inst->up_failed << 32 | inst->up_skipped);
@@ -241,17 +270,24 @@ static uint64_t digest_run(const struct core *core, const struct run *run)
     mix(&digest, run->state);
     mix(&digest, run->cause);
     mix(&digest, run->version->id);
-    mix(&digest, run->backfill << 1 | run->finally_begun);
-    mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
+    mix(&digest, run->backfill << 1 | (run->finally_begun && !run->rest));
+    if (!run->rest)
+        mix(&digest, (uint64_t)run->leaf_failed << 1 | run->finally_failed);
     mix(&digest, (uint64_t)run->created_ms);
     mix(&digest, (uint64_t)run->started_ms);
     mix(&digest, run->parent.run.v << 8 | run->depth);
+    mix(&digest, (uint64_t)run->deadline_ms << 1 | run->claims);
+    mix(&digest, (uint64_t)run->late_ms);
+    mix(&digest, run->rest != NULL);
     if (run->state == NX_RS_STOPPING)
         mix(&digest, run->reason);
     for (uint32_t i = 0; i < run->version->graph->n_maps; i++)
         mix(&digest, run->mappings[i].n);
-    for (uint32_t i = 0; i < run->n_insts; i++)
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (run->rest && inst_rowless(&run->insts[i]))
+            continue; /* cancelled, or cleared from that: it is cleared again after a restart */
         digest += digest_inst(core, run, i); /* the order of mapped ones is that of their making */
+    }
     return digest;
 }
 

@@ -14,6 +14,7 @@ void core_config_init(struct core_config *config)
         .next_run = 1,
         .next_worker = 1,
         .lost_limit = NX_LOST_LIMIT,
+        .edit_slice = NX_EDIT_SLICE,
         .lease_ttl_ms = NX_LEASE_TTL_MS,
         .grace_ms = NX_GRACE_MS,
         .lost_after_ipc_ms = NX_LOST_AFTER_IPC_MS,
@@ -59,10 +60,16 @@ void core_free(struct core *core)
         mem_free(pool->name);
         mem_free(pool);
     }
+    for (size_t i = 0; i < core->limits.n; i++) {
+        struct limit *limit = core->limits.at[i].value;
+        mem_free(limit->key);
+        mem_free(limit);
+    }
     for (size_t i = 0; i < core->classes.n; i++) {
         struct class *class = core->classes.at[i];
         mem_free((void *)(uintptr_t) class->needs.queue);
         mem_free((void *)(uintptr_t) class->needs.pool);
+        mem_free((void *)(uintptr_t) class->needs.concurrency);
         vec_fini(&class->heap);
         mem_free(class);
     }
@@ -78,6 +85,9 @@ void core_free(struct core *core)
     map_fini(&core->dags);
     map_fini(&core->versions);
     map_fini(&core->pools);
+    map_fini(&core->limits);
+    must(core->followers.n == 0);
+    map_fini(&core->followers);
     map_fini(&core->run_slots);
     map_fini(&core->workers_by_id);
     for (size_t i = 0; i < core->backfills.n; i++)
@@ -99,6 +109,7 @@ void core_free(struct core *core)
     vec_fini(&core->asks);
     vec_fini(&core->spread);
     vec_fini(&core->to_check);
+    vec_fini(&core->editing);
     vec_fini(&core->ended);
     vec_fini(&core->startable);
     mem_free(core);
@@ -125,6 +136,7 @@ void core_update_fini(struct core_update *update)
     vec_fini(&update->changes);
     vec_fini(&update->runs_ended);
     vec_fini(&update->edited);
+    vec_fini(&update->edits);
     vec_fini(&update->asks);
     vec_fini(&update->starts);
     vec_fini(&update->replies);
@@ -134,7 +146,8 @@ void core_update_fini(struct core_update *update)
 bool core_update_has_rows(const struct core_update *update)
 {
     return update->insts.n || update->runs.n || update->workers.n || update->ends.n ||
-           update->schedules.n || update->backfills.n || update->dataset_events.n;
+           update->schedules.n || update->backfills.n || update->dataset_events.n ||
+           update->edits.n;
 }
 
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,
@@ -153,6 +166,8 @@ void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enu
 static void on_dag_gone(struct core *core, const char *id)
 {
     struct dag *dag = map_get(&core->dags, id);
+    if (dag)
+        backfill_dag(core, dag, true);
     if (!dag || !dag->version)
         return;
     struct version *former = dag->version;
@@ -236,12 +251,16 @@ static void on_create(struct core *core, const struct core_event *event)
     }
     run->interval_start_ms = event->create.interval_start_ms;
     run->interval_finish_ms = event->create.interval_finish_ms;
+    run->moved = true;
+    run->claims = event->create.claims;
     run->created_ms = core->wall_ms;
+    late_begin(core, run, run->cause == NX_RC_SCHEDULE ? run->interval_finish_ms : run->created_ms);
     run_dirty(core, run);
     if (by_dataset)
         dataset_take(core, run, event->create.entry);
     backfill_run_began(core, run);
     run_wait(core, run);
+    past_made(core, run);
     if (start)
         wait_run_began(core, run);
     core_answer_to(core, event->token, id, NX_OK, "%s", "");
@@ -273,6 +292,7 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_DAG:
         version_make_current(core, version_load(core, event->dag.version, event->dag.graph));
+        backfill_dag(core, dag_get(core, event->dag.graph->dag_id), false);
         break;
     case EV_DAG_GONE:
         on_dag_gone(core, event->dag_gone);
@@ -292,6 +312,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     case EV_BACKFILL_CHANGE:
         backfill_change(core, event);
         break;
+    case EV_BACKFILL_STUCK:
+        backfill_stuck(core, event);
+        break;
     case EV_POOL:
         pool_get(core, event->pool.name)->slots = event->pool.slots;
         break;
@@ -303,6 +326,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
         break;
     case EV_RUN_EDIT:
         edit_run(core, event);
+        break;
+    case EV_RUN_GONE:
+        past_gone(core, event->gone);
         break;
     case EV_ANSWER:
         inst_answer(core, event);
@@ -329,19 +355,23 @@ void core_turn_done(struct core *core, struct core_update *update)
     for (size_t i = 0; i < update->insts.n; i++) {
         struct run *run;
         struct inst *inst = inst_find(core, update->insts.at[i], &run);
-        if (inst)
-            inst->flags &= (uint8_t)~INST_DIRTY;
+        if (!inst)
+            continue;
+        inst->flags &= (uint8_t)~INST_DIRTY;
+        if (inst->state == NX_TS_WAITING && !(inst->flags & INST_ANSWERED))
+            inst->flags |= INST_BLANK;
     }
     for (size_t i = 0; i < update->runs.n; i++) {
         struct run *run = run_find(core, update->runs.at[i]);
         if (run)
-            run->dirty = false;
+            run->dirty = run->moved = false;
     }
     for (size_t i = 0; i < update->workers.n; i++)
         fleet_find(core, update->workers.at[i])->dirty = false;
     for (size_t i = 0; i < update->schedules.n; i++)
         ((struct dag *)map_get(&core->dags, update->schedules.at[i]))->marks_dirty = false;
     backfill_turn_done(core, update);
+    slice_turn_done(core, update);
     fleet_turn_done(core);
     for (size_t i = 0; i < core->ended.n; i++) {
         struct run *run = core->runs.at[core->ended.at[i]];
@@ -349,9 +379,10 @@ void core_turn_done(struct core *core, struct core_update *update)
             run_free(core, run);
     }
     core->ended.n = 0;
+    core->n_emitted = core->n_sliced = 0;
     update->insts.n = update->runs.n = update->workers.n = update->ends.n = 0;
     update->asks.n = update->starts.n = update->replies.n = update->sends.n = 0;
-    update->cleared.n = update->edited.n = 0;
+    update->cleared.n = update->edited.n = update->edits.n = 0;
     update->backfills.n = update->dataset_events.n = update->triggers.n = 0;
     update->changes.n = update->runs_ended.n = 0;
     update->schedules.n = update->dues.n = update->notices.n = 0;
@@ -359,7 +390,8 @@ void core_turn_done(struct core *core, struct core_update *update)
 
 int64_t core_deadline(const struct core *core)
 {
-    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n || core->checks.n)
+    if (core->asks_first < core->asks.n || core->startable.n || core->beginning.n ||
+        core->checks.n || core->editing.n)
         return core->mono_ms;
     int64_t due = core->timers.n ? core->timers.at[0].due_mono : INT64_MAX;
     if (core->fires.n) {

@@ -27,6 +27,7 @@ struct core_config {
     uint64_t next_run;    /* the first free run id */
     uint32_t next_worker; /* the first free worker number */
     uint32_t lost_limit;
+    uint32_t edit_slice; /* tasks of an ended run that one turn changes; see core_edit_row */
     int64_t lease_ttl_ms, grace_ms;
     int64_t lost_after_ipc_ms, lost_after_tcp_ms;
     char catalog[NX_NAME_MAX]; /* hash of the operators' catalog; a worker with another one gets
@@ -50,10 +51,12 @@ enum core_event_kind {
     EV_DATASET,         /* somebody outside wrote a dataset */
     EV_BACKFILL,        /* a list of intervals is to be worked off */
     EV_BACKFILL_CHANGE, /* it rests, goes on or is given up */
+    EV_BACKFILL_STUCK,  /* the run of an item cannot be made: it rests, and the item is due again */
     EV_POOL,            /* a pool has so many slots; negative: it does not exist */
     EV_RUN_CREATE,      /* answered with the run's id */
     EV_RUN_CANCEL,
     EV_RUN_EDIT,     /* a person changes what became of a run's tasks */
+    EV_RUN_GONE,     /* an ended run was deleted from the store */
     EV_ANSWER,       /* to an ask */
     EV_APPROVE,      /* a person approves or rejects what waits for it */
     EV_START_FAILED, /* the run that a task was to start could not be created */
@@ -93,21 +96,26 @@ struct core_backfill {
     const char *dag;
     uint32_t max_active;
     enum core_backfill_state state;
+    enum nx_reason reason; /* why it rests: NX_WHY_DAG_GONE, until the DAG is back; none: by hand */
     const struct core_backfill_item *items; /* in the order of work */
     size_t n_items, next;                   /* items before `next` have begun */
 };
 
-/* Questions about an instance; an ask may hold the first two together. */
+/* Questions about an instance; an ask may hold the first two together, the others stand alone. */
 enum core_question {
     CORE_ASK_IF = 1,   /* its `if`: CORE_FALSE, or go on */
     CORE_ASK_WITH = 2, /* what it waits for, unless the `if` is false: CORE_TRUE */
-    CORE_ASK_LIST = 4  /* the `for_each` of the task or its group: CORE_LIST */
+    CORE_ASK_LIST = 4, /* the `for_each` of the task or its group: CORE_LIST */
+    CORE_ASK_PAST = 8  /* is it success or skipped in the latest run of this DAG that claims an
+                          earlier interval (a mapped task: as a whole)? CORE_TRUE too when there is
+                          no such run, or no such task in it; else CORE_FALSE. What is looked up is
+                          answered at once: it must not be older than the answer. */
 };
 
 enum core_answer {
     CORE_FALSE,
     CORE_TRUE,
-    CORE_ERROR,      /* its `if` or `for_each` could not be evaluated */
+    CORE_ERROR,      /* its `if`, `for_each` or past could not be told */
     CORE_WITH_ERROR, /* nor could its `with`, which says what it waits for */
     CORE_LIST
 };
@@ -117,6 +125,13 @@ enum core_answer {
 struct core_start {
     struct nx_inst_id inst;
     uint32_t attempt;
+};
+
+/* The run of the data interval before, and where a task is there. */
+struct core_past {
+    struct nx_run_id run;
+    int64_t start_ms, finish_ms; /* its interval */
+    enum nx_task_state state;
 };
 
 enum core_edit {
@@ -166,10 +181,12 @@ struct core_event {
             uint64_t backfill;               /* its runs come after live ones; 0: none */
             const struct core_start *parent; /* the task that starts it; NULL: none */
             int64_t interval_start_ms, interval_finish_ms;
+            bool claims;    /* it is the one run of its DAG and data interval */
             uint32_t entry; /* NX_RC_DATASET: of the DAG's timetable; its events are used up */
         } create;
         const char *dataset; /* its name */
         struct nx_run_id cancel;
+        struct nx_run_id gone;
         struct {
             struct nx_run_id run; /* an ended one: loaded before, see core_load_run */
             enum core_edit what;
@@ -185,11 +202,17 @@ struct core_event {
             enum core_backfill_state state;
         } backfill_change;
         struct {
+            uint64_t id;
+            size_t position;
+            enum nx_reason reason;
+        } backfill_stuck;
+        struct {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
             uint32_t n;      /* CORE_LIST: how many items, at most NX_MAP_MAX */
             int64_t when_ms; /* GRAPH_WAIT_FOR: how long; GRAPH_WAIT_UNTIL: the wall instant */
+            struct core_past past; /* CORE_ASK_PAST and CORE_FALSE: what it waits for */
         } answer;
         struct {
             struct nx_inst_id inst;
@@ -260,7 +283,7 @@ struct core_trigger {
 
 enum core_notice_kind {
     CORE_CATCHUP_CUT, /* more intervals were missed than NX_CATCHUP_MAX: the newest are run */
-    CORE_LATE         /* `run` has not ended by its deadline */
+    CORE_LATE /* the run has not ended by its deadline; once a run, in the commit that says so */
 };
 
 struct core_notice {
@@ -314,6 +337,7 @@ struct core_update {
     VEC(struct core_end) ends;      /* ended attempts, in order */
     VEC(struct nx_inst_id) cleared; /* or marked: their outputs go, their attempt is history */
     VEC(struct core_edited) edited;
+    VEC(struct nx_run_id) edits; /* of large edits: what is left of them has changed */
     VEC(const char *) schedules; /* DAGs with dirty marks; ids are the core's */
     VEC(struct core_dataset_event) dataset_events;
     VEC(struct core_trigger) triggers;
@@ -341,11 +365,12 @@ int64_t core_deadline(const struct core *core);
 
 /* ---- Rows ---- */
 
-/* Absent rows mean: waiting; or queued when the trigger rule says run and there is no `if`; or
- * cancelled in a run that is stopping or ended (finally tasks excepted while it is stopping). One
- * that waits without a slot has a row. The rows of a mapped task are its own (map NX_MAP_NONE),
- * which is removed from when its list is known (core_get_list: that is a row too), and those of the
- * indexes below the length of the list. */
+/* Absent rows, and those that say waiting (of what was cleared), mean: waiting; or queued when the
+ * trigger rule says run, there is no `if`, and the task does not depend on the past (of a run that
+ * claims its interval); or cancelled in a run that is stopping or ended (finally tasks excepted
+ * while it is stopping). One that waits without a slot has a row. The rows of a mapped task are its
+ * own (map NX_MAP_NONE), which is removed from when its list is known (core_get_list: that is a row
+ * too), and those of the indexes below the length of the list. */
 struct core_inst_row {
     struct nx_inst_id id;
     enum nx_task_state state;
@@ -367,9 +392,24 @@ struct core_run_row {
     uint64_t backfill;        /* 0: none */
     struct nx_inst_id parent; /* the task that started it; run 0: none */
     uint32_t depth;           /* how many runs started each other before it */
+    bool claims;              /* it is the one run of its DAG and data interval */
     int64_t interval_start_ms, interval_finish_ms;
+    int64_t deadline_ms; /* by when it has to have ended; 0: whenever */
+    int64_t late_ms;     /* when it was found not to have; 0: it was not */
     int64_t created_ms, started_ms, finished_ms;
     uint32_t counts[NX_TASK_STATES];
+    bool moved; /* since the last commit more than the counts has changed */
+};
+
+/* What is to be done to the tasks of a large run that was opened again: over several turns, and
+ * again after a restart. A run whose DAG maps tasks is edited in one turn, however large. */
+struct core_edit_row {
+    struct nx_run_id run;
+    enum core_edit what;
+    enum nx_reason reason; /* of the run's former end, and when that was: of absent rows */
+    int64_t finished_ms;
+    const uint8_t *picks; /* by task: 0 nothing, 1 clear, 2 mark, 3 its row is written */
+    uint32_t n;
 };
 
 struct core_worker_row {
@@ -383,6 +423,13 @@ struct core_worker_row {
 /* False: there is no such run (or instance) in the core. */
 bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_inst_row *row);
 bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_row *row);
+/* Where the task as a whole is. A mapped one is running until all of its instances have ended, and
+ * then what one of them is: the first that there is of failed, upstream_failed, cancelled, success,
+ * skipped. */
+bool core_get_task_state(const struct core *core, struct nx_run_id id, uint32_t task,
+                         enum nx_task_state *state);
+/* Likewise false: all is done. */
+bool core_get_edit(const struct core *core, struct nx_run_id id, struct core_edit_row *row);
 /* The i-th mark of a DAG; false: there are no more. */
 bool core_get_mark(const struct core *core, const char *dag, size_t i, struct core_mark *mark);
 /* The dataset's last event; false: the core does not know it. */
@@ -393,7 +440,9 @@ struct core_dataset_row {
 };
 bool core_get_dataset(const struct core *core, const char *name, struct core_dataset_row *row);
 bool core_get_backfill(const struct core *core, uint64_t id, enum core_backfill_state *state,
-                       size_t *next);
+                       enum nx_reason *reason, size_t *next);
+/* Whether one rests until that DAG has a file again: EV_DAG, as soon as it has. */
+bool core_backfill_misses(const struct core *core, const char *dag);
 /* The length of the list over which the task is mapped; 0: it is not, or not yet known. */
 uint32_t core_get_list(const struct core *core, struct nx_run_id run, uint32_t task);
 bool core_get_worker(const struct core *core, uint32_t number, struct core_worker_row *row);
@@ -433,6 +482,8 @@ void core_load_run(struct core *core, const struct core_run_row *row);
 /* Before the instances of the run: the list of that map of its graph has n items. */
 void core_load_list(struct core *core, struct nx_run_id run, uint32_t map, uint32_t n);
 void core_load_inst(struct core *core, const struct core_inst_row *row);
+/* Of a queued run. */
+void core_load_edit(struct core *core, const struct core_edit_row *row);
 void core_load_run_done(struct core *core, struct nx_run_id id);
 /* Derives what is not stored, and starts the clocks. Call once, after all rows. */
 void core_load_done(struct core *core, int64_t mono_ms, int64_t wall_ms,

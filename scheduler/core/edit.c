@@ -5,17 +5,15 @@
 #include "lib/base/must.h"
 #include "scheduler/core/state.h"
 
-enum pick { PICK_NONE, PICK_CLEAR, PICK_MARK };
-
 /* Which instances the edit is about, by index. */
 struct selection {
     const struct run *run;
-    uint8_t *picks;   /* enum pick, of each instance */
+    uint8_t *picks;   /* enum edit_pick, of each instance */
     uint8_t *touched; /* whether any instance of the task is picked */
     VEC(uint32_t) todo;
 };
 
-static void pick(struct selection *selection, uint32_t at, enum pick how)
+static void pick(struct selection *selection, uint32_t at, enum edit_pick how)
 {
     if (selection->picks[at])
         return;
@@ -24,7 +22,7 @@ static void pick(struct selection *selection, uint32_t at, enum pick how)
 }
 
 /* The task's own instance and, where they stand for it, all others. */
-static void pick_task(struct selection *selection, uint32_t task, enum pick how)
+static void pick_task(struct selection *selection, uint32_t task, enum edit_pick how)
 {
     struct needing all = mapped_needing(selection->run, task, task);
     uint32_t at;
@@ -41,7 +39,7 @@ static void start_from_all(struct selection *selection)
     }
 }
 
-static void pick_up(struct selection *selection, uint32_t at, enum pick how)
+static void pick_up(struct selection *selection, uint32_t at, enum edit_pick how)
 {
     const struct run *run = selection->run;
     const uint32_t *up = graph_up(run->version->graph, task_at(run, at));
@@ -54,7 +52,7 @@ static void pick_up(struct selection *selection, uint32_t at, enum pick how)
     }
 }
 
-static void pick_down(struct selection *selection, uint32_t at, enum pick how)
+static void pick_down(struct selection *selection, uint32_t at, enum edit_pick how)
 {
     const struct run *run = selection->run;
     const uint32_t *down = graph_down(run->version->graph, task_at(run, at));
@@ -67,7 +65,7 @@ static void pick_down(struct selection *selection, uint32_t at, enum pick how)
 }
 
 /* Everything up or down the picked ones is picked in the same way. */
-static void pick_along(struct selection *selection, bool upstream, enum pick how)
+static void pick_along(struct selection *selection, bool upstream, enum edit_pick how)
 {
     start_from_all(selection);
     while (selection->todo.n) {
@@ -93,7 +91,7 @@ static void pick_decided(struct selection *selection)
                 const struct inst *inst = &run->insts[other];
                 if (inst->state == NX_TS_UPSTREAM_FAILED ||
                     (inst->state == NX_TS_SKIPPED && inst->reason == NX_WHY_RULE))
-                    pick(selection, other, PICK_CLEAR);
+                    pick(selection, other, EDIT_CLEAR);
             }
         }
     }
@@ -104,7 +102,7 @@ static void pick_failed(struct selection *selection)
     for (uint32_t i = 0; i < selection->run->n_insts; i++) {
         enum nx_task_state state = selection->run->insts[i].state;
         if (state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED)
-            pick(selection, i, PICK_CLEAR);
+            pick(selection, i, EDIT_CLEAR);
     }
 }
 
@@ -112,7 +110,7 @@ static void select_insts(struct selection *selection, const struct core_event *e
 {
     enum core_edit what = event->edit.what;
     bool marks = what == CORE_MARK_SUCCESS || what == CORE_MARK_FAILED;
-    enum pick how = marks ? PICK_MARK : PICK_CLEAR;
+    enum edit_pick how = marks ? EDIT_MARK : EDIT_CLEAR;
     for (uint32_t i = 0; i < event->edit.n_tasks; i++) {
         const struct core_target *target = &event->edit.tasks[i];
         if (target->map == NX_MAP_NONE)
@@ -143,7 +141,7 @@ static bool folds(const struct selection *selection, uint32_t map)
         uint32_t task = graph->map_tasks[of->first + k];
         if (!stands_aside(selection->run, task))
             continue;
-        if (selection->picks[task] != PICK_CLEAR)
+        if (selection->picks[task] != EDIT_CLEAR)
             return false;
         any = true;
     }
@@ -196,14 +194,14 @@ static void mark(struct core *core, struct run *run, uint32_t task, enum nx_task
 }
 
 /* Whether the edit changes anything of it. */
-static bool changes(const struct inst *inst, enum pick how, enum core_edit what)
+static bool changes(const struct inst *inst, enum edit_pick how, enum core_edit what)
 {
     bool success = what == CORE_MARK_SUCCESS;
     if (has_to_end(inst))
-        return inst->reason != (how == PICK_CLEAR ? NX_WHY_CLEARED
+        return inst->reason != (how == EDIT_CLEAR ? NX_WHY_CLEARED
                                 : success         ? NX_WHY_MARK_SUCCESS
                                                   : NX_WHY_MARK_FAILED);
-    return inst->state != (how == PICK_CLEAR ? NX_TS_WAITING
+    return inst->state != (how == EDIT_CLEAR ? NX_TS_WAITING
                            : success         ? NX_TS_SUCCESS
                                              : NX_TS_FAILED);
 }
@@ -226,6 +224,20 @@ static bool needs_row(const struct selection *selection, uint32_t at)
     return false;
 }
 
+bool edit_one(struct core *core, struct run *run, uint32_t at, uint8_t how, enum core_edit what)
+{
+    const struct inst *inst = &run->insts[at];
+    if (how == EDIT_KEEP ? !inst_rowless(inst) : !changes(inst, how, what))
+        return false;
+    if (how == EDIT_CLEAR)
+        clear(core, run, at);
+    else if (how == EDIT_MARK)
+        mark(core, run, at, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
+    else
+        inst_dirty(core, run, at);
+    return true;
+}
+
 /* Lists that are asked for again, and tasks that join those that are not. */
 static void fold(struct core *core, struct run *run, const struct selection *selection)
 {
@@ -243,28 +255,59 @@ static void expand(struct core *core, struct run *run)
     }
 }
 
+/* One that ended in this turn has not, for all that the store and others will know. */
+static void forget_end(struct core *core, const struct run *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < core->update->runs_ended.n; i++) {
+        if (core->update->runs_ended.at[i].v != run->id.v)
+            core->update->runs_ended.at[n++] = core->update->runs_ended.at[i];
+    }
+    core->update->runs_ended.n = n;
+}
+
+/* It goes on by itself, or as one of a backfill. */
+static void open_again(struct core *core, struct run *run, uint64_t backfill)
+{
+    forget_end(core, run);
+    run->backfill = backfill;
+    for (uint32_t i = 0; i < run->n_insts; i++)
+        run->insts[i].flags &= (uint8_t)~INST_READY; /* entries that are left have its old place */
+    backfill_run_began(core, run);
+    run_set(core, run, NX_RS_QUEUED);
+}
+
 static void apply(struct core *core, struct run *run, const struct selection *selection,
                   enum core_edit what, uint64_t backfill)
 {
+    uint32_t n_picks = 0;
     for (uint32_t i = 0; i < run->n_insts; i++) {
-        enum pick how = selection->picks[i];
-        if (stands_aside(run, i) || run->insts[i].state == NX_TS_REMOVED)
-            continue;
-        if (how == PICK_CLEAR)
-            clear(core, run, i);
-        else if (how == PICK_MARK)
-            mark(core, run, i, what == CORE_MARK_SUCCESS ? NX_TS_SUCCESS : NX_TS_FAILED);
-        else if (needs_row(selection, i))
-            inst_dirty(core, run, i);
+        if (run->insts[i].state != NX_TS_REMOVED && !selection->picks[i] && needs_row(selection, i))
+            selection->picks[i] = EDIT_KEEP;
+        n_picks += selection->picks[i] != EDIT_NONE;
+    }
+    if (nx_run_state_final(run->state) && n_picks > core->config.edit_slice &&
+        !run->version->graph->n_maps) { /* lists fold and expand as a whole, in one turn */
+        const struct core_edit_row row = {.run = run->id,
+                                          .what = what,
+                                          .reason = run->reason,
+                                          .finished_ms = run->finished_ms,
+                                          .picks = selection->picks,
+                                          .n = run->n_insts};
+        open_again(core, run, backfill);
+        slice_begin(core, run, &row);
+        return;
+    }
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (selection->picks[i] && run->insts[i].state != NX_TS_REMOVED)
+            edit_one(core, run, i, selection->picks[i], what);
     }
     fold(core, run, selection);
     core->spread.n = core->spread_first = 0;
     run_count(run); /* in place of telling those downstream one by one */
     expand(core, run);
     if (nx_run_state_final(run->state)) {
-        run->backfill = backfill; /* it goes on by itself, or as one of a backfill */
-        backfill_run_began(core, run);
-        run_set(core, run, NX_RS_QUEUED);
+        open_again(core, run, backfill);
         run_wait(core, run);
         return;
     }
@@ -280,7 +323,7 @@ static bool pick_changes(const struct selection *selection, uint32_t at, enum co
 {
     const struct run *run = selection->run;
     if (stands_aside(run, at))
-        return selection->picks[at] == PICK_CLEAR && folds(selection, task_of(run, at)->map - 1);
+        return selection->picks[at] == EDIT_CLEAR && folds(selection, task_of(run, at)->map - 1);
     return run->insts[at].state != NX_TS_REMOVED &&
            changes(&run->insts[at], selection->picks[at], what);
 }
@@ -292,16 +335,16 @@ static size_t settle(struct selection *selection, enum core_edit what)
     size_t n = 0, n_cleared = 0;
     for (uint32_t i = run->n_insts; i-- > 0;) { /* own ones last: they tell what folds */
         if (selection->picks[i] && !pick_changes(selection, i, what))
-            selection->picks[i] = PICK_NONE;
-        n += selection->picks[i] != PICK_NONE;
-        n_cleared += selection->picks[i] == PICK_CLEAR;
+            selection->picks[i] = EDIT_NONE;
+        n += selection->picks[i] != EDIT_NONE;
+        n_cleared += selection->picks[i] == EDIT_CLEAR;
     }
     for (uint32_t i = 0; n_cleared && run->finally_begun && i < run->n_insts; i++) {
         if (!(task_of(run, i)->flags & GRAPH_FINALLY) || selection->picks[i])
             continue;
-        selection->picks[i] = PICK_CLEAR;
+        selection->picks[i] = EDIT_CLEAR;
         if (!stands_aside(run, i) && !pick_changes(selection, i, what))
-            selection->picks[i] = PICK_NONE;
+            selection->picks[i] = EDIT_NONE;
     }
     for (uint32_t i = 0; i < run->n_insts; i++) {
         if (selection->picks[i])
@@ -317,7 +360,7 @@ static void list(struct core *core, const struct selection *selection, uint64_t 
         if (!selection->picks[i] || stands_aside(run, i))
             continue;
         struct core_edited edited = {token, inst_id(run, i), run->insts[i].state,
-                                     selection->picks[i] == PICK_CLEAR};
+                                     selection->picks[i] == EDIT_CLEAR};
         vec_push(&core->update->edited, edited);
     }
 }

@@ -47,8 +47,46 @@ static uint32_t add_upstream(char *names, size_t size, const struct run *run, ui
     return left;
 }
 
-static void why_waiting(const struct run *run, uint32_t task, struct core_why *why)
+/* Where the task of that id is in the run before: now, or when it was looked up. */
+static enum nx_task_state past_state(const struct core *core, const struct run *run, uint32_t task)
 {
+    const struct run *before = run_find(core, run->past.run);
+    int64_t there = before ? graph_find(before->version->graph, task_of(run, task)->id) : -1;
+    return there >= 0 ? mapped_state(before, (uint32_t)there) : run->insts[task].hand;
+}
+
+static void why_past(const struct core *core, const struct run *run, uint32_t task,
+                     struct core_why *why)
+{
+    char when[TIME_TEXT_MAX], remedy[2 * NX_ID_MAX + 256] = "";
+    const char *id = task_of(run, task)->id;
+    unsigned long long before = run->past.run.v;
+    if (run->insts[task].reason == NX_WHY_ASKED) {
+        snprintf(why->text, sizeof why->text,
+                 "what became of it in the run before is being looked up (depends_on_past)");
+        return;
+    }
+    enum nx_task_state state = past_state(core, run, task);
+    if (nx_task_state_final(state))
+        snprintf(
+            remedy, sizeof remedy,
+            ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
+            "success` lets it pass",
+            before, id, before, id);
+    why->code = NX_WHY_PAST;
+    snprintf(why->text, sizeof why->text,
+             "depends_on_past: it waits until it is success or skipped in run %llu, that of the "
+             "interval before (from %s), where it is %s%s",
+             before, time_format(when, run->past.start_ms), nx_task_state_name(state), remedy);
+}
+
+static void why_waiting(const struct core *core, const struct run *run, uint32_t task,
+                        struct core_why *why)
+{
+    if (past_waits(&run->insts[task])) {
+        why_past(core, run, task, why);
+        return;
+    }
     const struct graph_task *spec = task_of(run, task);
     const uint32_t *up = graph_up(run->version->graph, task_at(run, task));
     char names[256] = "";
@@ -67,6 +105,37 @@ static void why_waiting(const struct run *run, uint32_t task, struct core_why *w
              nx_rule_name(spec->rule), n, mapped_n_up(run, task), names);
 }
 
+/* Who holds slots of the pool, or counts against the limit. */
+static void add_holders(const struct core *core, const struct pool *pool, const struct limit *limit,
+                        char *names, size_t size)
+{
+    for (size_t w = 0; w < core->workers.n; w++) {
+        const struct worker *worker = core->workers.at[w];
+        for (size_t h = 0; h < worker->hands.n; h++) {
+            const struct run *run = core->runs.at[worker->hands.at[h].slot];
+            uint32_t task = worker->hands.at[h].task;
+            const struct class *class = class_of(core, run, task);
+            char what[NX_ID_MAX + 16], name[2 * NX_ID_MAX + 64];
+            if (pool ? class->pool != pool : class->limit != limit)
+                continue;
+            name_inst(what, sizeof what, run, task);
+            snprintf(name, sizeof name, "%s of run %llu%s%s", what, (unsigned long long)run->id.v,
+                     limit ? " of " : "", limit ? run->dag->id : ""); /* any DAG shares a key */
+            add_name(names, size, name);
+        }
+    }
+}
+
+static void why_limit(const struct core *core, const struct class *class, struct core_why *why)
+{
+    char names[256] = "";
+    add_holders(core, NULL, class->limit, names, sizeof names);
+    why->code = NX_WHY_CONCURRENCY;
+    snprintf(why->text, sizeof why->text,
+             "%u of concurrency key '%s' run, and at most %u may at once: %s", class->limit->used,
+             class->limit->key, class->limit->most, names[0] ? names : "nobody");
+}
+
 static void why_pool(const struct core *core, const struct class *class, struct core_why *why)
 {
     const struct pool *pool = class->pool;
@@ -78,19 +147,7 @@ static void why_pool(const struct core *core, const struct class *class, struct 
         return;
     }
     char names[256] = "";
-    for (size_t w = 0; w < core->workers.n; w++) {
-        const struct worker *worker = core->workers.at[w];
-        for (size_t h = 0; h < worker->hands.n; h++) {
-            const struct run *run = core->runs.at[worker->hands.at[h].slot];
-            uint32_t task = worker->hands.at[h].task;
-            char what[NX_ID_MAX + 16], name[NX_ID_MAX + 64];
-            if (class_of(core, run, task)->pool != pool)
-                continue;
-            name_inst(what, sizeof what, run, task);
-            snprintf(name, sizeof name, "%s of run %llu", what, (unsigned long long)run->id.v);
-            add_name(names, sizeof names, name);
-        }
-    }
+    add_holders(core, pool, NULL, names, sizeof names);
     why->code = NX_WHY_POOL;
     snprintf(why->text, sizeof why->text,
              "pool '%s' has %lld of %lld slots taken and it needs %u; in it: %s", pool->name,
@@ -174,6 +231,8 @@ static void why_queued(const struct core *core, const struct run *run, uint32_t 
     const struct pool *pool = class->pool;
     if (pool && (pool->slots < 0 || pool->used + class->needs.pool_slots > pool->slots))
         why_pool(core, class, why);
+    else if (class->limit && class->limit->used >= class->limit->most)
+        why_limit(core, class, why);
     else
         why_worker(core, class, why);
 }
@@ -295,6 +354,13 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         return 0;
     uint32_t at = inst_index(run, inst);
     *why = (struct core_why){.code = inst->reason, .since_ms = inst->ready_ms};
+    if (run->rest) {
+        why->code = NX_WHY_CLEARED;
+        snprintf(why->text, sizeof why->text,
+                 "its run was opened again, and its tasks are being changed: %u of %u so far",
+                 run->rest->next, run->rest->row.n);
+        return 1;
+    }
     if (run->state == NX_RS_QUEUED) {
         why->code = NX_WHY_RUN_QUEUED;
         why->since_ms = run->created_ms;
@@ -306,7 +372,7 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
     }
     switch ((enum nx_task_state)inst->state) {
     case NX_TS_WAITING:
-        why_waiting(run, at, why);
+        why_waiting(core, run, at, why);
         break;
     case NX_TS_DECIDING:
         snprintf(why->text, sizeof why->text, "%s is being evaluated",

@@ -22,7 +22,7 @@ struct inst *inst_find(const struct core *core, struct nx_inst_id id, struct run
 void inst_dirty(struct core *core, struct run *run, uint32_t task)
 {
     struct inst *inst = &run->insts[task];
-    inst->flags |= INST_ROW;
+    inst->flags = (uint8_t)((inst->flags | INST_ROW) & ~INST_BLANK);
     if (!(inst->flags & INST_DIRTY)) {
         inst->flags |= INST_DIRTY;
         vec_push(&core->update->insts, inst_id(run, task));
@@ -31,10 +31,13 @@ void inst_dirty(struct core *core, struct run *run, uint32_t task)
 }
 
 /* States that follow from the absence of a row are not written: see core.h. */
-static bool follows_from_absence(const struct inst *inst)
+static bool follows_from_absence(const struct run *run, uint32_t at)
 {
-    if (inst->flags & (INST_ROW | INST_ANSWERED))
+    const struct inst *inst = &run->insts[at];
+    if (!inst_rowless(inst) || (inst->flags & INST_ANSWERED))
         return false;
+    if (past_counts(run, at) && (inst->state == NX_TS_QUEUED || inst->state == NX_TS_DECIDING))
+        return false; /* that its past let it run is not asked again */
     return inst->state == NX_TS_WAITING || inst->state == NX_TS_QUEUED ||
            inst->state == NX_TS_DECIDING || inst->state == NX_TS_CANCELLED;
 }
@@ -81,12 +84,14 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
     if (task_of(run, at)->flags & GRAPH_TOLD)
         tell(core, run, at);
     run_dirty(core, run);
-    if (!follows_from_absence(inst))
+    if (!follows_from_absence(run, at))
         inst_dirty(core, run, at);
     if (ended != had_ended)
         mapped_count(core, run, at, ended);
     if (state == NX_TS_SUCCESS && reason != NX_WHY_MARKED) /* what a person says wrote nothing */
         dataset_produced(core, run, at);
+    if (ended)
+        past_ended(core, run, at);
 }
 
 void inst_ready(struct core *core, struct run *run, uint32_t task)
@@ -143,7 +148,7 @@ void inst_ask(struct core *core, struct run *run, uint32_t at)
                                              inst_asks(run, at)}));
 }
 
-/* Its rule says run: what has to be asked before it does? */
+/* Its past lets it run: what else has to be asked before it does? */
 static void begin(struct core *core, struct run *run, uint32_t at)
 {
     unsigned what = inst_asks(run, at);
@@ -157,7 +162,16 @@ static void begin(struct core *core, struct run *run, uint32_t at)
     inst_ask(core, run, at);
 }
 
-void inst_decide(struct core *core, struct run *run, uint32_t at)
+/* Its trigger rule says run. */
+static void go(struct core *core, struct run *run, uint32_t at, bool past_asked)
+{
+    if (past_asked || !past_counts(run, at))
+        begin(core, run, at);
+    else if (!past_waits(&run->insts[at]))
+        past_ask(core, run, at);
+}
+
+static void decide(struct core *core, struct run *run, uint32_t at, bool past_asked)
 {
     const struct graph_task *spec = task_of(run, at);
     struct inst *inst = &run->insts[at];
@@ -170,9 +184,10 @@ void inst_decide(struct core *core, struct run *run, uint32_t at)
                                  inst->up_skipped, (inst->flags & INST_UP_SELF) != 0};
     switch (rule_decide((enum nx_trigger_rule)spec->rule, &counts)) {
     case RULE_WAIT:
+        inst->reason = NX_WHY_NONE; /* it was cleared above: its past does not matter yet */
         break;
     case RULE_RUN:
-        begin(core, run, at);
+        go(core, run, at, past_asked);
         break;
     case RULE_SKIP:
         inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_RULE);
@@ -181,6 +196,16 @@ void inst_decide(struct core *core, struct run *run, uint32_t at)
         inst_set(core, run, at, NX_TS_UPSTREAM_FAILED, NX_WHY_RULE);
         break;
     }
+}
+
+void inst_decide(struct core *core, struct run *run, uint32_t at)
+{
+    decide(core, run, at, false);
+}
+
+void inst_decide_now(struct core *core, struct run *run, uint32_t at)
+{
+    decide(core, run, at, true);
 }
 
 static void expand(struct core *core, struct run *run, uint32_t map, uint32_t n)
@@ -195,10 +220,15 @@ void inst_answer(struct core *core, const struct core_event *event)
     struct run *run;
     struct nx_inst_id id = event->answer.inst;
     struct inst *inst = inst_find(core, id, &run);
-    if (!inst || inst->state != NX_TS_DECIDING || inst->hand != event->answer.number)
+    bool past = inst && inst->state == NX_TS_WAITING && inst->reason == NX_WHY_ASKED;
+    if (!inst || !(past || inst->state == NX_TS_DECIDING) || inst->hand != event->answer.number)
         return; /* cancelled or cleared meanwhile */
     uint32_t at = inst_index(run, inst), n = event->answer.n;
     unsigned what = inst_asks(run, at);
+    if (past) {
+        past_answer(core, run, at, event);
+        return;
+    }
     inst->flags |= INST_ANSWERED;
     switch (event->answer.answer) {
     case CORE_TRUE:
@@ -234,7 +264,7 @@ void inst_clear(struct core *core, struct run *run, uint32_t at)
 {
     struct inst *inst = &run->insts[at];
     bool row = (inst->flags & INST_ROW) != 0;
-    inst->flags &= (uint8_t)~INST_ANSWERED;
+    inst->flags &= (uint8_t) ~(INST_ANSWERED | INST_BLANK);
     inst->failures = 0;
     inst->losses = inst->leases_lost = 0;
     inst->ready_ms = inst->started_ms = inst->finished_ms = 0;

@@ -38,6 +38,9 @@ void core_load_run(struct core *core, const struct core_run_row *row)
     run->backfill = row->backfill;
     run->parent = row->parent;
     run->depth = row->depth;
+    run->claims = row->claims;
+    run->deadline_ms = row->deadline_ms;
+    run->late_ms = row->late_ms;
     run->interval_start_ms = row->interval_start_ms;
     run->interval_finish_ms = row->interval_finish_ms;
     run->created_ms = row->created_ms;
@@ -73,8 +76,10 @@ void core_load_inst(struct core *core, const struct core_inst_row *row)
     }
     struct inst *inst = &run->insts[at];
     inst->state = (uint8_t)row->state;
-    inst->reason = (uint8_t)row->reason;
-    inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : 0));
+    inst->reason =
+        (uint8_t)(row->state == NX_TS_WAITING ? NX_WHY_NONE : row->reason); /* asked anew */
+    bool blank = row->state == NX_TS_WAITING && !row->answered;
+    inst->flags = (uint8_t)(INST_ROW | (row->answered ? INST_ANSWERED : blank ? INST_BLANK : 0));
     inst->attempt = (uint16_t)row->attempt;
     inst->lease = row->lease;
     inst->failures = (uint16_t)row->failures;
@@ -138,13 +143,13 @@ static void resume_inst(struct core *core, struct run *run, uint32_t task)
 /* An instance without a row in a run that was stopped was cancelled with it. */
 static void derive_cancelled(struct run *run)
 {
-    bool ended = nx_run_state_final(run->state);
+    bool ended = nx_run_state_final(run->state) || run->rest;
     for (uint32_t i = 0; i < run->n_insts; i++) {
         struct inst *inst = &run->insts[i];
         if (inst->state == NX_TS_WAITING && (ended || !(task_of(run, i)->flags & GRAPH_FINALLY))) {
             inst->state = NX_TS_CANCELLED;
-            inst->reason = run->reason;
-            inst->finished_ms = run->finished_ms;
+            inst->reason = (uint8_t)(run->rest ? run->rest->row.reason : run->reason);
+            inst->finished_ms = run->rest ? run->rest->row.finished_ms : run->finished_ms;
         }
     }
 }
@@ -166,10 +171,12 @@ static void load_run_done(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
     mapped_load_done(run);
-    if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state))
+    if (run->state == NX_RS_STOPPING || nx_run_state_final(run->state) || run->rest)
         derive_cancelled(run);
     mapped_load_admitted(run);
     run_count(run);
+    if (!nx_run_state_final(run->state))
+        late_plan(core, run);
     if (run->state == NX_RS_QUEUED || nx_run_state_final(run->state))
         return;
     uint32_t n = run->n_insts; /* more may come; they have been decided then */

@@ -186,6 +186,25 @@ bool mapped_succeeded(const struct run *run, uint32_t task)
     return true;
 }
 
+enum nx_task_state mapped_state(const struct run *run, uint32_t task)
+{
+    static const enum nx_task_state order[] = {NX_TS_FAILED, NX_TS_UPSTREAM_FAILED, NX_TS_CANCELLED,
+                                               NX_TS_SUCCESS};
+    unsigned seen = 0;
+    if (!stands_aside(run, task))
+        return run->insts[task].state;
+    const struct member *member = member_of(run, task);
+    if (member->n_open)
+        return NX_TS_RUNNING;
+    for (uint32_t i = 0; i < mapping_of(run, task)->n; i++)
+        seen |= 1u << run->insts[member->at.at[i]].state;
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        if (seen & 1u << order[i])
+            return order[i];
+    }
+    return NX_TS_SKIPPED;
+}
+
 /* Room for the counters of index i. */
 static void cover(struct mapping *mapping, uint32_t i)
 {

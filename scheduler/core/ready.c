@@ -18,13 +18,50 @@ struct pool *pool_get(struct core *core, const char *name)
     return pool;
 }
 
+static struct limit *limit_get(struct core *core, const char *key)
+{
+    struct limit *limit = map_get(&core->limits, key);
+    if (!limit) {
+        limit = mem_alloc(sizeof *limit);
+        limit->key = mem_strdup(key);
+        limit->most = UINT32_MAX;
+        map_set(&core->limits, key, limit);
+    }
+    return limit;
+}
+
+static void find_most(const struct core *core, struct limit *limit)
+{
+    limit->most = UINT32_MAX;
+    for (size_t i = 0; i < core->classes.n; i++) {
+        const struct class *class = core->classes.at[i];
+        if (class->limit == limit && class->n_versions &&
+            class->needs.concurrency_limit < limit->most)
+            limit->most = class->needs.concurrency_limit;
+    }
+}
+
+void limits_count(struct core *core, const struct version *version, bool on)
+{
+    for (uint32_t i = 0; i < version->graph->n_classes; i++) {
+        struct class *class = core->classes.at[version->class_of[i]];
+        if (!class->limit)
+            continue;
+        must(on || class->n_versions > 0);
+        class->n_versions = on ? class->n_versions + 1 : class->n_versions - 1;
+        if (class->n_versions == on) /* it has begun to count, or does not any more */
+            find_most(core, class->limit);
+    }
+}
+
 static bool same_needs(const struct class *class, const struct graph_class *needs)
 {
     const struct graph_class *own = &class->needs;
     return str_eq(own->queue, needs->queue) && str_eq(own->pool, needs->pool) &&
            own->pool_slots == needs->pool_slots && own->cpus_milli == needs->cpus_milli &&
            own->gpus == needs->gpus && own->memory_bytes == needs->memory_bytes &&
-           own->script == needs->script;
+           own->script == needs->script && str_eq(own->concurrency, needs->concurrency) &&
+           own->concurrency_limit == needs->concurrency_limit;
 }
 
 uint32_t class_intern(struct core *core, const struct graph_class *needs)
@@ -37,7 +74,9 @@ uint32_t class_intern(struct core *core, const struct graph_class *needs)
     class->needs = *needs;
     class->needs.queue = mem_strdup(needs->queue);
     class->needs.pool = needs->pool ? mem_strdup(needs->pool) : NULL;
+    class->needs.concurrency = needs->concurrency ? mem_strdup(needs->concurrency) : NULL;
     class->pool = needs->pool ? pool_get(core, needs->pool) : NULL;
+    class->limit = needs->concurrency ? limit_get(core, needs->concurrency) : NULL;
     vec_push(&core->classes, class);
     return (uint32_t)core->classes.n - 1;
 }
@@ -101,7 +140,7 @@ static bool at_entry(const struct core *core, const struct ready_entry *entry, s
                      uint32_t *task)
 {
     struct run *found = core->runs.at[entry->slot];
-    if (!found || (entry->key & ((1ull << 42) - 1)) != found->id.v)
+    if (!found || entry->at >= found->n_insts || entry->key != ready_key(found, entry->at))
         return false;
     *run = found;
     *task = entry->at;

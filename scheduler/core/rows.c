@@ -49,14 +49,29 @@ bool core_get_run(const struct core *core, struct nx_run_id id, struct core_run_
         .backfill = run->backfill,
         .parent = run->parent,
         .depth = run->depth,
+        .claims = run->claims,
+        .deadline_ms = run->deadline_ms,
+        .late_ms = run->late_ms,
         .interval_start_ms = run->interval_start_ms,
         .interval_finish_ms = run->interval_finish_ms,
         .created_ms = run->created_ms,
         .started_ms = run->started_ms,
         .finished_ms = run->finished_ms,
+        .moved = run->moved,
     };
     for (int i = 0; i < NX_TASK_STATES; i++)
         row->counts[i] = run->counts[i];
+    return true;
+}
+
+bool core_get_task_state(const struct core *core, struct nx_run_id id, uint32_t task,
+                         enum nx_task_state *state)
+{
+    const struct run *run = run_find(core, id);
+    if (!run)
+        return false;
+    must(task < run->version->graph->n_tasks);
+    *state = mapped_state(run, task);
     return true;
 }
 

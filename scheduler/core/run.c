@@ -37,6 +37,7 @@ void version_release(struct core *core, struct version *version)
         return;
     map_remove_num(&core->versions, version->id);
     graph_release(version->graph);
+    map_fini(&version->ids);
     mem_free(version->class_of);
     mem_free(version);
 }
@@ -68,7 +69,8 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
     run->id = id;
     run->dag = dag_get(core, graph->dag_id);
     run->version = version;
-    version->n_runs++;
+    if (version->n_runs++ == 0)
+        limits_count(core, version, true);
     run->insts = mem_alloc_array(graph->n_tasks, sizeof *run->insts);
     run->n_insts = run->cap_insts = graph->n_tasks;
     run->mappings = mem_alloc_array(graph->n_maps, sizeof *run->mappings);
@@ -90,11 +92,14 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
 
 void run_free(struct core *core, struct run *run)
 {
+    past_forget(core, run);
+    slice_free(run);
     map_remove_num(&core->run_slots, run->id.v);
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
     mapped_free(run);
-    run->version->n_runs--;
+    if (--run->version->n_runs == 0)
+        limits_count(core, run->version, false);
     version_release(core, run->version);
     mem_free(run->insts);
     mem_free(run);
@@ -110,7 +115,8 @@ void run_dirty(struct core *core, struct run *run)
 
 void run_wait(struct core *core, struct run *run)
 {
-    if (run->backfill) {
+    run->ahead = !run->backfill && past_is_waited_for(core, run);
+    if (run->backfill || run->ahead) {
         vec_push(&core->beginning, run->slot);
         return;
     }
@@ -123,10 +129,12 @@ void run_set(struct core *core, struct run *run, enum nx_run_state state)
     must(nx_run_move_legal(run->state, state));
     bool was_active = run->state == NX_RS_RUNNING || run->state == NX_RS_STOPPING;
     run->state = (uint8_t)state;
+    run->moved = true;
     run_dirty(core, run);
     if (state == NX_RS_QUEUED) {
         run->reason = NX_WHY_NONE;
         run->started_ms = run->finished_ms = 0;
+        late_begin(core, run, core->wall_ms);
     }
     if (state == NX_RS_RUNNING) {
         run->started_ms = core->wall_ms;
@@ -176,6 +184,7 @@ void run_count(struct run *run)
 static void start(struct core *core, struct run *run)
 {
     const struct graph *graph = run->version->graph;
+    run->ahead = false;
     run_set(core, run, NX_RS_RUNNING);
     if (graph->timeout_ms)
         timer_run(core, run, core->mono_ms + graph->timeout_ms);
@@ -204,7 +213,7 @@ void run_start_waiting(struct core *core)
 {
     for (size_t i = 0; i < core->beginning.n; i++) {
         struct run *run = core->runs.at[core->beginning.at[i]];
-        if (run && run->backfill && run->state == NX_RS_QUEUED)
+        if (run && (run->backfill || run->ahead) && run->state == NX_RS_QUEUED && !run->rest)
             start(core, run);
     }
     core->beginning.n = 0;
@@ -222,6 +231,23 @@ static void leave_line(struct run *run)
     memmove(&dag->waiting.at[i], &dag->waiting.at[i + 1],
             (dag->waiting.n - i - 1) * sizeof *dag->waiting.at);
     dag->waiting.n--;
+}
+
+void run_ahead(struct core *core, struct run *run)
+{
+    must(run->state == NX_RS_QUEUED);
+    if (run->backfill || run->ahead || run->rest)
+        return;
+    leave_line(run);
+    run->ahead = true;
+    vec_push(&core->beginning, run->slot);
+}
+
+void run_leave(struct run *run)
+{
+    must(run->state == NX_RS_QUEUED);
+    if (!run->backfill && !run->ahead)
+        leave_line(run);
 }
 
 static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx_reason reason)
@@ -245,11 +271,12 @@ static void stop_inst(struct core *core, struct run *run, uint32_t task, enum nx
 void run_stop(struct core *core, struct run *run, enum nx_reason reason)
 {
     bool never_started = run->state == NX_RS_QUEUED;
-    if (never_started && !run->backfill)
+    if (never_started && !run->backfill && !run->ahead && !run->rest)
         leave_line(run);
     else if (!never_started)
         run_set(core, run, NX_RS_STOPPING);
     run->reason = (uint8_t)reason;
+    slice_drop(core, run);
     for (uint32_t i = 0; i < run->n_insts; i++) {
         if (never_started || !(task_of(run, i)->flags & GRAPH_FINALLY))
             stop_inst(core, run, i, reason);

@@ -12,6 +12,7 @@ struct version {
     uint32_t *class_of; /* graph class -> core class */
     uint32_t n_runs;
     bool current;
+    struct map ids; /* of its tasks -> index + 1; empty until it is needed */
 };
 
 /* Of one entry of a timetable: see schedule.c. */
@@ -48,6 +49,7 @@ struct backfill {
     uint64_t id;
     struct dag *dag;
     enum core_backfill_state state;
+    enum nx_reason reason; /* why it rests */
     uint32_t max_active, n_active;
     size_t n_items, next;
     struct core_backfill_item *items;
@@ -61,7 +63,8 @@ enum inst_flag {
     INST_READY = 8,    /* an entry of its ready queue points to it */
     INST_HELD = 16,    /* a worker holds its lease; counts against pool and worker */
     INST_BACK = 32,    /* a give_back was ordered */
-    INST_UP_SELF = 64  /* of its up_failed at least one failed itself: not upstream_failed */
+    INST_UP_SELF = 64, /* of its up_failed at least one failed itself: not upstream_failed */
+    INST_BLANK = 128   /* its row says waiting, and means as much as none would */
 };
 
 #define LOSSES_MAX 15
@@ -78,8 +81,9 @@ struct inst {
     uint32_t lease;  /* number of the last lease */
     uint32_t worker; /* number of the worker that holds, or held, it */
     uint32_t up_success, up_failed, up_skipped;
-    uint32_t hand;    /* held: index in its worker's hands; deciding: number of its ask; deferred:
-                         its place among the waits */
+    uint32_t hand;    /* held: index in its worker's hands; deciding or asked: number of its ask;
+                         deferred: its place among the waits; waiting for its past: the state
+                         there */
     int64_t due_mono; /* of the timer that its state has; 0: none */
     int64_t ready_ms, started_ms, finished_ms;
 };
@@ -107,6 +111,14 @@ struct mapping {
     VEC(bool) admitted;
 };
 
+/* See slice.c. */
+struct edit_rest {
+    struct core_edit_row row;
+    uint8_t *picks;
+    uint32_t next;
+    bool fresh; /* not committed yet: what is promised comes first */
+};
+
 struct run {
     struct nx_run_id id;
     struct dag *dag;
@@ -125,13 +137,20 @@ struct run {
     uint64_t backfill;        /* 0: none */
     struct nx_inst_id parent; /* that started it; run 0: none */
     uint32_t depth;           /* how many runs started each other before it */
+    bool moved;               /* more than its counts has changed since the last commit */
     bool dirty, finally_begun, finally_failed, leaf_failed;
+    bool claims;            /* it is the one run of its DAG and data interval */
+    bool ahead;             /* queued, and begins with the turn: another run waits for it */
+    struct edit_rest *rest; /* of an edit that goes on; NULL: none */
+    struct core_past past;  /* the one that it waits for; run 0: none */
     uint32_t n_left;        /* instances that are not final */
     uint32_t n_normal_left; /* of these, the ones that are not finally tasks */
     uint32_t counts[NX_TASK_STATES];
     int64_t interval_start_ms, interval_finish_ms;
     int64_t created_ms, started_ms, finished_ms;
-    int64_t due_mono; /* its timeout; 0: none */
+    int64_t due_mono;             /* its timeout; 0: none */
+    int64_t deadline_ms, late_ms; /* wall: see core_run_row */
+    int64_t late_mono;            /* of the deadline's timer */
 };
 
 struct ready_entry {
@@ -147,11 +166,20 @@ struct pool {
     int64_t used;
 };
 
+/* A concurrency key: over all DAGs and runs at most `most` of it are held. */
+struct limit {
+    char *key;
+    uint32_t used;
+    uint32_t most; /* the smallest of the classes that unfinished runs use */
+};
+
 /* Tasks that need the same of a worker and of pools: if one cannot go, none can. */
 struct class
 {
     struct graph_class needs; /* texts are the core's */
     struct pool *pool;        /* NULL: none */
+    struct limit *limit;      /* NULL: none */
+    uint32_t n_versions;      /* with unfinished runs that use it; of one with a limit */
     VEC(struct ready_entry) heap;
     uint64_t blocked; /* turn in which it was found blocked */
     uint8_t why;      /* and why: enum nx_reason */
@@ -210,7 +238,7 @@ struct worker {
     bool dirty;
 };
 
-enum timer_kind { TIMER_INST, TIMER_WAIT, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN };
+enum timer_kind { TIMER_INST, TIMER_WAIT, TIMER_RUN, TIMER_WORKER, TIMER_LISTEN, TIMER_LATE };
 
 struct timer {
     int64_t due_mono; /* among core->walls: by the wall clock */
@@ -249,6 +277,8 @@ struct core {
     struct map dags;      /* text -> struct dag */
     struct map versions;  /* number -> struct version */
     struct map pools;     /* text -> struct pool */
+    struct map limits;    /* text -> struct limit */
+    struct map followers; /* id of a run -> struct followers: see past.c */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
     struct map datasets;      /* text -> struct dataset */
@@ -273,9 +303,12 @@ struct core {
     VEC(struct core_ask) asks;     /* not emitted yet */
     size_t asks_first;
     uint32_t n_asks;           /* numbers of asks */
+    uint32_t n_emitted;        /* asks since the last commit */
+    uint32_t n_sliced;         /* tasks that large edits have changed since then */
     VEC(struct spread) spread; /* ended instances whose downstream has not been told */
     size_t spread_first;
     VEC(uint32_t) to_check;      /* slots of runs that may have come to their end */
+    VEC(uint32_t) editing;       /* slots of runs with an edit_rest */
     VEC(uint32_t) ended;         /* slots of runs to be freed after the commit */
     VEC(struct dag *) startable; /* DAGs that may have room for a run */
     struct core_update *update;  /* of the step that runs */
@@ -321,6 +354,10 @@ void run_dirty(struct core *core, struct run *run);
 void run_set(struct core *core, struct run *run, enum nx_run_state state);
 /* Puts a queued run into its DAG's line; one of a backfill begins with the turn. */
 void run_wait(struct core *core, struct run *run);
+/* A queued run is in no line any more. */
+void run_leave(struct run *run);
+/* A queued run does not wait for max_active_runs. */
+void run_ahead(struct core *core, struct run *run);
 void run_start_waiting(struct core *core);
 void run_stop(struct core *core, struct run *run, enum nx_reason reason);
 /* Derives all counters of the run from the states of its instances. */
@@ -364,6 +401,9 @@ void dataset_fini(struct core *core);
 /* backfill.c */
 void backfill_new(struct core *core, const struct core_event *event);
 void backfill_change(struct core *core, const struct core_event *event);
+void backfill_stuck(struct core *core, const struct core_event *event);
+/* The DAG's file is gone, or there. */
+void backfill_dag(struct core *core, const struct dag *dag, bool gone);
 void backfill_turn(struct core *core);
 void backfill_turn_done(struct core *core, const struct core_update *update);
 void backfill_run_began(struct core *core, const struct run *run);
@@ -393,6 +433,8 @@ void mapped_count(struct core *core, struct run *run, uint32_t at, bool final);
 bool mapped_admitted(const struct run *run, uint32_t at);
 /* Whether all items of the task's list are done: each success or skipped. */
 bool mapped_succeeded(const struct run *run, uint32_t task);
+/* See core_get_task_state. */
+enum nx_task_state mapped_state(const struct run *run, uint32_t task);
 /* After rows were loaded: instances without one; then who was admitted. */
 void mapped_load_done(struct run *run);
 void mapped_load_admitted(struct run *run);
@@ -427,18 +469,26 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
 void inst_dirty(struct core *core, struct run *run, uint32_t at);
 /* Decides a waiting instance if its trigger rule can. */
 void inst_decide(struct core *core, struct run *run, uint32_t at);
+/* The same, when its past lets it run. */
+void inst_decide_now(struct core *core, struct run *run, uint32_t at);
 void inst_queue(struct core *core, struct run *run, uint32_t at);
 /* It is decided that it runs: it is queued, or begins to wait. when_ms: see core_event.answer. */
 void inst_begin(struct core *core, struct run *run, uint32_t at, int64_t when_ms);
-/* What is still to be asked before it begins: of enum core_question. The `if` of a mapped task is
- * asked once, before the list is; of every instance if it names the item or the task is of a group.
- */
+/* What is still to be asked before it begins, of enum core_question. Its past, if that counts, is
+ * asked before all else (past_ask). The `if` of a mapped task is asked once,
+ * before the list is; of every instance if it names the item or the task is of a group. */
 unsigned inst_asks(const struct run *run, uint32_t at);
 /* The question of a deciding instance goes out in this turn, or again after a restart. */
 void inst_ask(struct core *core, struct run *run, uint32_t at);
 /* Makes a queued instance ready: its place in line and its queue timeout. */
 void inst_ready(struct core *core, struct run *run, uint32_t at);
 void inst_answer(struct core *core, const struct core_event *event);
+/* Whether its state can be told without its row. */
+static inline bool inst_rowless(const struct inst *inst)
+{
+    return !(inst->flags & INST_ROW) || (inst->flags & INST_BLANK);
+}
+
 /* Counts a final state for those that need it. */
 void inst_count(struct run *run, uint32_t at);
 void inst_add_up(struct inst *inst, enum nx_task_state state); /* of one of its upstream */
@@ -504,12 +554,26 @@ void wait_report(struct core *core, struct worker *worker, const struct wire_rep
                  uint64_t seen);
 
 /* edit.c: what a person does to a run's tasks. */
+enum edit_pick { EDIT_NONE, EDIT_CLEAR, EDIT_MARK, EDIT_KEEP /* its row is written */ };
 void edit_run(struct core *core, const struct core_event *event);
+/* Does what was picked for one instance, unless it is done; whether there was anything to do. */
+bool edit_one(struct core *core, struct run *run, uint32_t at, uint8_t how, enum core_edit what);
+
+/* slice.c: large edits, over several turns; of runs without mapped tasks. */
+void slice_begin(struct core *core, struct run *run, const struct core_edit_row *row);
+void slice_turn(struct core *core);
+void slice_turn_done(struct core *core, const struct core_update *update);
+/* What is left of it is not done. */
+void slice_drop(struct core *core, struct run *run);
+void slice_free(struct run *run);
 
 /* ready.c: classes, pools and ready queues. */
 uint32_t class_intern(struct core *core, const struct graph_class *needs);
 struct class *class_of(const struct core *core, const struct run *run, uint32_t task);
 struct pool *pool_get(struct core *core, const char *name);
+/* The first unfinished run of the version begins, or the last one has ended: its concurrency limits
+ * count, or do not. */
+void limits_count(struct core *core, const struct version *version, bool on);
 /* Queued instances of the class. */
 uint32_t ready_count(const struct core *core, const struct class *class);
 void ready_push(struct core *core, struct run *run, uint32_t task);
@@ -543,6 +607,30 @@ void timer_inst(struct core *core, struct run *run, uint32_t task, int64_t due_m
 void timer_run(struct core *core, struct run *run, int64_t due_mono);
 void timer_wall(struct core *core, struct run *run, uint32_t task, int64_t due_wall);
 void timer_turn(struct core *core); /* everything that is due */
+
+/* past.c: depends_on_past. Only the tasks' own instances do: `task` is of one of these. */
+/* Whether the instance has to ask for its past before it runs. */
+bool past_counts(const struct run *run, uint32_t at);
+/* Whether it is waiting for its past, or that is being asked. */
+bool past_waits(const struct inst *inst);
+void past_ask(struct core *core, struct run *run, uint32_t task);
+void past_answer(struct core *core, struct run *run, uint32_t task, const struct core_event *event);
+/* An instance has come to its end: who waits for it asks again. */
+void past_ended(struct core *core, const struct run *run, uint32_t at);
+void past_gone(struct core *core, struct nx_run_id id);
+/* A new run may come between two others. */
+void past_made(struct core *core, const struct run *run);
+/* The run waits for no other any more. */
+void past_forget(struct core *core, struct run *run);
+bool past_is_waited_for(const struct core *core, const struct run *run);
+const char *past_check(const struct core *core, const struct run *run);
+
+/* late.c: deadlines of runs. */
+/* The run has its DAG's deadline, counted from then. */
+void late_begin(struct core *core, struct run *run, int64_t from_wall);
+/* The timer of the one that it has. */
+void late_plan(struct core *core, struct run *run);
+void late_due(struct core *core, struct run *run, int64_t due_mono);
 
 /* core.c */
 void core_answer_to(struct core *core, uint64_t token, struct nx_run_id run, enum nx_code code,

@@ -108,6 +108,8 @@ void timer_turn(struct core *core)
                 inst_due(core, run, &timer);
             else if (timer.kind == TIMER_WAIT)
                 wait_timed_out(core, run, timer.b, timer.due_mono);
+            else if (timer.kind == TIMER_LATE)
+                late_due(core, run, timer.due_mono);
             else
                 run_due(core, run, &timer);
         }

@@ -19,7 +19,8 @@ static unsigned flags_of(const struct spec *spec, const struct spec_task *task)
            (task->run ? GRAPH_SCRIPT : 0u) | (task->n_refs ? GRAPH_REFS : 0u) |
            (asks(task) ? GRAPH_ASK : 0u) | task->wait_flags |
            (task->backoff_exponential ? GRAPH_BACKOFF : 0u) |
-           (task->condition_names_item ? GRAPH_IF_EACH : 0u);
+           (task->condition_names_item ? GRAPH_IF_EACH : 0u) |
+           (task->depends_on_past && !task->finally ? GRAPH_PAST : 0u);
 }
 
 static struct graph_class class_of(const struct spec_task *task)
@@ -30,6 +31,8 @@ static struct graph_class class_of(const struct spec_task *task)
                                 .cpus_milli = (uint32_t)(task->cpus * 1000 + 0.5),
                                 .gpus = (uint32_t)task->gpus,
                                 .memory_bytes = task->memory_bytes,
+                                .concurrency = task->concurrency_key,
+                                .concurrency_limit = (uint32_t)task->concurrency_limit,
                                 .script = task->run != NULL};
 }
 
@@ -70,6 +73,8 @@ bool spec_graph(const struct spec *spec, struct graph **graph, struct nx_err *er
         defs[i] = task_def(spec, &spec->tasks[i], &retry_on[i]);
     bool ok = graph_new(spec->id, defs, spec->n_tasks, (uint32_t)spec->max_active_runs,
                         spec->timeout_ms, graph, err);
+    if (ok)
+        (*graph)->deadline_ms = spec->deadline_ms;
     mem_free(retry_on);
     mem_free(defs);
     return ok;

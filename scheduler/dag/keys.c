@@ -40,6 +40,9 @@ const struct key key_table[] = {
      "working folder of every attempt."},
     {"timeout", KEY_DAG, KEY_DURATION, DAG(timeout_ms), 0, YEAR_S, NULL, "none",
      "How long a run may take; what is not final then is stopped, and the run fails."},
+    {"deadline", KEY_DAG, KEY_DURATION, DAG(deadline_ms), 0.001, YEAR_S, NULL, "none",
+     "A run that has not ended so long after its data interval (by hand: after its creation) is "
+     "late: it is marked, and goes on."},
     {"max_active_runs", KEY_DAG, KEY_INT, DAG(max_active_runs), 1, NX_RUNS_ACTIVE_MAX, NULL, "16",
      "Runs at the same time; others wait."},
     {"schedule", KEY_DAG, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, "none",
@@ -103,6 +106,10 @@ const struct key key_table[] = {
     {"pool", BOTH, KEY_NAME, TASK(pool), 0, 0, NULL, NULL, "The pool that it counts against."},
     {"pool_slots", BOTH, KEY_INT, TASK(pool_slots), 1, 1000000, NULL, "1",
      "How many of the pool's slots it takes."},
+    {"concurrency", BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL,
+     "At most so many tasks with the same key run at once, over all DAGs and runs."},
+    {"depends_on_past", BOTH, KEY_BOOL, TASK(depends_on_past), 0, 0, NULL, "false",
+     "It runs only when it has succeeded, or was skipped, in the run of the data interval before."},
     {"priority", BOTH, KEY_INT, TASK(priority), -NX_PRIORITY_MAX, NX_PRIORITY_MAX, NULL, "0",
      "Higher goes first."},
     {"queue", BOTH, KEY_NAME, TASK(queue), 0, 0, NULL, "default",
@@ -168,6 +175,11 @@ const struct key key_table[] = {
     {"errors", KEY_RETRY_ON, KEY_TEXTS, KEY_BY_HAND, 0, 0, NULL, NULL,
      "Error codes of an operator: io, timeout, unreachable, ..."},
 
+    {"key", KEY_CONCURRENCY, KEY_TEXT, TASK(concurrency_key), 0, 0, NULL, "required",
+     "What is shared: any text."},
+    {"limit", KEY_CONCURRENCY, KEY_INT, TASK(concurrency_limit), 1, 1000000, NULL, "required",
+     "How many at once. Where tasks say different limits for one key, the smallest counts."},
+
     {"type", KEY_PARAM, KEY_ENUM, KEY_BY_HAND, 0, 0,
      "string|integer|number|boolean|date|time|duration|list|object", "that of the default",
      "What its value is."},
@@ -179,8 +191,7 @@ const struct key key_table[] = {
      "Every run must be given a value."},
     {"help", KEY_PARAM, KEY_TEXT, KEY_BY_HAND, 0, 0, NULL, NULL, "What it means."},
 
-    NOT_YET("deadline", KEY_DAG), NOT_YET("tune", KEY_TASK),
-    NOT_YET("concurrency", BOTH), NOT_YET("depends_on_past", BOTH), NOT_YET("cache", BOTH),
+    NOT_YET("tune", KEY_TASK), NOT_YET("cache", BOTH),
     NOT_YET("heartbeat_timeout", BOTH),
 };
 /* clang-format on */
@@ -233,6 +244,8 @@ const char *key_scope_name(enum key_scope scope)
         return "email";
     case KEY_COMMAND:
         return "command";
+    case KEY_CONCURRENCY:
+        return "concurrency";
     }
     must(!"a scope");
     return NULL;

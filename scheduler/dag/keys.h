@@ -17,7 +17,8 @@ enum key_scope {
     KEY_GROUP = 64,
     KEY_WEBHOOK = 128,
     KEY_EMAIL = 256,
-    KEY_COMMAND = 512
+    KEY_COMMAND = 512,
+    KEY_CONCURRENCY = 1024
 };
 
 /* What a notification's keys are read into; NULL, 0: not said. */

@@ -456,7 +456,17 @@ static void forget_dags(struct loader *l)
 
 /* ---- One scan ---- */
 
-/* False: the folder is not there. */
+static bool any_unseen(const struct loader *l)
+{
+    for (size_t i = 0; i < l->files.n; i++) {
+        if (!((const struct dag_file *)l->files.at[i].value)->seen)
+            return true;
+    }
+    return false;
+}
+
+/* False: the folder is not there. What concerns all DAGs is looked at when a file has changed, come
+ * or gone: a scan that finds nothing costs a look at each file. */
 static bool scan(struct loader *l)
 {
     struct found_files found;
@@ -464,7 +474,8 @@ static bool scan(struct loader *l)
     bool there = found_scan(l->folder, l->inotify_fd, &found);
     find_loads(l, &found);
     found_fini(&found);
-    if (!atomic_load(&l->stop)) {
+    bool changed = !l->scanned || l->loads.n || any_unseen(l);
+    if (changed && !atomic_load(&l->stop)) {
         find_conflicts(l);
         for (size_t i = 0; i < l->loads.n && !atomic_load(&l->stop); i++)
             run_load(l, &l->loads.at[i]);
@@ -476,7 +487,8 @@ static bool scan(struct loader *l)
     vec_fini(&l->loads);
     if (atomic_load(&l->stop))
         return there;
-    if (there) { /* a folder that is gone as a whole may be one that is not mounted: all stays */
+    if (there &&
+        changed) { /* a folder that is gone as a whole may be one that is not mounted: all stays */
         forget_files(l);
         forget_dags(l);
     }

@@ -240,13 +240,15 @@ json_t *spec_schema(const json_t *catalog)
                         json_pack("[{s:[s]}, {s:[s]}]", "required", "uses", "required", "run"));
     if (json_array_size(catalog))
         add_operators(task, catalog);
+    json_t *concurrency = scope_json(KEY_CONCURRENCY);
+    json_object_set_new(concurrency, "required", json_pack("[s, s]", "key", "limit"));
     json_object_set_new(schema, "$defs",
-                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "task",
+                        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "task",
                                   task, "defaults", scope_json(KEY_DEFAULTS), "param",
                                   scope_json(KEY_PARAM), "resources", scope_json(KEY_RESOURCES),
-                                  "retry_on", scope_json(KEY_RETRY_ON), "group",
-                                  scope_json(KEY_GROUP), "notification", notification_json(),
-                                  "webhook", scope_json(KEY_WEBHOOK), "email",
+                                  "retry_on", scope_json(KEY_RETRY_ON), "concurrency", concurrency,
+                                  "group", scope_json(KEY_GROUP), "notification",
+                                  notification_json(), "webhook", scope_json(KEY_WEBHOOK), "email",
                                   scope_json(KEY_EMAIL), "command", scope_json(KEY_COMMAND)));
     return schema;
 }
@@ -299,6 +301,7 @@ void spec_keys_markdown(struct buf *to)
     buf_str(to, "(d): may stand in `defaults` too.\n\n");
     add_table(KEY_RESOURCES, "Keys of `resources`", to);
     add_table(KEY_RETRY_ON, "Keys of `retry_on`", to);
+    add_table(KEY_CONCURRENCY, "Keys of `concurrency`", to);
     add_table(KEY_GROUP, "Keys of a group", to);
     add_table(KEY_PARAM, "Keys of a param", to);
     add_table(KEY_WEBHOOK, "Keys of `webhook`", to);

@@ -266,6 +266,12 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
     json_object_set_new(o, "trigger_rule", js_string(nx_rule_name(task->rule)));
     json_object_set_new(o, "pool", js_string(task->pool));
     json_object_set_new(o, "queue", js_string(task->queue));
+    json_object_set_new(o, "concurrency",
+                        task->concurrency_key
+                            ? json_pack("{s:o, s:I}", "key", js_string(task->concurrency_key),
+                                        "limit", (json_int_t)task->concurrency_limit)
+                            : json_null());
+    json_object_set_new(o, "depends_on_past", json_boolean(task->depends_on_past));
     json_object_set_new(o, "retries", json_integer(task->retries));
     json_object_set_new(o, "if", js_string(task->condition));
     json_object_set_new(o, "finally", json_boolean(task->finally));
@@ -296,6 +302,8 @@ json_t *spec_json(const struct spec *spec)
     json_object_set(o, "params", spec->params);
     json_object_set_new(o, "timeout",
                         spec->timeout_ms ? js_seconds(spec->timeout_ms) : json_null());
+    json_object_set_new(o, "deadline",
+                        spec->deadline_ms ? js_seconds(spec->deadline_ms) : json_null());
     json_object_set_new(o, "max_active_runs", json_integer(spec->max_active_runs));
     json_object_set(o, "schedule", spec->schedules);
     json_object_set_new(o, "timezone", js_string(spec->timezone ? spec->timezone : "UTC"));

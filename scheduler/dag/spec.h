@@ -58,6 +58,9 @@ struct spec_task {
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */
     const char *queue;
+    const char *concurrency_key; /* NULL: none */
+    int64_t concurrency_limit;
+    bool depends_on_past;
     const char *group; /* of the picture; NULL: none */
     int64_t pool_slots, priority, retries;
     int64_t retry_delay_ms, max_retry_delay_ms; /* max 0: no bound */
@@ -101,6 +104,7 @@ struct spec {
     size_t n_tags;
     json_t *params; /* a list of {name, type, default, min, max, choices, required, help} */
     int64_t timeout_ms, max_active_runs;
+    int64_t deadline_ms;   /* 0: none */
     const char *timezone;  /* NULL: UTC */
     const char *timetable; /* as timetable_json.h has it; NULL: no schedule */
     const char *retention; /* as lib/text/retention.h has it; NULL: nothing is said */
@@ -137,9 +141,9 @@ void spec_free(struct spec *spec);
 /* The task with that id, or -1. */
 int64_t spec_find(const struct spec *spec, const char *id);
 
-/* For the API and `dag show`: {id file description tags[] params[] timeout max_active_runs
- * schedule[] timezone tasks[{id uses needs[] trigger_rule pool queue retries if finally group
- * mapped map produces[] consumes[]}]}; a new reference. */
+/* For the API and `dag show`: {id file description tags[] params[] timeout deadline max_active_runs
+ * schedule[] timezone tasks[{id uses needs[] trigger_rule pool queue concurrency{key limit}
+ * depends_on_past retries if finally group mapped map produces[] consumes[]}]}; a new reference. */
 json_t *spec_json(const struct spec *spec);
 
 /* The graph that the core works on. Cannot fail for a checked spec. */

@@ -119,6 +119,23 @@ static void read_retry_on(struct reader *r, const struct yaml_node *map, struct 
     }
 }
 
+static void read_concurrency(struct reader *r, const struct yaml_node *map, struct spec_task *task)
+{
+    task->concurrency_key = NULL; /* it replaces the default as a whole */
+    task->concurrency_limit = 0;
+    if (map->kind != YAML_KIND_MAP)
+        return;
+    read_keys(r, map, KEY_CONCURRENCY, task, "concurrency");
+    if (task->concurrency_key && strlen(task->concurrency_key) > NX_NAME_MAX)
+        read_problem(r, yaml_get(map, "key"), "key", "has at most %d bytes", NX_NAME_MAX);
+    static const char *const needed[] = {"key", "limit"};
+    for (size_t i = 0; i < 2; i++) {
+        if (!yaml_get(map, needed[i]))
+            problem_hint(r->problems, read_problem(r, map, "concurrency", "has no '%s'", needed[i]),
+                         "concurrency: {key: warehouse, limit: 2}");
+    }
+}
+
 /* What tasks and defaults have in common. */
 static void read_common(struct reader *r, const struct yaml_node *body, struct spec_task *task)
 {
@@ -127,6 +144,8 @@ static void read_common(struct reader *r, const struct yaml_node *body, struct s
         read_backoff(r, node, &task->backoff_exponential);
     if ((node = yaml_get(body, "retry_on")))
         read_retry_on(r, node, task);
+    if ((node = yaml_get(body, "concurrency")))
+        read_concurrency(r, node, task);
     if ((node = yaml_get(body, "resources")) && node->kind == YAML_KIND_MAP)
         read_keys(r, node, KEY_RESOURCES, task, "resources");
     read_hooks(r, body, &task->hooks);
@@ -405,6 +424,62 @@ static void check_useless(struct reader *r, const struct yaml_node *body,
         warn(r, most, "'max_retry_delay' is shorter than 'retry_delay'");
 }
 
+/* Of the file's own tasks; those of other files are seen when they run. */
+static void check_limits(struct reader *r)
+{
+    struct map first; /* key -> index + 1 */
+    map_init(&first);
+    for (uint32_t i = 0; i < r->spec->n_tasks; i++) {
+        const struct spec_task *task = &r->spec->tasks[i];
+        if (!task->concurrency_key)
+            continue;
+        uintptr_t other = (uintptr_t)map_get(&first, task->concurrency_key);
+        if (!other) {
+            map_set(&first, task->concurrency_key, (void *)(uintptr_t)(i + 1));
+        } else if (r->spec->tasks[other - 1].concurrency_limit != task->concurrency_limit) {
+            problem_hint(r->problems,
+                         problem_add(r->problems, PROBLEM_WARNING, yaml_file(r->drafts[i].key),
+                                     task->line, task->column,
+                                     "task '%s' limits the concurrency key '%s' to %lld, and "
+                                     "'%s' to %lld",
+                                     task->id, task->concurrency_key,
+                                     (long long)task->concurrency_limit,
+                                     r->spec->tasks[other - 1].id,
+                                     (long long)r->spec->tasks[other - 1].concurrency_limit),
+                         "the smallest counts");
+        }
+    }
+    map_fini(&first);
+}
+
+static void check_past(struct reader *r, const struct yaml_node *body, bool finally)
+{
+    const struct yaml_node *node = yaml_get(body, "depends_on_past");
+    bool on;
+    if (!node || !yaml_bool(node, &on) || !on)
+        return;
+    if (finally)
+        warn(r, node, "'depends_on_past' does nothing in a finally task: it cleans up in any case");
+    else if (!r->spec->timetable)
+        warn(r, node, "'depends_on_past' does nothing without 'schedule'");
+}
+
+/* The list of a group is asked for once for all of its tasks, by the first that may run: there is
+ * no moment at which the others could wait for their past. */
+static void check_past_in_group(struct reader *r, uint32_t index, const struct yaml_node *body)
+{
+    const struct spec_task *task = &r->spec->tasks[index];
+    const struct yaml_node *node = yaml_get(body, "depends_on_past");
+    if (!task->depends_on_past || task->finally || !task->map ||
+        !r->spec->maps[task->map - 1].group)
+        return;
+    problem_hint(r->problems,
+                 read_problem(r, node ? node : r->drafts[index].key, "depends_on_past",
+                              "cannot be of task '%s', which is of a group with 'for_each'",
+                              task->id),
+                 "give it to a task that the group needs");
+}
+
 static void read_task(struct reader *r, const struct spec_task *defaults, uint32_t index)
 {
     struct spec_task *task = &r->spec->tasks[index];
@@ -434,6 +509,8 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
     read_datasets(r, yaml_get(body, "produces"), "produces", &task->produces);
     read_datasets(r, yaml_get(body, "consumes"), "consumes", &task->consumes);
     check_max_parallel(r, index, body);
+    check_past(r, body, task->finally);
+    check_past_in_group(r, index, body);
     check_work(r, index, body);
     check_useless(r, body, task);
     check_env(r, yaml_get(body, "env"), PLACE_ENV, index);
@@ -464,8 +541,10 @@ void read_tasks(struct reader *r)
         read_keys(r, r->defaults, KEY_DEFAULTS, &defaults, "defaults");
         read_common(r, r->defaults, &defaults);
         check_env(r, r->defaults_env, PLACE_SHARED_ENV, 0);
+        check_past(r, r->defaults, false);
     }
     for (uint32_t i = 0; i < r->spec->n_tasks; i++)
         read_task(r, &defaults, i);
     count_conns(r);
+    check_limits(r);
 }

@@ -105,6 +105,7 @@ static void create(struct making *making, const struct core_due *due)
     event.create.cause = NX_RC_SCHEDULE;
     event.create.interval_start_ms = due->start_ms;
     event.create.interval_finish_ms = due->finish_ms;
+    event.create.claims = true;
     making_step(making, &event);
     const struct core_reply reply = vec_pop(&making->update.replies);
     figures_run_due(making, dag, due, reply.err.code == NX_OK ? reply.run : (struct nx_run_id){0});
@@ -134,6 +135,48 @@ static void answer_list(struct making *making, const struct core_ask *ask, struc
     making->forecast->assumed_list |= !known;
 }
 
+static bool earlier(const struct forecast_run *a, const struct forecast_run *b)
+{
+    return a->interval_start_ms != b->interval_start_ms
+               ? a->interval_start_ms < b->interval_start_ms
+               : a->interval_finish_ms < b->interval_finish_ms;
+}
+
+/* The run of the interval before, if it has not ended; runs of a DAG were made in that order. */
+static const struct active *run_before(const struct making *making, const struct active *own)
+{
+    const struct forecast_run *runs = making->forecast->runs.at;
+    size_t i = own->record;
+    do {
+        if (i-- == 0)
+            return NULL;
+    } while (runs[i].dag != runs[own->record].dag || runs[i].state == FORECAST_SKIPPED ||
+             !earlier(&runs[i], &runs[own->record]));
+    for (size_t k = 0; k < making->actives.n; k++) {
+        const struct active *active = making->actives.at[k].value;
+        if (active->record == i)
+            return active;
+    }
+    return NULL;
+}
+
+/* What failed in the run before is taken to be mended at once. */
+static void answer_past(struct making *making, const struct core_ask *ask, struct core_event *event)
+{
+    const struct active *own = map_get_num(&making->actives, ask->inst.run.v);
+    const struct active *before = own ? run_before(making, own) : NULL;
+    struct core_past *past = &event->answer.past;
+    event->answer.answer = CORE_TRUE;
+    if (!before || !core_get_task_state(making->core, before->id, ask->inst.task, &past->state) ||
+        nx_task_state_final(past->state))
+        return;
+    const struct forecast_run *run = &making->forecast->runs.at[before->record];
+    past->run = before->id;
+    past->start_ms = run->interval_start_ms;
+    past->finish_ms = run->interval_finish_ms;
+    event->answer.answer = CORE_FALSE;
+}
+
 static void answer_asks(struct making *making)
 {
     size_t n = making->update.asks.n;
@@ -147,6 +190,8 @@ static void answer_asks(struct making *making)
         event.answer.number = asks[i].number;
         if (asks[i].what == CORE_ASK_LIST)
             answer_list(making, &asks[i], &event);
+        else if (asks[i].what == CORE_ASK_PAST)
+            answer_past(making, &asks[i], &event);
         else
             event.answer.answer = CORE_TRUE;
         making->forecast->assumed_if |= (asks[i].what & CORE_ASK_IF) != 0;

@@ -34,7 +34,9 @@ static bool same_class(const struct graph_class *a, const struct graph_class *b)
 {
     return same_text(a->queue, b->queue) && same_text(a->pool, b->pool) &&
            a->pool_slots == b->pool_slots && a->cpus_milli == b->cpus_milli && a->gpus == b->gpus &&
-           a->memory_bytes == b->memory_bytes && a->script == b->script;
+           a->memory_bytes == b->memory_bytes && a->script == b->script &&
+           same_text(a->concurrency, b->concurrency) &&
+           a->concurrency_limit == b->concurrency_limit;
 }
 
 /* The index of an equal class; the last one used is tried first, since neighbours are alike. */
@@ -59,6 +61,7 @@ static uint32_t intern_class(struct graph *graph, const struct graph_class *want
     *class = *wanted;
     class->queue = copy_text(graph, wanted->queue ? wanted->queue : "default");
     class->pool = copy_text(graph, wanted->pool);
+    class->concurrency = copy_text(graph, wanted->concurrency);
     return graph->n_classes++;
 }
 
@@ -99,6 +102,7 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .wait = (uint8_t)def->wait,
         };
         graph->n_finally += (def->flags & GRAPH_FINALLY) != 0;
+        graph->n_past += (def->flags & GRAPH_PAST) != 0;
         graph->n_edges += def->n_needs;
     }
 }

@@ -23,12 +23,13 @@ enum graph_flag {
     GRAPH_BACKOFF = 64,  /* retry delays double */
     GRAPH_ASK = 128,     /* what its wait is for has to be evaluated: ask before it waits */
     /* GRAPH_WAIT_RUN: */
-    GRAPH_DETACHED = 256,    /* it does not wait for the run's end */
-    GRAPH_LEAVES = 512,      /* it does not cancel the run when it is stopped */
-    GRAPH_ANY_END = 1024,    /* a run that fails does not fail it */
-    GRAPH_TOLD = 2048,       /* somebody is told what becomes of it: see core_update.changes */
-    GRAPH_IF_EACH = 0x1000,  /* its `if` names the item: asked of every mapped instance */
-    GRAPH_UP_MAPPED = 0x2000 /* computed: it needs a mapped task */
+    GRAPH_DETACHED = 256,     /* it does not wait for the run's end */
+    GRAPH_LEAVES = 512,       /* it does not cancel the run when it is stopped */
+    GRAPH_ANY_END = 1024,     /* a run that fails does not fail it */
+    GRAPH_TOLD = 2048,        /* somebody is told what becomes of it: see core_update.changes */
+    GRAPH_IF_EACH = 0x1000,   /* its `if` names the item: asked of every mapped instance */
+    GRAPH_UP_MAPPED = 0x2000, /* computed: it needs a mapped task */
+    GRAPH_PAST = 0x4000       /* runs when it has succeeded in the run before: core/past.c */
 };
 
 /* What a task waits for without a slot; GRAPH_WAIT_NONE: it is run by a worker. */
@@ -55,7 +56,9 @@ struct graph_class {
     uint32_t pool_slots;
     uint32_t cpus_milli; /* 0: unsaid */
     uint32_t gpus;
-    int64_t memory_bytes; /* 0: no limit */
+    int64_t memory_bytes;    /* 0: no limit */
+    const char *concurrency; /* key of which only so many are held at once; NULL: none */
+    uint32_t concurrency_limit;
     bool script;
 };
 
@@ -98,6 +101,8 @@ struct graph {
     uint32_t n_maps, n_map_tasks;
     uint32_t max_active_runs; /* 0: no limit */
     int64_t timeout_ms;       /* of a run; 0: none */
+    int64_t deadline_ms;      /* after which it is late; 0: never. Set by who made the graph */
+    uint32_t n_past;          /* tasks with GRAPH_PAST */
     struct graph_task *tasks;
     uint32_t *up, *down;
     uint32_t *rank; /* of a task in the order of urgency: priority, path length, index; 0 first */

@@ -37,6 +37,14 @@ static bool put_backfill(void *arg, const struct query_backfill *backfill)
     put_id(buf, "id", backfill->id);
     put_text(buf, "dag", backfill->dag);
     put_text(buf, "state", states[backfill->state < 4 ? backfill->state : 0]);
+    if (backfill->reason == NX_WHY_NONE) {
+        put_null(buf, "reason");
+    } else {
+        put_open(buf, "reason", '{');
+        put_text(buf, "code", nx_reason_name(backfill->reason));
+        put_text(buf, "text", shape_reason_text(backfill->reason));
+        put_close(buf, '}');
+    }
     put_time(buf, "from", backfill->from_ms);
     put_time(buf, "to", backfill->to_ms);
     put_text(buf, "reprocess", backfill->reprocess);

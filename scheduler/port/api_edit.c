@@ -94,6 +94,38 @@ static bool read_tasks(struct message *message, const struct dag_info *info, con
     return !from || add_task(info, from, tasks, &message->n_tasks, err);
 }
 
+#define LARGE 2000 /* instances of which the loop does not read the rows itself */
+
+struct reading {
+    VEC(struct core_inst_row) rows;
+};
+
+static void add_row(void *arg, const struct core_inst_row *row)
+{
+    struct reading *reading = arg;
+    vec_push(&reading->rows, *row);
+}
+
+/* The rows of a large run that has ended go with the message; the loop sees whether they still
+ * hold. */
+static bool take_rows(struct call *call, const struct query_run *run, struct message *message,
+                      struct nx_err *err)
+{
+    struct reading reading = {0};
+    uint32_t n = 0;
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        n += run->counts[i];
+    if (!nx_run_state_final(run->state) || n < LARGE)
+        return true;
+    bool ok = query_insts(call->query, run->id, add_row, &reading, err);
+    message->insts =
+        arena_dup(&message->arena, reading.rows.at, reading.rows.n * sizeof *reading.rows.at);
+    message->n_insts = reading.rows.n;
+    message->ended_ms = run->finished_ms;
+    vec_fini(&reading.rows);
+    return ok;
+}
+
 static bool edit(struct call *call, enum core_edit what, const char *name, const json_t *body,
                  struct nx_err *err)
 {
@@ -107,7 +139,7 @@ static bool edit(struct call *call, enum core_edit what, const char *name, const
     message->upstream = js_get_bool(body, "upstream", false);
     message->downstream = js_get_bool(body, "downstream", false);
     message->dry_run = js_get_bool(body, "dry_run", false);
-    if (!read_tasks(message, info, body, err)) {
+    if (!read_tasks(message, info, body, err) || !take_rows(call, run, message, err)) {
         message_free(message);
         return false;
     }

@@ -98,7 +98,8 @@ static void add_run(struct events *events, const struct core *core, struct nx_ru
         any = true;
     }
     if (n < EVENT_BYTES)
-        n += snprintf(event->text + n, (size_t)(EVENT_BYTES - n), "}}\n");
+        n += snprintf(event->text + n, (size_t)(EVENT_BYTES - n), "},\"late\":%s}\n",
+                      row.late_ms ? "true" : "false");
     set_text(event, n);
 }
 

@@ -15,10 +15,12 @@ static const struct route_param page[] = {LIMIT, CURSOR, {0}};
 static const struct route_param runs_page[] = {
     {"dag", PARAM_TEXT, "of this DAG alone"},
     {"state", PARAM_TEXT, "in this state alone"},
+    {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
     LIMIT, CURSOR, {0}};
 static const struct route_param dag_runs_page[] = {
     {"state", PARAM_TEXT, "in this state alone"},
+    {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
     LIMIT, CURSOR, {0}};
 static const struct route_param notifications_page[] = {

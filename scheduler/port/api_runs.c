@@ -62,6 +62,13 @@ static bool read_since(const char *text, int64_t *since_ms, struct nx_err *err)
     return true;
 }
 
+static bool read_late(const char *text, bool *late, struct nx_err *err)
+{
+    *late = text && str_eq(text, "true");
+    return !text || *late || str_eq(text, "false") ||
+           nx_fail(err, NX_E_INVALID, "late must be true or false, not '%.32s'", text);
+}
+
 static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
 {
     struct run_list list = {.call = call};
@@ -70,6 +77,7 @@ static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
     if (!call_limit(call, 100, &list.limit, err) || !call_cursor(call, &cursor, err) ||
         !read_run_state(http_query(call->request, "state"), &which.state, err) ||
         !read_since(http_query(call->request, "since"), &which.since_ms, err) ||
+        !read_late(http_query(call->request, "late"), &which.late, err) ||
         (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err))
         return false;
     which.before = (uint64_t)cursor;

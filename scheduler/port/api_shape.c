@@ -40,6 +40,9 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_TASK_SKIPPED] = "it skipped itself",
     [NX_WHY_MARKED] = "it was marked by a person",
     [NX_WHY_OVERLAP] = "its run made way for a newer one (overlap: cancel_running)",
+    [NX_WHY_CONCURRENCY] = "as many of its concurrency key run as may at once",
+    [NX_WHY_PAST] = "it has not succeeded in the run before",
+    [NX_WHY_DAG_GONE] = "the file of its DAG is gone",
     [NX_WHY_CLEARED] = "it was cleared and is stopped first",
     [NX_WHY_MARK_SUCCESS] = "it was marked as success and is stopped first",
     [NX_WHY_MARK_FAILED] = "it was marked as failed and is stopped first",
@@ -77,6 +80,8 @@ void shape_run(struct buf *buf, const struct query_run *run)
     put_time(buf, "created_at", run->created_ms);
     put_time(buf, "started_at", run->started_ms);
     put_time(buf, "finished_at", run->finished_ms);
+    put_time(buf, "deadline_at", run->deadline_ms);
+    put_time(buf, "late_at", run->late_ms);
     shape_counts(buf, "counts", run->counts);
     put_text(buf, "note", run->note);
     put_raw(buf, "triggered_by", run->triggers ? run->triggers : "[]");
@@ -207,6 +212,7 @@ bool shape_dag(struct call *call, const struct query_dag *dag, const struct quer
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors)
 {
     static const char none[] = "\"description\":null,\"tags\":[],\"params\":[],\"timeout\":null,"
+                               "\"deadline\":null,"
                                "\"max_active_runs\":null,\"schedule\":[],\"timezone\":\"UTC\","
                                "\"tasks\":[]";
     put_open(buf, NULL, '{');

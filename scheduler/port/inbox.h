@@ -96,6 +96,9 @@ struct message {
     const struct core_target *tasks; /* of the run's version */
     uint32_t n_tasks;
     bool upstream, downstream, dry_run;
+    const struct core_inst_row *insts; /* of a large run that had ended at ended_ms: its rows */
+    size_t n_insts;
+    int64_t ended_ms;      /* 0: the loop reads them */
     const char *from, *to; /* of a backfill: starts of intervals, inclusive */
     enum backfill_reprocess reprocess;
     uint32_t max_active; /* 0: as many as the DAG may have */

@@ -163,7 +163,7 @@ bool store_load_backfills(struct store *store, void *arg,
     struct sql_stmt *stmt;
     bool row = false, ok;
     if (!sql_prepare(store->sql,
-                     "select id, dag, max_active, state, next from backfill where state < 2"
+                     "select id, dag, max_active, state, next, reason from backfill where state < 2"
                      " order by id",
                      &stmt, err))
         return false;
@@ -174,6 +174,7 @@ bool store_load_backfills(struct store *store, void *arg,
             .max_active = (uint32_t)sql_int(stmt, 2),
             .state = (enum core_backfill_state)sql_int(stmt, 3),
             .next = (size_t)sql_int(stmt, 4),
+            .reason = (enum nx_reason)sql_int(stmt, 5),
         };
         if ((ok = load_items(store, &backfill, err)))
             fn(arg, &backfill);

@@ -9,13 +9,19 @@
 enum store_statement {
     PUT_RUN,
     SET_RUN,
+    SET_COUNTS,
     PUT_KEY,
     GET_KEY,
     GET_LAST,
     GET_INTERVAL,
+    GET_PREVIOUS,
+    GET_INST_STATE,
+    GET_MAPPED_STATE,
     DROP_MARKS,
     PUT_MARK,
     SET_BACKFILL,
+    PUT_EDIT,
+    DROP_EDIT,
     PUT_INST,
     PUT_INST_ENDED,
     SET_INST_ERROR,
@@ -61,5 +67,10 @@ bool copy_run_datasets(struct store *store, struct nx_run_id run, struct nx_run_
 /* How far the i-th mark of a DAG has used its datasets. */
 bool write_uses(struct store *store, const char *dag, size_t position, const struct core_mark *mark,
                 struct nx_err *err);
+/* The columns of an instance that the core loads, and what they say. */
+#define STORE_INST_COLUMNS \
+    "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
+    " due_at, ready_at, started_at, finished_at, leases_lost"
+struct core_inst_row store_read_inst(struct sql_stmt *stmt);
 
 #endif

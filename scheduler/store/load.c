@@ -94,15 +94,17 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
                    (uint32_t)sql_int(stmt, 13),
                    (int32_t)sql_int(stmt, 14)},
         .depth = (uint32_t)sql_int(stmt, 15),
+        .claims = sql_int(stmt, 16) != 0,
+        .deadline_ms = sql_int(stmt, 17),
+        .late_ms = sql_int(stmt, 18),
     };
     loader->run(loader->arg, &row);
     return true;
 }
 
-static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+struct core_inst_row store_read_inst(struct sql_stmt *stmt)
 {
-    (void)err;
-    const struct core_inst_row row = {
+    return (struct core_inst_row){
         .id = {{(uint64_t)sql_int(stmt, 0)}, (uint32_t)sql_int(stmt, 1), (int32_t)sql_int(stmt, 2)},
         .state = (enum nx_task_state)sql_int(stmt, 3),
         .reason = (enum nx_reason)sql_int(stmt, 4),
@@ -118,16 +120,36 @@ static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, st
         .finished_ms = sql_int(stmt, 14),
         .leases_lost = (uint32_t)sql_int(stmt, 15),
     };
+}
+
+static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+{
+    (void)err;
+    const struct core_inst_row row = store_read_inst(stmt);
     loader->inst(loader->arg, &row);
+    return true;
+}
+
+static bool on_edit(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
+{
+    (void)err;
+    size_t n;
+    struct core_edit_row row = {
+        .run = {(uint64_t)sql_int(stmt, 0)},
+        .what = (enum core_edit)sql_int(stmt, 1),
+        .reason = (enum nx_reason)sql_int(stmt, 2),
+        .finished_ms = sql_int(stmt, 3),
+    };
+    row.picks = sql_blob(stmt, 4, &n);
+    row.n = (uint32_t)n;
+    loader->edit(loader->arg, &row);
     return true;
 }
 
 #define RUN_COLUMNS \
     "run, dag, version, state, cause, reason, backfill, created_at, started_at, finished_at," \
-    " interval_start, interval_finish, parent_run, parent_task, parent_map, depth"
-#define INST_COLUMNS \
-    "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
-    " due_at, ready_at, started_at, finished_at, leases_lost"
+    " interval_start, interval_finish, parent_run, parent_task, parent_map, depth, claims," \
+    " deadline_at, late_at"
 
 static bool on_list(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
 {
@@ -160,9 +182,12 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
                                       0, on_list, loader, err)) &&
            (!loader->inst ||
             each_row(store,
-                     "select " INST_COLUMNS
+                     "select " STORE_INST_COLUMNS
                      " from task_instance where run in (select run from run where state < 3)",
-                     0, on_inst, loader, err));
+                     0, on_inst, loader, err)) &&
+           (!loader->edit ||
+            each_row(store, "select run, what, reason, finished_at, picks from run_edit", 0,
+                     on_edit, loader, err));
 }
 
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
@@ -170,10 +195,11 @@ bool store_load_run(struct store *store, struct nx_run_id run, const struct stor
 {
     return each_row(store, "select " RUN_COLUMNS " from run where run = ?1", run.v, on_run, loader,
                     err) &&
-           each_row(store, "select run, map, n from map_list where run = ?1", run.v, on_list,
-                    loader, err) &&
-           each_row(store, "select " INST_COLUMNS " from task_instance where run = ?1", run.v,
-                    on_inst, loader, err);
+           (!loader->list || each_row(store, "select run, map, n from map_list where run = ?1",
+                                      run.v, on_list, loader, err)) &&
+           (!loader->inst ||
+            each_row(store, "select " STORE_INST_COLUMNS " from task_instance where run = ?1",
+                     run.v, on_inst, loader, err));
 }
 
 /* ---- Versions ---- */

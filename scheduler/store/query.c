@@ -357,8 +357,10 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
     " 'first_version', t.first, 'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', t.at / 1000.0," \
     " 'unixepoch'), 'rows', t.rows, 'hash', t.hash, 'note', t.note, 'producer', json_object(" \
     "'dag', t.dag, 'run', cast(t.by_run as text), 'task', t.task, 'map_index', t.map_index," \
-    " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)" \
-    " from run r left join dag_version v on v.version = r.version"
+    " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)," \
+    " r.deadline_at, r.late_at, r.claims" \
+    " from run r"
+#define RUN_NUMBER " left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
 {
@@ -391,6 +393,9 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
             .created_ms = sql_int(stmt, 11),
             .started_ms = sql_int(stmt, 12),
             .finished_ms = sql_int(stmt, 13),
+            .deadline_ms = sql_int(stmt, 16),
+            .late_ms = sql_int(stmt, 17),
+            .claims = sql_int(stmt, 18) != 0,
         };
         run.triggers = sql_text(stmt, 15);
         read_counts(run.counts, sql_text(stmt, 14));
@@ -403,18 +408,28 @@ static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, 
     return ok;
 }
 
+/* The index that has such runs alone, newest last; late ones are few. NULL: the table itself. */
+static const char *index_of(const struct query_runs *which)
+{
+    if (which->late)
+        return which->dag ? "run_of_dag_late" : "run_late";
+    if (which->state >= 0)
+        return which->dag ? "run_of_dag_state" : "run_of_state";
+    return which->dag ? "run_of_dag" : NULL;
+}
+
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err)
 {
-    char text[1536], state[128] = "";
-    /* The state is written out, and in the words of the partial indexes, so that they are used. */
-    if (which->state == NX_RS_FAILED)
-        snprintf(state, sizeof state, " and r.state = 4");
-    else if (which->state >= 0)
-        snprintf(state, sizeof state, "%s and r.state = %d",
-                 which->state < NX_RS_SUCCESS ? " and r.state < 3" : "", which->state);
-    snprintf(text, sizeof text, "%s where r.run < ?1%s%s order by r.run desc limit ?2", RUN_COLUMNS,
-             which->dag ? " and r.dag = ?3" : "", state);
+    char text[1536], state[64] = "";
+    if (which->state >= 0)
+        snprintf(state, sizeof state, " and r.state = %d", which->state);
+    const char *index = index_of(which);
+    snprintf(text, sizeof text,
+             "%s%s%s" RUN_NUMBER " where r.run < ?1%s%s%s order by r.run desc limit ?2",
+             RUN_COLUMNS, index ? " indexed by " : "", index ? index : "",
+             which->dag ? " and r.dag = ?3" : "", state,
+             which->late ? " and r.late_at is not null" : "");
     struct sql_stmt *stmt = query_prepare(query, text, err);
     if (!stmt)
         return false;
@@ -428,7 +443,7 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err)
 {
-    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS " where r.run = ?1", err);
+    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS RUN_NUMBER " where r.run = ?1", err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)id.v);

@@ -13,6 +13,7 @@
 #include "nexus/ids.h"
 #include "nexus/states.h"
 
+struct core_inst_row;
 struct query_pool;
 struct query; /* a connection of the pool, one thread's until query_end */
 
@@ -33,8 +34,9 @@ struct info_task {
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
     bool finally, has_if, if_each; /* if_each: every mapped instance is asked */
-    uint32_t map;                  /* tasks with the same number share a list; 0: not mapped */
-    const char **consumes;         /* datasets */
+    bool depends_on_past;
+    uint32_t map;          /* tasks with the same number share a list; 0: not mapped */
+    const char **consumes; /* datasets */
     uint32_t n_consumes;
 };
 
@@ -119,12 +121,15 @@ struct query_run {
     const char *note;                              /* or NULL */
     const char *triggers; /* the datasets that started it: JSON list; NULL: none */
     int64_t created_ms, started_ms, finished_ms; /* 0: not yet */
+    int64_t deadline_ms, late_ms;                /* 0: none; it was not late */
+    bool claims;                                 /* its data interval */
     uint32_t counts[NX_TASK_STATES];
 };
 
 struct query_runs {
     const char *dag;  /* or NULL: all */
     int state;        /* enum nx_run_state, or -1: all */
+    bool late;        /* only those that were late */
     int64_t since_ms; /* created then or later; 0: all */
     uint64_t before;  /* only ids below; 0: all */
     size_t limit;
@@ -182,7 +187,8 @@ bool query_approvals(struct query *query, const struct query_approvals *which,
 struct query_backfill {
     uint64_t id;
     const char *dag, *reprocess, *params;
-    int state; /* enum core_backfill_state */
+    int state;             /* enum core_backfill_state */
+    enum nx_reason reason; /* why it rests */
     int64_t from_ms, to_ms, created_ms, next, n_items, max_active;
     bool backwards, dag_paused;
     int64_t counts[NX_RUN_STATES]; /* of its runs */
@@ -245,6 +251,11 @@ bool query_tasks(struct query *query, const struct query_tasks *which, query_tas
 bool query_task(struct query *query, const struct query_run *run, const struct dag_info *info,
                 uint32_t task, int32_t map, query_task_fn *fn, void *arg, bool *found,
                 struct nx_err *err);
+
+/* The rows of a run's instances, as the core loads them. */
+bool query_insts(struct query *query, struct nx_run_id run,
+                 void (*fn)(void *arg, const struct core_inst_row *row), void *arg,
+                 struct nx_err *err);
 
 /* Attempts, the first first. */
 bool query_attempts(struct query *query, struct nx_inst_id id,

@@ -24,7 +24,8 @@ bool query_backfills(struct query *query, const struct query_backfills *which,
 {
     static const char text[] =
         "select b.id, b.dag, b.reprocess, b.params, b.state, b.from_at, b.to_at, b.created_at,"
-        " b.next, b.n_items, b.max_active, b.backwards, coalesce(d.paused, 0)"
+        " b.next, b.n_items, b.max_active, b.backwards, coalesce(d.paused, 0),"
+        " b.reason"
         " from backfill b left join dag d on d.id = b.dag"
         " where (?1 = 0 or b.id = ?1) and (?2 is null or b.dag = ?2) and (?3 = 0 or b.id < ?3)"
         " order by b.id desc limit ?4";
@@ -51,6 +52,7 @@ bool query_backfills(struct query *query, const struct query_backfills *which,
             .max_active = sql_int(stmt, 10),
             .backwards = sql_int(stmt, 11) != 0,
             .dag_paused = sql_int(stmt, 12) != 0,
+            .reason = (enum nx_reason)sql_int(stmt, 13),
         };
         ok = count_runs(query, &backfill, err);
         if (!ok || !fn(arg, &backfill)) {

@@ -141,6 +141,8 @@ static void read_task(struct entry *entry, struct scan *scan, uint32_t index, co
             read_names(scan, arena, &task->consumes, &task->n_consumes);
         else if (str_eq(key, "if"))
             task->has_if = scan_text(scan, arena) != NULL;
+        else if (str_eq(key, "depends_on_past"))
+            task->depends_on_past = scan_true(scan);
         else {
             if (str_eq(key, "needs"))
                 *needs = scan->p;

@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "scheduler/graph/rule.h"
+#include "scheduler/store/internal.h"
 #include "scheduler/store/query_internal.h"
 
 #define SCAN_STEP 1024 /* tasks whose rows are read by one statement */
@@ -86,7 +87,7 @@ static bool read_states(struct reading *reading)
     sql_bind_int(stmt, 1, (int64_t)reading->which->run->id.v);
     while ((ok = sql_step(stmt, &row, reading->err)) && row) {
         int64_t task = sql_int(stmt, 0);
-        if (task < n)
+        if (task < n && sql_int(stmt, 1) != NX_TS_WAITING) /* that says as much as no row */
             reading->states[task] = (uint8_t)sql_int(stmt, 1);
     }
     return ok;
@@ -114,7 +115,7 @@ static bool stored_state(struct reading *reading, uint32_t task, int32_t map, in
     sql_bind_int(stmt, 3, map);
     if (!sql_step(stmt, &row, reading->err))
         return false;
-    *state = row ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
+    *state = row && sql_int(stmt, 0) != NX_TS_WAITING ? (int)sql_int(stmt, 0) : NX_TASK_STATES;
     *finished_ms = row ? sql_int(stmt, 1) : 0;
     sql_reset(stmt);
     return true;
@@ -212,7 +213,8 @@ static bool add_upstream(struct reading *reading, struct nx_inst_id id, uint32_t
     *finished = reading->tally.finished_ms;
     uint32_t absent = reading->tally.n;
     for (int i = 0; i < NX_TASK_STATES; i++) {
-        absent -= reading->tally.counts[i];
+        if (i != NX_TS_WAITING) /* that says as much as no row */
+            absent -= reading->tally.counts[i];
         *n_final += add_state(counts, i, reading->tally.counts[i]);
     }
     if (reading->which->run->state == NX_RS_STOPPING && !tasks[need].finally)
@@ -273,14 +275,15 @@ static bool absent(struct reading *reading, uint32_t index, int32_t map, struct 
     }
     bool held = task->finally && !finally_begun(reading->which);
     bool asked = map == NX_MAP_NONE ? task->has_if || task->map : task->if_each;
-    if (held || asked || !run->counts[NX_TS_QUEUED]) {
+    bool past = map == NX_MAP_NONE && task->depends_on_past && run->claims && !task->finally;
+    if (held || (!past && (asked || !run->counts[NX_TS_QUEUED]))) {
         to->reason = held ? NX_WHY_FINALLY : NX_WHY_UPSTREAM;
         return true;
     }
     if (!may_run(reading, to->id, &runs, &to->ready_ms))
         return false;
-    to->state = runs ? NX_TS_QUEUED : NX_TS_WAITING;
-    to->reason = runs ? NX_WHY_NEXT : NX_WHY_UPSTREAM;
+    to->state = runs && !past ? NX_TS_QUEUED : NX_TS_WAITING;
+    to->reason = !runs ? NX_WHY_UPSTREAM : past ? NX_WHY_PAST : NX_WHY_NEXT;
     return true;
 }
 
@@ -347,6 +350,20 @@ static void take_row(struct reading *reading, const struct query_task *task, boo
         tell(reading, task);
 }
 
+/* A row that says waiting, of what was cleared: what it is now, with the attempts that it had. */
+static void derive(struct reading *reading, struct query_task *task)
+{
+    struct query_task now;
+    if (!absent(reading, task->id.task, task->id.map, &now)) {
+        reading->failed = true;
+        return;
+    }
+    task->state = now.state;
+    task->reason = now.reason;
+    task->ready_ms = now.ready_ms;
+    task->finished_ms = now.finished_ms;
+}
+
 /* Tasks from..last, rows and gaps between them. */
 static void read_step(struct reading *reading, uint32_t from, uint32_t last, bool with_absent)
 {
@@ -376,6 +393,8 @@ static void read_step(struct reading *reading, uint32_t from, uint32_t last, boo
             tell_absent_indexes(reading, UINT32_MAX);
             tell_absent_tasks(reading, next, task.id.task);
         }
+        if (with_absent && task.state == NX_TS_WAITING)
+            derive(reading, &task);
         next = task.id.task + 1;
         if (!reading->stopped && !reading->failed)
             take_row(reading, &task, with_absent);
@@ -445,6 +464,23 @@ bool query_task(struct query *query, const struct query_run *run, const struct d
         return false;
     *found = one.found;
     return true;
+}
+
+bool query_insts(struct query *query, struct nx_run_id run,
+                 void (*fn)(void *arg, const struct core_inst_row *row), void *arg,
+                 struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt = query_prepare(
+        query, "select " STORE_INST_COLUMNS " from task_instance where run = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct core_inst_row inst = store_read_inst(stmt);
+        fn(arg, &inst);
+    }
+    return ok;
 }
 
 /* ---- Attempts ---- */

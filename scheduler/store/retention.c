@@ -195,6 +195,7 @@ static bool clear_rows(struct store *store, int64_t run, size_t most, size_t *n,
         "delete from approval where id in (select id from approval where run = ?1 limit ?2)",
         "delete from run_dataset where run = ?1 and dataset in"
         " (select dataset from run_dataset where run = ?1 limit ?2)",
+        "delete from run_edit where run in (select run from run_edit where run = ?1 limit ?2)",
         "delete from task_instance where run = ?1 and (task, map_index) in"
         " (select task, map_index from task_instance where run = ?1 limit ?2)",
     };

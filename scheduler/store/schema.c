@@ -246,10 +246,27 @@ static const char version_9[] =
     " hash text not null,"            /* SHA-256 of the token, as digits */
     " created_at integer not null, expires_at integer"
     ") strict, without rowid;";
+/* Deadlines; why a backfill rests; large edits. And for each list of runs an index that has it in
+ * its order, however long the history is: see query_runs. */
+static const char version_10[] =
+    "alter table run add column deadline_at integer;"
+    "alter table run add column late_at integer;"
+    "create index run_late on run (run) where late_at is not null;"
+    "create index run_of_dag_late on run (dag, run) where late_at is not null;"
+    "create index run_of_dag_state on run (dag, state, run);"
+    "create index run_of_state on run (state, run);"
+    "drop index run_failed;"
+    "drop index run_of_backfill;"
+    "create index run_of_backfill on run (backfill, state) where backfill > 0;"
+    "create table run_edit ("      /* of large ones that are not done: core.h, core_edit_row */
+    " run integer primary key, what integer not null, reason integer not null,"
+    " finished_at integer, picks blob not null"
+    ") strict;"
+    "alter table backfill add column reason integer not null default 0;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5},
-    {6, version_6}, {7, version_7}, {8, version_8}, {9, version_9},
+    {6, version_6}, {7, version_7}, {8, version_8}, {9, version_9}, {10, version_10},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -17,22 +17,36 @@ static const char *const statements[STORE_STATEMENTS] = {
     [PUT_RUN] =
         "insert into run (run, dag, version, state, cause, reason, backfill, interval_start,"
         " interval_finish, params, note, created_at, started_at, finished_at, counts, claims,"
-        " parent_run, parent_task, parent_map, depth)"
+        " parent_run, parent_task, parent_map, depth, deadline_at, late_at)"
         " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-        " ?19, ?20)",
+        " ?19, ?20, ?21, ?22)",
     [SET_RUN] =
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
-        " backfill = ?7 where run = ?1",
+        " backfill = ?7, deadline_at = ?8, late_at = ?9 where run = ?1",
+    [SET_COUNTS] = "update run set counts = ?2 where run = ?1", /* which no index knows */
     [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
     [GET_KEY] = "select run from run_key where key = ?1",
     [GET_LAST] =
         "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
     [GET_INTERVAL] = "select run from run where dag = ?1 and interval_start = ?2"
                      " and interval_finish = ?3 and claims = 1",
+    [GET_PREVIOUS] =
+        "select run, version, interval_start, interval_finish from run where dag = ?1"
+        " and (interval_start, interval_finish) < (?2, ?3) and claims = 1"
+        " order by interval_start desc, interval_finish desc limit 1",
+    [GET_INST_STATE] =
+        "select state from task_instance where run = ?1 and task = ?2 and map_index = ?3",
+    [GET_MAPPED_STATE] =
+        "select l.n, sum(i.state = ?4), sum(i.state = ?5), sum(i.state = ?6), sum(i.state = ?7)"
+        " from map_list l left join task_instance i on i.run = l.run and i.task = ?2"
+        " and i.map_index between 0 and l.n - 1 where l.run = ?1 and l.map = ?3 group by l.n",
     [DROP_MARKS] = "delete from schedule_mark where dag = ?1",
     [PUT_MARK] = "insert into schedule_mark (dag, position, key, watermark, from_at)"
                  " values (?1, ?2, ?3, ?4, ?5)",
-    [SET_BACKFILL] = "update backfill set state = ?2, next = ?3 where id = ?1",
+    [SET_BACKFILL] = "update backfill set state = ?2, next = ?3, reason = ?4 where id = ?1",
+    [PUT_EDIT] = "insert or replace into run_edit (run, what, reason, finished_at, picks)"
+                 " values (?1, ?2, ?3, ?4, ?5)",
+    [DROP_EDIT] = "delete from run_edit where run = ?1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
         " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
@@ -210,11 +224,13 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     bind_time(stmt, 13, row->started_ms);
     bind_time(stmt, 14, row->finished_ms);
     sql_bind_text(stmt, 15, counts_text(row->counts, counts, sizeof counts));
-    sql_bind_int(stmt, 16, extra->claims);
+    sql_bind_int(stmt, 16, row->claims);
     sql_bind_int(stmt, 17, (int64_t)row->parent.run.v);
     sql_bind_int(stmt, 18, row->parent.run.v ? row->parent.task : 0);
     sql_bind_int(stmt, 19, row->parent.run.v ? row->parent.map : NX_MAP_NONE);
     sql_bind_int(stmt, 20, row->depth);
+    bind_time(stmt, 21, row->deadline_ms);
+    bind_time(stmt, 22, row->late_ms);
     if (!sql_run(stmt, err))
         return false;
     if (extra->repeats.v && !copy_run_datasets(store, row->id, extra->repeats, err))
@@ -239,6 +255,12 @@ static bool write_run(struct store *store, const struct store_turn *turn, struct
         store->last_run = id.v;
         return insert_run(store, &row, extra, err);
     }
+    if (!row.moved) {
+        stmt = store->stmt[SET_COUNTS];
+        sql_bind_int(stmt, 1, (int64_t)id.v);
+        sql_bind_text(stmt, 2, counts_text(row.counts, counts, sizeof counts));
+        return sql_run(stmt, err);
+    }
     sql_bind_int(stmt, 1, (int64_t)id.v);
     sql_bind_int(stmt, 2, row.state);
     sql_bind_int(stmt, 3, row.reason);
@@ -246,6 +268,8 @@ static bool write_run(struct store *store, const struct store_turn *turn, struct
     bind_time(stmt, 5, row.finished_ms);
     sql_bind_text(stmt, 6, counts_text(row.counts, counts, sizeof counts));
     sql_bind_int(stmt, 7, (int64_t)row.backfill);
+    bind_time(stmt, 8, row.deadline_ms);
+    bind_time(stmt, 9, row.late_ms);
     return sql_run(stmt, err);
 }
 
@@ -419,11 +443,29 @@ static bool write_backfill(struct store *store, const struct core *core, uint64_
 {
     struct sql_stmt *stmt = store->stmt[SET_BACKFILL];
     enum core_backfill_state state;
+    enum nx_reason reason;
     size_t next;
-    must(core_get_backfill(core, id, &state, &next));
+    must(core_get_backfill(core, id, &state, &reason, &next));
     sql_bind_int(stmt, 1, (int64_t)id);
     sql_bind_int(stmt, 2, state);
     sql_bind_int(stmt, 3, (int64_t)next);
+    sql_bind_int(stmt, 4, reason);
+    return sql_run(stmt, err);
+}
+
+static bool write_edit(struct store *store, const struct core *core, struct nx_run_id run,
+                       struct nx_err *err)
+{
+    struct core_edit_row row;
+    bool goes_on = core_get_edit(core, run, &row);
+    struct sql_stmt *stmt = store->stmt[goes_on ? PUT_EDIT : DROP_EDIT];
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    if (goes_on) {
+        sql_bind_int(stmt, 2, row.what);
+        sql_bind_int(stmt, 3, row.reason);
+        bind_time(stmt, 4, row.finished_ms);
+        sql_bind_blob(stmt, 5, row.picks, row.n);
+    }
     return sql_run(stmt, err);
 }
 
@@ -468,6 +510,10 @@ static bool write_rows(struct store *store, const struct store_turn *turn, struc
     }
     for (size_t i = 0; i < update->backfills.n; i++) {
         if (!write_backfill(store, turn->core, update->backfills.at[i], err))
+            return false;
+    }
+    for (size_t i = 0; i < update->edits.n; i++) {
+        if (!write_edit(store, turn->core, update->edits.at[i], err))
             return false;
     }
     for (size_t i = 0; i < update->cleared.n; i++) {
@@ -646,6 +692,68 @@ bool store_find_interval(struct store *store, const char *dag, int64_t start_ms,
     run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
     sql_reset(stmt);
     return true;
+}
+
+bool store_previous(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                    struct store_previous *previous, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_PREVIOUS];
+    bool row;
+    *previous = (struct store_previous){0};
+    sql_bind_text(stmt, 1, dag);
+    sql_bind_int(stmt, 2, start_ms);
+    sql_bind_int(stmt, 3, finish_ms);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    if (row)
+        *previous = (struct store_previous){{(uint64_t)sql_int(stmt, 0)},
+                                            (uint64_t)sql_int(stmt, 1),
+                                            sql_int(stmt, 2),
+                                            sql_int(stmt, 3)};
+    sql_reset(stmt);
+    return true;
+}
+
+/* Of the instances of a mapped task; one without a row was cancelled with the run. */
+static bool mapped_state(struct store *store, struct nx_run_id run, uint32_t task, uint32_t map,
+                         enum nx_task_state *state, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_MAPPED_STATE];
+    bool row;
+    sql_bind_int(stmt, 1, (int64_t)run.v);
+    sql_bind_int(stmt, 2, task);
+    sql_bind_int(stmt, 3, (int64_t)map - 1);
+    sql_bind_int(stmt, 4, NX_TS_SUCCESS);
+    sql_bind_int(stmt, 5, NX_TS_SKIPPED);
+    sql_bind_int(stmt, 6, NX_TS_FAILED);
+    sql_bind_int(stmt, 7, NX_TS_UPSTREAM_FAILED);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    int64_t n = row ? sql_int(stmt, 0) : 0, n_success = row ? sql_int(stmt, 1) : 0;
+    int64_t n_skipped = row ? sql_int(stmt, 2) : 0, n_failed = row ? sql_int(stmt, 3) : 0;
+    int64_t n_upstream_failed = row ? sql_int(stmt, 4) : 0;
+    sql_reset(stmt);
+    *state = n_failed                    ? NX_TS_FAILED
+             : n_upstream_failed         ? NX_TS_UPSTREAM_FAILED
+             : n_success + n_skipped < n ? NX_TS_CANCELLED
+             : n_success                 ? NX_TS_SUCCESS
+                                         : NX_TS_SKIPPED;
+    return true;
+}
+
+bool store_task_state(struct store *store, struct nx_run_id run, uint32_t task, uint32_t map,
+                      enum nx_task_state *state, struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[GET_INST_STATE];
+    bool row;
+    bind_inst(stmt, (struct nx_inst_id){run, task, NX_MAP_NONE});
+    if (!sql_step(stmt, &row, err))
+        return false;
+    *state = row ? (enum nx_task_state)sql_int(stmt, 0) : NX_TS_WAITING;
+    if (*state == NX_TS_WAITING) /* as much as no row */
+        *state = NX_TS_CANCELLED;
+    sql_reset(stmt);
+    return *state != NX_TS_REMOVED || !map || mapped_state(store, run, task, map, state, err);
 }
 
 bool store_last_created(struct store *store, const char *dag, enum nx_run_cause cause,

@@ -40,12 +40,15 @@ struct store_loader {
     void (*run)(void *arg, const struct core_run_row *row);
     void (*list)(void *arg, struct nx_run_id run, uint32_t map, uint32_t n);
     void (*inst)(void *arg, const struct core_inst_row *row);
+    void (*edit)(void *arg, const struct core_edit_row *row);
 };
 
 /* Every current version and those in use; then workers, unfinished runs in the order of their ids,
- * the lengths of their lists, and their instances. Functions that are NULL are left out. */
+ * the lengths of their lists, their instances, and what large edits have left to do. Functions that
+ * are NULL are left out. */
 bool store_load(struct store *store, const struct store_loader *loader, struct nx_err *err);
-/* One run, ended or not, and its instances; nothing is called when there is none. */
+/* One run, ended or not, and (unless inst is NULL) its instances; nothing is called when there is
+ * none. */
 bool store_load_run(struct store *store, struct nx_run_id run, const struct store_loader *loader,
                     struct nx_err *err);
 
@@ -117,7 +120,6 @@ struct store_run_extra {
     const char *note;            /* or NULL */
     const char *idempotency_key; /* or NULL */
     struct nx_run_id repeats;    /* the run whose datasets it has; 0: none */
-    bool claims;                 /* it is the one run of its DAG and data interval */
 };
 
 /* The text of a failed question, which becomes the instance's error. */
@@ -208,6 +210,19 @@ bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
 /* The run that claims that interval of the DAG's schedule, or 0. */
 bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
                          struct nx_run_id *run, struct nx_err *err);
+/* The latest run of the DAG that claims an interval before that one (by start, then finish); run 0:
+ * there is none. */
+struct store_previous {
+    struct nx_run_id run;
+    uint64_t version;
+    int64_t start_ms, finish_ms;
+};
+bool store_previous(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
+                    struct store_previous *previous, struct nx_err *err);
+/* What became of a task in an ended run, as a whole: see core_get_task_state. Without a row it was
+ * cancelled with the run. map: of the task in the graph; 0: none. */
+bool store_task_state(struct store *store, struct nx_run_id run, uint32_t task, uint32_t map,
+                      enum nx_task_state *state, struct nx_err *err);
 bool store_run_state(struct store *store, struct nx_run_id run, enum nx_run_state *state,
                      struct nx_err *err);
 

@@ -3,12 +3,14 @@
  * REPORT_RESULTS is done in its next report.
  *
  *   core_store [TASKS]           rate, turns and memory
- *   core_store rate [TASKS]      one line of JSON: what bounds the throughput with workers
+ *   core_store rate [TASKS [DB]] one line of JSON: what bounds the throughput with workers; on a
+ *                                store of its own, or on one that is there
  *   core_store chain TASKS       likewise: what bounds a chain of them */
 #include <malloc.h>
 #include <string.h>
 
 #include "lib/base/path.h"
+#include "scheduler/store/query.h"
 #include "scheduler/store/store.h"
 #include "tests/bench/bench.h"
 
@@ -34,6 +36,7 @@ struct world {
     VEC(struct held_lease) held;
     VEC(struct wire_hand) hands;
     VEC(struct wire_result) results;
+    VEC(struct core_inst_row) rows;
     uint32_t n_tasks, n_done;
     int64_t core_us, write_us, commit_us;
 };
@@ -205,7 +208,8 @@ static void report_turn(struct world *w, bool anything)
 
 /* ---- The life of a run ---- */
 
-static void world_open(struct world *w, struct samples *turns)
+/* db: a store that is there; NULL: a new one. */
+static void world_open_on(struct world *w, struct samples *turns, const char *db)
 {
     struct core_config config;
     struct nx_err err;
@@ -216,12 +220,17 @@ static void world_open(struct world *w, struct samples *turns)
     must(mkdtemp(w->folder) != NULL);
     snprintf(path, sizeof path, "%s/nexus.db", w->folder);
     core_config_init(&config);
-    if (!store_open(path, &w->store, &err) ||
+    if (!store_open(db ? db : path, &w->store, &err) ||
         !store_begin_epoch(w->store, &config.epoch, &config.next_run, &err))
         stop(&err);
     w->core = core_new(&config);
     core_update_init(&w->update);
     end_turn(w);
+}
+
+static void world_open(struct world *w, struct samples *turns)
+{
+    world_open_on(w, turns, NULL);
 }
 
 static void world_close(struct world *w)
@@ -232,6 +241,7 @@ static void world_close(struct world *w)
     vec_fini(&w->held);
     vec_fini(&w->hands);
     vec_fini(&w->results);
+    vec_fini(&w->rows);
     path_remove_tree(w->folder, NULL);
 }
 
@@ -274,12 +284,12 @@ struct rate {
     double tasks_s, core_us, write_us, commit_us, cpu_us, rows, turns;
 };
 
-static struct rate measure_rate(uint32_t n, struct samples *turns)
+static struct rate measure_rate(uint32_t n, struct samples *turns, const char *db)
 {
     struct world w;
     struct rate rate;
     struct graph *graph = make_graph(n, INDEPENDENT);
-    world_open(&w, turns);
+    world_open_on(&w, turns, db);
     report_turn(&w, true); /* the worker is known */
     w.core_us = w.write_us = w.commit_us = 0;
     turns->us.n = 0;
@@ -310,6 +320,69 @@ static void tell_turns(const char *what, struct samples *turns)
            turns->us.n, first / 1000, samples_at(turns, 0.5) / 1000, samples_at(turns, 0.99) / 1000,
            turns->us.at[turns->us.n - 1] / 1000);
     turns->us.n = 0;
+}
+
+static void load_run_row(void *arg, const struct core_run_row *row)
+{
+    struct world *w = arg;
+    core_load_run(w->core, row);
+}
+
+static void take_inst_row(void *arg, const struct core_inst_row *row)
+{
+    struct world *w = arg;
+    vec_push(&w->rows, *row);
+}
+
+/* As the engine does with an ended run: its rows, which the thread of the request has read, come
+ * back into the core; then the edit. */
+static void clear_turn(struct world *w)
+{
+    const struct store_loader run = {.arg = w, .run = load_run_row};
+    struct core_event clear = event_of(EV_RUN_EDIT);
+    struct nx_err err;
+    char path[300];
+    snprintf(path, sizeof path, "%s/nexus.db", w->folder);
+    struct query_pool *pool = query_pool_new(path, 10000);
+    struct query *query = query_begin(pool, &err);
+    if (!query || !query_insts(query, w->run, take_inst_row, w, &err))
+        stop(&err);
+    query_end(query);
+    query_pool_free(pool);
+    int64_t start = clock_mono_us();
+    if (!store_load_run(w->store, w->run, &run, &err))
+        stop(&err);
+    for (size_t i = 0; i < w->rows.n; i++)
+        core_load_inst(w->core, &w->rows.at[i]);
+    core_load_run_done(w->core, w->run);
+    clear.edit.run = w->run;
+    clear.edit.what = CORE_CLEAR;
+    clear.token = 1;
+    step(w, &clear);
+    timed_turn(w, start);
+}
+
+/* Lets it come to its end, and clears all of it; then it begins again. */
+static void measure_clear(uint32_t n, enum shape shape, const char *name)
+{
+    struct world w;
+    struct samples turns = {0};
+    char what[64];
+    struct graph *graph = make_graph(n, shape);
+    world_open(&w, &turns);
+    report_turn(&w, true);
+    begin_run(&w, graph);
+    while (unfinished(&w))
+        report_turn(&w, true);
+    turns.us.n = 0;
+    clear_turn(&w);
+    for (int i = 0; i < 100; i++)
+        report_turn(&w, true);
+    snprintf(what, sizeof what, "%s is cleared", name);
+    tell_turns(what, &turns);
+    world_close(&w);
+    graph_release(graph);
+    vec_fini(&turns.us);
 }
 
 /* Starts it, lets it work a while, cancels it. */
@@ -414,12 +487,14 @@ int main(int argc, char **argv)
     bool json = argc > 1 && strcmp(argv[1], "rate") == 0;
     const char *count = json ? argc > 2 ? argv[2] : NULL : argc > 1 ? argv[1] : NULL;
     uint32_t n = count ? (uint32_t)strtoul(count, NULL, 10) : 100000;
-    struct rate rate = measure_rate(n, &turns);
+    struct rate rate = measure_rate(n, &turns, json && argc > 3 ? argv[3] : NULL);
     if (json) {
+        samples_sort(&turns);
         printf("{\"tasks\": %u, \"tasks_s\": %.0f, \"core_us\": %.2f, \"write_us\": %.2f, "
-               "\"commit_us\": %.2f, \"cpu_us\": %.2f, \"rows\": %.2f, \"turns\": %.0f}\n",
+               "\"commit_us\": %.2f, \"cpu_us\": %.2f, \"rows\": %.2f, \"turns\": %.0f, "
+               "\"turn_p50_us\": %.1f}\n",
                n, rate.tasks_s, rate.core_us, rate.write_us, rate.commit_us, rate.cpu_us, rate.rows,
-               rate.turns);
+               rate.turns, samples_at(&turns, 0.5));
         vec_fini(&turns.us);
         return 0;
     }
@@ -427,14 +502,14 @@ int main(int argc, char **argv)
            "written %.2f (%.2f rows), commits %.2f; CPU %.2f\n",
            n, rate.turns, rate.tasks_s, rate.core_us, rate.write_us, rate.rows, rate.commit_us,
            rate.cpu_us);
-    printf("turns of a run of %u tasks (core + store, no network; budget p99 < 50 ms; clearing a "
-           "run is not built yet):\n",
-           n);
+    printf("turns of a run of %u tasks (core + store, no network; budget p99 < 50 ms):\n", n);
     tell_turns("independent, from start to end", &turns);
     vec_fini(&turns.us);
     measure_turns(n, INDEPENDENT, "independent");
     measure_turns(n, FAN, "one, then all but two, then one");
     measure_turns(n, CHAIN, "a chain");
+    measure_clear(n, INDEPENDENT, "independent");
+    measure_clear(n, FAN, "one, then all but two, then one");
     measure_memory(n);
     return 0;
 }

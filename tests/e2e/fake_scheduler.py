@@ -70,7 +70,7 @@ def run_json(run):
             "cause": "manual", "interval": {"start": None, "finish": None},
             "params": run["params"], "created_at": when(run["created"]),
             "started_at": when(run["created"]), "finished_at": last if ended else None,
-            "counts": counts, "note": run["note"]}
+            "deadline_at": None, "late_at": None, "counts": counts, "note": run["note"]}
 
 
 def dag_json(name):

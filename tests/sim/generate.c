@@ -6,7 +6,10 @@
 
 static const char *const pools[SIM_POOLS] = {"pool0", "pool1"};
 
-static void random_task(struct sim *sim, struct graph_task_def *def, uint32_t index, uint32_t n)
+static const char *const keys[SIM_KEYS] = {"key0", "key1"};
+
+static void random_task(struct sim *sim, struct graph_task_def *def, uint32_t index, uint32_t n,
+                        bool past)
 {
     static const char *const queues[] = {"default", "default", "default", "other"};
     bool last = index + 2 >= n && sim_chance(sim, 1, 3);
@@ -31,6 +34,12 @@ static void random_task(struct sim *sim, struct graph_task_def *def, uint32_t in
         def->needs_class.pool = pools[rng_below(&sim->rng, SIM_POOLS)];
         def->needs_class.pool_slots = 1;
     }
+    if (sim_chance(sim, 1, 6)) {
+        def->needs_class.concurrency = keys[rng_below(&sim->rng, SIM_KEYS)];
+        def->needs_class.concurrency_limit = (uint32_t)sim_between(sim, 1, 3);
+    }
+    if (past && !last && sim_chance(sim, 1, 2))
+        def->flags |= GRAPH_PAST;
     def->priority = sim_chance(sim, 1, 4) ? (int32_t)sim_between(sim, -3, 3) : 0;
     def->retries = (uint16_t)rng_below(&sim->rng, 3);
     def->retry_delay_ms = sim_between(sim, 0, 3) * 400;
@@ -76,6 +85,8 @@ static void random_maps(struct sim *sim, struct graph_task_def *defs, uint32_t n
             defs[k].max_parallel = max_parallel;
             if ((defs[k].flags & GRAPH_IF) && sim_chance(sim, 1, 2))
                 defs[k].flags |= GRAPH_IF_EACH;
+            if (grouped) /* as DAG files are checked */
+                defs[k].flags &= (uint16_t)~GRAPH_PAST;
         }
     }
 }
@@ -88,10 +99,11 @@ struct graph *sim_random_graph(struct sim *sim, uint32_t dag)
     char names[SIM_TASKS_MAX][8];
     const char *produces[SIM_TASKS_MAX][SIM_DATASETS];
     uint32_t n = (uint32_t)sim_between(sim, 1, SIM_TASKS_MAX);
+    bool past = sim_chance(sim, 1, 3);
     for (uint32_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof names[i], "t%u", i);
         defs[i].id = names[i];
-        random_task(sim, &defs[i], i, n);
+        random_task(sim, &defs[i], i, n, past);
         defs[i].n_produces = sim_random_produces(sim, dag, produces[i]);
         defs[i].produces = produces[i];
         defs[i].n_needs = random_needs(sim, defs, i, needs[i]);
@@ -107,5 +119,6 @@ struct graph *sim_random_graph(struct sim *sim, uint32_t dag)
             defs[i].max_parallel = 0;
         must(graph_new(ids[dag], defs, n, max_active, timeout, &graph, NULL));
     }
+    graph->deadline_ms = sim_chance(sim, 1, 4) ? sim_between(sim, 500, 20000) : 0;
     return graph;
 }

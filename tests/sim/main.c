@@ -91,25 +91,60 @@ static void change_pool(struct sim *sim, uint32_t pool, int64_t slots)
         sim_scheduler_post(sim, &event);
 }
 
+static void to_scheduler(struct sim *sim, int kind, uint32_t a, uint64_t b)
+{
+    struct sim_event event = {.kind = kind, .a = a, .b = b};
+    if (sim->core)
+        sim_scheduler_post(sim, &event);
+}
+
+/* Of a DAG without a timetable: what is due while its file is gone would be missed. */
+static void file_goes(struct sim *sim, uint32_t dag, bool gone)
+{
+    if (!sim->timetables[dag])
+        to_scheduler(sim, SIM_GONE, dag, gone);
+}
+
+/* Everything is as it should be again. */
+static void heal(struct sim *sim)
+{
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        pause_by_person(sim, i, false);
+    for (uint32_t i = 0; i < SIM_DAGS; i++)
+        file_goes(sim, i, false);
+    for (uint32_t i = 0; i < 2; i++)
+        to_scheduler(sim, SIM_CHANGE, i, CORE_BACKFILL_RUNNING);
+    for (uint32_t i = 0; i < SIM_POOLS; i++)
+        change_pool(sim, i, i + 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
+        if (sim->core && i < sim->n_workers)
+            sim_scheduler_post(sim, &event);
+    }
+    if (!sim->core) /* until somebody hears it */
+        sim_post(sim, SIM_FAULT, 500, 0, 0, 0, NULL, 0);
+}
+
 static void something_happens(struct sim *sim)
 {
     struct sim_worker *worker = &sim->workers[rng_below(&sim->rng, sim->n_workers)];
     if (sim_healed(sim)) {
-        for (uint32_t i = 0; i < SIM_DAGS; i++)
-            pause_by_person(sim, i, false);
-        for (uint32_t i = 0; i < SIM_POOLS; i++)
-            change_pool(sim, i, i + 1);
-        for (uint32_t i = 0; i < 2; i++) {
-            struct sim_event event = {.kind = SIM_FAULT, .a = i, .b = false};
-            if (sim->core && i < sim->n_workers)
-                sim_scheduler_post(sim, &event);
-        }
-        if (!sim->core) /* until somebody hears it */
-            sim_post(sim, SIM_FAULT, 500, 0, 0, 0, NULL, 0);
+        heal(sim);
         return;
     }
     if (!sim->config.only_crash) {
-        switch (rng_below(&sim->rng, 9)) {
+        switch (rng_below(&sim->rng, 12)) {
+        case 9:
+            to_scheduler(sim, SIM_CHANGE, (uint32_t)rng_below(&sim->rng, 2),
+                         sim_chance(sim, 1, 4) ? CORE_BACKFILL_CANCELLED
+                                               : (uint64_t)sim_between(sim, 0, 1));
+            break;
+        case 10:
+            file_goes(sim, (uint32_t)rng_below(&sim->rng, SIM_DAGS), sim_chance(sim, 1, 2));
+            break;
+        case 11:
+            to_scheduler(sim, SIM_DELETE, 0, 1 + rng_below(&sim->rng, sim->store.runs.n + 1));
+            break;
         case 8:
             change_pool(sim, (uint32_t)rng_below(&sim->rng, SIM_POOLS), sim_between(sim, -1, 3));
             break;
@@ -174,6 +209,7 @@ static void deliver(struct sim *sim, struct sim_event *event)
         break;
     case SIM_CREATE:
     case SIM_CANCEL:
+    case SIM_BACKFILL:
     case SIM_EDIT:
     case SIM_EMIT:
         if (sim->core)
@@ -209,6 +245,9 @@ static void deliver(struct sim *sim, struct sim_event *event)
     case SIM_RESEND:
         sim_worker_resend(sim, event->a, event->b);
         break;
+    case SIM_HELP:
+        sim_help(sim);
+        break;
     case SIM_START:
         sim_worker_start(sim, event->a);
         break;
@@ -223,8 +262,12 @@ static bool all_ended(const struct sim *sim)
         if (!nx_run_state_final(sim->store.runs.at[i]->row.state))
             return false;
     }
+    for (size_t i = 0; i < sim->store.backfills.n; i++) {
+        if (!sim_backfill_ended(&sim->store.backfills.at[i]))
+            return false;
+    }
     return sim->runs_created >= sim->runs_wanted && !sim->edits_left && !sim->emits_left &&
-           !sim_dataset_due(sim);
+           sim->store.backfills.n >= sim->backfills_wanted && !sim_dataset_due(sim);
 }
 
 static void say_why_stuck(struct sim *sim)
@@ -252,12 +295,20 @@ static void say_why_stuck(struct sim *sim)
              sim_dataset_due(sim) ? ", events of datasets are not used" : "");
 }
 
+/* The start of the data interval that a run by hand claims; 0: none. Between those of timetable and
+ * backfills, and of no other run. */
+static uint64_t claim_of(struct sim *sim, uint32_t number)
+{
+    int64_t start = sim->now + sim->wall_offset + sim_between(sim, -2000, 2000) * 10 + number;
+    return sim_chance(sim, 1, 2) ? (uint64_t)start : 0;
+}
+
 static void plan_work(struct sim *sim)
 {
     sim->runs_wanted = (uint32_t)sim_between(sim, 3, 8);
     for (uint32_t i = 0; i < sim->runs_wanted; i++)
         sim_post(sim, SIM_CREATE, sim_between(sim, 0, 8000),
-                 (uint32_t)rng_below(&sim->rng, SIM_DAGS), sim_chance(sim, 1, 4), 0, NULL, 0);
+                 (uint32_t)rng_below(&sim->rng, SIM_DAGS), claim_of(sim, i), 0, NULL, 0);
     for (uint32_t i = 0; i < sim->runs_wanted; i++) {
         if (sim_chance(sim, 1, 4))
             sim_post(sim, SIM_CANCEL, sim_between(sim, 0, 12000), 0, i + 1, 0, NULL, 0);
@@ -265,6 +316,8 @@ static void plan_work(struct sim *sim)
     sim_plan_edits(sim);
     sim_plan_emits(sim);
     sim_post(sim, SIM_PEOPLE, 500, 0, 0, 0, NULL, 0);
+    sim_plan_backfills(sim);
+    sim_post(sim, SIM_HELP, sim->heal_at + 1000, 0, 0, 0, NULL, 0);
 }
 
 static void build_world(struct sim *sim)
@@ -359,6 +412,9 @@ void sim_free(struct sim *sim)
     vec_fini(&sim->contexts);
     vec_fini(&sim->edited);
     vec_fini(&sim->started);
+    vec_fini(&sim->backfills);
+    vec_fini(&sim->store.backfills);
+    vec_fini(&sim->deletions);
     arena_fini(&sim->arena);
 }
 
@@ -417,6 +473,17 @@ static const char *const fault_names[SIM_FAULTS] = {
     "run started by a task",
     "run that could not be started",
     "run cancelled with its starter",
+    "past let it run",
+    "waited for its past",
+    "run ahead of max_active_runs",
+    "run late",
+    "edit over several turns",
+    "backfill begun",
+    "former run in a backfill",
+    "backfill stuck",
+    "backfill changed",
+    "file of a DAG gone or back",
+    "ended run deleted",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

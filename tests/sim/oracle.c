@@ -144,6 +144,7 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
     struct tally t = tally_up(sim, run, id_of(run, slot));
     struct may may = rule_says((enum nx_trigger_rule)spec->rule, t.n, t.s, t.f, t.k, t.u);
     bool by_rule = row->reason == NX_WHY_RULE;
+    oracle_past(sim, run, row);
     bool right = row->state == NX_TS_UPSTREAM_FAILED      ? may.fail
                  : row->state == NX_TS_SKIPPED && by_rule ? may.skip
                                                           : may.run;
@@ -453,18 +454,88 @@ static void check_parallel(struct sim *sim, const struct sim_run *run)
     }
 }
 
+/* The smallest limit for the key among the DAGs with runs that had begun to count before. */
+static uint32_t key_limit(const struct sim *sim, const char *key)
+{
+    uint32_t most = UINT32_MAX;
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        const struct graph *graph = graph_of(sim, sim->store.runs.at[i]);
+        for (uint32_t c = 0; sim->store.runs.at[i]->was_unfinished && c < graph->n_classes; c++) {
+            if (str_eq(graph->classes[c].concurrency, key) &&
+                graph->classes[c].concurrency_limit < most)
+                most = graph->classes[c].concurrency_limit;
+        }
+    }
+    return most;
+}
+
+static void check_keys(struct sim *sim)
+{
+    static const char *const keys[SIM_KEYS] = {"key0", "key1"};
+    uint32_t used[SIM_KEYS] = {0};
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        struct sim_run *run = sim->store.runs.at[i];
+        const struct graph *graph = graph_of(sim, run);
+        for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
+            const char *key = graph->classes[spec_of(sim, run, slot)->class_index].concurrency;
+            bool holds = run->insts[slot].present && held(run->insts[slot].row.state);
+            for (int k = 0; holds && k < SIM_KEYS; k++)
+                used[k] += str_eq(key, keys[k]);
+        }
+    }
+    for (int k = 0; k < SIM_KEYS; k++) {
+        uint32_t most = key_limit(sim, keys[k]);
+        /* a smaller limit that came with a run lets nothing go until it fits */
+        if (used[k] > most && used[k] > sim->store.key_used[k])
+            sim_fail(sim, "a concurrency key is never held more often than its limit",
+                     "%s is held by %u, limit %u", keys[k], used[k], most);
+        sim->store.key_used[k] = used[k];
+    }
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        struct sim_run *run = sim->store.runs.at[i];
+        run->was_unfinished = !nx_run_state_final(run->row.state);
+    }
+}
+
+static bool is_active(const struct sim_run *run)
+{
+    return run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING;
+}
+
+/* Runs that others wait for begin beyond max_active_runs. */
+static void note_ahead(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        struct sim_run *run = sim->store.runs.at[i];
+        if (!is_active(run))
+            run->ahead = false;
+    }
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        const struct sim_run *run = sim->store.runs.at[i];
+        struct core_past past = {0};
+        struct nx_inst_id id = {run->row.id, 0, NX_MAP_NONE};
+        bool waited = is_active(run) || (run->was_unfinished && run->row.started_ms);
+        if (!graph_of(sim, run)->n_past || !waited) /* it may have ended later in this turn */
+            continue;
+        (void)sim_past_lets(sim, id, &past);
+        struct sim_run *before = past.run.v ? sim_run_find(sim, past.run) : NULL;
+        if (before && is_active(before))
+            before->ahead = true;
+    }
+}
+
 /* From the rows alone: who holds pools and workers. */
 static void check_shares(struct sim *sim)
 {
     static const char *const pools[SIM_POOLS] = {"pool0", "pool1"};
     int64_t used[SIM_POOLS] = {0};
     size_t on[SIM_WORKERS_MAX] = {0};
-    uint32_t active[SIM_DAGS] = {0};
+    uint32_t active[SIM_DAGS] = {0}, ahead[SIM_DAGS] = {0};
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         const struct sim_run *run = sim->store.runs.at[i];
         const struct graph *graph = graph_of(sim, run);
-        active[run->dag] += !run->row.backfill &&
-                            (run->row.state == NX_RS_RUNNING || run->row.state == NX_RS_STOPPING);
+        active[run->dag] += !run->row.backfill && is_active(run);
+        ahead[run->dag] += !run->row.backfill && run->ahead;
         check_parallel(sim, run);
         for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
             const struct core_inst_row *row = &run->insts[slot].row;
@@ -487,6 +558,8 @@ static void check_shares(struct sim *sim)
     for (uint32_t d = 0; d < SIM_DAGS; d++) {
         uint32_t most = sim->graphs[d]->max_active_runs;
         if (most && active[d] > most)
+            sim_count(sim, SEEN_AHEAD);
+        if (most && active[d] > most + ahead[d])
             sim_fail(sim, "max_active_runs holds", "%u runs of DAG %u", active[d], d);
     }
     for (uint32_t w = 0; w < sim->store.n_workers; w++) {
@@ -510,7 +583,8 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
     for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
         struct sim_inst *inst = &run->insts[slot];
         const struct graph_task *spec = spec_of(sim, run, slot);
-        enum nx_task_state state = inst->present ? inst->row.state : NX_TS_CANCELLED;
+        bool says = inst->present && inst->row.state != NX_TS_WAITING;
+        enum nx_task_state state = says ? inst->row.state : NX_TS_CANCELLED;
         bool last = (spec->flags & GRAPH_FINALLY) != 0;
         bool bad = state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED;
         leaf_failed = leaf_failed || (bad && (spec->flags & GRAPH_LEAF));
@@ -540,7 +614,11 @@ void oracle_run_end(struct sim *sim, struct sim_run *run)
 
 void oracle_committed(struct sim *sim)
 {
+    note_ahead(sim);
     check_shares(sim);
+    check_keys(sim);
+    oracle_late(sim);
+    oracle_backfills(sim);
     for (size_t i = 0; i < sim->update.runs.n; i++) {
         struct sim_run *run = sim_run_find(sim, sim->update.runs.at[i]);
         if (run && nx_run_state_final(run->row.state))

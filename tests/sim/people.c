@@ -22,7 +22,7 @@ void sim_edit_soon(struct sim *sim, struct nx_run_id run, int64_t within_ms)
 }
 
 /* An ended run is not in the core: its rows are, for this turn. */
-static void load_ended(struct sim *sim, const struct sim_run *run)
+void sim_load_ended(struct sim *sim, const struct sim_run *run)
 {
     struct core_run_row row;
     if (!nx_run_state_final(run->row.state) || core_get_run(sim->core, run->row.id, &row))
@@ -81,10 +81,10 @@ void sim_edit(struct sim *sim, const struct sim_event *from)
     uint32_t bits = from->a;
     must(sim->edits_left > 0);
     sim->edits_left--;
-    if (!run)
+    if (!run || run->deleted)
         return;
     uint32_t n_tasks = sim->graphs[run->dag]->n_tasks;
-    load_ended(sim, run);
+    sim_load_ended(sim, run);
     event.token = 2;
     event.edit.run.v = from->b;
     event.edit.what = (enum core_edit)(bits & 3);

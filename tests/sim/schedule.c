@@ -92,6 +92,10 @@ bool sim_answer_dues(struct sim *sim)
     for (size_t i = 0; i < dues.n; i++) {
         struct core_event event = sim_scheduler_event(sim, EV_RUN_CREATE);
         uint32_t dag = dag_of(sim, dues.at[i].dag);
+        if (dues.at[i].backfill) {
+            sim_answer_backfill(sim, &dues.at[i]);
+            continue;
+        }
         sim_count(sim, SEEN_FIRE);
         if (!dues.at[i].by_dataset && is_there(sim, &dues.at[i]))
             sim_fail(sim, "a data interval is due once", "DAG %u at %lld", dag,
@@ -102,6 +106,7 @@ bool sim_answer_dues(struct sim *sim)
         event.create.entry = dues.at[i].entry;
         event.create.interval_start_ms = dues.at[i].start_ms;
         event.create.interval_finish_ms = dues.at[i].finish_ms;
+        event.create.claims = !dues.at[i].by_dataset;
         sim_scheduler_step(sim, &event);
         if (sim->update.replies.at[sim->update.replies.n - 1].err.code != NX_OK)
             sim_count(sim, dues.at[i].by_dataset ? SEEN_DATASET_REFUSED : SEEN_FIRE_SKIPPED);

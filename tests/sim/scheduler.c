@@ -23,12 +23,25 @@ void sim_scheduler_step(struct sim *sim, const struct core_event *event)
 
 /* ---- Start and crash ---- */
 
+static bool is_used(const struct sim *sim, uint32_t dag)
+{
+    for (size_t i = 0; i < sim->store.runs.n; i++) {
+        const struct sim_run *run = sim->store.runs.at[i];
+        if (run->dag == dag && !nx_run_state_final(run->row.state))
+            return true;
+    }
+    return false;
+}
+
 static void load_rows(struct sim *sim, struct core *core)
 {
-    for (uint32_t i = 0; i < SIM_DAGS; i++)
-        core_load_version(core, SIM_VERSION_BASE + i, sim->graphs[i], true);
+    for (uint32_t i = 0; i < SIM_DAGS; i++) {
+        if (!sim->store.gone[i] || is_used(sim, i))
+            core_load_version(core, SIM_VERSION_BASE + i, sim->graphs[i], !sim->store.gone[i]);
+    }
     sim_load_datasets(sim, core);
     sim_load_timetables(sim, core);
+    sim_load_backfills(sim, core);
     for (uint32_t i = 0; i < sim->store.n_workers; i++) {
         struct core_worker_row row = sim->store.workers[i].row;
         row.id = sim->store.workers[i].id;
@@ -40,6 +53,8 @@ static void load_rows(struct sim *sim, struct core *core)
             continue;
         core_load_run(core, &run->row);
         sim_load_insts(core, sim, run);
+        if (run->edit.n)
+            core_load_edit(core, &run->edit);
     }
 }
 
@@ -61,6 +76,7 @@ static struct core *load(struct sim *sim, uint64_t epoch, struct core_update *up
     struct core_config config;
     core_config_init(&config);
     config.epoch = epoch;
+    config.edit_slice = 4;
     config.next_run = sim->store.runs.n + 1;
     struct core *core = core_new(&config);
     load_rows(sim, core);
@@ -77,6 +93,8 @@ void sim_scheduler_start(struct sim *sim)
     for (uint32_t i = 0; i < SIM_DAGS; i++)
         sim->paused[i] = sim->store.schedules[i].paused;
     core_update_init(&sim->update);
+    sim_reload_backfills(sim);
+    oracle_late_restart(sim);
     sim->core = load(sim, sim->store.epoch, &sim->update);
     oracle_loaded(sim);
     if (sim->digest && core_digest(sim->core) != sim->digest)
@@ -114,10 +132,11 @@ void sim_scheduler_crash(struct sim *sim)
         sim->edits_left += event->kind == SIM_EDIT;
         sim->emits_left += event->kind == SIM_EMIT;
         if (event->kind == SIM_CREATE || event->kind == SIM_EMIT || event->kind == SIM_CANCEL ||
-            event->kind == SIM_EDIT)
+            event->kind == SIM_EDIT || event->kind == SIM_BACKFILL)
             sim_post(sim, event->kind, 500, event->a, event->b, 0, NULL, 0);
     }
     forget_inbox(sim);
+    sim_forget_deletions(sim);
     core_free(sim->core);
     sim->core = NULL;
     core_update_fini(&sim->update);
@@ -168,8 +187,12 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         event.token = 1;
         event.create.dag = ids[from->a];
         event.create.cause = NX_RC_MANUAL;
-        event.create.backfill = from->b;
+        event.create.claims = from->b != 0;
+        event.create.interval_start_ms = (int64_t)from->b;
+        event.create.interval_finish_ms = (int64_t)from->b + 1;
         sim_scheduler_step(sim, &event);
+        if (sim->update.replies.at[sim->update.replies.n - 1].err.code != NX_OK)
+            sim_post(sim, SIM_CREATE, 500, from->a, from->b, 0, NULL, 0); /* its file is gone */
     } else if (from->kind == SIM_CANCEL) {
         event = sim_scheduler_event(sim, EV_RUN_CANCEL);
         event.token = 1;
@@ -181,6 +204,16 @@ static void take_event(struct sim *sim, const struct sim_event *from)
         sim_set_pool(sim, from->a, (int64_t)from->b - 1);
     } else if (from->kind == SIM_EMIT) {
         sim_emit(sim, from->a);
+    } else if (from->kind == SIM_BACKFILL) {
+        sim_begin_backfill(sim, from);
+    } else if (from->kind == SIM_CHANGE) {
+        sim_change_backfill(sim, from);
+    } else if (from->kind == SIM_GONE) {
+        sim_dag_gone(sim, from->a, from->b != 0);
+    } else if (from->kind == SIM_DELETE) {
+        sim_delete(sim, (struct nx_run_id){from->b});
+    } else if (from->kind == SIM_MARK) {
+        sim_mark(sim, from);
     } else if (from->kind == SIM_EDIT) {
         sim_edit(sim, from);
     } else if (from->kind == SIM_SAY) {
@@ -202,6 +235,10 @@ static void random_list(struct sim *sim, struct core_event *event)
 
 static void answer(struct sim *sim, const struct core_ask *ask)
 {
+    if (ask->what == CORE_ASK_PAST) {
+        sim_answer_past(sim, ask);
+        return;
+    }
     struct core_event event = sim_scheduler_event(sim, EV_ANSWER);
     uint64_t dice = rng_below(&sim->rng, 10);
     event.answer.inst = ask->inst;
@@ -228,7 +265,8 @@ static void answer(struct sim *sim, const struct core_ask *ask)
         oracle_ask(sim, ask->inst);
     for (size_t i = 0; i < sim->slow.n; i++) {
         const struct core_ask *other = &sim->slow.at[i];
-        if (sim_same(other->inst, ask->inst) && other->number > ask->number)
+        if (other->what != CORE_ASK_PAST && sim_same(other->inst, ask->inst) &&
+            other->number > ask->number)
             sim_fail(sim, "an answer counts for the last question alone", "run %llu task %u",
                      (unsigned long long)ask->inst.run.v, ask->inst.task);
     }
@@ -275,11 +313,20 @@ static void commit_run(struct sim *sim, struct nx_run_id id)
         sim->runs_created += row.cause == NX_RC_MANUAL;
         run->row = row;
         oracle_started_run(sim, &row);
+        run->row.deadline_ms = 0;
         if (row.cause == NX_RC_SCHEDULE)
             oracle_schedule_run(sim, run);
         if (row.cause == NX_RC_DATASET)
             oracle_dataset_run(sim, run);
     }
+    const struct core_run_row *old = &run->row;
+    if (!row.moved && (row.state != old->state || row.reason != old->reason ||
+                       row.started_ms != old->started_ms || row.finished_ms != old->finished_ms ||
+                       row.backfill != old->backfill || row.deadline_ms != old->deadline_ms ||
+                       row.late_ms != old->late_ms))
+        sim_fail(sim, "a run that has not moved has changed its counts alone", "run %llu",
+                 (unsigned long long)id.v);
+    oracle_late_row(sim, run, &row);
     run->row = row;
     run->row.dag = NULL;
     for (uint32_t t = 0; t < sim->graphs[run->dag]->n_tasks; t++) {
@@ -295,11 +342,24 @@ static void commit_inst(struct sim *sim, struct nx_inst_id id)
     struct sim_inst *inst = &sim_run_find(sim, id.run)->insts[sim_slot(id)];
     struct core_inst_row row;
     must(core_get_inst(sim->core, id, &row));
-    if (row.lease != inst->row.lease)
+    if (row.lease != inst->row.lease) {
         inst->leased_at = sim->now;
+        inst->leased_commit = sim->n_commits;
+    }
     inst->row = row;
     inst->present = true;
     inst->never_begun = inst->never_begun && row.state == NX_TS_CANCELLED;
+}
+
+static void commit_edit(struct sim *sim, struct nx_run_id id)
+{
+    struct sim_run *run = sim_run_find(sim, id);
+    run->edit = (struct core_edit_row){0};
+    if (!core_get_edit(sim->core, id, &run->edit))
+        return;
+    memcpy(run->picks, run->edit.picks, run->edit.n);
+    run->edit.picks = run->picks;
+    sim_count(sim, SEEN_SLICED);
 }
 
 static void commit_worker(struct sim *sim, uint32_t number)
@@ -325,9 +385,13 @@ static void commit(struct sim *sim)
         commit_run(sim, update->runs.at[i]);
     for (size_t i = 0; i < update->insts.n; i++)
         commit_inst(sim, update->insts.at[i]);
+    for (size_t i = 0; i < update->edits.n; i++)
+        commit_edit(sim, update->edits.at[i]);
     for (size_t i = 0; i < update->workers.n; i++)
         commit_worker(sim, update->workers.at[i]);
     sim_commit_schedules(sim);
+    sim_commit_backfills(sim);
+    sim->deletions.n = 0;
     memcpy(sim->store.pool_slots, sim->pool_slots, sizeof sim->pool_slots);
     for (size_t i = 0; i < update->cleared.n; i++)
         sim_run_find(sim, update->cleared.at[i].run)
@@ -484,7 +548,7 @@ void sim_scheduler_turn(struct sim *sim)
     int point = rows ? crash_point(sim) : -1;
     if (crash_if(sim, point, 0, FAULT_CRASH_BEFORE_COMMIT))
         return;
-    oracle_late(sim);
+    oracle_overdue(sim);
     if (rows)
         commit(sim);
     forget_inbox(sim);

@@ -11,6 +11,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/map.h"
 #include "lib/base/rng.h"
+#include "lib/base/str.h"
 #include "lib/base/vec.h"
 #include "scheduler/core/core.h"
 #include "worker/ledger.h"
@@ -22,6 +23,8 @@
 #define SIM_WORKERS_MAX 4
 #define SIM_POOLS 2
 #define SIM_DATASETS 4
+#define SIM_KEYS 2
+#define SIM_ITEMS_MAX 6 /* of a backfill */
 #define SIM_VERSION_BASE 100
 
 enum sim_fault {
@@ -72,6 +75,17 @@ enum sim_fault {
     SEEN_RUN_STARTED,     /* by a task */
     SEEN_START_FAILED,    /* it could not be */
     SEEN_CHILD_CANCELLED, /* a run was cancelled with the task that waited for it */
+    SEEN_PAST_PASSED,     /* it was success or skipped in the run before, or there is none */
+    SEEN_PAST_WAITED,
+    SEEN_AHEAD, /* a run began beyond max_active_runs, since another waits for it */
+    SEEN_LATE,
+    SEEN_SLICED, /* an edit that took several turns */
+    SEEN_BACKFILL,
+    SEEN_REPROCESSED,
+    SEEN_BACKFILL_STUCK,
+    FAULT_BACKFILL_CHANGED, /* paused, resumed or cancelled */
+    FAULT_DAG_GONE,         /* or back */
+    FAULT_DELETED,          /* an ended run */
     SIM_FAULTS
 };
 
@@ -95,6 +109,8 @@ struct sim_inst {
     bool never_begun;         /* its run ended before it had started */
     int64_t due_ms;           /* of its last wait for a time */
     uint32_t started_attempt; /* the last one that started a run */
+    bool was_queued;          /* at the last commit */
+    uint64_t leased_commit;
 };
 
 struct sim_run {
@@ -104,7 +120,31 @@ struct sim_run {
     uint8_t shadow[SIM_SLOTS_MAX];        /* states after the last step of the core */
     uint8_t shadow_why[SIM_SLOTS_MAX];
     uint32_t lists[SIM_TASKS_MAX]; /* lengths; 0: not known */
+    bool deleted;
+    struct core_edit_row edit; /* n 0: none */
+    uint8_t picks[SIM_TASKS_MAX];
+    bool was_unfinished; /* at the last commit */
+    bool ahead;          /* active, and another active one depends on it */
+    uint32_t n_late;     /* notices of it */
+    int64_t late_by;     /* virtual time at which it must have been found late */
 };
+
+struct sim_backfill {
+    uint32_t dag, max_active, n_items;
+    enum core_backfill_state state;
+    enum nx_reason reason;
+    size_t next;
+    struct {
+        struct core_backfill_item item;
+        bool begun;
+        struct nx_run_id run;
+    } items[SIM_ITEMS_MAX];
+};
+
+static inline bool sim_backfill_ended(const struct sim_backfill *backfill)
+{
+    return backfill->state == CORE_BACKFILL_DONE || backfill->state == CORE_BACKFILL_CANCELLED;
+}
 
 struct sim_schedule {
     char key[TIMETABLE_KEY_MAX]; /* empty: there is no mark yet */
@@ -127,6 +167,9 @@ struct sim_store {
     struct sim_schedule schedules[SIM_DAGS];
     int64_t pool_slots[SIM_POOLS]; /* -1: there is none */
     int64_t pool_used[SIM_POOLS];  /* at the last commit */
+    uint32_t key_used[SIM_KEYS];   /* likewise */
+    bool gone[SIM_DAGS];           /* its file */
+    VEC(struct sim_backfill) backfills;
     VEC(struct sim_run *) runs;
     struct {
         struct core_worker_row row;
@@ -211,11 +254,15 @@ struct sim {
     struct sim_stats *stats;
     struct rng rng;
     int64_t now, wall_offset, heal_at;
+    bool clock_stepped;
     uint64_t next_number, next_request;
     VEC(struct sim_event) events; /* heap */
     struct graph *graphs[SIM_DAGS];
     struct timetable *timetables[SIM_DAGS]; /* NULL: none */
-    bool paused[SIM_DAGS], pause_changed;   /* in this turn; or a pool */
+    bool paused[SIM_DAGS], pause_changed;   /* in this turn; or a pool, ... */
+    bool gone[SIM_DAGS];
+    VEC(struct sim_backfill) backfills; /* as the scheduler has them; committed with the turn */
+    VEC(struct nx_run_id) deletions;    /* of this turn */
     struct sim_worker workers[SIM_WORKERS_MAX];
     uint32_t n_workers;
     int64_t pool_slots[SIM_POOLS];
@@ -231,33 +278,38 @@ struct sim {
     VEC(struct sim_context) contexts; /* context - 1 */
     int64_t turn_at;                  /* of the next planned turn */
     uint64_t digest;                  /* of the core at the last commit */
-    bool clock_stepped;
-    VEC(struct sim_start) started; /* runs that tasks started in this turn */
-    uint32_t runs_wanted, runs_created, edits_left, emits, emits_left;
+    VEC(struct sim_start) started;    /* runs that tasks started in this turn */
+    uint32_t runs_wanted, runs_created, edits_left, emits, emits_left, backfills_wanted;
     uint64_t n_commits, n_events;
     const char *broken; /* the oracle's first complaint */
     char detail[512];
 };
 
 enum sim_event_kind {
-    SIM_REQUEST, /* a: worker, b: request id << 1 | slot; arrives at the scheduler */
-    SIM_REPLY,   /* a: worker, b: likewise; arrives at the worker */
-    SIM_TURN,    /* the scheduler's loop */
-    SIM_RESTART, /* of the scheduler */
-    SIM_WORKER,  /* the worker's tick: a, b: generation */
-    SIM_CHILD,   /* a child ends: a, b: generation, c: number */
-    SIM_RESEND,  /* a: worker, b: request id << 1 | slot */
-    SIM_START,   /* a worker's process starts: a */
-    SIM_FAULT,   /* something happens */
-    SIM_CREATE,  /* a run is asked for */
-    SIM_CANCEL,  /* a run is cancelled */
-    SIM_PAUSE,   /* a: DAG, b: on */
-    SIM_POOL,    /* a: pool, b: slots + 1 */
-    SIM_EMIT,    /* a: a dataset that is written outside */
-    SIM_LOOK,    /* a look ends: a, b: generation */
-    SIM_PEOPLE,  /* people look what waits for them */
-    SIM_SAY,     /* one answers: a: slot of the instance, b: run, c: yes */
-    SIM_EDIT     /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
+    SIM_REQUEST,  /* a: worker, b: request id << 1 | slot; arrives at the scheduler */
+    SIM_REPLY,    /* a: worker, b: likewise; arrives at the worker */
+    SIM_TURN,     /* the scheduler's loop */
+    SIM_RESTART,  /* of the scheduler */
+    SIM_WORKER,   /* the worker's tick: a, b: generation */
+    SIM_CHILD,    /* a child ends: a, b: generation, c: number */
+    SIM_RESEND,   /* a: worker, b: request id << 1 | slot */
+    SIM_START,    /* a worker's process starts: a */
+    SIM_FAULT,    /* something happens */
+    SIM_CREATE,   /* a run is asked for */
+    SIM_CANCEL,   /* a run is cancelled */
+    SIM_PAUSE,    /* a: DAG, b: on */
+    SIM_POOL,     /* a: pool, b: slots + 1 */
+    SIM_EMIT,     /* a: a dataset that is written outside */
+    SIM_BACKFILL, /* one begins: a: DAG, b: random bits that say how */
+    SIM_CHANGE,   /* a: number of the backfill, b: enum core_backfill_state */
+    SIM_GONE,     /* a: DAG, b: gone */
+    SIM_DELETE,   /* b: run */
+    SIM_HELP,     /* somebody looks for what waits for its past */
+    SIM_MARK,     /* a: task, b: run */
+    SIM_LOOK,     /* a look ends: a, b: generation */
+    SIM_PEOPLE,   /* people look what waits for them */
+    SIM_SAY,      /* one answers: a: slot of the instance, b: run, c: yes */
+    SIM_EDIT      /* tasks of a run are cleared or marked: b: run, a: random bits that say how */
 };
 
 void sim_post(struct sim *sim, int kind, int64_t delay, uint32_t a, uint64_t b, uint64_t c,
@@ -349,9 +401,34 @@ void sim_people_answer(struct sim *sim);
 void sim_say(struct sim *sim, const struct sim_event *event);
 void oracle_waited(struct sim *sim, struct sim_run *run, uint32_t slot,
                    const struct core_inst_row *row);
-void oracle_late(struct sim *sim);
+void oracle_overdue(struct sim *sim);
 void oracle_started_run(struct sim *sim, const struct core_run_row *row);
 void oracle_wait_end(struct sim *sim, const struct core_end *end);
+
+void sim_load_ended(struct sim *sim, const struct sim_run *run);
+
+/* backfill.c */
+void sim_plan_backfills(struct sim *sim);
+void sim_begin_backfill(struct sim *sim, const struct sim_event *from);
+void sim_change_backfill(struct sim *sim, const struct sim_event *from);
+void sim_dag_gone(struct sim *sim, uint32_t dag, bool gone);
+void sim_answer_backfill(struct sim *sim, const struct core_due *due);
+void sim_commit_backfills(struct sim *sim);
+void sim_reload_backfills(struct sim *sim);
+void sim_load_backfills(const struct sim *sim, struct core *core);
+void oracle_backfills(struct sim *sim); /* after a commit */
+
+/* past.c */
+bool sim_past_lets(struct sim *sim, struct nx_inst_id id, struct core_past *past);
+void sim_answer_past(struct sim *sim, const struct core_ask *ask);
+void sim_help(struct sim *sim);
+void sim_mark(struct sim *sim, const struct sim_event *from);
+void sim_delete(struct sim *sim, struct nx_run_id id);
+void sim_forget_deletions(struct sim *sim); /* the turn is lost */
+void oracle_past(struct sim *sim, const struct sim_run *run, const struct core_inst_row *row);
+void oracle_late_restart(struct sim *sim);
+void oracle_late_row(struct sim *sim, struct sim_run *run, const struct core_run_row *row);
+void oracle_late(struct sim *sim); /* after a commit */
 
 /* oracle.c */
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);

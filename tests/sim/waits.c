@@ -153,7 +153,7 @@ void oracle_waited(struct sim *sim, struct sim_run *run, uint32_t slot,
 }
 
 /* At the end of a turn nothing is late. */
-void oracle_late(struct sim *sim)
+void oracle_overdue(struct sim *sim)
 {
     int64_t wall = sim->now + sim->wall_offset;
     for (size_t i = 0; i < sim->store.runs.n; i++) {

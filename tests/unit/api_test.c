@@ -35,14 +35,15 @@ static void trigger(struct world *world)
 }
 
 #define RUN_KEYS \
-    "id dag dag_version state cause interval params created_at started_at finished_at counts " \
-    "note " \
+    "id dag dag_version state cause interval params created_at started_at finished_at " \
+    "deadline_at late_at counts note " \
     "triggered_by"
 #define TASK_KEYS \
     "run task map_index state attempt max_attempts worker pool queue reason progress ready_at " \
     "started_at finished_at outputs error"
 #define DAG_KEYS \
-    "id file version description tags params timeout max_active_runs tasks paused valid schedule " \
+    "id file version description tags params timeout deadline max_active_runs tasks paused valid " \
+    "schedule " \
     "timezone next_fire_at errors dataset_waits"
 
 /* ---- DAGs ---- */

@@ -229,6 +229,165 @@ static void runs_beyond_max_active_runs_wait_and_say_so(void **state)
     world_free(world);
 }
 
+static void
+the_smallest_limit_of_a_concurrency_key_counts_and_explain_names_who_holds_it(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct core_why why;
+    struct graph_task_def wide[] = {task("a"), task("b"), task("c")}, narrow[] = {task("x")};
+    for (int i = 0; i < 3; i++) {
+        wide[i].needs_class.concurrency = "db";
+        wide[i].needs_class.concurrency_limit = 2;
+    }
+    narrow[0].needs_class.concurrency = "db";
+    narrow[0].needs_class.concurrency_limit = 1;
+    add_dag(world, "wide", wide, 3, 0);
+    add_dag(world, "narrow", narrow, 1, 0);
+    struct nx_run_id run = create(world, "wide", false);
+    report(world, 8, NULL, 0, NULL, 0);
+    assert_int_equal(state_of(world, run, 1), NX_TS_LEASED);
+    assert_int_equal(state_of(world, run, 2), NX_TS_QUEUED);
+    core_explain(world->core, (struct nx_inst_id){run, 2, NX_MAP_NONE}, &why, 1);
+    assert_int_equal(why.code, NX_WHY_CONCURRENCY);
+    assert_non_null(
+        strstr(why.text, "at most 2 may at once: a of run 1 of wide, b of run 1 of wide"));
+    core_turn_done(world->core, &world->update);
+    struct nx_run_id other = create(world, "narrow", false);
+    core_explain(world->core, (struct nx_inst_id){other, 0, NX_MAP_NONE}, &why, 1);
+    assert_non_null(strstr(why.text, "at most 1 may at once"));
+    world_free(world);
+}
+
+static struct nx_run_id create_claiming(struct world *world, const char *dag, int64_t start_ms)
+{
+    struct core_event event = {.kind = EV_RUN_CREATE, .token = 7};
+    event.create.dag = dag;
+    event.create.cause = NX_RC_SCHEDULE;
+    event.create.interval_start_ms = start_ms;
+    event.create.interval_finish_ms = start_ms + 10;
+    event.create.claims = true;
+    core_turn_done(world->core, &world->update);
+    step(world, event);
+    struct nx_run_id run = world->update.replies.at[0].run;
+    turn(world);
+    return run;
+}
+
+/* Answers the only question there is. */
+static void answer_past(struct world *world, enum core_answer answer, struct nx_run_id before)
+{
+    assert_int_equal(world->update.asks.n, 1);
+    const struct core_ask ask = world->update.asks.at[0];
+    assert_int_equal(ask.what, CORE_ASK_PAST);
+    struct core_event event = {.kind = EV_ANSWER};
+    event.answer.inst = ask.inst;
+    event.answer.number = ask.number;
+    event.answer.answer = answer;
+    event.answer.past = (struct core_past){before, 10, 20, NX_TS_FAILED};
+    world->update.asks.n = 0;
+    step(world, event);
+    turn(world);
+}
+
+static void what_depends_on_the_past_asks_and_asks_again_when_something_changed_there(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct core_why why;
+    struct graph_task_def defs[] = {task("a")};
+    defs[0].flags = GRAPH_PAST;
+    add_dag(world, "d", defs, 1, 0);
+    struct nx_run_id first = create_claiming(world, "d", 10);
+    answer_past(world, CORE_TRUE, (struct nx_run_id){0});
+    assert_int_equal(state_of(world, first, 0), NX_TS_QUEUED);
+    struct nx_run_id second = create_claiming(world, "d", 20);
+    answer_past(world, CORE_FALSE, first);
+    assert_int_equal(state_of(world, second, 0), NX_TS_WAITING);
+    core_explain(world->core, (struct nx_inst_id){second, 0, NX_MAP_NONE}, &why, 1);
+    assert_int_equal(why.code, NX_WHY_PAST);
+    assert_non_null(strstr(why.text, "in run 1, that of the interval before"));
+    core_turn_done(world->core, &world->update);
+    report(world, 1, NULL, 0, NULL, 0); /* the first runs, and succeeds */
+    const struct wire_result result = {
+        .inst = {first, 0, NX_MAP_NONE}, .lease = lease(world, 0)->lease, .outcome = NX_AO_SUCCESS};
+    report(world, 1, NULL, 0, &result, 1);
+    answer_past(world, CORE_TRUE, first);
+    assert_true(state_of(world, second, 0) != NX_TS_WAITING);
+    world_free(world);
+}
+
+static void a_run_without_an_interval_of_its_own_has_no_past(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[] = {task("a")};
+    defs[0].flags = GRAPH_PAST;
+    add_dag(world, "d", defs, 1, 0);
+    struct nx_run_id run = create(world, "d", false);
+    assert_int_equal(state_of(world, run, 0), NX_TS_QUEUED);
+    world_free(world);
+}
+
+static void a_run_that_has_not_ended_by_its_deadline_is_late_once(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct core_run_row row;
+    struct core_event event = {.kind = EV_DAG};
+    struct graph_task_def defs[] = {task("a")};
+    assert_true(graph_new("d", defs, 1, 0, 0, &event.dag.graph, NULL));
+    event.dag.graph->deadline_ms = 500;
+    event.dag.version = 1;
+    step(world, event);
+    graph_release(event.dag.graph);
+    struct nx_run_id run = create(world, "d", false);
+    world->now += 499;
+    turn(world);
+    assert_int_equal(world->update.notices.n, 0);
+    world->now += 1;
+    turn(world);
+    assert_int_equal(world->update.notices.n, 1);
+    assert_int_equal(world->update.notices.at[0].kind, CORE_LATE);
+    assert_int_equal(world->update.notices.at[0].run.v, run.v);
+    assert_true(core_get_run(world->core, run, &row));
+    assert_int_equal(row.late_ms, row.deadline_ms);
+    core_turn_done(world->core, &world->update);
+    world->now += 10000;
+    turn(world);
+    assert_int_equal(world->update.notices.n, 0);
+    assert_int_equal(row.state, NX_RS_RUNNING);
+    world_free(world);
+}
+
+static void
+more_questions_than_a_turn_takes_wait_and_those_of_an_ended_run_are_not_asked(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[1500];
+    for (uint32_t i = 0; i < 1500; i++) {
+        defs[i] = task("t");
+        defs[i].flags = GRAPH_IF;
+    }
+    add_dag(world, "d", defs, 1500, 0);
+    struct core_event create = {.kind = EV_RUN_CREATE, .token = 7};
+    create.create.dag = "d";
+    step(world, create);
+    turn(world);
+    turn(world); /* the same turn of the engine: nothing is asked beyond its share */
+    assert_int_equal(world->update.asks.n, 1000);
+    assert_int_equal(core_deadline(world->core), world->now); /* there are more */
+    core_turn_done(world->core, &world->update);
+    struct core_event cancel = {.kind = EV_RUN_CANCEL, .cancel = {1}};
+    step(world, cancel);
+    turn(world);
+    core_turn_done(world->core, &world->update);
+    turn(world);
+    assert_int_equal(world->update.asks.n, 0);
+    world_free(world);
+}
+
 static void a_run_of_100000_tasks_costs_less_than_100_bytes_each(void **state)
 {
     (void)state;
@@ -347,6 +506,13 @@ int main(void)
         cmocka_unit_test(runs_beyond_max_active_runs_wait_and_say_so),
         cmocka_unit_test(tasks_that_wait_cost_less_than_1_kb_each_and_no_slot),
         cmocka_unit_test(a_wait_until_follows_the_clock_and_a_wait_for_does_not),
+        cmocka_unit_test(
+            the_smallest_limit_of_a_concurrency_key_counts_and_explain_names_who_holds_it),
+        cmocka_unit_test(what_depends_on_the_past_asks_and_asks_again_when_something_changed_there),
+        cmocka_unit_test(a_run_without_an_interval_of_its_own_has_no_past),
+        cmocka_unit_test(a_run_that_has_not_ended_by_its_deadline_is_late_once),
+        cmocka_unit_test(
+            more_questions_than_a_turn_takes_wait_and_those_of_an_ended_run_are_not_asked),
         cmocka_unit_test(a_run_of_100000_tasks_costs_less_than_100_bytes_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

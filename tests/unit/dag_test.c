@@ -229,13 +229,83 @@ static void a_spec_becomes_a_graph(void **state)
     done(&l);
 }
 
+static void limits_and_pasts_and_deadlines_reach_the_graph(void **state)
+{
+    (void)state;
+    struct loaded l =
+        load("schedule: '@daily'\n"
+             "deadline: 90m\n"
+             "defaults:\n"
+             "  depends_on_past: true\n"
+             "  concurrency: {key: lager für daten, limit: 3}\n"
+             "tasks:\n"
+             "  a: {run: echo}\n"
+             "  b: {run: echo, depends_on_past: false, concurrency: {key: b, limit: 1}}\n"
+             "  c: {run: echo, finally: true}\n");
+    struct graph *graph;
+    expect_ok(&l);
+    assert_true(spec_graph(l.specs[0], &graph, NULL));
+    assert_int_equal(graph->deadline_ms, 5400000);
+    assert_int_equal(graph->n_past, 1);
+    assert_int_equal(graph->tasks[0].flags & GRAPH_PAST, GRAPH_PAST);
+    assert_int_equal(graph->tasks[2].flags & GRAPH_PAST, 0); /* who cleans up waits for nobody */
+    const struct graph_class *a = &graph->classes[graph->tasks[0].class_index];
+    const struct graph_class *b = &graph->classes[graph->tasks[1].class_index];
+    assert_string_equal(a->concurrency, "lager für daten");
+    assert_int_equal(a->concurrency_limit, 3);
+    assert_string_equal(b->concurrency, "b");
+    graph_release(graph);
+    done(&l);
+}
+
+static void mistakes_in_limits_are_named(void **state)
+{
+    (void)state;
+    expect_in_task("run: echo, for_each: [1], depends_on_past: true", "does nothing without");
+    expect("schedule: '@daily'\n"
+           "defaults: {depends_on_past: true}\n"
+           "groups: {g: {for_each: [1, 2]}}\n"
+           "tasks: {a: {run: echo, group: g}}\n",
+           "dags/a.yaml:4:9: error: 'depends_on_past' cannot be of task 'a', which is of a group "
+           "with 'for_each' (give it to a task that the group needs)\n");
+    expect_in_task("run: echo, concurrency: {key: a}",
+                   "'concurrency' has no 'limit' (concurrency: {key: warehouse");
+    expect_in_task("run: echo, concurrency: {limit: 1}", "'concurrency' has no 'key'");
+    expect_in_task("run: echo, concurrency: 2", "'concurrency' must be a mapping");
+    expect_in_task("run: echo, concurrency: {key: a, limit: 0}",
+                   "'limit' must be at least 1, not 0");
+    expect_in_task("run: echo, concurrency: {key: a, limit: 1, kye: b}",
+                   "unknown key 'kye' in concurrency");
+    expect_in_task("run: echo, concurrency: {key: '${{ params.x }}', limit: 1}",
+                   "'key' must be a constant");
+    expect_in_task("run: echo, concurrency: {key: '', limit: 1}", "'key' is empty");
+    expect_in_task("run: echo, depends_on_past: yes", "'depends_on_past' must be true or false");
+    expect_in_task("run: echo, cache: 1h", "'cache' is not yet supported (leave it out)");
+    expect_in_task("run: echo, depends_on_past: true",
+                   "'depends_on_past' does nothing without 'schedule'");
+    expect("deadline: 0\ntasks: {a: {run: echo}}\n",
+           "dags/a.yaml:1:11: error: 'deadline' must be at least 0.001 seconds, not 0\n");
+    expect_in_task(
+        "run: echo, finally: true, depends_on_past: true",
+        "warning: 'depends_on_past' does nothing in a finally task: it cleans up in any");
+    struct loaded l = load("tasks:\n"
+                           "  a: {run: echo, concurrency: {key: k, limit: 2}}\n"
+                           "  b: {run: echo, concurrency: {key: k, limit: 3}}\n");
+    char *text = all_problems(&l);
+    assert_true(l.ok);
+    assert_string_equal(text, "dags/a.yaml:3:3: warning: task 'b' limits the concurrency key 'k' "
+                              "to 3, and 'a' to 2 (the smallest counts)\n");
+    mem_free(text);
+    done(&l);
+}
+
 static void ten_mistakes_give_ten_precise_messages(void **state)
 {
     (void)state;
     expect(
         "id: flights\n"
         "retires: 2\n"
-        "deadline: 1h\n"
+        "deadline: soon\n"
         "params:\n"
         "  days: {type: integer, default: sixty}\n"
         "tasks:\n"
@@ -255,7 +325,8 @@ static void ten_mistakes_give_ten_precise_messages(void **state)
         "    uses: flow.noop\n",
         "dags/a.yaml:2:1: error: unknown key 'retires' in the DAG (did you mean 'retries'? It is a "
         "key of a task)\n"
-        "dags/a.yaml:3:1: error: 'deadline' is not yet supported (leave it out)\n"
+        "dags/a.yaml:3:11: error: 'deadline' must be a duration such as 10s, 5m or 1h30m, not a "
+        "string 'soon'\n"
         "dags/a.yaml:5:34: error: 'default' must be an integer, not a string 'sixty'\n"
         "dags/a.yaml:8:11: error: unknown operator 'data.slq' (did you mean 'data.sql'?)\n"
         "dags/a.yaml:11:12: error: task 'train' needs 'splitt', which does not exist (did you mean "
@@ -718,6 +789,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_file_becomes_a_spec),
         cmocka_unit_test(a_spec_becomes_a_graph),
+        cmocka_unit_test(limits_and_pasts_and_deadlines_reach_the_graph),
+        cmocka_unit_test(mistakes_in_limits_are_named),
         cmocka_unit_test(ten_mistakes_give_ten_precise_messages),
         cmocka_unit_test(every_kind_of_mistake_has_its_message),
         cmocka_unit_test(mistakes_about_lists_have_their_messages),

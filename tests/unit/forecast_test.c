@@ -147,6 +147,26 @@ static void a_run_that_overruns_its_period_is_late_and_holds_the_next_one_up(voi
     world_fini(&world);
 }
 
+static void what_depends_on_the_past_waits_for_the_run_before(void **state)
+{
+    (void)state;
+    static const int64_t long_ms[] = {90 * MINUTE};
+    const struct graph_task_def def = {
+        .id = "a", .flags = GRAPH_PAST, .needs_class = {.queue = "default", .script = true}};
+    struct world world;
+    struct graph *graph;
+    assert_true(graph_new("d", &def, 1, 0, 0, &graph, NULL));
+    world_init(&world, graph, "0 * * * *", 8);
+    world.dags[0].duration_ms = long_ms;
+    make(&world);
+    assert_int_equal(world.forecast.runs.n, 6);
+    for (size_t i = 0; i < 6; i++) {
+        const struct forecast_run *run = &world.forecast.runs.at[i];
+        assert_int_equal(run->started_ms, world.config.from_ms + (int64_t)i * 90 * MINUTE);
+    }
+    world_fini(&world);
+}
+
 static void late_is_what_was_said(void **state)
 {
     (void)state;
@@ -269,6 +289,7 @@ int main(void)
         cmocka_unit_test(runs_come_when_they_are_due_and_take_what_their_tasks_take),
         cmocka_unit_test(a_full_pool_makes_runs_wait_and_says_so),
         cmocka_unit_test(a_run_that_overruns_its_period_is_late_and_holds_the_next_one_up),
+        cmocka_unit_test(what_depends_on_the_past_waits_for_the_run_before),
         cmocka_unit_test(late_is_what_was_said),
         cmocka_unit_test(an_attempt_over_its_timeout_fails_and_is_tried_again),
         cmocka_unit_test(a_pool_that_is_missing_is_told_at_the_end),

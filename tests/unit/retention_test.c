@@ -177,7 +177,8 @@ static void runs_of_a_backfill_stay_until_it_has_ended(void **state)
     put_runs(&world, "sss", 1);
     assert_true(sql_open_writer(world.path, &sql, &err));
     assert_true(sql_exec(
-        sql, "insert into backfill values (1, 'd', 0, 0, 0, 3, 3, 'none', 0, 1, '{}', 0)", &err));
+        sql, "insert into backfill values (1, 'd', 0, 0, 0, 3, 3, 'none', 0, 1, '{}', 0, 0)",
+        &err));
     assert_string_equal(look(&world, (struct retention){DAY / 2, 0, 0}, 10, &told), "");
     assert_true(sql_exec(sql, "update backfill set state = 2", &err));
     sql_close(sql);

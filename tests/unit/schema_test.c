@@ -42,7 +42,8 @@ static void the_schema_has_every_supported_key_and_no_other(void **state)
                   {KEY_DEFAULTS, "$defs/defaults/properties"},
                   {KEY_PARAM, "$defs/param/properties"},
                   {KEY_RESOURCES, "$defs/resources/properties"},
-                  {KEY_RETRY_ON, "$defs/retry_on/properties"}};
+                  {KEY_RETRY_ON, "$defs/retry_on/properties"},
+                  {KEY_CONCURRENCY, "$defs/concurrency/properties"}};
     for (size_t p = 0; p < sizeof places / sizeof *places; p++) {
         json_t *properties = at(schema, places[p].path);
         size_t n = 0;
