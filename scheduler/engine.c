@@ -88,12 +88,17 @@ static void answer_ask(struct engine *engine, const struct core_ask *ask)
     event.answer.when_ms = result.when_ms;
     event.answer.n = result.n;
     event.answer.past = result.past;
+    event.answer.chooses = result.chooses;
+    event.answer.chosen = result.chosen;
+    event.answer.n_chosen = result.n_chosen;
     if (result.answer == CORE_ERROR || result.answer == CORE_WITH_ERROR)
         vec_push(&engine->ask_errors,
                  ((struct store_ask_error){ask->inst, arena_strdup(&engine->arena, err.text)}));
     engine_step(engine, &event);
     if (result.form)
         waits_asked(engine, ask->inst, &result);
+    if (result.outputs)
+        waits_chosen(engine, ask->inst, result.outputs);
 }
 
 /* Writes what the questions may look at, answers them, and lets the answers take effect. */

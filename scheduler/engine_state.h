@@ -108,6 +108,9 @@ const struct store_dataset_link *datasets_links(struct engine *engine, const str
 /* Finds out what is to be stored of the update's events so far. */
 void datasets_resolve(struct engine *engine);
 void datasets_emit(struct engine *engine, struct pending *pending, size_t index);
+/* Whether no data interval of the DAG's schedule has ended by now that is later than this. */
+bool timetables_is_latest(const struct registry_version *version, int64_t finish_ms,
+                          int64_t now_ms);
 /* Whether a run of that interval was created in this turn, and is not in the store yet. */
 bool timetables_made(const struct engine *engine, const char *dag, int64_t start_ms,
                      int64_t finish_ms);
@@ -139,6 +142,8 @@ void versions_tell_core(struct engine *engine, struct registry_version *version)
 /* An approval that is asked for from now on. */
 void waits_asked(struct engine *engine, struct nx_inst_id inst,
                  const struct question_result *question);
+/* A choice was made: the outputs of the attempt that has just ended. */
+void waits_chosen(struct engine *engine, struct nx_inst_id inst, const char *outputs);
 /* A person's answer. */
 void waits_approve(struct engine *engine, struct pending *pending, size_t index);
 /* Creates the runs that tasks want started; true when there were any. */

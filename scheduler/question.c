@@ -387,26 +387,51 @@ bool question_arguments(struct question *question, struct nx_inst_id inst, uint6
     return *arguments != NULL;
 }
 
-/* What it waits for. */
-static bool answer_wait(struct question *question, const struct spec_task *task,
-                        struct arena *arena, struct question_result *result, struct nx_err *err)
+/* Since when a version of the dataset counts. */
+static int64_t since_ms(const struct question *question, struct nx_run_id run,
+                        const json_t *arguments)
 {
-    if (task->wait != GRAPH_WAIT_FOR && task->wait != GRAPH_WAIT_UNTIL &&
-        task->wait != GRAPH_WAIT_PERSON)
-        return true;
+    const json_t *since = json_object_get(arguments, "since");
+    struct core_run_row row;
+    int64_t ms;
+    if (since && !json_is_null(since)) {
+        must(js_wall_ms(since, &ms));
+        return ms;
+    }
+    must(core_get_run(question->core, run, &row));
+    return row.interval_finish_ms ? row.interval_finish_ms : row.created_ms;
+}
+
+/* What it waits for, or chooses. */
+static bool answer_wait(struct question *question, const struct spec *spec,
+                        const struct core_ask *ask, struct arena *arena,
+                        struct question_result *result, struct nx_err *err)
+{
+    const struct spec_task *task = &spec->tasks[ask->inst.task];
     json_t *arguments = arguments_of(question, task, err);
-    if (!arguments)
+    bool ok = arguments != NULL;
+    if (!ok)
         return false;
-    if (task->wait == GRAPH_WAIT_FOR) {
+    switch (task->wait) {
+    case GRAPH_WAIT_FOR:
         must(js_duration_ms(json_object_get(arguments, "duration"), &result->when_ms));
-    } else if (task->wait == GRAPH_WAIT_UNTIL) {
+        break;
+    case GRAPH_WAIT_UNTIL:
         must(js_wall_ms(json_object_get(arguments, "time"), &result->when_ms));
-    } else {
+        break;
+    case GRAPH_WAIT_DATASET:
+        result->when_ms = since_ms(question, ask->inst.run, arguments);
+        break;
+    case GRAPH_WAIT_CHOICE:
+        ok = question_choose(question, spec, ask, arguments, arena, result, err);
+        break;
+    default:
+        must(task->wait == GRAPH_WAIT_PERSON);
         result->message = arena_strdup(arena, js_get_text(arguments, "message", ""));
         result->form = task->form;
     }
     json_decref(arguments);
-    return true;
+    return ok;
 }
 
 /* ---- Answers ---- */
@@ -498,7 +523,8 @@ static void answer_go(struct question *question, const struct spec *spec,
         nx_wrap(err, "the `if` of task '%s'", task->id);
     } else if (!truth) {
         result->answer = CORE_FALSE;
-    } else if (!(ask->what & CORE_ASK_WITH) || answer_wait(question, task, arena, result, err)) {
+    } else if (!(ask->what & CORE_ASK_WITH) ||
+               answer_wait(question, spec, ask, arena, result, err)) {
         result->answer = CORE_TRUE;
     } else {
         result->answer = CORE_WITH_ERROR;

@@ -31,8 +31,12 @@ void question_fini(struct question *question);
 /* What an ask comes to. */
 struct question_result {
     enum core_answer answer;
-    uint32_t n;            /* CORE_LIST: items, which are kept in the turn's transaction */
-    int64_t when_ms;       /* see core_event.answer */
+    uint32_t n;      /* CORE_LIST: items, which are kept in the turn's transaction */
+    int64_t when_ms; /* see core_event.answer */
+    bool chooses;    /* likewise; in the arena */
+    const uint32_t *chosen;
+    uint32_t n_chosen;
+    const char *outputs;   /* of a choice: JSON, in the arena; NULL: none */
     struct core_past past; /* likewise */
     const char *message;   /* of an approval: what the person is told; in the arena */
     const char *form;      /* and what is to be filled in: JSON, the version's; NULL: no approval */
@@ -41,6 +45,11 @@ struct question_result {
 /* Evaluates, or looks up, what is asked; on an error *err has what becomes the instance's error. */
 void question_answer(struct question *question, const struct core_ask *ask, struct arena *arena,
                      struct question_result *result, struct nx_err *err);
+/* question_choice.c: what a task that chooses among those below it comes to. `arguments` are its
+ * own. */
+bool question_choose(struct question *question, const struct spec *spec, const struct core_ask *ask,
+                     const json_t *arguments, struct arena *arena, struct question_result *result,
+                     struct nx_err *err);
 /* The arguments of a task that the scheduler does itself, evaluated and checked: a new reference.
  */
 bool question_arguments(struct question *question, struct nx_inst_id inst, uint64_t version,

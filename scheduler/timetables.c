@@ -196,6 +196,17 @@ static bool last_interval(const struct timetable *timetable, int64_t now_ms,
     return false;
 }
 
+bool timetables_is_latest(const struct registry_version *version, int64_t finish_ms, int64_t now_ms)
+{
+    const struct timetable *timetable = version->timetable;
+    struct timetable_fire fire;
+    for (uint32_t i = 0; timetable && i < timetable->n; i++) {
+        if (timetable_prev(timetable, i, now_ms, &fire) && fire.finish_ms > finish_ms)
+            return false;
+    }
+    return true;
+}
+
 static bool zone_of(struct engine *engine, const struct registry_version *version,
                     const struct zone **zone, struct nx_err *err)
 {

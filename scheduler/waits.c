@@ -150,6 +150,22 @@ void waits_approve(struct engine *engine, struct pending *pending, size_t index)
         engine_give_up(&err);
 }
 
+/* ---- Choices ---- */
+
+void waits_chosen(struct engine *engine, struct nx_inst_id inst, const char *outputs)
+{
+    for (size_t i = engine->update.ends.n; i-- > 0;) {
+        struct core_end *end = &engine->update.ends.at[i];
+        if (end->inst.run.v != inst.run.v || end->inst.task != inst.task ||
+            end->inst.map != inst.map || end->wait != GRAPH_WAIT_CHOICE)
+            continue;
+        struct wire_result *result = make_result(engine, inst, NX_AO_SUCCESS, NX_OK, NULL);
+        result->outputs = wire_text(outputs, strlen(outputs));
+        end->result = result;
+        return;
+    }
+}
+
 /* ---- Runs that tasks start ---- */
 
 /* The run that the arguments ask for. */
@@ -250,6 +266,19 @@ static struct wire_result *child_result(struct engine *engine, const struct core
     return result;
 }
 
+/* Of one that waited for a dataset. */
+static struct wire_result *dataset_result(struct engine *engine, const struct core_end *end)
+{
+    struct wire_result *result = make_result(engine, end->inst, NX_AO_SUCCESS, NX_OK, NULL);
+    struct core_dataset_row row;
+    char when[TIME_TEXT_MAX];
+    must(core_get_dataset(engine->core, task_of(engine, end->inst)->dataset, &row));
+    result->outputs = outputs_text(engine, json_pack("{s:s, s:I, s:s}", "dataset", row.name,
+                                                     "version", (json_int_t)row.version, "at",
+                                                     time_format(when, row.event_ms)));
+    return result;
+}
+
 static struct wire_result *timeout_result(struct engine *engine, const struct core_end *end)
 {
     static const char *const texts[] = {
@@ -258,6 +287,7 @@ static struct wire_result *timeout_result(struct engine *engine, const struct co
         [GRAPH_WAIT_PERSON] = "nobody approved or rejected it within its timeout of %s",
         [GRAPH_WAIT_POKE] = "what it waits for was not there within its timeout of %s",
         [GRAPH_WAIT_RUN] = "its run was not started within its timeout of %s",
+        [GRAPH_WAIT_DATASET] = "there was no new version of its dataset within its timeout of %s",
     };
     char timeout[32];
     str_format_duration(timeout, sizeof timeout, task_of(engine, end->inst)->timeout_ms);
@@ -275,5 +305,7 @@ void waits_explain_ends(struct engine *engine)
             end->result = child_result(engine, end);
         else if (end->outcome == NX_AO_TIMEOUT)
             end->result = timeout_result(engine, end);
+        else if (end->wait == GRAPH_WAIT_DATASET && end->outcome == NX_AO_SUCCESS)
+            end->result = dataset_result(engine, end);
     }
 }

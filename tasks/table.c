@@ -11,13 +11,18 @@
     X(data_sql) \
     X(data_validate) \
     X(flow_approve) \
+    X(flow_branch) \
     X(flow_fail) \
+    X(flow_join) \
+    X(flow_latest_only) \
     X(flow_noop) \
+    X(flow_short_circuit) \
     X(flow_sleep) \
     X(flow_trigger) \
     X(ml_evaluate) \
     X(ml_predict) \
     X(ml_train) \
+    X(wait_dataset) \
     X(wait_file) \
     X(wait_for) \
     X(wait_http) \

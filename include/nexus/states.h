@@ -132,6 +132,8 @@ enum nx_reason {
     NX_WHY_CONCURRENCY,   /* queued: as many of its concurrency key are held as may be */
     NX_WHY_PAST,          /* waiting: it has not succeeded in the run before */
     NX_WHY_DAG_GONE,      /* of a backfill: its DAG has no file any more */
+    NX_WHY_NOT_CHOSEN,    /* skipped: a task above chose others */
+    NX_WHY_WAIT_DATASET,  /* deferred: until there is a new version of a dataset */
     NX_REASONS
 };
 

@@ -39,7 +39,7 @@ static const char *check_upstream(const struct run *run, uint32_t at)
             (map_at(run, i) >= 0 && map_at(run, at) >= 0 &&
              graph_mapped_together(graph, task, up) && map_at(run, i) != map_at(run, at)))
             continue;
-        enum nx_task_state state = run->insts[i].state;
+        enum nx_task_state state = choice_seen(run, i, task);
         success += state == NX_TS_SUCCESS;
         skipped += state == NX_TS_SKIPPED;
         failed +=

@@ -210,8 +210,13 @@ struct core_event {
             struct nx_inst_id inst;
             uint32_t number; /* of the ask: an answer to a former one is dropped */
             enum core_answer answer;
-            uint32_t n;      /* CORE_LIST: how many items, at most NX_MAP_MAX */
-            int64_t when_ms; /* GRAPH_WAIT_FOR: how long; GRAPH_WAIT_UNTIL: the wall instant */
+            uint32_t n; /* CORE_LIST: how many items, at most NX_MAP_MAX */
+            /* GRAPH_WAIT_FOR: how long; GRAPH_WAIT_UNTIL: the wall instant; GRAPH_WAIT_DATASET: how
+             * old its version may be at most, likewise */
+            int64_t when_ms;
+            bool chooses; /* GRAPH_WAIT_CHOICE: of the tasks directly below, these alone go on */
+            const uint32_t *chosen;
+            uint32_t n_chosen;
             struct core_past past; /* CORE_ASK_PAST and CORE_FALSE: what it waits for */
         } answer;
         struct {
@@ -378,8 +383,12 @@ struct core_inst_row {
     bool answered; /* its `if` was decided: not asked again unless it is cleared */
     uint32_t attempt, lease, failures, losses, leases_lost;
     uint32_t worker; /* number; 0: none */
-    int64_t due_ms;  /* wall instant at which a retry is due, or a wait for a time ends; 0: none */
+    /* Wall instant at which a retry is due, or a wait for a time ends; of a wait for a dataset, how
+     * old its version may be; 0: none. */
+    int64_t due_ms;
     int64_t ready_ms, started_ms, finished_ms; /* wall; 0: not yet */
+    const uint32_t *left_out; /* tasks directly below that it left out: for them it is skipped */
+    uint32_t n_left_out;
 };
 
 struct core_run_row {

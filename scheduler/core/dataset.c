@@ -30,10 +30,12 @@ void dataset_fini(struct core *core)
     for (size_t i = 0; i < core->datasets.n; i++) {
         struct dataset *dataset = core->datasets.at[i].value;
         vec_fini(&dataset->starts);
+        vec_fini(&dataset->waits);
         mem_free(dataset);
     }
     map_fini(&core->datasets);
     vec_fini(&core->checks);
+    vec_fini(&core->heard);
 }
 
 void core_load_dataset(struct core *core, const struct core_dataset_row *row)
@@ -62,10 +64,13 @@ void dataset_check(struct core *core, struct dag *dag)
     vec_push(&core->checks, dag);
 }
 
-/* Everybody who waits for the dataset's next version. Tasks that wait for it are to be told here:
- * they can ask core_get_dataset for the version. */
-static void tell_waiters(struct core *core, const struct dataset *dataset)
+/* Everybody who waits for the dataset's next version. Tasks are told when the step ends. */
+static void tell_waiters(struct core *core, struct dataset *dataset)
 {
+    if (dataset->waits.n && !dataset->heard) {
+        dataset->heard = true;
+        vec_push(&core->heard, dataset);
+    }
     for (size_t i = 0; i < dataset->starts.n; i++)
         dataset_check(core, dataset->starts.at[i]);
 }

@@ -90,7 +90,8 @@ static void pick_decided(struct selection *selection)
             while (mapped_next(&all, &other)) {
                 const struct inst *inst = &run->insts[other];
                 if (inst->state == NX_TS_UPSTREAM_FAILED ||
-                    (inst->state == NX_TS_SKIPPED && inst->reason == NX_WHY_RULE))
+                    (inst->state == NX_TS_SKIPPED &&
+                     (inst->reason == NX_WHY_RULE || inst->reason == NX_WHY_NOT_CHOSEN)))
                     pick(selection, other, EDIT_CLEAR);
             }
         }

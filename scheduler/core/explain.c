@@ -312,6 +312,24 @@ static void why_look(const struct core *core, const struct run *run, uint32_t ta
     }
 }
 
+static void why_dataset(const struct wait *wait, const char *end, struct core_why *why)
+{
+    const struct dataset *dataset = wait->dataset;
+    char since[TIME_TEXT_MAX], last[TIME_TEXT_MAX];
+    time_format(since, wait->due_wall);
+    if (dataset->version)
+        snprintf(why->text, sizeof why->text,
+                 "waits, without a slot, for a version of dataset '%s' of %s or later; the last, "
+                 "%llu, is of %s%s",
+                 dataset->name, since, (unsigned long long)dataset->version,
+                 time_format(last, dataset->event_ms), end);
+    else
+        snprintf(why->text, sizeof why->text,
+                 "waits, without a slot, for a version of dataset '%s' of %s or later; there is "
+                 "none yet%s",
+                 dataset->name, since, end);
+}
+
 static void why_deferred(const struct core *core, const struct run *run, uint32_t task,
                          struct core_why *why)
 {
@@ -339,10 +357,28 @@ static void why_deferred(const struct core *core, const struct run *run, uint32_
         else
             snprintf(why->text, sizeof why->text, "its run is being started");
         break;
+    case GRAPH_WAIT_DATASET:
+        why_dataset(wait, end, why);
+        break;
     default:
         time_format(when, wait->due_wall);
         snprintf(why->text, sizeof why->text, "waits, without a slot, until %s%s", when, end);
         break;
+    }
+}
+
+static void why_ended(const struct run *run, uint32_t at, struct core_why *why)
+{
+    const struct inst *inst = &run->insts[at];
+    const char *state = nx_task_state_name(inst->state);
+    char name[NX_ID_MAX + 16];
+    uint32_t skipper = inst->reason == NX_WHY_NOT_CHOSEN ? choice_skipper(run, at) : NO_INST;
+    if (skipper != NO_INST) {
+        name_inst(name, sizeof name, run, skipper);
+        snprintf(why->text, sizeof why->text, "it has ended: %s, as %s chose others", state, name);
+    } else {
+        snprintf(why->text, sizeof why->text, "it has ended: %s (%s)", state,
+                 nx_reason_name(inst->reason));
     }
 }
 
@@ -395,8 +431,7 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         why_held(core, run, at, why);
         break;
     default:
-        snprintf(why->text, sizeof why->text, "it has ended: %s (%s)",
-                 nx_task_state_name(inst->state), nx_reason_name(inst->reason));
+        why_ended(run, at, why);
         why->since_ms = inst->finished_ms;
         break;
     }

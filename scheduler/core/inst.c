@@ -75,6 +75,7 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
     run->n_normal_left = run->n_normal_left + (had_ended && !last) - (ended && !last);
     if (ended) {
         must(!(inst->flags & INST_HELD));
+        inst->hand = 0;
         inst->finished_ms = core->wall_ms;
         if (at != task_at(run, at))
             run->insts[task_at(run, at)].finished_ms = core->wall_ms;
@@ -114,7 +115,9 @@ void inst_queue(struct core *core, struct run *run, uint32_t at)
 
 void inst_begin(struct core *core, struct run *run, uint32_t at, int64_t when_ms)
 {
-    if (task_of(run, at)->wait)
+    if (task_of(run, at)->wait == GRAPH_WAIT_CHOICE)
+        choice_end(core, run, at, NULL);
+    else if (task_of(run, at)->wait)
         wait_begin(core, run, at, when_ms);
     else
         inst_queue(core, run, at);
@@ -190,7 +193,8 @@ static void decide(struct core *core, struct run *run, uint32_t at, bool past_as
         go(core, run, at, past_asked);
         break;
     case RULE_SKIP:
-        inst_set(core, run, at, NX_TS_SKIPPED, NX_WHY_RULE);
+        inst_set(core, run, at, NX_TS_SKIPPED,
+                 choice_skipper(run, at) != NO_INST ? NX_WHY_NOT_CHOSEN : NX_WHY_RULE);
         break;
     case RULE_UPSTREAM_FAILED:
         inst_set(core, run, at, NX_TS_UPSTREAM_FAILED, NX_WHY_RULE);
@@ -235,6 +239,8 @@ void inst_answer(struct core *core, const struct core_event *event)
         if (mapped_own(run, at)) {
             inst_dirty(core, run, at); /* it goes on deciding */
             begin(core, run, at);
+        } else if (task_of(run, at)->wait == GRAPH_WAIT_CHOICE) {
+            choice_end(core, run, at, event);
         } else {
             inst_begin(core, run, at, event->answer.when_ms);
         }
@@ -301,8 +307,9 @@ void inst_count(struct run *run, uint32_t at)
     }
     for (uint32_t j = 0; j < graph->tasks[task].n_down; j++) {
         struct needing all = mapped_needing(run, at, down[j]);
+        enum nx_task_state seen = choice_seen(run, at, down[j]);
         while (mapped_next(&all, &other))
-            inst_add_up(&run->insts[other], state);
+            inst_add_up(&run->insts[other], seen);
     }
 }
 
@@ -346,7 +353,12 @@ static void check_run(struct core *core, struct run *run)
 
 void inst_spread(struct core *core)
 {
-    while (core->spread_first < core->spread.n || core->to_check.n || core->to_stop.n) {
+    while (core->spread_first < core->spread.n || core->to_check.n || core->to_stop.n ||
+           core->heard.n) {
+        if (core->heard.n) {
+            wait_heard(core);
+            continue;
+        }
         if (core->to_stop.n) {
             wait_stop_children(core);
             continue;

@@ -90,6 +90,7 @@ void core_load_inst(struct core *core, const struct core_inst_row *row)
     inst->ready_ms = row->ready_ms;
     inst->started_ms = row->started_ms;
     inst->finished_ms = row->finished_ms;
+    choice_load(run, at, row->left_out, row->n_left_out);
 }
 
 /* What is left of a wait of at most `most` that ends at that wall instant. */

@@ -108,10 +108,10 @@ uint32_t mapped_n_up(const struct run *run, uint32_t at)
     return n;
 }
 
-static void add_final(struct inst *inst, const struct inst *up)
+static void add_final(const struct run *run, uint32_t at, uint32_t up)
 {
-    if (nx_task_state_final(up->state))
-        inst_add_up(inst, up->state);
+    if (nx_task_state_final(run->insts[up].state))
+        inst_add_up(&run->insts[at], choice_seen(run, up, task_at(run, at)));
 }
 
 void mapped_count_up(struct run *run, uint32_t at)
@@ -123,13 +123,13 @@ void mapped_count_up(struct run *run, uint32_t at)
     inst->flags &= (uint8_t)~INST_UP_SELF;
     for (uint32_t j = 0; j < spec->n_up; j++) {
         if (!stands_aside(run, up[j])) {
-            add_final(inst, &run->insts[up[j]]);
+            add_final(run, at, up[j]);
         } else if (goes_along(run, at, up[j])) {
-            add_final(inst, &run->insts[mapped_find(run, up[j], map_at(run, at))]);
+            add_final(run, at, mapped_find(run, up[j], map_at(run, at)));
         } else {
             const struct member *member = member_of(run, up[j]);
             for (uint32_t i = 0; i < mapping_of(run, up[j])->n; i++)
-                add_final(inst, &run->insts[member->at.at[i]]);
+                add_final(run, at, member->at.at[i]);
         }
     }
 }

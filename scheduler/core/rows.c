@@ -31,6 +31,11 @@ bool core_get_inst(const struct core *core, struct nx_inst_id id, struct core_in
         .started_ms = inst->started_ms,
         .finished_ms = inst->finished_ms,
     };
+    const struct left_out *out = choice_of(run, inst_index(run, inst));
+    if (out) {
+        row->left_out = out->tasks;
+        row->n_left_out = out->n;
+    }
     return true;
 }
 

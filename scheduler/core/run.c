@@ -98,6 +98,7 @@ void run_free(struct core *core, struct run *run)
     core->runs.at[run->slot] = NULL;
     vec_push(&core->free_slots, run->slot);
     mapped_free(run);
+    choice_free(run);
     if (--run->version->n_runs == 0)
         limits_count(core, run->version, false);
     version_release(core, run->version);

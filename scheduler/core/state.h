@@ -43,6 +43,8 @@ struct dataset {
     uint64_t version; /* of its last event; 0: there was none */
     int64_t event_ms;
     VEC(struct dag *) starts; /* DAGs whose timetable names it */
+    VEC(uint32_t) waits;      /* places of waits for it; some may be stale */
+    bool heard;               /* in the core's list: who waits has not been told */
 };
 
 struct backfill {
@@ -83,7 +85,7 @@ struct inst {
     uint32_t up_success, up_failed, up_skipped;
     uint32_t hand;    /* held: index in its worker's hands; deciding or asked: number of its ask;
                          deferred: its place among the waits; waiting for its past: the state
-                         there */
+                         there; ended: 1 + index of what it left out, or 0 */
     int64_t due_mono; /* of the timer that its state has; 0: none */
     int64_t ready_ms, started_ms, finished_ms;
 };
@@ -111,6 +113,12 @@ struct mapping {
     VEC(bool) admitted;
 };
 
+/* Tasks directly below that some instances of a task have left out: see choice.c. */
+struct left_out {
+    uint32_t task, n;
+    uint32_t *tasks;
+};
+
 /* See slice.c. */
 struct edit_rest {
     struct core_edit_row row;
@@ -130,6 +138,7 @@ struct run {
     VEC(struct place) places;
     struct mapping *mappings; /* n_maps of the graph */
     struct member *members;   /* n_map_tasks of the graph */
+    VEC(struct left_out) left_out;
     uint32_t slot;
     uint8_t state; /* enum nx_run_state */
     uint8_t cause;
@@ -262,12 +271,13 @@ struct spread {
 struct wait {
     uint32_t slot, task;
     bool used;
-    bool queued;            /* its look is due, and no worker has it yet */
-    uint32_t worker;        /* that has its look */
-    uint64_t poke;          /* number of the look that is under way; 0: none */
-    int64_t due_wall;       /* of a time; 0: it waits for something else */
-    int64_t timeout_mono;   /* 0: none */
-    struct nx_run_id child; /* the run that it started; 0: none yet */
+    bool queued;                   /* its look is due, and no worker has it yet */
+    uint32_t worker;               /* that has its look */
+    uint64_t poke;                 /* number of the look that is under way; 0: none */
+    int64_t due_wall;              /* of a time, or how old a dataset may be; 0: neither */
+    const struct dataset *dataset; /* NULL: it waits for something else */
+    int64_t timeout_mono;          /* 0: none */
+    struct nx_run_id child;        /* the run that it started; 0: none yet */
 };
 
 struct core {
@@ -281,9 +291,10 @@ struct core {
     struct map followers; /* id of a run -> struct followers: see past.c */
     struct map run_slots; /* id -> struct run */
     struct map workers_by_id;
-    struct map datasets;      /* text -> struct dataset */
-    VEC(struct dag *) checks; /* DAGs that events may start */
-    struct map backfills;     /* id -> struct backfill */
+    struct map datasets;         /* text -> struct dataset */
+    VEC(struct dataset *) heard; /* with a new event */
+    VEC(struct dag *) checks;    /* DAGs that events may start */
+    struct map backfills;        /* id -> struct backfill */
     VEC(uint64_t) ended_backfills;
     VEC(uint32_t) beginning; /* slots of queued runs that wait for nothing */
     VEC(struct run *) runs;  /* by slot; NULL: free */
@@ -552,6 +563,22 @@ void wait_turn(struct core *core); /* gives out the looks that are due */
 void wait_lose_worker(struct core *core, struct worker *worker);
 void wait_report(struct core *core, struct worker *worker, const struct wire_report *report,
                  uint64_t seen);
+/* Ends the waits for datasets that have a new event. */
+void wait_heard(struct core *core);
+
+/* choice.c: tasks that decide which of those below them go on. */
+/* Its trigger rule and its `if` say run: it has ended, with the answer's choice (NULL: all go on).
+ */
+void choice_end(struct core *core, struct run *run, uint32_t at, const struct core_event *event);
+/* As it was stored; of an ended instance. */
+void choice_load(struct run *run, uint32_t at, const uint32_t *left_out, uint32_t n);
+/* What it left out; NULL: nothing. */
+const struct left_out *choice_of(const struct run *run, uint32_t at);
+/* What an ended instance is to a task directly below it. */
+enum nx_task_state choice_seen(const struct run *run, uint32_t at, uint32_t down);
+/* One of its upstream that left it out, or NO_INST. */
+uint32_t choice_skipper(const struct run *run, uint32_t at);
+void choice_free(struct run *run);
 
 /* edit.c: what a person does to a run's tasks. */
 enum edit_pick { EDIT_NONE, EDIT_CLEAR, EDIT_MARK, EDIT_KEEP /* its row is written */ };

@@ -11,7 +11,7 @@
 static const uint8_t reasons[] = {
     [GRAPH_WAIT_FOR] = NX_WHY_WAIT_TIME,      [GRAPH_WAIT_UNTIL] = NX_WHY_WAIT_TIME,
     [GRAPH_WAIT_PERSON] = NX_WHY_WAIT_PERSON, [GRAPH_WAIT_POKE] = NX_WHY_WAIT_POKE,
-    [GRAPH_WAIT_RUN] = NX_WHY_WAIT_RUN,
+    [GRAPH_WAIT_RUN] = NX_WHY_WAIT_RUN,       [GRAPH_WAIT_DATASET] = NX_WHY_WAIT_DATASET,
 };
 
 struct wait *wait_of(const struct core *core, const struct inst *inst)
@@ -81,6 +81,24 @@ static void wait_timeout(struct core *core, struct run *run, uint32_t task, int6
         core, (struct timer){wait->timeout_mono, TIMER_WAIT, run->slot, task, (uint32_t)run->id.v});
 }
 
+static bool is_new_enough(const struct wait *wait)
+{
+    return wait->dataset->version && wait->dataset->event_ms >= wait->due_wall;
+}
+
+/* The wait is over when there is a version that is not older than since_wall. */
+static void listen_to(struct core *core, struct wait *wait, const char *name, int64_t since_wall)
+{
+    struct dataset *dataset = dataset_get(core, name);
+    wait->due_wall = since_wall;
+    wait->dataset = dataset;
+    vec_push(&dataset->waits, (uint32_t)(wait - core->waits.at));
+    if (is_new_enough(wait) && !dataset->heard) {
+        dataset->heard = true;
+        vec_push(&core->heard, dataset);
+    }
+}
+
 void wait_begin(struct core *core, struct run *run, uint32_t task, int64_t when_ms)
 {
     const struct graph_task *spec = task_of(run, task);
@@ -109,6 +127,9 @@ void wait_begin(struct core *core, struct run *run, uint32_t task, int64_t when_
         break;
     case GRAPH_WAIT_RUN:
         vec_push(&core->update->starts, ((struct core_start){inst_id(run, task), inst->attempt}));
+        break;
+    case GRAPH_WAIT_DATASET:
+        listen_to(core, wait, spec->dataset, when_ms);
         break;
     default:
         break;
@@ -142,6 +163,8 @@ void wait_resume(struct core *core, struct run *run, uint32_t task)
         timer_wall(core, run, task, due_wall);
     } else if (spec->wait == GRAPH_WAIT_POKE) {
         look_now(core, wait);
+    } else if (spec->wait == GRAPH_WAIT_DATASET) {
+        listen_to(core, wait, spec->dataset, due_wall);
     }
 }
 
@@ -227,6 +250,27 @@ void wait_due_wall(struct core *core, struct run *run, uint32_t task, int64_t du
     if (inst->state == NX_TS_DEFERRED && task_of(run, task)->wait == GRAPH_WAIT_UNTIL &&
         wait_of(core, inst)->due_wall == due_wall)
         succeed(core, run, task);
+}
+
+/* ---- Datasets ---- */
+
+void wait_heard(struct core *core)
+{
+    struct dataset *dataset = vec_pop(&core->heard);
+    size_t n = dataset->waits.n, kept = 0;
+    dataset->heard = false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t place = dataset->waits.at[i];
+        const struct wait *wait = &core->waits.at[place];
+        if (wait->dataset != dataset)
+            continue; /* it has ended, or its place is another's */
+        if (is_new_enough(wait))
+            succeed(core, core->runs.at[wait->slot], wait->task);
+        else
+            dataset->waits.at[kept++] = place;
+    }
+    must(dataset->waits.n == n); /* who begins to wait does so when its upstream is told */
+    dataset->waits.n = kept;
 }
 
 /* ---- People ---- */

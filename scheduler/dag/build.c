@@ -6,7 +6,8 @@
 static bool asks(const struct spec_task *task)
 {
     return task->wait == GRAPH_WAIT_FOR || task->wait == GRAPH_WAIT_UNTIL ||
-           task->wait == GRAPH_WAIT_PERSON;
+           task->wait == GRAPH_WAIT_PERSON || task->wait == GRAPH_WAIT_DATASET ||
+           task->choice != CHOICE_ALL;
 }
 
 static unsigned flags_of(const struct spec *spec, const struct spec_task *task)
@@ -54,6 +55,7 @@ static struct graph_task_def task_def(const struct spec *spec, const struct spec
                                    .jitter_percent = (uint8_t)(task->retry_jitter * 100 + 0.5),
                                    .wait = task->wait,
                                    .every_ms = task->every_ms,
+                                   .dataset = task->dataset,
                                    .retry_on = limited ? retry_on : NULL,
                                    .retry_delay_ms = task->retry_delay_ms,
                                    .max_retry_delay_ms = task->max_retry_delay_ms,

@@ -80,7 +80,7 @@ void check_sql(struct reader *r, const struct yaml_node *node);
 
 /* ---- wait.c ---- */
 /* What the scheduler does itself, or has looked for, by the operator's name. */
-enum graph_wait wait_of_operator(const char *uses);
+void read_operator_wait(struct spec_task *task);
 /* What the core has to know of it. */
 void read_wait(struct reader *r, uint32_t task, const struct yaml_node *with);
 

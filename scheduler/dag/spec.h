@@ -33,6 +33,14 @@ struct dataset_names {
     uint32_t n;
 };
 
+/* What decides which of the tasks below one go on. */
+enum spec_choice {
+    CHOICE_ALL,       /* nothing: all do */
+    CHOICE_NAMES,     /* those that it names */
+    CHOICE_CONDITION, /* all or none, by a condition */
+    CHOICE_LATEST     /* all or none, by whether the run's is the latest data interval */
+};
+
 struct spec_task {
     const char *id;
     int line, column;
@@ -48,12 +56,14 @@ struct spec_task {
     bool names_vars, names_secrets; /* in with, env, run */
     const char *conn;               /* the connection that `with` names; NULL: none */
     bool condition_names_vars, condition_names_item;
-    uint32_t map;         /* 1 + index in the spec's maps; 0: not mapped */
-    int64_t max_parallel; /* as the task or defaults have it */
-    enum graph_wait wait; /* what it waits for without a slot */
-    int64_t every_ms;     /* GRAPH_WAIT_POKE */
-    unsigned wait_flags;  /* of enum graph_flag: GRAPH_WAIT_RUN */
-    const char *form;     /* GRAPH_WAIT_PERSON: JSON, a list like params */
+    uint32_t map;            /* 1 + index in the spec's maps; 0: not mapped */
+    int64_t max_parallel;    /* as the task or defaults have it */
+    enum graph_wait wait;    /* what it waits for without a slot */
+    enum spec_choice choice; /* GRAPH_WAIT_CHOICE */
+    const char *dataset;     /* GRAPH_WAIT_DATASET: its name */
+    int64_t every_ms;        /* GRAPH_WAIT_POKE */
+    unsigned wait_flags;     /* of enum graph_flag: GRAPH_WAIT_RUN */
+    const char *form;        /* GRAPH_WAIT_PERSON: JSON, a list like params */
     bool finally, exclusive, backoff_exponential;
     enum nx_trigger_rule rule;
     const char *pool; /* NULL: none */

@@ -337,7 +337,7 @@ static void check_uses(struct reader *r, uint32_t index, const struct yaml_node 
     struct spec_task *task = &r->spec->tasks[index];
     const char *nearest = NULL;
     bool map = with && with->kind == YAML_KIND_MAP;
-    task->wait = task->uses ? wait_of_operator(task->uses) : GRAPH_WAIT_NONE;
+    read_operator_wait(task);
     bool by_core = task->wait != GRAPH_WAIT_NONE && task->wait != GRAPH_WAIT_POKE;
     if (map) {
         check_templates(r, with, by_core ? PLACE_WAIT : PLACE_WITH, index);
@@ -504,6 +504,8 @@ static void read_task(struct reader *r, const struct spec_task *defaults, uint32
         yaml_get(body, "trigger_rule") || (r->defaults && yaml_get(r->defaults, "trigger_rule"));
     if (task->finally && !ruled) /* who cleans up does so whatever became of the others */
         task->rule = NX_TR_ALL_DONE;
+    else if (str_eq(task->uses, "flow.join") && !ruled)
+        task->rule = NX_TR_NONE_FAILED_MIN_ONE_SUCCESS;
     if ((node = yaml_get(body, "needs")))
         read_needs(r, node, task, &r->drafts[index]);
     read_datasets(r, yaml_get(body, "produces"), "produces", &task->produces);

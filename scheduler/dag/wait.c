@@ -16,20 +16,30 @@
 static const struct {
     const char *name;
     enum graph_wait wait;
+    enum spec_choice choice;
 } operators[] = {
-    {"flow.approve", GRAPH_WAIT_PERSON}, {"flow.trigger", GRAPH_WAIT_RUN},
-    {"wait.file", GRAPH_WAIT_POKE},      {"wait.for", GRAPH_WAIT_FOR},
-    {"wait.http", GRAPH_WAIT_POKE},      {"wait.sql", GRAPH_WAIT_POKE},
-    {"wait.until", GRAPH_WAIT_UNTIL},
+    {"flow.approve", GRAPH_WAIT_PERSON, CHOICE_ALL},
+    {"flow.branch", GRAPH_WAIT_CHOICE, CHOICE_NAMES},
+    {"flow.join", GRAPH_WAIT_CHOICE, CHOICE_ALL},
+    {"flow.latest_only", GRAPH_WAIT_CHOICE, CHOICE_LATEST},
+    {"flow.short_circuit", GRAPH_WAIT_CHOICE, CHOICE_CONDITION},
+    {"flow.trigger", GRAPH_WAIT_RUN, CHOICE_ALL},
+    {"wait.dataset", GRAPH_WAIT_DATASET, CHOICE_ALL},
+    {"wait.file", GRAPH_WAIT_POKE, CHOICE_ALL},
+    {"wait.for", GRAPH_WAIT_FOR, CHOICE_ALL},
+    {"wait.http", GRAPH_WAIT_POKE, CHOICE_ALL},
+    {"wait.sql", GRAPH_WAIT_POKE, CHOICE_ALL},
+    {"wait.until", GRAPH_WAIT_UNTIL, CHOICE_ALL},
 };
 
-enum graph_wait wait_of_operator(const char *uses)
+void read_operator_wait(struct spec_task *task)
 {
-    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
-        if (str_eq(operators[i].name, uses))
-            return operators[i].wait;
+    for (size_t i = 0; task->uses && i < sizeof operators / sizeof *operators; i++) {
+        if (!str_eq(operators[i].name, task->uses))
+            continue;
+        task->wait = operators[i].wait;
+        task->choice = operators[i].choice;
     }
-    return GRAPH_WAIT_NONE;
 }
 
 /* A value that the core needs before anything is evaluated; NULL: not given, or said to be wrong.
@@ -77,6 +87,18 @@ static void read_trigger(struct reader *r, const struct yaml_node *with, struct 
         task->wait_flags |= GRAPH_LEAVES;
 }
 
+/* ---- wait.dataset ---- */
+
+/* It consumes what it waits for. */
+static void read_awaited(struct reader *r, const struct yaml_node *with, struct spec_task *task)
+{
+    const struct yaml_node *node = constant(r, with, "dataset");
+    if (!node || node->kind != YAML_KIND_SCALAR)
+        return; /* said to be wrong where arguments are checked */
+    read_datasets(r, node, "dataset", &task->consumes);
+    task->dataset = keep(r, node->text);
+}
+
 /* ---- flow.approve ---- */
 
 /* Outputs that every approval has: a field cannot be called so. */
@@ -116,4 +138,6 @@ void read_wait(struct reader *r, uint32_t index, const struct yaml_node *with)
         read_trigger(r, with, task);
     else if (task->wait == GRAPH_WAIT_PERSON)
         read_form(r, with, task);
+    else if (task->wait == GRAPH_WAIT_DATASET)
+        read_awaited(r, with, task);
 }

@@ -99,6 +99,7 @@ static void copy_tasks(struct graph *graph, const struct graph_task_def *defs)
             .produces = copy_texts(graph, def->produces, def->n_produces),
             .n_produces = def->n_produces,
             .every_ms = def->every_ms,
+            .dataset = def->dataset ? arena_strdup(&graph->arena, def->dataset) : NULL,
             .wait = (uint8_t)def->wait,
         };
         graph->n_finally += (def->flags & GRAPH_FINALLY) != 0;
@@ -454,4 +455,38 @@ int64_t graph_find(const struct graph *graph, const char *id)
             return i;
     }
     return -1;
+}
+
+/* ---- Choices ---- */
+
+/* Marks the tasks and everything below them. */
+static void mark_below(const struct graph *graph, const uint32_t *from, uint32_t n, bool *below)
+{
+    VEC(uint32_t) todo = {0};
+    for (uint32_t i = 0; i < n; i++)
+        vec_push(&todo, from[i]);
+    while (todo.n) {
+        uint32_t task = vec_pop(&todo);
+        if (below[task])
+            continue;
+        below[task] = true;
+        for (uint32_t j = 0; j < graph->tasks[task].n_down; j++)
+            vec_push(&todo, graph_down(graph, task)[j]);
+    }
+    vec_fini(&todo);
+}
+
+uint32_t graph_left_out(const struct graph *graph, uint32_t task, const uint32_t *chosen,
+                        uint32_t n_chosen, uint32_t *left_out)
+{
+    bool *below = mem_alloc_array(graph->n_tasks, sizeof *below);
+    uint32_t n = 0;
+    mark_below(graph, chosen, n_chosen, below);
+    for (uint32_t j = 0; j < graph->tasks[task].n_down; j++) {
+        uint32_t down = graph_down(graph, task)[j];
+        if (!below[down])
+            left_out[n++] = down;
+    }
+    mem_free(below);
+    return n;
 }

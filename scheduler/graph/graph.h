@@ -35,11 +35,13 @@ enum graph_flag {
 /* What a task waits for without a slot; GRAPH_WAIT_NONE: it is run by a worker. */
 enum graph_wait {
     GRAPH_WAIT_NONE,
-    GRAPH_WAIT_FOR,    /* a duration */
-    GRAPH_WAIT_UNTIL,  /* an instant of the wall clock */
-    GRAPH_WAIT_PERSON, /* an approval */
-    GRAPH_WAIT_POKE,   /* something that a worker looks for now and then */
-    GRAPH_WAIT_RUN     /* a run of another DAG, which it starts */
+    GRAPH_WAIT_FOR,     /* a duration */
+    GRAPH_WAIT_UNTIL,   /* an instant of the wall clock */
+    GRAPH_WAIT_PERSON,  /* an approval */
+    GRAPH_WAIT_POKE,    /* something that a worker looks for now and then */
+    GRAPH_WAIT_RUN,     /* a run of another DAG, which it starts */
+    GRAPH_WAIT_DATASET, /* a version of a dataset that is not older than it asks for */
+    GRAPH_WAIT_CHOICE   /* nothing: it ends as it begins, and may leave tasks below it out */
 };
 
 /* Which attempts `retry_on` retries: any of these exit statuses or error codes; both empty: all. */
@@ -90,7 +92,8 @@ struct graph_task {
     int64_t queue_timeout_ms; /* 0: none */
     const char **produces;    /* names of datasets that its success is a new version of */
     uint32_t n_produces;
-    int64_t every_ms; /* GRAPH_WAIT_POKE: between two looks */
+    int64_t every_ms;    /* GRAPH_WAIT_POKE: between two looks */
+    const char *dataset; /* GRAPH_WAIT_DATASET: its name */
 };
 
 struct graph {
@@ -131,6 +134,7 @@ struct graph_task_def {
     uint32_t max_parallel; /* of the map: the same for all of the group */
     const char *const *produces;
     uint32_t n_produces;
+    const char *dataset; /* GRAPH_WAIT_DATASET */
 };
 
 /* Makes a graph with one hold. NX_E_INVALID on a cycle, whose tasks are named in order
@@ -156,6 +160,11 @@ static inline bool graph_mapped_together(const struct graph *graph, uint32_t a, 
 {
     return graph->tasks[a].map && graph->tasks[a].map == graph->tasks[b].map;
 }
+
+/* Which of the tasks directly below it a task leaves out that has chosen those: the ones that are
+ * neither chosen nor below a chosen one. *left_out has room for n_down; how many is returned. */
+uint32_t graph_left_out(const struct graph *graph, uint32_t task, const uint32_t *chosen,
+                        uint32_t n_chosen, uint32_t *left_out);
 
 static inline const uint32_t *graph_down(const struct graph *graph, uint32_t task)
 {

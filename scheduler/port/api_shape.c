@@ -46,6 +46,20 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_CLEARED] = "it was cleared and is stopped first",
     [NX_WHY_MARK_SUCCESS] = "it was marked as success and is stopped first",
     [NX_WHY_MARK_FAILED] = "it was marked as failed and is stopped first",
+    [NX_WHY_EMPTY_LIST] = "its `for_each` gave no items",
+    [NX_WHY_LIST_ERROR] = "its `for_each` could not be evaluated",
+    [NX_WHY_MAPPED] = "its instances stand for it, one an item",
+    [NX_WHY_SHORTER] = "its list is shorter now",
+    [NX_WHY_MAX_PARALLEL] = "as many indexes are in progress as max_parallel allows",
+    [NX_WHY_WITH_ERROR] = "its `with` could not be evaluated",
+    [NX_WHY_WAIT_TIME] = "it waits for a time",
+    [NX_WHY_WAIT_PERSON] = "it waits for a person",
+    [NX_WHY_WAIT_POKE] = "it waits for what it looks for",
+    [NX_WHY_WAIT_RUN] = "it waits for the run that it started",
+    [NX_WHY_WAIT_DATASET] = "it waits for a new version of a dataset",
+    [NX_WHY_REJECTED] = "a person rejected it",
+    [NX_WHY_RUN_FAILED] = "the run that it started did not succeed",
+    [NX_WHY_NOT_CHOSEN] = "a task that it needs chose others",
 };
 /* clang-format on */
 

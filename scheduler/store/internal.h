@@ -70,7 +70,9 @@ bool write_uses(struct store *store, const char *dag, size_t position, const str
 /* The columns of an instance that the core loads, and what they say. */
 #define STORE_INST_COLUMNS \
     "run, task, map_index, state, reason, answered, attempt, lease, failures, losses, worker," \
-    " due_at, ready_at, started_at, finished_at, leases_lost"
-struct core_inst_row store_read_inst(struct sql_stmt *stmt);
+    " due_at, ready_at, started_at, finished_at, leases_lost, left_out"
+typedef VEC(uint32_t) store_tasks;
+/* *room holds what it has left out, until the next one is read into it. */
+struct core_inst_row store_read_inst(struct sql_stmt *stmt, store_tasks *room);
 
 #endif

@@ -1,4 +1,5 @@
 /* What a starting scheduler reads, and the versions of DAGs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/must.h"
@@ -102,8 +103,20 @@ static bool on_run(struct sql_stmt *stmt, const struct store_loader *loader, str
     return true;
 }
 
-struct core_inst_row store_read_inst(struct sql_stmt *stmt)
+/* "3,7" */
+static void read_tasks(const char *text, store_tasks *tasks)
 {
+    char *end;
+    tasks->n = 0;
+    while (text && *text) {
+        vec_push(tasks, (uint32_t)strtoul(text, &end, 10));
+        text = *end == ',' ? end + 1 : NULL;
+    }
+}
+
+struct core_inst_row store_read_inst(struct sql_stmt *stmt, store_tasks *room)
+{
+    read_tasks(sql_text(stmt, 16), room);
     return (struct core_inst_row){
         .id = {{(uint64_t)sql_int(stmt, 0)}, (uint32_t)sql_int(stmt, 1), (int32_t)sql_int(stmt, 2)},
         .state = (enum nx_task_state)sql_int(stmt, 3),
@@ -119,14 +132,18 @@ struct core_inst_row store_read_inst(struct sql_stmt *stmt)
         .started_ms = sql_int(stmt, 13),
         .finished_ms = sql_int(stmt, 14),
         .leases_lost = (uint32_t)sql_int(stmt, 15),
+        .left_out = room->at,
+        .n_left_out = (uint32_t)room->n,
     };
 }
 
 static bool on_inst(struct sql_stmt *stmt, const struct store_loader *loader, struct nx_err *err)
 {
     (void)err;
-    const struct core_inst_row row = store_read_inst(stmt);
+    store_tasks left_out = {0};
+    const struct core_inst_row row = store_read_inst(stmt, &left_out);
     loader->inst(loader->arg, &row);
+    vec_fini(&left_out);
     return true;
 }
 

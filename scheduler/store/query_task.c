@@ -475,11 +475,13 @@ bool query_insts(struct query *query, struct nx_run_id run,
         query, "select " STORE_INST_COLUMNS " from task_instance where run = ?1", err);
     if (!stmt)
         return false;
+    store_tasks left_out = {0};
     sql_bind_int(stmt, 1, (int64_t)run.v);
     while ((ok = sql_step(stmt, &row, err)) && row) {
-        const struct core_inst_row inst = store_read_inst(stmt);
+        const struct core_inst_row inst = store_read_inst(stmt, &left_out);
         fn(arg, &inst);
     }
+    vec_fini(&left_out);
     return ok;
 }
 

@@ -263,10 +263,13 @@ static const char version_10[] =
     " finished_at integer, picks blob not null"
     ") strict;"
     "alter table backfill add column reason integer not null default 0;";
+/* What a task has left out of those below it: their numbers, "3,7". */
+static const char version_11[] = "alter table task_instance add column left_out text;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1}, {2, version_2}, {3, version_3}, {4, version_4}, {5, version_5},
-    {6, version_6}, {7, version_7}, {8, version_8}, {9, version_9}, {10, version_10},
+    {1, version_1}, {2, version_2},   {3, version_3},   {4, version_4},
+    {5, version_5}, {6, version_6},   {7, version_7},   {8, version_8},
+    {9, version_9}, {10, version_10}, {11, version_11},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

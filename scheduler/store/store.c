@@ -49,21 +49,21 @@ static const char *const statements[STORE_STATEMENTS] = {
     [DROP_EDIT] = "delete from run_edit where run = ?1",
     [PUT_INST] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
-        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost)"
-        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost, left_out)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
         " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
-        " started_at = ?14, finished_at = ?15, leases_lost = ?16",
+        " started_at = ?14, finished_at = ?15, leases_lost = ?16, left_out = ?17",
     [PUT_INST_ENDED] =
         "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
-        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost,"
+        " failures, losses, worker, due_at, ready_at, started_at, finished_at, leases_lost, left_out,"
         " outcome, exit_code, signal, max_rss, cpu_us, code, error)"
         " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-        " ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
+        " ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"
         " on conflict do update set state = ?4, reason = ?5, answered = ?6, attempt = ?7,"
         " lease = ?8, failures = ?9, losses = ?10, worker = ?11, due_at = ?12, ready_at = ?13,"
-        " started_at = ?14, finished_at = ?15, leases_lost = ?16, outcome = ?17, exit_code = ?18,"
-        " signal = ?19, max_rss = ?20, cpu_us = ?21, code = ?22, error = ?23",
+        " started_at = ?14, finished_at = ?15, leases_lost = ?16, left_out = ?17, outcome = ?18,"
+        " exit_code = ?19, signal = ?20, max_rss = ?21, cpu_us = ?22, code = ?23, error = ?24",
     [SET_INST_ERROR] =
         "update task_instance set code = ?4, error = ?5 where run = ?1 and task = ?2"
         " and map_index = ?3",
@@ -294,6 +294,17 @@ static void bind_result(struct sql_stmt *stmt, int first, const struct wire_resu
         sql_bind_text_n(stmt, first + 5, result->error.p, result->error.n);
 }
 
+/* "3,7", or null. */
+static void bind_left_out(struct sql_stmt *stmt, int at, const struct core_inst_row *row,
+                          struct buf *text)
+{
+    sql_bind_null(stmt, at);
+    for (uint32_t i = 0; i < row->n_left_out; i++)
+        buf_printf(text, "%s%u", i ? "," : "", row->left_out[i]);
+    if (text->len)
+        sql_bind_text_n(stmt, at, text->data, text->len);
+}
+
 static uint64_t inst_key(struct nx_inst_id id)
 {
     return hash_u64(id.run.v << 24 ^ id.task) ^ (uint64_t)(uint32_t)id.map << 1;
@@ -322,6 +333,8 @@ static bool write_inst(struct store *store, const struct store_turn *turn, struc
                        struct nx_err *err)
 {
     struct core_inst_row row;
+    struct buf left_out;
+    buf_init(&left_out);
     must(core_get_inst(turn->core, id, &row));
     const struct core_end *end = find_end(store, turn->update, id);
     bool started_anew = row.state == NX_TS_LEASED || row.state == NX_TS_WAITING;
@@ -341,14 +354,17 @@ static bool write_inst(struct store *store, const struct store_turn *turn, struc
     bind_time(stmt, 14, row.started_ms);
     bind_time(stmt, 15, ended && !row.finished_ms ? end->finished_ms : row.finished_ms);
     sql_bind_int(stmt, 16, row.leases_lost);
+    bind_left_out(stmt, 17, &row, &left_out);
     if (ended || started_anew) {
-        sql_bind_null(stmt, 17);
+        sql_bind_null(stmt, 18);
         if (ended)
-            sql_bind_int(stmt, 17, end->outcome);
-        bind_result(stmt, 18, ended ? end->result : NULL);
+            sql_bind_int(stmt, 18, end->outcome);
+        bind_result(stmt, 19, ended ? end->result : NULL);
     }
     store->counts.rows++;
-    return sql_run(stmt, err);
+    bool ok = sql_run(stmt, err);
+    buf_fini(&left_out);
+    return ok;
 }
 
 static bool write_attempt(struct store *store, const struct core_end *end, struct nx_err *err)

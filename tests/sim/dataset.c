@@ -27,6 +27,17 @@ uint32_t sim_random_produces(struct sim *sim, uint32_t dag, const char **to)
     return n;
 }
 
+const char *sim_random_dataset(struct sim *sim)
+{
+    return names[rng_below(&sim->rng, SIM_DATASETS)];
+}
+
+bool sim_is_new_enough(const struct sim *sim, const char *dataset, int64_t since_wall)
+{
+    struct core_dataset_row row;
+    return core_get_dataset(sim->core, dataset, &row) && row.version && row.event_ms >= since_wall;
+}
+
 struct timetable *sim_dataset_timetable(struct sim *sim, uint32_t dag)
 {
     struct timetable *timetable = timetable_new(1);

@@ -412,6 +412,7 @@ void sim_free(struct sim *sim)
     vec_fini(&sim->contexts);
     vec_fini(&sim->edited);
     vec_fini(&sim->started);
+    vec_fini(&sim->choices);
     vec_fini(&sim->backfills);
     vec_fini(&sim->store.backfills);
     vec_fini(&sim->deletions);
@@ -484,6 +485,8 @@ static const char *const fault_names[SIM_FAULTS] = {
     "backfill changed",
     "file of a DAG gone or back",
     "ended run deleted",
+    "not chosen",
+    "wait for a dataset over",
 };
 
 static bool one(const struct sim_config *config, struct sim_stats *stats, struct tally *tally,

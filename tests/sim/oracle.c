@@ -95,16 +95,19 @@ static struct may rule_says(enum nx_trigger_rule rule, int n, int s, int f, int 
 
 struct tally {
     int n, s, f, k, u;
+    int left_out; /* of k: successes that chose others */
 };
 
-static void add_to(const struct sim *sim, struct nx_inst_id id, struct tally *tally)
+static void add_to(const struct sim *sim, struct nx_inst_id id, uint32_t down, struct tally *tally)
 {
     struct core_inst_row up;
     if (!core_get_inst(sim->core, id, &up) || up.state == NX_TS_REMOVED)
         return;
+    bool out = sim_left_out(sim, &up, down);
     tally->n++;
-    tally->s += up.state == NX_TS_SUCCESS;
-    tally->k += up.state == NX_TS_SKIPPED;
+    tally->s += up.state == NX_TS_SUCCESS && !out;
+    tally->k += up.state == NX_TS_SKIPPED || out;
+    tally->left_out += out;
     tally->u += up.state == NX_TS_UPSTREAM_FAILED;
     tally->f += up.state == NX_TS_FAILED || up.state == NX_TS_UPSTREAM_FAILED ||
                 up.state == NX_TS_CANCELLED;
@@ -122,14 +125,14 @@ static struct tally tally_up(const struct sim *sim, const struct sim_run *run, s
         bool along =
             graph->tasks[id.task].map && graph->tasks[id.task].map == graph->tasks[up.task].map;
         if (!many) {
-            add_to(sim, up, &tally);
+            add_to(sim, up, id.task, &tally);
         } else if (along && id.map != NX_MAP_NONE) {
             up.map = id.map;
-            add_to(sim, up, &tally);
+            add_to(sim, up, id.task, &tally);
         } else {
             uint32_t list = core_get_list(sim->core, id.run, up.task);
             for (up.map = 0; (uint32_t)up.map < list; up.map++)
-                add_to(sim, up, &tally);
+                add_to(sim, up, id.task, &tally);
         }
     }
     return tally;
@@ -143,7 +146,15 @@ static void check_decision(struct sim *sim, const struct sim_run *run, uint32_t 
         return;
     struct tally t = tally_up(sim, run, id_of(run, slot));
     struct may may = rule_says((enum nx_trigger_rule)spec->rule, t.n, t.s, t.f, t.k, t.u);
-    bool by_rule = row->reason == NX_WHY_RULE;
+    bool out = row->reason == NX_WHY_NOT_CHOSEN, by_rule = row->reason == NX_WHY_RULE || out;
+    if (out)
+        sim_count(sim, SEEN_LEFT_OUT);
+    /* It knows of the choice, unless it was decided already by those that have really skipped. */
+    struct may without =
+        rule_says((enum nx_trigger_rule)spec->rule, t.n, t.s, t.f, t.k - t.left_out, t.u);
+    if (row->state == NX_TS_SKIPPED && by_rule && (out ? !t.left_out : !without.skip))
+        sim_fail(sim, "who was not chosen knows it", "run %llu %s: %d",
+                 (unsigned long long)run->row.id.v, spec->id, t.left_out);
     oracle_past(sim, run, row);
     bool right = row->state == NX_TS_UPSTREAM_FAILED      ? may.fail
                  : row->state == NX_TS_SKIPPED && by_rule ? may.skip

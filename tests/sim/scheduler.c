@@ -255,8 +255,12 @@ static void answer(struct sim *sim, const struct core_ask *ask)
     event.answer.when_ms = sim_random_when(sim, spec);
     if (ask->what == CORE_ASK_LIST)
         random_list(sim, &event);
+    if (spec->wait == GRAPH_WAIT_CHOICE && with)
+        sim_random_choice(sim, ask, &event);
     struct core_inst_row before = {0}, after = {0};
     core_get_inst(sim->core, ask->inst, &before);
+    if (spec->wait == GRAPH_WAIT_CHOICE && with && before.state == NX_TS_DECIDING)
+        sim_note_choice(sim, &before, &event);
     sim_scheduler_step(sim, &event);
     core_get_inst(sim->core, ask->inst, &after);
     if (before.state != NX_TS_DECIDING || after.state == NX_TS_DECIDING)
@@ -347,6 +351,9 @@ static void commit_inst(struct sim *sim, struct nx_inst_id id)
         inst->leased_commit = sim->n_commits;
     }
     inst->row = row;
+    inst->row.left_out = inst->left_out;
+    for (uint32_t i = 0; i < row.n_left_out; i++)
+        inst->left_out[i] = row.left_out[i];
     inst->present = true;
     inst->never_begun = inst->never_begun && row.state == NX_TS_CANCELLED;
 }

@@ -86,6 +86,8 @@ enum sim_fault {
     FAULT_BACKFILL_CHANGED, /* paused, resumed or cancelled */
     FAULT_DAG_GONE,         /* or back */
     FAULT_DELETED,          /* an ended run */
+    SEEN_LEFT_OUT,          /* a task was skipped, as one above it chose others */
+    SEEN_HEARD,             /* a wait for a dataset was over */
     SIM_FAULTS
 };
 
@@ -101,6 +103,7 @@ struct sim_stats {
 struct sim_inst {
     bool present;
     struct core_inst_row row;
+    uint32_t left_out[SIM_TASKS_MAX]; /* the row's */
     uint32_t n_ends, n_failures;
     uint32_t last_end_attempt, last_event_attempt;
     uint32_t sent_lease;
@@ -127,6 +130,12 @@ struct sim_run {
     bool ahead;          /* active, and another active one depends on it */
     uint32_t n_late;     /* notices of it */
     int64_t late_by;     /* virtual time at which it must have been found late */
+};
+
+/* The answer that an attempt of a choice got. */
+struct sim_choice {
+    struct nx_inst_id inst;
+    uint32_t attempt, chosen; /* a bit each task */
 };
 
 struct sim_backfill {
@@ -279,6 +288,7 @@ struct sim {
     int64_t turn_at;                  /* of the next planned turn */
     uint64_t digest;                  /* of the core at the last commit */
     VEC(struct sim_start) started;    /* runs that tasks started in this turn */
+    VEC(struct sim_choice) choices;   /* all, oldest first; some were lost in a crash */
     uint32_t runs_wanted, runs_created, edits_left, emits, emits_left, backfills_wanted;
     uint64_t n_commits, n_events;
     const char *broken; /* the oracle's first complaint */
@@ -354,6 +364,9 @@ void oracle_schedules(struct sim *sim);
 /* dataset.c */
 /* At most SIM_DATASETS names of what a task of the DAG writes. */
 uint32_t sim_random_produces(struct sim *sim, uint32_t dag, const char **names);
+const char *sim_random_dataset(struct sim *sim);
+/* Whether its last event is not older than that. */
+bool sim_is_new_enough(const struct sim *sim, const char *dataset, int64_t since_wall);
 struct timetable *sim_dataset_timetable(struct sim *sim, uint32_t dag);
 void sim_plan_emits(struct sim *sim);
 void sim_emit(struct sim *sim, uint32_t dataset);
@@ -417,6 +430,15 @@ void sim_commit_backfills(struct sim *sim);
 void sim_reload_backfills(struct sim *sim);
 void sim_load_backfills(const struct sim *sim, struct core *core);
 void oracle_backfills(struct sim *sim); /* after a commit */
+
+/* choice.c */
+/* What the task chooses, of those directly below it. */
+void sim_random_choice(struct sim *sim, const struct core_ask *ask, struct core_event *event);
+/* It is given to a deciding instance; when it is dropped, the one that counts comes later. */
+void sim_note_choice(struct sim *sim, const struct core_inst_row *before,
+                     const struct core_event *event);
+/* Whether the ended upstream has left the task out. */
+bool sim_left_out(const struct sim *sim, const struct core_inst_row *up, uint32_t down);
 
 /* past.c */
 bool sim_past_lets(struct sim *sim, struct nx_inst_id id, struct core_past *past);

@@ -7,12 +7,15 @@
 
 void sim_random_wait(struct sim *sim, struct graph_task_def *def)
 {
-    def->wait = (enum graph_wait)sim_between(sim, GRAPH_WAIT_FOR, GRAPH_WAIT_RUN);
+    def->wait = (enum graph_wait)sim_between(sim, GRAPH_WAIT_FOR, GRAPH_WAIT_CHOICE);
     def->every_ms = sim_between(sim, 100, 2000);
-    if (def->wait <= GRAPH_WAIT_PERSON)
+    if (def->wait <= GRAPH_WAIT_PERSON || def->wait == GRAPH_WAIT_DATASET ||
+        (def->wait == GRAPH_WAIT_CHOICE && sim_chance(sim, 4, 5)))
         def->flags |= GRAPH_ASK;
-    /* A clock that is set back may make an instant very far. */
-    if (def->wait == GRAPH_WAIT_UNTIL || sim_chance(sim, 1, 3))
+    if (def->wait == GRAPH_WAIT_DATASET)
+        def->dataset = sim_random_dataset(sim);
+    /* A clock that is set back may make an instant very far, and an event may never come. */
+    if (def->wait == GRAPH_WAIT_UNTIL || def->wait == GRAPH_WAIT_DATASET || sim_chance(sim, 1, 3))
         def->timeout_ms = sim_between(sim, 200, 9000);
     if (def->wait == GRAPH_WAIT_RUN && sim_chance(sim, 1, 4))
         def->flags |= GRAPH_DETACHED | GRAPH_LEAVES;
@@ -24,7 +27,7 @@ void sim_random_wait(struct sim *sim, struct graph_task_def *def)
 
 int64_t sim_random_when(struct sim *sim, const struct graph_task *spec)
 {
-    if (spec->wait == GRAPH_WAIT_UNTIL)
+    if (spec->wait == GRAPH_WAIT_UNTIL || spec->wait == GRAPH_WAIT_DATASET)
         return sim->now + sim->wall_offset + sim_between(sim, -2000, 6000);
     return sim_chance(sim, 1, 8) ? 0 : sim_between(sim, 1, 6000);
 }
@@ -145,8 +148,15 @@ void oracle_waited(struct sim *sim, struct sim_run *run, uint32_t slot,
                      (unsigned long long)run->row.id.v, slot);
         return;
     }
-    bool by_time = run->shadow[slot] == NX_TS_DEFERRED && row->state == NX_TS_SUCCESS &&
-                   row->reason == NX_WHY_NONE && spec->wait <= GRAPH_WAIT_UNTIL;
+    bool over = run->shadow[slot] == NX_TS_DEFERRED && row->state == NX_TS_SUCCESS &&
+                row->reason == NX_WHY_NONE;
+    bool by_time = over && spec->wait <= GRAPH_WAIT_UNTIL;
+    if (over && spec->wait == GRAPH_WAIT_DATASET) {
+        sim_count(sim, SEEN_HEARD);
+        if (!sim_is_new_enough(sim, spec->dataset, due))
+            sim_fail(sim, "a wait for a dataset does not end before its event", "run %llu task %u",
+                     (unsigned long long)run->row.id.v, slot);
+    }
     if (by_time && wall < due && (spec->wait == GRAPH_WAIT_UNTIL || !sim->clock_stepped))
         sim_fail(sim, "a wait for a time does not end before it", "run %llu task %u: %lld ms early",
                  (unsigned long long)run->row.id.v, slot, (long long)(due - wall));
@@ -164,6 +174,10 @@ void oracle_overdue(struct sim *sim)
                 row.state != NX_TS_DEFERRED)
                 continue;
             const struct graph_task *spec = &sim->graphs[run->dag]->tasks[row.id.task];
+            if (spec->wait == GRAPH_WAIT_DATASET &&
+                sim_is_new_enough(sim, spec->dataset, row.due_ms))
+                sim_fail(sim, "a wait for a dataset ends with its event", "run %llu task %u",
+                         (unsigned long long)run->row.id.v, t);
             bool timed = spec->wait == GRAPH_WAIT_UNTIL ||
                          (spec->wait == GRAPH_WAIT_FOR && !sim->clock_stepped);
             bool late =
