@@ -55,8 +55,10 @@ static int add_dag(struct simulate *s, struct spec *spec)
             status = cli_fail(CLI_USAGE, "the DAG '%s' is in %s and in %s", spec->id,
                               s->dags.at[i].spec->file, spec->file);
     }
-    for (uint32_t i = 0; i < spec->n_tasks; i++)
-        spec->tasks[i].wait = GRAPH_WAIT_NONE; /* a wait takes its time like a task */
+    for (uint32_t i = 0; i < spec->n_tasks; i++) {
+        if (spec->tasks[i].wait != GRAPH_WAIT_CHOICE) /* which takes no time */
+            spec->tasks[i].wait = GRAPH_WAIT_NONE;    /* a wait takes its time like a task */
+    }
     if (!status && !spec_graph(spec, &dag.graph, &err))
         status = cli_fail_err(&err);
     if (!status && spec->timetable &&

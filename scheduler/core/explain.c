@@ -375,7 +375,7 @@ static void why_ended(const struct run *run, uint32_t at, struct core_why *why)
     uint32_t skipper = inst->reason == NX_WHY_NOT_CHOSEN ? choice_skipper(run, at) : NO_INST;
     if (skipper != NO_INST) {
         name_inst(name, sizeof name, run, skipper);
-        snprintf(why->text, sizeof why->text, "it has ended: %s, as %s chose others", state, name);
+        snprintf(why->text, sizeof why->text, "it has ended: %s, as %s left it out", state, name);
     } else {
         snprintf(why->text, sizeof why->text, "it has ended: %s (%s)", state,
                  nx_reason_name(inst->reason));

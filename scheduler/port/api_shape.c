@@ -59,7 +59,7 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_WAIT_DATASET] = "it waits for a new version of a dataset",
     [NX_WHY_REJECTED] = "a person rejected it",
     [NX_WHY_RUN_FAILED] = "the run that it started did not succeed",
-    [NX_WHY_NOT_CHOSEN] = "a task that it needs chose others",
+    [NX_WHY_NOT_CHOSEN] = "a task that it needs left it out",
 };
 /* clang-format on */
 

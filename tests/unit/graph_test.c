@@ -41,6 +41,27 @@ static void graph_rejects_self_and_doubled_needs(void **state)
     assert_non_null(strstr(err.text, "'b' needs 'a' twice"));
 }
 
+static void a_choice_leaves_out_what_is_not_below_a_chosen_task(void **state)
+{
+    (void)state;
+    const uint32_t above[] = {0}, both[] = {0, 1};
+    struct graph_task_def defs[] = {task("pick", NULL, 0), task("a", above, 1), task("b", above, 1),
+                                    task("join", both, 2)};
+    struct graph *graph = NULL;
+    struct nx_err err;
+    uint32_t out[3], a = 1, b = 2, join = 3;
+    assert_true(graph_new("g", defs, 4, 0, 0, &graph, &err));
+    assert_int_equal(graph_left_out(graph, 0, &a, 1, out), 1);
+    assert_int_equal(out[0], 2);
+    assert_int_equal(graph_left_out(graph, 0, &b, 1, out), 2);
+    assert_int_equal(out[0], 1);
+    assert_int_equal(out[1], 3);
+    assert_int_equal(graph_left_out(graph, 0, &join, 1, out), 2);
+    assert_int_equal(graph_left_out(graph, 0, NULL, 0, out), 3);
+    assert_int_equal(graph_left_out(graph, 1, NULL, 0, out), 1);
+    graph_release(graph);
+}
+
 static void edges_go_both_ways_and_lengths_are_longest_paths(void **state)
 {
     (void)state;
@@ -208,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(graph_rejects_a_cycle_and_names_it),
         cmocka_unit_test(graph_rejects_self_and_doubled_needs),
+        cmocka_unit_test(a_choice_leaves_out_what_is_not_below_a_chosen_task),
         cmocka_unit_test(edges_go_both_ways_and_lengths_are_longest_paths),
         cmocka_unit_test(every_rule_agrees_with_the_table_for_every_upstream_of_up_to_four),
         cmocka_unit_test(an_early_verdict_is_never_taken_back),

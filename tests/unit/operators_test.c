@@ -204,11 +204,12 @@ static void operators_that_wait_are_flagged_as_the_checker_knows_them(void **sta
     const struct nx_operator *const *operators = table_operators(&n);
     (void)state;
     for (size_t i = 0; i < n; i++) {
-        static const char *const core[] = {"flow.approve", "flow.trigger", "wait.for",
-                                           "wait.until"};
+        static const char *const core[] = {"flow.approve",     "flow.branch",        "flow.join",
+                                           "flow.latest_only", "flow.short_circuit", "flow.trigger",
+                                           "wait.dataset",     "wait.for",           "wait.until"};
         static const char *const poke[] = {"wait.file", "wait.http", "wait.sql"};
         bool by_core = false, by_look = false;
-        for (size_t k = 0; k < 4; k++)
+        for (size_t k = 0; k < sizeof core / sizeof *core; k++)
             by_core = by_core || str_eq(operators[i]->name, core[k]);
         for (size_t k = 0; k < 3; k++)
             by_look = by_look || str_eq(operators[i]->name, poke[k]);
