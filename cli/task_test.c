@@ -17,6 +17,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/script/args.h"
+#include "lib/script/script.h"
 #include "lib/script/typed.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
@@ -27,6 +28,7 @@ struct test {
     struct home home;
     struct spec *spec;
     const struct spec_task *task;
+    int64_t map_index;           /* of a mapped task; else -1 */
     char folder[PATH_MAX_BYTES]; /* temporary */
 };
 
@@ -96,13 +98,38 @@ static int find_dag(struct test *test, const char *dag)
     return status;
 }
 
-static int find_task(struct test *test, const char *name)
+/* Cuts "[3]" from the name; 0 when there is none. */
+static int cut_index(char *name, int64_t *index)
+{
+    char *bracket = strchr(name, '[');
+    size_t n = strlen(name);
+    *index = 0;
+    if (!bracket)
+        return CLI_DONE;
+    if (name[n - 1] != ']')
+        return cli_fail(CLI_USAGE, "expected TASK or TASK[INDEX], not '%s'", name);
+    name[n - 1] = 0;
+    *bracket = 0;
+    if (!str_parse_int(bracket + 1, index) || *index < 0)
+        return cli_fail(CLI_USAGE, "an index counts from 0; '%s' is none", bracket + 1);
+    return CLI_DONE;
+}
+
+static int find_task(struct test *test, const char *given)
 {
     VEC(const char *) names = {0};
+    char *name = arena_strdup(&test->cli->arena, given);
+    int wrong = cut_index(name, &test->map_index);
+    if (wrong)
+        return wrong;
     int64_t index = spec_find(test->spec, name);
     int status = CLI_DONE;
     if (index >= 0) {
         test->task = &test->spec->tasks[index];
+        if (!test->task->map && strchr(given, '['))
+            return cli_fail(CLI_USAGE, "task '%s' is not mapped: it has no indexes", name);
+        if (!test->task->map)
+            test->map_index = -1;
         return CLI_DONE;
     }
     for (uint32_t i = 0; i < test->spec->n_tasks; i++)
@@ -113,6 +140,15 @@ static int find_task(struct test *test, const char *name)
 }
 
 /* ---- What it is given ---- */
+
+static void add_absent(const struct test *test, json_t *outputs, const uint32_t *tasks, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const char *id = test->spec->tasks[tasks[i]].id;
+        if (!json_object_get(outputs, id))
+            json_object_set_new(outputs, id, json_object());
+    }
+}
 
 /* {"task": {"output": value}} of --outputs FILE; tasks that are not there have no outputs. */
 static int read_outputs(struct test *test, json_t **outputs)
@@ -133,11 +169,10 @@ static int read_outputs(struct test *test, json_t **outputs)
         }
     }
     *outputs = given ? given : json_object();
-    for (uint32_t i = 0; i < test->task->n_refs; i++) {
-        const char *id = test->spec->tasks[test->task->refs[i]].id;
-        if (!json_object_get(*outputs, id))
-            json_object_set_new(*outputs, id, json_object());
-    }
+    const struct spec_map *map = test->task->map ? &test->spec->maps[test->task->map - 1] : NULL;
+    add_absent(test, *outputs, test->task->refs, test->task->n_refs);
+    if (map)
+        add_absent(test, *outputs, map->refs, map->n_refs);
     return CLI_DONE;
 }
 
@@ -176,6 +211,47 @@ static json_t *run_of(const struct test *test, int *status)
     return run;
 }
 
+/* The list over which the task is mapped: a new reference. */
+static json_t *list_of(const struct test *test, const json_t *context, struct nx_err *err)
+{
+    const struct spec_map *map = &test->spec->maps[test->task->map - 1];
+    static const char *const roots[] = {"params", "run", "dag", "vars", "outputs"};
+    json_t *list = NULL;
+    if (map->items)
+        return json_loads(map->items, 0, NULL);
+    struct script *script = script_new();
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++)
+        script_set(script, roots[i], json_object_get(context, roots[i]));
+    if (!script_eval(script, map->expression, SCRIPT_TIMES_TYPED, &list, err))
+        list = NULL;
+    script_free(script);
+    return list;
+}
+
+/* `item` and `index` of a mapped task. */
+static int add_item(const struct test *test, json_t *context)
+{
+    struct nx_err err;
+    if (test->map_index < 0)
+        return CLI_DONE;
+    json_t *list = list_of(test, context, &err);
+    size_t n = json_array_size(list);
+    int status = CLI_DONE;
+    if (!list)
+        status = cli_fail(CLI_FAILED, "the `for_each` of task '%s': %s", test->task->id, err.text);
+    else if (!n)
+        status = cli_fail(CLI_FAILED, "the `for_each` of task '%s' gives no items", test->task->id);
+    else if ((size_t)test->map_index >= n)
+        status = cli_fail(CLI_USAGE, "the list of task '%s' has %zu items: there is no index %lld",
+                          test->task->id, n, (long long)test->map_index);
+    if (!status) {
+        json_object_set(context, "item", json_array_get(list, (size_t)test->map_index));
+        json_object_set_new(context, "index", json_integer(test->map_index));
+    }
+    json_decref(list);
+    return status;
+}
+
 static int make_context(struct test *test, json_t **context)
 {
     struct nx_err err;
@@ -201,7 +277,7 @@ static int make_context(struct test *test, json_t **context)
     json_object_set_new(*context, "vars", read_vars(test));
     json_object_set_new(*context, "secrets", read_named(SETTINGS_SECRET));
     json_object_set_new(*context, "connections", read_named(SETTINGS_CONNECTION));
-    return status;
+    return status ? status : add_item(test, *context);
 }
 
 /* ---- Running it ---- */
@@ -236,7 +312,7 @@ static int write_spec(struct test *test, const char *path, const char *files)
     struct nx_err err;
     json_t *context = NULL, *spec = json_object(), *folders = json_object();
     int status = make_context(test, &context);
-    char work[PATH_MAX_BYTES + 16], artifacts[PATH_MAX_BYTES + 16];
+    char work[PATH_MAX_BYTES + 16], artifacts[PATH_MAX_BYTES + 16], key[64];
     snprintf(work, sizeof work, "%s/attempt", test->folder);
     snprintf(artifacts, sizeof artifacts, "%s/artifacts", test->folder);
     json_object_set_new(folders, "work", js_string(work));
@@ -246,6 +322,8 @@ static int write_spec(struct test *test, const char *path, const char *files)
     json_object_set_new(
         spec, "definition",
         js_read(test->task->definition, strlen(test->task->definition), "definition", NULL));
+    snprintf(key, sizeof key, "0.task.%lld.1", (long long)test->map_index);
+    json_object_set_new(spec, "key", json_string(key));
     json_object_set_new(spec, "context", context);
     json_object_set_new(spec, "folders", folders);
     char *text = js_text(spec);
@@ -361,7 +439,8 @@ const struct cli_command cmd_task_test = {
     .summary = "run one task here, without a scheduler",
     .help =
         "DAG is an id in ./dags or the path of a file. Nothing is recorded: retries, pools and\n"
-        "trigger rules do not count, and what it writes is thrown away.\n\n"
+        "trigger rules do not count, and what it writes is thrown away. Of a mapped task, TASK is\n"
+        "its first instance and TASK[3] that of index 3.\n\n"
         "  nexus task test hello greet -p name=you\n"
         "  echo '{\"greet\": {\"greeting\": \"Hi\"}}' > outputs.json\n"
         "  nexus task test dags/hello.yaml count --outputs outputs.json",

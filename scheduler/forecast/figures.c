@@ -66,9 +66,11 @@ static void add_wait(struct making *making, struct forecast_wait wait)
 static int64_t limit_of(const struct making *making, size_t dag, const struct core_due *due)
 {
     const struct timetable *timetable = making->config->dags[dag].timetable;
-    int64_t limit_ms = INT64_MAX;
+    int64_t limit_ms = INT64_MAX, deadline_ms = making->config->dags[dag].graph->deadline_ms;
     if (making->config->late_after_ms >= 0)
         return making->now_ms + making->config->late_after_ms;
+    if (deadline_ms)
+        return due->finish_ms + deadline_ms;
     for (uint32_t i = 0; i < timetable->n; i++) {
         struct timetable_fire next;
         if (timetable_next(timetable, i, due->finish_ms, &next) && next.due_ms < limit_ms)
