@@ -570,6 +570,36 @@ static void put_http(struct buf *buf, struct api *api)
                (long long)((clock_wall_ms() - api->started_ms) / 1000));
 }
 
+static const int64_t turn_bounds_us[API_TURN_BOUNDS] = {
+    500, 1000, 2000, 5000, 10000, 20000, 30000, 40000, 50000, 100000, 250000, 1000000};
+
+void api_turned(struct api *api, int64_t us)
+{
+    int i = 0;
+    while (i < API_TURN_BOUNDS && us > turn_bounds_us[i])
+        i++;
+    atomic_fetch_add(&api->turns[i], 1);
+    atomic_fetch_add(&api->turn_us, (unsigned long long)us);
+}
+
+static void put_turns(struct buf *buf, struct api *api)
+{
+    unsigned long long n = 0;
+    put_series(
+        buf, "nexus_turn_seconds", "histogram",
+        "How long the scheduler's loop took for a turn: messages, decisions, commit, sends.");
+    for (int i = 0; i < API_TURN_BOUNDS; i++) {
+        n += atomic_load(&api->turns[i]);
+        buf_printf(buf, "nexus_turn_seconds_bucket{le=\"%g\"} %llu\n",
+                   (double)turn_bounds_us[i] / 1e6, n);
+    }
+    n += atomic_load(&api->turns[API_TURN_BOUNDS]);
+    buf_printf(buf,
+               "nexus_turn_seconds_bucket{le=\"+Inf\"} %llu\nnexus_turn_seconds_sum %.6f\n"
+               "nexus_turn_seconds_count %llu\n",
+               n, (double)atomic_load(&api->turn_us) / 1e6, n);
+}
+
 static bool finish_metrics(struct job *job, struct query *query, struct nx_err *err)
 {
     int64_t unfinished[NX_RS_SUCCESS];
@@ -579,6 +609,7 @@ static bool finish_metrics(struct job *job, struct query *query, struct nx_err *
     put_runs(&job->body, job->api, unfinished);
     put_moves(&job->body, job->data);
     put_fleet(&job->body, job->data);
+    put_turns(&job->body, job->api);
     put_http(&job->body, job->api);
     return true;
 }
