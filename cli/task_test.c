@@ -176,6 +176,46 @@ static json_t *run_of(const struct test *test, int *status)
     return run;
 }
 
+/* The item and the index that a mapped task is tested with: --item, or that of --index of a list
+ * that is written in the file. */
+static int add_item(const struct test *test, json_t *context)
+{
+    const char *given = cli_get(test->cli, "item");
+    int64_t index = cli_number(test->cli, "index", 0);
+    struct nx_err err;
+    if (!test->task->map)
+        return given || cli_given(test->cli, "index")
+                   ? cli_fail(CLI_USAGE,
+                              "task '%s' has no 'for_each': --item and --index say nothing",
+                              test->task->id)
+                   : CLI_DONE;
+    if (index < 0 || index >= NX_MAP_MAX)
+        return cli_fail(CLI_USAGE, "--index counts from 0 and is below %d", NX_MAP_MAX);
+    json_t *item = NULL;
+    const char *items = test->spec->maps[test->task->map - 1].items;
+    if (given) {
+        item = js_read(given, strlen(given), "--item", &err);
+        if (!item)
+            return cli_fail(CLI_USAGE, "%s; a text needs quotes: --item '\"eu\"'", err.text);
+    } else if (items) {
+        json_t *list = js_read(items, strlen(items), "for_each", &err);
+        size_t n = json_array_size(list);
+        item = json_incref(json_array_get(list, (size_t)index));
+        json_decref(list);
+        if (!item)
+            return cli_fail(CLI_USAGE,
+                            "the list of task '%s' has %zu items: there is no index %lld",
+                            test->task->id, n, (long long)index);
+    } else {
+        return cli_fail(CLI_USAGE, "task '%s' is mapped: say an item of its list: --item JSON",
+                        test->task->id);
+    }
+    json_object_set_new(context, "item", item);
+    json_object_set_new(context, "index", json_integer(index));
+    json_object_set_new(json_object_get(context, "task"), "map_index", json_integer(index));
+    return CLI_DONE;
+}
+
 static int make_context(struct test *test, json_t **context)
 {
     struct nx_err err;
@@ -200,7 +240,7 @@ static int make_context(struct test *test, json_t **context)
     json_object_set_new(*context, "outputs", outputs ? outputs : json_object());
     json_object_set_new(*context, "vars", read_vars(test));
     json_object_set_new(*context, "secrets", read_secrets());
-    return status;
+    return status ? status : add_item(test, *context);
 }
 
 /* ---- Running it ---- */
@@ -347,6 +387,8 @@ static int run_test(struct cli *cli)
 static const struct cli_option options[] = {
     {'p', "param", "KEY=VALUE", "a param of the DAG; may be repeated", false, true},
     {0, "outputs", "FILE", "outputs of upstream tasks: {\"task\": {\"output\": value}}", false, false},
+    {0, "item", "JSON", "of a mapped task: the item (default: of the list in the file)", false, false},
+    {0, "index", "N", "of a mapped task: the index (default 0)", true, false},
     {0, "date", "T", "the start of the run's data interval (default: now)", false, false},
     {0, "dags", "DIR", "folder of the DAG files (default ./dags)", false, false},
     {0},
@@ -363,7 +405,8 @@ const struct cli_command cmd_task_test = {
         "trigger rules do not count, and what it writes is thrown away.\n\n"
         "  nexus task test hello greet -p name=you\n"
         "  echo '{\"greet\": {\"greeting\": \"Hi\"}}' > outputs.json\n"
-        "  nexus task test dags/hello.yaml count --outputs outputs.json",
+        "  nexus task test dags/hello.yaml count --outputs outputs.json\n"
+        "  nexus task test regions load --item '\"eu\"' --index 2",
     .options = options,
     .run = run_test,
 };
