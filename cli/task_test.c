@@ -134,9 +134,10 @@ static int read_outputs(struct test *test, json_t **outputs)
     }
     *outputs = given ? given : json_object();
     for (uint32_t i = 0; i < test->task->n_refs; i++) {
-        const char *id = test->spec->tasks[test->task->refs[i]].id;
-        if (!json_object_get(*outputs, id))
-            json_object_set_new(*outputs, id, json_object());
+        const struct spec_task *other = &test->spec->tasks[test->task->refs[i]];
+        bool list = other->map && other->map != test->task->map;
+        if (!json_object_get(*outputs, other->id))
+            json_object_set_new(*outputs, other->id, list ? json_array() : json_object());
     }
     return CLI_DONE;
 }
