@@ -25,6 +25,7 @@ struct explaining {
     uint32_t from, to;          /* tasks from..to-1 */
     int32_t from_map, only_map; /* of the first: from that index on; that index alone, or none */
     bool only;                  /* one task was asked for: final ones too */
+    int state;                  /* those in it alone, or -1 */
     size_t limit, n;
     struct explained *items; /* limit of them */
     uint64_t next;           /* see task_cursor: where the next page begins */
@@ -55,7 +56,8 @@ static void put_explained(struct buf *buf, const char *task, int32_t map, enum n
 static bool look_at(struct explaining *all, const struct core *core, struct nx_inst_id id)
 {
     struct core_inst_row row;
-    if (!core_get_inst(core, id, &row) || (nx_task_state_final(row.state) && !all->only))
+    if (!core_get_inst(core, id, &row) || (all->state >= 0 && (int)row.state != all->state) ||
+        (nx_task_state_final(row.state) && !all->only && all->state < 0))
         return true;
     if (all->n == all->limit) {
         all->more = true;
@@ -145,8 +147,11 @@ static bool put_explain(struct buf *buf, struct query *query, struct arena *aren
         put_explained(buf, info->tasks[item->id.task].id, item->id.map, item->state,
                       nx_reason_name(item->why.code), item->why.text, item->why.since_ms);
     }
-    const struct query_tasks which = {
-        .run = run, .info = info, .from = all->from, .from_map = all->from_map, .state = -1};
+    const struct query_tasks which = {.run = run,
+                                      .info = info,
+                                      .from = all->from,
+                                      .from_map = all->from_map,
+                                      .state = all->state};
     bool ok = all->in_core || query_tasks(query, &which, put_stored, &list, err);
     put_close(buf, ']');
     if (all->more)
@@ -169,6 +174,7 @@ static bool read_explain(struct call *call, struct explaining *all, struct query
     const char *task = http_query(call->request, "task");
     int64_t cursor;
     if (!call_limit(call, 200, &all->limit, err) || !call_cursor(call, &cursor, err) ||
+        !shape_read_task_state(http_query(call->request, "state"), &all->state, err) ||
         !call_query(call, err) || !find_run(call->query, call->arena, call->params[0], run, err) ||
         !query_version(call->query, (*run)->version, &info, err))
         return false;

@@ -338,3 +338,16 @@ bool fail_no_dag(struct query *query, const char *id, struct nx_err *err)
     arena_fini(&naming.arena);
     return false;
 }
+
+bool shape_read_task_state(const char *text, int *state, struct nx_err *err)
+{
+    const char *names[NX_TASK_STATES];
+    *state = text ? nx_task_state_find(text) : -1;
+    if (!text || *state >= 0)
+        return true;
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        names[i] = nx_task_state_name((enum nx_task_state)i);
+    const char *nearest = str_nearest(text, names, NX_TASK_STATES);
+    return nx_fail(err, NX_E_INVALID, "a task has no state '%.32s'%s%s%s", text,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
