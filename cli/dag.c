@@ -88,7 +88,8 @@ static void print_dag_tasks(struct cli *cli, const json_t *dag)
     json_array_foreach(json_object_get(dag, "tasks"), i, task)
     {
         const char *rule = js_get_text(task, "trigger_rule", "");
-        out_cell(&table, js_get_text(task, "id", "?"));
+        out_cellf(&table, "%s%s", js_get_text(task, "id", "?"),
+                  json_is_true(json_object_get(task, "mapped")) ? "[]" : "");
         out_cell(&table, js_get_text(task, "uses", "run"));
         out_cell(&table, out_scalar(&cli->arena, json_object_get(task, "needs")));
         out_cell(&table, str_eq(rule, "all_success") ? "" : rule);

@@ -9,7 +9,29 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 
-static void add_rows(struct cli *cli, struct out_table *table, const json_t *item)
+#define ROWS_MAX 200 /* of the table; JSON has all */
+
+/* The instances from `at` on, of one mapped task and with the same to say, that are one row. */
+static size_t alike(const json_t *items, size_t at)
+{
+    const json_t *first = json_array_get(items, at), *next;
+    const json_t *reasons = json_object_get(first, "reasons");
+    int64_t map = js_get_int(first, "map_index", -1);
+    size_t n = 1;
+    while (map >= 0 && json_array_size(reasons) == 1 && (next = json_array_get(items, at + n))) {
+        const json_t *others = json_object_get(next, "reasons");
+        if (js_get_int(next, "map_index", -1) != map + (int64_t)n || json_array_size(others) != 1 ||
+            !str_eq(js_get_text(first, "task", ""), js_get_text(next, "task", "")) ||
+            !str_eq(js_get_text(first, "state", ""), js_get_text(next, "state", "")) ||
+            !str_eq(js_get_text(json_array_get(reasons, 0), "text", ""),
+                    js_get_text(json_array_get(others, 0), "text", "")))
+            break;
+        n++;
+    }
+    return n;
+}
+
+static void add_rows(struct cli *cli, struct out_table *table, const json_t *item, size_t n_alike)
 {
     const json_t *reasons = json_object_get(item, "reasons");
     size_t n = json_array_size(reasons);
@@ -17,12 +39,37 @@ static void add_rows(struct cli *cli, struct out_table *table, const json_t *ite
         char text[40];
         const json_t *reason = json_array_get(reasons, i);
         const char *since = js_get_text(reason, "since", NULL);
-        out_cell(table, live_task_name(&cli->arena, item));
+        if (n_alike > 1)
+            out_cellf(table, "%s[%lld..%lld]", js_get_text(item, "task", "?"),
+                      (long long)js_get_int(item, "map_index", 0),
+                      (long long)js_get_int(item, "map_index", 0) + (long long)n_alike - 1);
+        else
+            out_cell(table, live_task_name(&cli->arena, item));
         out_cell(table, js_get_text(item, "state", "?"));
         out_cell(table, since ? out_ago(text, sizeof text, since, clock_wall_ms()) : NULL);
         const char *why = js_get_text(reason, "text", NULL);
         out_cell(table, why && *why ? why : js_get_text(reason, "code", NULL));
     }
+}
+
+static void print_rows(struct cli *cli, const char *run, const json_t *items)
+{
+    static const char *const titles[] = {"task", "state", "since", "why"};
+    struct out_table table;
+    size_t n = json_array_size(items), at = 0;
+    out_table_init(&table, 4, titles);
+    while (at < n && table.n_rows < ROWS_MAX) {
+        size_t n_alike = alike(items, at);
+        add_rows(cli, &table, json_array_get(items, at), n_alike);
+        at += n_alike;
+    }
+    if (table.n_rows)
+        out_table_print(&table, cli);
+    else
+        printf("Nothing of run %s waits.\n", run);
+    if (at < n)
+        printf("... and %zu more: -o json tells all\n", n - at);
+    out_table_fini(&table);
 }
 
 /* It waits for nothing, or is it mistyped? */
@@ -39,8 +86,6 @@ static int check_task(struct cli *cli, const char *run, const char *task)
 
 static int run_explain(struct cli *cli)
 {
-    static const char *const titles[] = {"task", "state", "since", "why"};
-    struct out_table table;
     const char *run = cli_arg(cli, 0), *task = cli_arg(cli, 1);
     json_t *reply = NULL, *item, *chosen = json_array();
     size_t i;
@@ -55,15 +100,8 @@ static int run_explain(struct cli *cli)
     }
     if (!status && task && !json_array_size(chosen))
         status = check_task(cli, run, task);
-    if (!status && !out_value(cli, chosen, "task")) {
-        out_table_init(&table, 4, titles);
-        json_array_foreach(chosen, i, item) add_rows(cli, &table, item);
-        if (table.n_rows)
-            out_table_print(&table, cli);
-        else
-            printf("Nothing of run %s waits.\n", run);
-        out_table_fini(&table);
-    }
+    if (!status && !out_value(cli, chosen, "task"))
+        print_rows(cli, run, chosen);
     json_decref(reply);
     json_decref(chosen);
     return status;

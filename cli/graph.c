@@ -33,6 +33,11 @@ static void find_stages(const json_t *tasks, struct map *index, size_t *stages)
     }
 }
 
+static bool is_mapped(const json_t *task)
+{
+    return json_is_true(json_object_get(task, "mapped"));
+}
+
 static void print_dot(const json_t *dag)
 {
     const json_t *tasks = json_object_get(dag, "tasks");
@@ -40,7 +45,8 @@ static void print_dot(const json_t *dag)
     for (size_t i = 0; i < json_array_size(tasks); i++) {
         const json_t *task = json_array_get(tasks, i), *needs = json_object_get(task, "needs");
         const char *id = js_get_text(task, "id", "?");
-        printf("  \"%s\" [label=\"%s\\n%s\"];\n", id, id, js_get_text(task, "uses", "run"));
+        printf("  \"%s\" [label=\"%s%s\\n%s\"];\n", id, id, is_mapped(task) ? "[]" : "",
+               js_get_text(task, "uses", "run"));
         for (size_t k = 0; k < json_array_size(needs); k++)
             printf("  \"%s\" -> \"%s\";\n", json_string_value(json_array_get(needs, k)), id);
     }
@@ -60,7 +66,7 @@ static void print_stages(struct cli *cli, const json_t *tasks, const size_t *sta
                 continue;
             shown++;
             out_cellf(&table, "%zu", stage);
-            out_cell(&table, js_get_text(task, "id", "?"));
+            out_cellf(&table, "%s%s", js_get_text(task, "id", "?"), is_mapped(task) ? "[]" : "");
             out_cell(&table, js_get_text(task, "uses", "run"));
             out_cell(&table, out_scalar(&cli->arena, json_object_get(task, "needs")));
         }

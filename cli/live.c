@@ -21,7 +21,8 @@
 #define IDLE_MS 2000         /* without anything that runs: then it is said why */
 #define UNREACHABLE_MS 60000 /* a server that starts again is waited for */
 #define TASKS_SHOWN_MAX 10   /* lines of the redrawn block */
-#define TASKS_READ_MAX 2000  /* of a larger run, only what is running and failed is read */
+#define TASKS_READ_MAX 2000  /* of a larger run, only what is running is read while it does */
+#define PROGRESS_MS 2000     /* between lines on how far such a run is */
 
 struct live {
     struct cli *cli;
@@ -34,6 +35,8 @@ struct live {
     struct map seen;    /* task name -> its last state and attempt as text */
     struct map offsets; /* "task/attempt" -> struct tail of its log */
     int64_t poll_ms, lost_since_ms, drawn_ms;
+    bool large;            /* its tasks are not told one by one: more than TASKS_READ_MAX */
+    int64_t progress_ms;   /* when it was told last how far a large run is; 0: not yet */
     int64_t idle_since_ms; /* nothing runs since then; 0: something does */
     struct buf idle_why;   /* what was said of that, by codes */
     struct arena scratch;  /* of one look */
@@ -295,8 +298,23 @@ static void look_at_task(struct live *live, const json_t *task)
         return;
     map_set(&live->seen, name, arena_strdup(&live->cli->arena, now));
     live->poll_ms = POLL_FIRST_MS;
-    if (!live->redraw && !is_quiet(state))
+    if (!live->redraw && !live->large && !is_quiet(state))
         say_change(task, name);
+}
+
+/* How far a large run is, where it is not drawn. */
+static void say_progress(struct live *live)
+{
+    int64_t now = clock_mono_ms(), ended, total = total_of(live->run, &ended);
+    int64_t failed = count_of(live->run, "failed");
+    if (live->redraw || !live->large ||
+        (live->progress_ms && now - live->progress_ms < PROGRESS_MS))
+        return;
+    live->progress_ms = now;
+    fprintf(stderr, "%lld of %lld ended", (long long)ended, (long long)total);
+    if (failed)
+        fprintf(stderr, ", %lld failed", (long long)failed);
+    fputc('\n', stderr);
 }
 
 /* ---- When nothing runs ---- */
@@ -372,6 +390,7 @@ static bool read_now(struct live *live, struct nx_err *err)
     if (!api_try(live->cli, "GET", api_path(arena, "/runs/%s", live->run_id), NULL, &run, err))
         return false;
     bool all = total_of(run, &ended) <= TASKS_READ_MAX;
+    live->large = !all;
     const char *path =
         api_path(arena, all ? "/runs/%s/tasks" : "/runs/%s/tasks?state=running", live->run_id);
     if (!api_try_list(live->cli, &tasks, path, all ? 0 : 50, err)) {
@@ -409,6 +428,7 @@ static bool look(struct live *live, int *status)
     size_t i;
     json_t *task;
     json_array_foreach(live->tasks, i, task) look_at_task(live, task);
+    say_progress(live);
     if (run_is_final(live->run)) {
         erase_block(live);
         flush_block(live);
@@ -438,15 +458,13 @@ static int detach(struct live *live)
 static void finish(struct live *live)
 {
     struct nx_err err;
-    int64_t ended;
+    json_t *all = NULL;
+    const char *path = api_path(&live->scratch, "/runs/%s/tasks", live->run_id);
+    if (live->large && api_try_list(live->cli, &all, path, 0, &err)) {
+        json_decref(live->tasks);
+        live->tasks = all;
+    }
     if (live->cli->format == CLI_TABLE) {
-        json_t *failed = NULL;
-        bool cut = total_of(live->run, &ended) > TASKS_READ_MAX;
-        const char *path = api_path(&live->scratch, "/runs/%s/tasks?state=failed", live->run_id);
-        if (cut && api_try_list(live->cli, &failed, path, 20, &err)) {
-            json_decref(live->tasks);
-            live->tasks = failed;
-        }
         live_print_result(live->cli, live->run, live->tasks, !live->options->private_home);
         return;
     }

@@ -83,6 +83,53 @@ static int no_log(const json_t *instance, const char *run, const char *task)
                     error || *why ? ": " : "", error ? error : why);
 }
 
+/* The logs of all tasks that have started, or of all instances of one, each line after its task's
+ * name. */
+static int all_tasks(struct cli *cli, const char *run, const char *only)
+{
+    json_t *tasks = NULL, *item;
+    size_t i, n_bytes = 0;
+    int status = api_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 0);
+    if (status)
+        return status;
+    json_array_foreach(tasks, i, item)
+    {
+        int64_t attempt = js_get_int(item, "attempt", 0);
+        const char *name = live_task_name(&cli->arena, item);
+        struct buf lines = {0};
+        struct tail tail;
+        if (attempt < 1 || (only && !str_eq(only, js_get_text(item, "task", ""))))
+            continue;
+        tail_init(&tail, name);
+        tail_read(cli, &tail, run, name, attempt, &lines);
+        tail_finish(&tail, &lines);
+        fputs(buf_text(&lines), stdout);
+        n_bytes += lines.len;
+        tail_fini(&tail);
+        buf_fini(&lines);
+    }
+    json_decref(tasks);
+    return n_bytes
+               ? CLI_DONE
+               : cli_fail(CLI_DONE, "no %s of run %s has written anything, or their logs are gone",
+                          only ? arena_printf(&cli->arena, "instance of task %s", only) : "task",
+                          run);
+}
+
+/* Whether instances, one an item of its list, stand for the task. */
+static bool stands_aside(const json_t *instance)
+{
+    return str_eq(js_get_text(json_object_get(instance, "reason"), "code", ""), "mapped");
+}
+
+static int mapped_task(struct cli *cli, const char *run, const char *task, bool follow)
+{
+    if (follow || cli_given(cli, "attempt"))
+        return cli_fail(CLI_USAGE, "task %s of run %s is mapped: name an instance: '%s[0]'", task,
+                        run, task);
+    return all_tasks(cli, run, task);
+}
+
 static int one_task(struct cli *cli, const char *run, const char *task, bool follow)
 {
     struct nx_err err;
@@ -93,6 +140,10 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
     if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL, &instance,
                  &err))
         return live_no_such_task(cli, run, task, &err);
+    if (stands_aside(instance)) {
+        json_decref(instance);
+        return mapped_task(cli, run, task, follow);
+    }
     int64_t last = js_get_int(instance, "attempt", 0), attempt = cli_number(cli, "attempt", last);
     if (cli_given(cli, "attempt") && attempt < 1)
         status = cli_fail(CLI_USAGE, "--attempt: attempts count from 1");
@@ -109,7 +160,9 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
             return api_fail(cli, &err);
         attempt = js_get_int(instance, "attempt", 0);
         bool over = attempt < 1 && has_ended(instance, 0);
-        if (over)
+        if (over && stands_aside(instance))
+            status = mapped_task(cli, run, task, follow);
+        else if (over)
             status = no_log(instance, run, task);
         json_decref(instance);
         instance = NULL;
@@ -117,37 +170,6 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
             return status;
     }
     return status || attempt < 1 ? status : copy_log(cli, run, task, attempt, follow);
-}
-
-/* The logs of all tasks that have started, each line after its task's name. */
-static int all_tasks(struct cli *cli, const char *run)
-{
-    json_t *tasks = NULL, *item;
-    size_t i, n_bytes = 0;
-    int status = api_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 0);
-    if (status)
-        return status;
-    json_array_foreach(tasks, i, item)
-    {
-        int64_t attempt = js_get_int(item, "attempt", 0);
-        const char *name = live_task_name(&cli->arena, item);
-        struct buf lines = {0};
-        struct tail tail;
-        if (attempt < 1)
-            continue;
-        tail_init(&tail, name);
-        tail_read(cli, &tail, run, name, attempt, &lines);
-        tail_finish(&tail, &lines);
-        fputs(buf_text(&lines), stdout);
-        n_bytes += lines.len;
-        tail_fini(&tail);
-        buf_fini(&lines);
-    }
-    json_decref(tasks);
-    return n_bytes
-               ? CLI_DONE
-               : cli_fail(CLI_DONE,
-                          "no task of run %s has written anything, or their logs are gone", run);
 }
 
 static int run_logs(struct cli *cli)
@@ -161,7 +183,7 @@ static int run_logs(struct cli *cli)
     if (cli_given(cli, "attempt"))
         return cli_fail(CLI_USAGE, "--attempt needs a task: nexus logs %s TASK --attempt N", run);
     if (!follow)
-        return all_tasks(cli, run);
+        return all_tasks(cli, run, NULL);
     struct live_options options = {.logs = true};
     return live_watch(cli, run, &options);
 }
@@ -179,7 +201,9 @@ const struct cli_command cmd_logs = {
     .arguments = "RUN [TASK]",
     .group = "Runs",
     .summary = "the output of a task, or of all tasks of a run",
-    .help = "Of one task: its bytes as they are. Of a run: lines, each after its task's name.\n"
+    .help = "Of one task: its bytes as they are. Of a run, or of all instances of a mapped task: "
+            "lines,\n"
+            "each after its task's name.\n"
             "\n"
             "  nexus logs 12 train --follow\n  nexus logs 12 'load[3]' --attempt 1",
     .options = options,

@@ -9,8 +9,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/str.h"
 #include "lib/text/json.h"
+#include "nexus/states.h"
 
-#define TASKS_MAX 60   /* rows; of a larger run only what failed */
+#define TASKS_MAX 60   /* rows; of a larger run tasks with their counts, and what failed */
 #define FAILURES_MAX 5 /* whose log is shown */
 #define LOG_LINES 10
 
@@ -83,6 +84,40 @@ static const char *outputs_text(struct arena *arena, const json_t *outputs)
     return copy;
 }
 
+/* Of a large run: each task with how many of its instances are in which state. */
+static void print_summary(struct cli *cli, const json_t *tasks)
+{
+    static const char *const titles[] = {"task", ">instances", "states"};
+    struct out_table table;
+    size_t n = json_array_size(tasks), at = 0;
+    out_table_init(&table, 3, titles);
+    while (at < n && table.n_rows < TASKS_MAX) {
+        uint32_t counts[NX_TASK_STATES] = {0};
+        const char *name = js_get_text(json_array_get(tasks, at), "task", "?");
+        struct buf text = {0};
+        size_t first = at;
+        for (; at < n && str_eq(name, js_get_text(json_array_get(tasks, at), "task", "?")); at++) {
+            int state =
+                nx_task_state_find(js_get_text(json_array_get(tasks, at), "state", "waiting"));
+            counts[state >= 0 ? state : 0]++;
+        }
+        for (int i = 0; i < NX_TASK_STATES; i++) {
+            if (counts[i])
+                buf_printf(&text, "%s%u %s", text.len ? ", " : "", counts[i],
+                           nx_task_state_name((enum nx_task_state)i));
+        }
+        out_cell(&table, name);
+        out_cellf(&table, "%zu", at - first);
+        out_cell(&table, arena_strdup(&cli->arena, buf_text(&text)));
+        buf_fini(&text);
+    }
+    out_table_print(&table, cli);
+    out_table_fini(&table);
+    if (at < n)
+        printf("... and %zu more task instances: -o json tells all\n", n - at);
+    putchar('\n');
+}
+
 static void print_tasks(struct cli *cli, const json_t *tasks)
 {
     static const char *const titles[] = {"task", "state", ">attempt", ">time", "outputs"};
@@ -94,7 +129,7 @@ static void print_tasks(struct cli *cli, const json_t *tasks)
     {
         char span[40];
         const char *state = js_get_text(task, "state", "?"), *error;
-        if (n > TASKS_MAX && !str_eq(state, "failed"))
+        if (n > TASKS_MAX && (!str_eq(state, "failed") || table.n_rows >= TASKS_MAX))
             continue;
         const char *started = js_get_text(task, "started_at", NULL);
         int64_t ms = out_span_ms(started, js_get_text(task, "finished_at", NULL), clock_wall_ms());
@@ -138,7 +173,8 @@ static void print_failure(struct cli *cli, const char *run, const json_t *task)
 
 static void print_hints(const char *run, const char *task)
 {
-    printf("\n  nexus logs %s %s\n", run, task);
+    const char *quote = strchr(task, '[') ? "'" : ""; /* a shell would read load[3] as a pattern */
+    printf("\n  nexus logs %s %s%s%s\n", run, quote, task, quote);
 }
 
 static void print_line(struct cli *cli, const json_t *run)
@@ -166,6 +202,8 @@ void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, 
     const char *id = js_get_text(run, "id", "?"), *first = NULL;
     size_t i, shown = 0;
     json_t *task;
+    if (json_array_size(tasks) > TASKS_MAX)
+        print_summary(cli, tasks);
     print_tasks(cli, tasks);
     json_array_foreach(tasks, i, task)
     {

@@ -144,9 +144,10 @@ static int find_task(struct test *test, const char *given)
 static void add_absent(const struct test *test, json_t *outputs, const uint32_t *tasks, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const char *id = test->spec->tasks[tasks[i]].id;
-        if (!json_object_get(outputs, id))
-            json_object_set_new(outputs, id, json_object());
+        const struct spec_task *other = &test->spec->tasks[tasks[i]];
+        bool list = other->map && other->map != test->task->map;
+        if (!json_object_get(outputs, other->id))
+            json_object_set_new(outputs, other->id, list ? json_array() : json_object());
     }
 }
 
@@ -228,28 +229,50 @@ static json_t *list_of(const struct test *test, const json_t *context, struct nx
     return list;
 }
 
-/* `item` and `index` of a mapped task. */
-static int add_item(const struct test *test, json_t *context)
+/* The item at the index, or that of --item. */
+static int find_item(const struct test *test, const json_t *context, json_t **item)
 {
+    const char *given = cli_get(test->cli, "item");
     struct nx_err err;
-    if (test->map_index < 0)
-        return CLI_DONE;
+    *item = NULL;
+    if (given) {
+        *item = js_read(given, strlen(given), "--item", &err);
+        return *item ? CLI_DONE
+                     : cli_fail(CLI_USAGE, "%s; a text needs quotes: --item '\"eu\"'", err.text);
+    }
     json_t *list = list_of(test, context, &err);
     size_t n = json_array_size(list);
     int status = CLI_DONE;
+    *item = json_incref(json_array_get(list, (size_t)test->map_index));
     if (!list)
-        status = cli_fail(CLI_FAILED, "the `for_each` of task '%s': %s", test->task->id, err.text);
+        status = cli_fail(CLI_FAILED, "the `for_each` of task '%s': %s; --item JSON gives an item",
+                          test->task->id, err.text);
     else if (!n)
         status = cli_fail(CLI_FAILED, "the `for_each` of task '%s' gives no items", test->task->id);
-    else if ((size_t)test->map_index >= n)
+    else if (!*item)
         status = cli_fail(CLI_USAGE, "the list of task '%s' has %zu items: there is no index %lld",
                           test->task->id, n, (long long)test->map_index);
-    if (!status) {
-        json_object_set(context, "item", json_array_get(list, (size_t)test->map_index));
-        json_object_set_new(context, "index", json_integer(test->map_index));
-    }
     json_decref(list);
     return status;
+}
+
+/* `item` and `index` of a mapped task. */
+static int add_item(const struct test *test, json_t *context)
+{
+    json_t *item;
+    if (test->map_index < 0)
+        return cli_get(test->cli, "item")
+                   ? cli_fail(CLI_USAGE, "task '%s' has no 'for_each': --item says nothing",
+                              test->task->id)
+                   : CLI_DONE;
+    int status = find_item(test, context, &item);
+    if (status)
+        return status;
+    json_object_set_new(context, "item", item);
+    json_object_set_new(context, "index", json_integer(test->map_index));
+    json_object_set_new(json_object_get(context, "task"), "map_index",
+                        json_integer(test->map_index));
+    return CLI_DONE;
 }
 
 static int make_context(struct test *test, json_t **context)
@@ -426,6 +449,7 @@ static int run_test(struct cli *cli)
 static const struct cli_option options[] = {
     {'p', "param", "KEY=VALUE", "a param of the DAG; may be repeated", false, true},
     {0, "outputs", "FILE", "outputs of upstream tasks: {\"task\": {\"output\": value}}", false, false},
+    {0, "item", "JSON", "of a mapped task: an item instead of that of its list", false, false},
     {0, "date", "T", "the start of the run's data interval (default: now)", false, false},
     {0, "dags", "DIR", "folder of the DAG files (default ./dags)", false, false},
     {0},
@@ -443,7 +467,8 @@ const struct cli_command cmd_task_test = {
         "its first instance and TASK[3] that of index 3.\n\n"
         "  nexus task test hello greet -p name=you\n"
         "  echo '{\"greet\": {\"greeting\": \"Hi\"}}' > outputs.json\n"
-        "  nexus task test dags/hello.yaml count --outputs outputs.json",
+        "  nexus task test dags/hello.yaml count --outputs outputs.json\n"
+        "  nexus task test regions 'load[2]' --item '\"eu\"'",
     .options = options,
     .run = run_test,
 };

@@ -242,6 +242,7 @@ static void plan_next(struct engine *engine)
 void engine_turn(struct engine *engine)
 {
     struct nx_err err;
+    int64_t start = clock_mono_us();
     engine->messages = inbox_take(engine->inbox);
     for (struct message *message = engine->messages; message; message = message->next)
         on_message(engine, message);
@@ -262,6 +263,8 @@ void engine_turn(struct engine *engine)
     end_turn(engine);
     if (!store_checkpoint(engine->store, idle, &err))
         log_warn("checkpoint: %s", err.text);
+    if (engine->config.turned)
+        engine->config.turned(engine->config.arg, clock_mono_us() - start);
     plan_next(engine);
     if (engine->stopping)
         uv_stop(&engine->loop);

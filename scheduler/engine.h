@@ -33,6 +33,8 @@ struct engine_config {
     /* Called on the loop after each commit (before the sends), with the number of the commit. */
     void (*committed)(void *arg, const struct core *core, const struct core_update *update,
                       uint64_t number);
+    /* Called on the loop at the end of each turn, with how long it took. */
+    void (*turned)(void *arg, int64_t us);
     /* Called on the loop once the first scan of the DAG folder is in. */
     void (*ready)(void *arg);
     void *arg;

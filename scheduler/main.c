@@ -282,6 +282,13 @@ static void committed(void *arg, const struct core *core, const struct core_upda
         api_committed(scheduler->api, core, update, number);
 }
 
+static void turned(void *arg, int64_t us)
+{
+    struct scheduler *scheduler = arg;
+    if (scheduler->api)
+        api_turned(scheduler->api, us);
+}
+
 static void ready(void *arg)
 {
     struct scheduler *scheduler = arg;
@@ -333,6 +340,7 @@ static void open_all(struct scheduler *scheduler)
         .crash_point = scheduler->options.crash_point,
         .crash_commit = scheduler->options.crash_commit,
         .committed = committed,
+        .turned = turned,
         .ready = ready,
         .arg = scheduler,
     };

@@ -217,7 +217,8 @@ void question_forget_run(struct question *question, struct nx_run_id id)
 }
 
 /* Appends what the instance sees of an upstream task: its outputs; of a mapped one the list of
- * them, or, in one group, those of the same index. */
+ * them (an empty one when its list was empty, or never known), or, in one group, those of the same
+ * index. */
 static bool put_outputs(struct question *question, const struct spec *spec, struct nx_inst_id inst,
                         uint32_t up, struct buf *to, struct nx_err *err)
 {
@@ -226,6 +227,10 @@ static bool put_outputs(struct question *question, const struct spec *spec, stru
     bool along = inst.map != NX_MAP_NONE && spec->tasks[up].map == spec->tasks[inst.task].map;
     if (n && !along)
         return store_list_outputs(question->store, inst.run, up, n, to, err);
+    if (spec->tasks[up].map && !along) {
+        buf_str(to, "[]");
+        return true;
+    }
     if (n)
         from.map = inst.map;
     size_t before = to->len;

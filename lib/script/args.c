@@ -232,10 +232,26 @@ static const char *shown(const json_t *value, char *to, size_t size)
     return to;
 }
 
+/* A text that is meant as a list or an object. */
+static bool looks_like_json(const json_t *value)
+{
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    text += strspn(text, " \t\n");
+    return *text == '[' || *text == '{';
+}
+
 static bool wrong_type(const struct arg_type *type, const json_t *value, struct nx_err *err)
 {
     char text[80];
     bool container = json_is_object(value) || json_is_array(value);
+    if (looks_like_json(value) && (type->check == is_list || type->check == is_object)) {
+        struct nx_err why;
+        json_t *read = js_read(json_string_value(value), json_string_length(value), "text", &why);
+        if (!read)
+            return nx_fail(err, NX_E_INVALID, "must be %s, and is no valid JSON: %s", type->wanted,
+                           why.text);
+        json_decref(read);
+    }
     if (container || json_is_null(value))
         return nx_fail(err, NX_E_INVALID, "must be %s, not %s", type->wanted, js_type_name(value));
     nx_fail(err, NX_E_INVALID, "must be %s, not %s %s", type->wanted, js_type_name(value),

@@ -166,7 +166,8 @@ void value_push(lua_State *L, const json_t *value, bool times)
     push(L, value, times, 0);
 }
 
-/* __index of the outputs of a mapped task: those of that name, in the order of the items. */
+/* __index of the outputs of a mapped task: those of that name, in the order of the items; nil when
+ * it has instances and none has one. */
 static int column(lua_State *L)
 {
     lua_Integer n = (lua_Integer)lua_rawlen(L, 1), n_found = 0;
@@ -181,7 +182,7 @@ static int column(lua_State *L)
         lua_rawseti(L, 3, i);
         lua_pop(L, 1);
     }
-    if (!n_found)
+    if (!n_found && n)
         return 0;
     if (n_found < n)
         note_length(L, (size_t)n);

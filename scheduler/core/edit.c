@@ -354,15 +354,20 @@ static size_t settle(struct selection *selection, enum core_edit what)
     return n;
 }
 
+/* In the order of the tasks and their indexes. */
 static void list(struct core *core, const struct selection *selection, uint64_t token)
 {
     const struct run *run = selection->run;
-    for (uint32_t i = 0; i < run->n_insts; i++) {
-        if (!selection->picks[i] || stands_aside(run, i))
-            continue;
-        struct core_edited edited = {token, inst_id(run, i), run->insts[i].state,
-                                     selection->picks[i] == EDIT_CLEAR};
-        vec_push(&core->update->edited, edited);
+    for (uint32_t task = 0; task < run->version->graph->n_tasks; task++) {
+        struct needing all = mapped_needing(run, task, task);
+        uint32_t at;
+        while (mapped_next(&all, &at)) {
+            if (!selection->picks[at] || stands_aside(run, at))
+                continue;
+            struct core_edited edited = {token, inst_id(run, at), run->insts[at].state,
+                                         selection->picks[at] == EDIT_CLEAR};
+            vec_push(&core->update->edited, edited);
+        }
     }
 }
 

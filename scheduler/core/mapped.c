@@ -222,6 +222,16 @@ static void admit(struct run *run, uint32_t map, uint32_t i)
     mapping->n_admitted++;
 }
 
+/* It was queued before its turn had come: queue_timeout counts from now, also after a restart. */
+static void let_in(struct core *core, struct run *run, uint32_t at)
+{
+    if (task_of(run, at)->queue_timeout_ms) {
+        run->insts[at].ready_ms = core->wall_ms;
+        inst_dirty(core, run, at);
+    }
+    inst_ready(core, run, at);
+}
+
 /* The next indexes, as far as max_parallel allows. */
 static void admit_next(struct core *core, struct run *run, uint32_t map)
 {
@@ -237,7 +247,7 @@ static void admit_next(struct core *core, struct run *run, uint32_t map)
         for (uint32_t k = 0; k < of->n; k++) {
             uint32_t at = mapped_find(run, graph->map_tasks[of->first + k], (int32_t)i);
             if (at != NO_INST && run->insts[at].state == NX_TS_QUEUED)
-                inst_ready(core, run, at);
+                let_in(core, run, at);
         }
     }
 }

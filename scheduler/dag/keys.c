@@ -117,7 +117,7 @@ const struct key key_table[] = {
     {"resources", BOTH, KEY_MAP, KEY_BY_HAND, 0, 0, NULL, NULL, "What it takes of a worker."},
     {"group", KEY_TASK, KEY_TEXT, TASK(group), 0, 0, NULL, NULL,
      "Tasks of one group are drawn together, and mapped together if `groups` says so."},
-    {"for_each", KEY_TASK | KEY_GROUP, KEY_ANY, KEY_BY_HAND, 0, 0, NULL, NULL,
+    {"for_each", KEY_TASK | KEY_GROUP, KEY_LIST, KEY_BY_HAND, 0, 0, NULL, NULL,
      "A list, or one expression that gives one: an instance for each item, which its expressions "
      "call `item` (and its index, from 0, `index`)."},
     {"max_parallel", BOTH, KEY_INT, TASK(max_parallel), 1, NX_MAP_MAX, NULL, "no limit",

@@ -40,6 +40,7 @@ enum key_type {
     KEY_INTS,       /* an integer or a list of them */
     KEY_MAP,        /* a mapping with keys of its own, or free ones */
     KEY_EXPRESSION, /* an expression, with or without ${{ }} */
+    KEY_LIST,       /* a list, or an expression that gives one */
     KEY_ANY
 };
 

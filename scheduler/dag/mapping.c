@@ -23,7 +23,20 @@ static void check_items(struct reader *r, const struct yaml_node *node, struct s
                      NX_MAP_MAX);
         return;
     }
-    json_t *items = yaml_json(node);
+    json_t *items = yaml_json(node), *item;
+    size_t i;
+    json_array_foreach(items, i, item)
+    {
+        char *one = js_text(item);
+        size_t n_bytes = strlen(one);
+        mem_free(one);
+        if (n_bytes > NX_CONTEXT_INLINE_MAX)
+            problem_hint(r->problems,
+                         read_problem(r, node->items[i], "for_each",
+                                      "has an item of %zu bytes; at most %d are allowed", n_bytes,
+                                      NX_CONTEXT_INLINE_MAX),
+                         "give a path, or an artifact");
+    }
     char *text = js_text(items);
     map->items = keep(r, text);
     mem_free(text);

@@ -37,7 +37,7 @@ static void wrong_type(struct reader *r, const struct yaml_node *node, const cha
 {
     if (node->kind == YAML_KIND_SCALAR && template_has_expression(node->text)) {
         problem_hint(r->problems, read_problem(r, node, key, "must be a constant"),
-                     "${{ }} is allowed in with, env, run and if only");
+                     "${{ }} is allowed in with, env, run, if and for_each only");
         return;
     }
     if (node->kind != YAML_KIND_SCALAR || node->n == 0) {
@@ -252,7 +252,7 @@ void read_keys(struct reader *r, const struct yaml_node *map, enum key_scope sco
             read_value(r, key, value, (char *)target + key->offset);
         else if (key->type < KEY_TEXTS)
             continue; /* the caller reads it */
-        else if (yaml_is_null(value) && key->type != KEY_ANY && key->type != KEY_EXPRESSION)
+        else if (yaml_is_null(value) && key->type < KEY_EXPRESSION)
             read_problem(r, value, key->name, "has no value");
         else if (key->type == KEY_MAP && value->kind != YAML_KIND_MAP)
             wrong_type(r, value, key->name, "a mapping");

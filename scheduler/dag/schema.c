@@ -118,6 +118,8 @@ static json_t *value_json_of(const struct key *key)
         return json_pack("{s:[s, s]}", "type", "string", "boolean");
     case KEY_MAP:
         return map_json(key->name);
+    case KEY_LIST:
+        return either(typed("array"), pattern(EXPRESSION_PATTERN));
     case KEY_ANY:
         break;
     }
@@ -269,6 +271,7 @@ static void add_type(const struct key *key, struct buf *to)
                                         [KEY_INTS] = "integer or list",
                                         [KEY_MAP] = "mapping",
                                         [KEY_EXPRESSION] = "expression",
+                                        [KEY_LIST] = "list or expression",
                                         [KEY_ANY] = "any"};
     char choice[64];
     buf_str(to, words[key->type]);

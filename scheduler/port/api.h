@@ -37,6 +37,8 @@ uint16_t api_port(const struct api *api);
 /* After each commit, on the loop: what changed goes to the event streams. */
 void api_committed(struct api *api, const struct core *core, const struct core_update *update,
                    uint64_t number);
+/* After each turn, on the loop: how long it took, for /metrics. */
+void api_turned(struct api *api, int64_t us);
 /* The first scan of the DAG folder is in: /health/ready says so. */
 void api_set_ready(struct api *api);
 /* Answers what waits with 503 and ends streams. The inbox must not be used by it afterwards. */

@@ -23,6 +23,8 @@
 #define CALL_PARAMS_MAX 4
 #define CALL_BODY_MAX (4 * 1024 * 1024) /* a page of a list ends when it is longer */
 
+#define API_TURN_BOUNDS 12
+
 struct job;
 struct call;
 
@@ -48,6 +50,9 @@ struct api {
     int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
     atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
+    /* Turns of the loop since the start: by how long they took at most (see turn_bounds_us), and in
+     * all. */
+    atomic_ullong turns[API_TURN_BOUNDS + 1], turn_us;
     /* The API's own thread: finishes jobs, wakes streams. */
     pthread_t thread;
     pthread_mutex_t lock;

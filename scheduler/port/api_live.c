@@ -25,6 +25,7 @@ struct explaining {
     uint32_t from, to;          /* tasks from..to-1 */
     int32_t from_map, only_map; /* of the first: from that index on; that index alone, or none */
     bool only;                  /* one task was asked for: final ones too */
+    int state;                  /* those in it alone, or -1 */
     size_t limit, n;
     struct explained *items; /* limit of them */
     uint64_t next;           /* see task_cursor: where the next page begins */
@@ -55,7 +56,8 @@ static void put_explained(struct buf *buf, const char *task, int32_t map, enum n
 static bool look_at(struct explaining *all, const struct core *core, struct nx_inst_id id)
 {
     struct core_inst_row row;
-    if (!core_get_inst(core, id, &row) || (nx_task_state_final(row.state) && !all->only))
+    if (!core_get_inst(core, id, &row) || (all->state >= 0 && (int)row.state != all->state) ||
+        (nx_task_state_final(row.state) && !all->only && all->state < 0))
         return true;
     if (all->n == all->limit) {
         all->more = true;
@@ -145,8 +147,11 @@ static bool put_explain(struct buf *buf, struct query *query, struct arena *aren
         put_explained(buf, info->tasks[item->id.task].id, item->id.map, item->state,
                       nx_reason_name(item->why.code), item->why.text, item->why.since_ms);
     }
-    const struct query_tasks which = {
-        .run = run, .info = info, .from = all->from, .from_map = all->from_map, .state = -1};
+    const struct query_tasks which = {.run = run,
+                                      .info = info,
+                                      .from = all->from,
+                                      .from_map = all->from_map,
+                                      .state = all->state};
     bool ok = all->in_core || query_tasks(query, &which, put_stored, &list, err);
     put_close(buf, ']');
     if (all->more)
@@ -169,6 +174,7 @@ static bool read_explain(struct call *call, struct explaining *all, struct query
     const char *task = http_query(call->request, "task");
     int64_t cursor;
     if (!call_limit(call, 200, &all->limit, err) || !call_cursor(call, &cursor, err) ||
+        !shape_read_task_state(http_query(call->request, "state"), &all->state, err) ||
         !call_query(call, err) || !find_run(call->query, call->arena, call->params[0], run, err) ||
         !query_version(call->query, (*run)->version, &info, err))
         return false;
@@ -583,6 +589,36 @@ static void put_http(struct buf *buf, struct api *api)
                (long long)((clock_wall_ms() - api->started_ms) / 1000));
 }
 
+static const int64_t turn_bounds_us[API_TURN_BOUNDS] = {
+    500, 1000, 2000, 5000, 10000, 20000, 30000, 40000, 50000, 100000, 250000, 1000000};
+
+void api_turned(struct api *api, int64_t us)
+{
+    int i = 0;
+    while (i < API_TURN_BOUNDS && us > turn_bounds_us[i])
+        i++;
+    atomic_fetch_add(&api->turns[i], 1);
+    atomic_fetch_add(&api->turn_us, (unsigned long long)us);
+}
+
+static void put_turns(struct buf *buf, struct api *api)
+{
+    unsigned long long n = 0;
+    put_series(
+        buf, "nexus_turn_seconds", "histogram",
+        "How long the scheduler's loop took for a turn: messages, decisions, commit, sends.");
+    for (int i = 0; i < API_TURN_BOUNDS; i++) {
+        n += atomic_load(&api->turns[i]);
+        buf_printf(buf, "nexus_turn_seconds_bucket{le=\"%g\"} %llu\n",
+                   (double)turn_bounds_us[i] / 1e6, n);
+    }
+    n += atomic_load(&api->turns[API_TURN_BOUNDS]);
+    buf_printf(buf,
+               "nexus_turn_seconds_bucket{le=\"+Inf\"} %llu\nnexus_turn_seconds_sum %.6f\n"
+               "nexus_turn_seconds_count %llu\n",
+               n, (double)atomic_load(&api->turn_us) / 1e6, n);
+}
+
 static bool finish_metrics(struct job *job, struct query *query, struct nx_err *err)
 {
     int64_t unfinished[NX_RS_SUCCESS];
@@ -592,6 +628,7 @@ static bool finish_metrics(struct job *job, struct query *query, struct nx_err *
     put_runs(&job->body, job->api, unfinished);
     put_moves(&job->body, job->data);
     put_fleet(&job->body, job->data);
+    put_turns(&job->body, job->api);
     put_http(&job->body, job->api);
     return true;
 }

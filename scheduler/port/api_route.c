@@ -28,7 +28,8 @@ static const struct route_param notifications_page[] = {
 static const struct route_param tasks_page[] = {
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
-    {"task", PARAM_TEXT, "this task alone: name or name[3]"}, LIMIT, CURSOR, {0}};
+    {"task", PARAM_TEXT, "this task alone: name or name[3]"},
+    {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param source_query[] = {
     {"version", PARAM_INT, "the DAG's version number; the newest unless said"}, {0}};
 static const struct route_param next_query[] = {

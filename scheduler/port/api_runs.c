@@ -156,19 +156,6 @@ bool handle_run(struct call *call, struct nx_err *err)
     return ok;
 }
 
-static bool read_task_state(const char *text, int *state, struct nx_err *err)
-{
-    const char *names[NX_TASK_STATES];
-    *state = text ? nx_task_state_find(text) : -1;
-    if (!text || *state >= 0)
-        return true;
-    for (int i = 0; i < NX_TASK_STATES; i++)
-        names[i] = nx_task_state_name((enum nx_task_state)i);
-    const char *nearest = str_nearest(text, names, NX_TASK_STATES);
-    return nx_fail(err, NX_E_INVALID, "a task has no state '%.32s'%s%s%s", text,
-                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-}
-
 bool handle_tasks(struct call *call, struct nx_err *err)
 {
     struct query_run *run;
@@ -177,7 +164,7 @@ bool handle_tasks(struct call *call, struct nx_err *err)
     struct query_tasks which = {.outputs = true};
     int64_t cursor;
     if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
-        !read_task_state(http_query(call->request, "state"), &which.state, err) ||
+        !shape_read_task_state(http_query(call->request, "state"), &which.state, err) ||
         !open_run(call, &run, &info, err))
         return false;
     which.run = run;

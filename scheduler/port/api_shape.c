@@ -16,7 +16,7 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_RULE] = "decided by its trigger rule",
     [NX_WHY_IF_FALSE] = "its `if` is false",
     [NX_WHY_IF_ERROR] = "its `if` could not be evaluated",
-    [NX_WHY_ASKED] = "its `if` is being evaluated",
+    [NX_WHY_ASKED] = "its `if` or `for_each` is being evaluated",
     [NX_WHY_NO_WORKER] = "no worker is online",
     [NX_WHY_NO_FIT] = "no worker has what it needs",
     [NX_WHY_NO_SLOT] = "all fitting workers are full",
@@ -39,6 +39,11 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_PERMANENT] = "its error is one that no retry can mend",
     [NX_WHY_TASK_SKIPPED] = "it skipped itself",
     [NX_WHY_MARKED] = "it was marked by a person",
+    [NX_WHY_EMPTY_LIST] = "its list is empty",
+    [NX_WHY_LIST_ERROR] = "its `for_each` could not be evaluated",
+    [NX_WHY_MAPPED] = "an instance for each item of its list stands for it",
+    [NX_WHY_SHORTER] = "its list is shorter now",
+    [NX_WHY_MAX_PARALLEL] = "as many indexes as max_parallel says are in progress",
     [NX_WHY_OVERLAP] = "its run made way for a newer one (overlap: cancel_running)",
     [NX_WHY_CONCURRENCY] = "as many of its concurrency key run as may at once",
     [NX_WHY_PAST] = "it has not succeeded in the run before",
@@ -46,11 +51,6 @@ static const char *const reason_texts[NX_REASONS] = {
     [NX_WHY_CLEARED] = "it was cleared and is stopped first",
     [NX_WHY_MARK_SUCCESS] = "it was marked as success and is stopped first",
     [NX_WHY_MARK_FAILED] = "it was marked as failed and is stopped first",
-    [NX_WHY_EMPTY_LIST] = "its `for_each` gave no items",
-    [NX_WHY_LIST_ERROR] = "its `for_each` could not be evaluated",
-    [NX_WHY_MAPPED] = "its instances stand for it, one an item",
-    [NX_WHY_SHORTER] = "its list is shorter now",
-    [NX_WHY_MAX_PARALLEL] = "as many indexes are in progress as max_parallel allows",
     [NX_WHY_WITH_ERROR] = "its `with` could not be evaluated",
     [NX_WHY_WAIT_TIME] = "it waits for a time",
     [NX_WHY_WAIT_PERSON] = "it waits for a person",
@@ -352,4 +352,17 @@ bool fail_no_dag(struct query *query, const char *id, struct nx_err *err)
     vec_fini(&naming.names);
     arena_fini(&naming.arena);
     return false;
+}
+
+bool shape_read_task_state(const char *text, int *state, struct nx_err *err)
+{
+    const char *names[NX_TASK_STATES];
+    *state = text ? nx_task_state_find(text) : -1;
+    if (!text || *state >= 0)
+        return true;
+    for (int i = 0; i < NX_TASK_STATES; i++)
+        names[i] = nx_task_state_name((enum nx_task_state)i);
+    const char *nearest = str_nearest(text, names, NX_TASK_STATES);
+    return nx_fail(err, NX_E_INVALID, "a task has no state '%.32s'%s%s%s", text,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }

@@ -29,6 +29,8 @@ bool put_cycle(struct call *call, const char *key, const char *dataset, struct n
 bool dataset_must_exist(struct call *call, const char *name, struct nx_err *err);
 /* What a reason says without the core. */
 const char *shape_reason_text(enum nx_reason reason);
+/* The state of a task by its name; NULL: -1, any. */
+bool shape_read_task_state(const char *text, int *state, struct nx_err *err);
 
 /* ---- What handlers look up ---- */
 

@@ -64,6 +64,10 @@ static void the_schema_has_every_supported_key_and_no_other(void **state)
     assert_int_equal(json_integer_value(at(schema, "$defs/task/properties/retries/maximum")), 1000);
     assert_string_equal(json_string_value(at(schema, "$defs/task/properties/uses/enum/0")),
                         "ml.train");
+    static const char *const lists[] = {"$defs/task/properties/for_each/anyOf/0/type",
+                                        "$defs/group/properties/for_each/anyOf/0/type"};
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(json_string_value(at(schema, lists[i])), "array");
     json_t *then = at(schema, "$defs/task/allOf/0/then/properties/with");
     assert_string_equal(json_string_value(at(then, "required/0")), "table");
     assert_int_equal(json_integer_value(at(then, "properties/rounds/anyOf/0/minimum")), 1);
