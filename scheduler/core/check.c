@@ -22,35 +22,69 @@ static const char *check_counters(const struct run *run)
     return NULL;
 }
 
-/* All instances of the task but the removed ones, or that of one index, count for another's rule.
- */
-static const char *check_upstream(const struct run *run, uint32_t at)
+/* The instances of each task: of[first[task]] and on, up to first[task + 1]. */
+struct by_task {
+    uint32_t *first, *of;
+};
+
+static struct by_task sort_insts(const struct run *run)
+{
+    uint32_t n_tasks = run->version->graph->n_tasks;
+    struct by_task all = {mem_alloc_array(n_tasks + 2, sizeof *all.first),
+                          mem_alloc_array(run->n_insts, sizeof *all.of)};
+    for (uint32_t i = 0; i < run->n_insts; i++)
+        all.first[task_at(run, i) + 2]++;
+    for (uint32_t t = 0; t < n_tasks; t++)
+        all.first[t + 2] += all.first[t + 1];
+    for (uint32_t i = 0; i < run->n_insts; i++)
+        all.of[all.first[task_at(run, i) + 1]++] = i;
+    return all;
+}
+
+static void free_sorted(struct by_task *all)
+{
+    mem_free(all->first);
+    mem_free(all->of);
+}
+
+struct tally {
+    uint32_t success, failed, skipped;
+    bool self;
+};
+
+/* All instances of the upstream task but the removed ones, or that of one index. */
+static void add_upstream(const struct run *run, uint32_t at, uint32_t up, const struct by_task *all,
+                         struct tally *tally)
+{
+    uint32_t task = task_at(run, at);
+    bool together = map_at(run, at) >= 0 && graph_mapped_together(run->version->graph, task, up);
+    for (uint32_t k = all->first[up]; k < all->first[up + 1]; k++) {
+        uint32_t i = all->of[k];
+        if (together && map_at(run, i) >= 0 && map_at(run, i) != map_at(run, at))
+            continue;
+        enum nx_task_state state = choice_seen(run, i, task);
+        bool self = state == NX_TS_FAILED || state == NX_TS_CANCELLED;
+        tally->success += state == NX_TS_SUCCESS;
+        tally->skipped += state == NX_TS_SKIPPED;
+        tally->failed += self || state == NX_TS_UPSTREAM_FAILED;
+        tally->self = tally->self || self;
+    }
+}
+
+static const char *check_upstream(const struct run *run, uint32_t at, const struct by_task *all)
 {
     const struct graph *graph = run->version->graph;
     const struct inst *inst = &run->insts[at];
-    uint32_t success = 0, failed = 0, skipped = 0, task = task_at(run, at);
-    bool self = false;
-    for (uint32_t i = 0; graph->tasks[task].n_up && i < run->n_insts; i++) {
-        uint32_t up = task_at(run, i);
-        bool needed = false;
-        for (uint32_t j = 0; j < graph->tasks[task].n_up; j++)
-            needed = needed || graph_up(graph, task)[j] == up;
-        if (!needed ||
-            (map_at(run, i) >= 0 && map_at(run, at) >= 0 &&
-             graph_mapped_together(graph, task, up) && map_at(run, i) != map_at(run, at)))
-            continue;
-        enum nx_task_state state = choice_seen(run, i, task);
-        success += state == NX_TS_SUCCESS;
-        skipped += state == NX_TS_SKIPPED;
-        failed +=
-            state == NX_TS_FAILED || state == NX_TS_UPSTREAM_FAILED || state == NX_TS_CANCELLED;
-        self = self || state == NX_TS_FAILED || state == NX_TS_CANCELLED;
-    }
+    uint32_t task = task_at(run, at);
+    struct tally tally = {0};
+    for (uint32_t j = 0; j < graph->tasks[task].n_up; j++)
+        add_upstream(run, at, graph_up(graph, task)[j], all, &tally);
     if (inst->state == NX_TS_REMOVED || mapped_is_out(run, at))
         return NULL;
-    if (self != ((inst->flags & INST_UP_SELF) != 0))
+    if (tally.self != ((inst->flags & INST_UP_SELF) != 0))
         return "an instance knows whether one of its upstream failed itself";
-    if (success != inst->up_success || failed != inst->up_failed || skipped != inst->up_skipped)
+    if (tally.success != inst->up_success || tally.failed != inst->up_failed ||
+        tally.skipped != inst->up_skipped)
         return "an instance's upstream counts are those of its upstream";
     return NULL;
 }
@@ -66,7 +100,8 @@ static bool has_timer(const struct core *core, const struct run *run, uint32_t t
     return false;
 }
 
-static const char *check_inst(const struct core *core, const struct run *run, uint32_t task)
+static const char *check_inst(const struct core *core, const struct run *run, uint32_t task,
+                              const struct by_task *all)
 {
     const struct inst *inst = &run->insts[task];
     bool held = inst->state == NX_TS_LEASED || inst->state == NX_TS_RUNNING ||
@@ -89,7 +124,7 @@ static const char *check_inst(const struct core *core, const struct run *run, ui
     }
     if (inst->state == NX_TS_RETRYING && !has_timer(core, run, task))
         return "a retrying instance has a timer";
-    return run->rest ? NULL : check_upstream(run, task); /* counted when all is done */
+    return run->rest ? NULL : check_upstream(run, task, all); /* counted when all is done */
 }
 
 static const char *check_pools(const struct core *core)
@@ -209,6 +244,20 @@ static const char *check_pokes(const struct core *core)
     return NULL;
 }
 
+/* Who counts against max_active_runs. */
+static const char *check_active(const struct core *core)
+{
+    size_t active = 0, counted = 0;
+    for (size_t r = 0; r < core->runs.n; r++) {
+        const struct run *run = core->runs.at[r];
+        active +=
+            run && !run->backfill && (run->state == NX_RS_RUNNING || run->state == NX_RS_STOPPING);
+    }
+    for (size_t i = 0; i < core->dags.n; i++)
+        counted += ((const struct dag *)core->dags.at[i].value)->n_active;
+    return active == counted ? NULL : "the active runs of the DAGs are those that run or stop";
+}
+
 const char *core_check(const struct core *core)
 {
     size_t held = 0, hands = 0;
@@ -219,10 +268,12 @@ const char *core_check(const struct core *core)
         const char *broken = check_counters(run);
         broken = broken ? broken : check_maps(run);
         broken = broken ? broken : past_check(core, run);
+        struct by_task all = sort_insts(run);
         for (uint32_t i = 0; !broken && i < run->n_insts; i++) {
-            broken = check_inst(core, run, i);
+            broken = check_inst(core, run, i, &all);
             held += (run->insts[i].flags & INST_HELD) != 0;
         }
+        free_sorted(&all);
         if (broken)
             return broken;
     }
@@ -233,6 +284,7 @@ const char *core_check(const struct core *core)
     const char *broken = check_pools(core);
     broken = broken ? broken : check_pokes(core);
     broken = broken ? broken : check_limits(core);
+    broken = broken ? broken : check_active(core);
     return broken ? broken : check_slots(core);
 }
 

@@ -77,10 +77,18 @@ static void pick_along(struct selection *selection, bool upstream, enum edit_pic
     }
 }
 
-/* What was decided by its rule upon the state of marked ones is decided again, and so on down. */
-static void pick_decided(struct selection *selection)
+/* Whether the pick of the instance changes anything. */
+static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what);
+
+/* What was decided by its rule upon the state of those whose mark changes it is decided again, and
+ * so on down. */
+static void pick_decided(struct selection *selection, enum core_edit what)
 {
     const struct run *run = selection->run;
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (selection->picks[i] && !pick_changes(selection, i, what))
+            selection->picks[i] = EDIT_NONE;
+    }
     start_from_all(selection);
     while (selection->todo.n) {
         uint32_t at = vec_pop(&selection->todo), other;
@@ -129,7 +137,7 @@ static void select_insts(struct selection *selection, const struct core_event *e
     if (event->edit.downstream || what == CORE_RETRY)
         pick_along(selection, false, how);
     if (marks)
-        pick_decided(selection);
+        pick_decided(selection, what);
 }
 
 /* A list is asked for again when every task that is mapped over it is cleared as a whole. */
@@ -319,7 +327,6 @@ static void apply(struct core *core, struct run *run, const struct selection *se
     vec_push(&core->to_check, run->slot);
 }
 
-/* Whether the pick of the instance changes anything. */
 static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what)
 {
     const struct run *run = selection->run;
@@ -327,6 +334,17 @@ static bool pick_changes(const struct selection *selection, uint32_t at, enum co
         return selection->picks[at] == EDIT_CLEAR && folds(selection, task_of(run, at)->map - 1);
     return run->insts[at].state != NX_TS_REMOVED &&
            changes(&run->insts[at], selection->picks[at], what);
+}
+
+static bool any_marked(const struct selection *selection, uint32_t task)
+{
+    struct needing all = mapped_needing(selection->run, task, task);
+    uint32_t at;
+    while (mapped_next(&all, &at)) {
+        if (selection->picks[at] == EDIT_MARK)
+            return true;
+    }
+    return false;
 }
 
 /* Drops what would not change, and adds the finally tasks of a run that goes on before them. */
@@ -343,6 +361,8 @@ static size_t settle(struct selection *selection, enum core_edit what)
     for (uint32_t i = 0; n_cleared && run->finally_begun && i < run->n_insts; i++) {
         if (!(task_of(run, i)->flags & GRAPH_FINALLY) || selection->picks[i])
             continue;
+        if (stands_aside(run, i) && any_marked(selection, i))
+            continue; /* its list stays: what is marked is an item of it */
         selection->picks[i] = EDIT_CLEAR;
         if (!stands_aside(run, i) && !pick_changes(selection, i, what))
             selection->picks[i] = EDIT_NONE;

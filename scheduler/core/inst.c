@@ -81,6 +81,8 @@ void inst_set(struct core *core, struct run *run, uint32_t at, enum nx_task_stat
             run->insts[task_at(run, at)].finished_ms = core->wall_ms;
         if (!stands_aside(run, at))
             vec_push(&core->spread, ((struct spread){run->slot, at}));
+        else if (run->n_left == 0 || run->n_normal_left == 0)
+            vec_push(&core->to_check, run->slot); /* all items had ended before */
     }
     if (task_of(run, at)->flags & GRAPH_TOLD)
         tell(core, run, at);

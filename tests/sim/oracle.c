@@ -16,6 +16,12 @@ void sim_fail(struct sim *sim, const char *what, const char *format, ...)
     va_end(args);
 }
 
+bool sim_in_core(const struct sim *sim, const struct sim_run *run)
+{
+    struct core_run_row row;
+    return core_get_run(sim->core, run->row.id, &row);
+}
+
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id)
 {
     return id.v && id.v <= sim->store.runs.n ? sim->store.runs.at[id.v - 1] : NULL;
@@ -219,6 +225,8 @@ static void check_list(struct sim *sim, const struct sim_run *run, uint32_t slot
 
 static void look_at_run(struct sim *sim, struct sim_run *run)
 {
+    if (!sim_in_core(sim, run))
+        return;
     for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
         struct core_inst_row row;
         struct core_why why;
@@ -253,11 +261,17 @@ static void look_at_run(struct sim *sim, struct sim_run *run)
     }
 }
 
-void oracle_step(struct sim *sim)
+static void check_core(struct sim *sim)
 {
     const char *broken = core_check(sim->core);
     if (broken)
         sim_fail(sim, broken, "core_check");
+}
+
+void oracle_step(struct sim *sim)
+{
+    if (sim->n_events % 4 == 0) /* it takes the longest; each commit does it as well */
+        check_core(sim);
     for (size_t i = 0; i < sim->store.runs.n; i++)
         look_at_run(sim, sim->store.runs.at[i]);
 }
@@ -358,7 +372,8 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
         sim_fail(sim, "an accepted result is never changed", "run %llu %s: %s became %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(inst->row.state),
                  nx_task_state_name(row.state));
-    bool stopped = run->row.state == NX_RS_STOPPING && !(spec->flags & GRAPH_FINALLY);
+    bool stopped = run->row.state == NX_RS_STOPPING && !(spec->flags & GRAPH_FINALLY) &&
+                   !touched(sim, id); /* its run ended and was opened again in this very turn */
     bool waits = row.state == NX_TS_RETRYING && (spec->flags & GRAPH_EXCLUSIVE) &&
                  row.reason != NX_WHY_RETRY_DELAY && row.reason != NX_WHY_LOST_WAIT;
     if (stopped && row.state != NX_TS_STOPPING && !waits && !nx_task_state_final(row.state))
@@ -428,6 +443,7 @@ static void note_incarnations(struct sim *sim)
 
 void oracle_commit(struct sim *sim)
 {
+    check_core(sim);
     note_incarnations(sim);
     for (size_t i = 0; i < sim->update.cleared.n;
          i++) { /* one that waits may fail in this very turn */
@@ -547,6 +563,8 @@ static void check_shares(struct sim *sim)
         const struct graph *graph = graph_of(sim, run);
         active[run->dag] += !run->row.backfill && is_active(run);
         ahead[run->dag] += !run->row.backfill && run->ahead;
+        if (nx_run_state_final(run->row.state))
+            continue; /* oracle_run_end has seen that nothing is held */
         check_parallel(sim, run);
         for (uint32_t slot = 0; next_slot(sim, run, &slot); slot++) {
             const struct core_inst_row *row = &run->insts[slot].row;

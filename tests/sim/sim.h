@@ -453,6 +453,8 @@ void oracle_late_row(struct sim *sim, struct sim_run *run, const struct core_run
 void oracle_late(struct sim *sim); /* after a commit */
 
 /* oracle.c */
+/* Whether the core knows it: it has not ended, or was opened again. */
+bool sim_in_core(const struct sim *sim, const struct sim_run *run);
 struct sim_run *sim_run_find(struct sim *sim, struct nx_run_id id);
 void oracle_step(struct sim *sim);      /* after every step of the core */
 void oracle_loaded(struct sim *sim);    /* after a restart */

@@ -168,6 +168,9 @@ void oracle_overdue(struct sim *sim)
     int64_t wall = sim->now + sim->wall_offset;
     for (size_t i = 0; i < sim->store.runs.n; i++) {
         const struct sim_run *run = sim->store.runs.at[i];
+        struct core_run_row in_core;
+        if (!core_get_run(sim->core, run->row.id, &in_core) || !in_core.counts[NX_TS_DEFERRED])
+            continue;
         for (uint32_t t = 0; t < SIM_SLOTS_MAX; t++) {
             struct core_inst_row row;
             if (!core_get_inst(sim->core, sim_at_slot(run->row.id, t), &row) ||
