@@ -12,11 +12,12 @@ struct dag_file {
     char *path; /* relative to the folder */
     struct file_sign sign;
     bool sign_known;
-    bool seen;         /* by this scan */
-    bool has_files;    /* it names `files`: they are looked at in every scan */
-    bool conflicted;   /* an id of it is in another file too: looked at in every scan */
-    bool version_told; /* since its errors were told */
-    bool errors_open;  /* there were errors at the last start, and nothing was told since */
+    int64_t written_since; /* mono_ms of the first scan that found it being written; 0: it rests */
+    bool seen;             /* by this scan */
+    bool has_files;        /* it names `files`: they are looked at in every scan */
+    bool conflicted;       /* an id of it is in another file too: looked at in every scan */
+    bool version_told;     /* since its errors were told */
+    bool errors_open;      /* there were errors at the last start, and nothing was told since */
     char source_hash[LOADER_HASH_MAX];
     char files_sign[LOADER_HASH_MAX];  /* of the signs of all `files` */
     char errors_hash[LOADER_HASH_MAX]; /* of the errors told last; empty: none */

@@ -20,6 +20,7 @@
 #define SETTLE_MS 30     /* after a change: an editor writes more than once */
 #define ABSENT_MS 1000   /* how often a folder that is not there is looked for */
 #define RACY_NS 50000000 /* a file changed this recently may change again with the same time */
+#define WRITING_MS 400   /* one that does not rest is read all the same after so long */
 
 /* A DAG that was told. */
 struct live {
@@ -150,6 +151,28 @@ static bool read_file(struct loader *l, const struct dag_file *file, struct buf 
                     : path_read(path, NX_DAG_FILE_MAX, text, err);
 }
 
+static bool is_young(const struct file_sign *sign)
+{
+    int64_t now_ns = clock_wall_ms() * 1000000;
+    return sign->modified_ns > now_ns - RACY_NS && sign->modified_ns <= now_ns;
+}
+
+/* Whether it may be written just now: half of a file may be a valid one. */
+static bool is_written(struct loader *l, struct dag_file *file, const struct file_sign *sign)
+{
+    int64_t now = clock_mono_ms();
+    if (!l->scanned || !is_young(sign)) {
+        file->written_since = 0;
+        return false;
+    }
+    if (!file->written_since)
+        file->written_since = now;
+    if (now - file->written_since >= WRITING_MS)
+        return false;
+    l->soon = true;
+    return true;
+}
+
 static void add_load(struct loader *l, struct dag_file *file, const struct file_sign *sign)
 {
     struct load load = {.file = file, .sign = *sign};
@@ -159,8 +182,7 @@ static void add_load(struct loader *l, struct dag_file *file, const struct file_
     sha256_of(buf_text(&load.text), load.text.len, hash);
     file->sign_known = true;
     file->sign = *sign;
-    int64_t now_ns = clock_wall_ms() * 1000000;
-    if (sign->modified_ns > now_ns - RACY_NS && sign->modified_ns <= now_ns) {
+    if (is_young(sign)) {
         file->sign_known = false;
         l->soon = true;
     }
@@ -200,8 +222,10 @@ static void find_loads(struct loader *l, const struct found_files *found)
     for (size_t i = 0; i < found->n && !atomic_load(&l->stop); i++) {
         struct dag_file *file = file_of(l, found->at[i].path);
         file->seen = true;
-        if (!file->sign_known || file->has_files || file->conflicted ||
-            !sign_equal(&file->sign, &found->at[i].sign))
+        bool changed = !file->sign_known || !sign_equal(&file->sign, &found->at[i].sign);
+        if (changed && is_written(l, file, &found->at[i].sign))
+            continue;
+        if (changed || file->has_files || file->conflicted)
             add_load(l, file, &found->at[i].sign);
     }
 }

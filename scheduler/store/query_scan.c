@@ -1,6 +1,5 @@
 #include "scheduler/store/query_scan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/text/json.h"
@@ -111,16 +110,25 @@ const char *scan_text(struct scan *scan, struct arena *arena)
     return text;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* By hand: what takes text that ends with NUL is checked to the end of the whole by sanitizers. */
 int64_t scan_int(struct scan *scan, int64_t fallback)
 {
-    char *end;
-    if (scan->bad || !(*scan->p == '-' || (*scan->p >= '0' && *scan->p <= '9'))) {
+    int64_t v = 0;
+    bool minus = *scan->p == '-';
+    if (scan->bad || !is_digit(scan->p[minus])) {
         scan_skip(scan);
         return fallback;
     }
-    int64_t v = strtoll(scan->p, &end, 10);
-    scan->p = end;
-    return v;
+    for (scan->p += minus; is_digit(*scan->p); scan->p++) {
+        int digit = *scan->p - '0';
+        v = v > (INT64_MAX - digit) / 10 ? INT64_MAX : v * 10 + digit;
+    }
+    return minus ? -v : v;
 }
 
 bool scan_true(struct scan *scan)
@@ -162,7 +170,8 @@ void scan_skip(struct scan *scan)
             break;
         default: /* numbers, words, and inside brackets commas and colons */
             scan->p++;
-            scan->p += strcspn(scan->p, depth ? "{}[]\"" : ",}] \n\t\r");
+            while (*scan->p && !strchr(depth ? "{}[]\"" : ",}] \n\t\r", *scan->p))
+                scan->p++;
             break;
         }
     } while (depth);

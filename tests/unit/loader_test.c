@@ -430,6 +430,30 @@ static void a_folder_may_come_later_and_go_without_harm(void **state)
     end(&w);
 }
 
+static void a_file_is_read_when_it_has_been_written(void **state)
+{
+    (void)state;
+    struct world w;
+    char path[256];
+    begin(&w);
+    start(&w);
+    expect(&w, "scanned");
+    snprintf(path, sizeof path, "%s/slow.yaml", w.folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    setbuf(file, NULL);
+    fputs(DAG("slow"), file);
+    fputs("# one comment after the other: each is a valid file\n", file);
+    for (int i = 0; i < 20; i++) { /* 200 ms: longer than changes are left to settle */
+        clock_sleep_ms(10);
+        fprintf(file, "# %d\n", i);
+    }
+    fclose(file);
+    expect(&w, "version slow slow.yaml");
+    expect_silence(&w);
+    end(&w);
+}
+
 static void many_files_load_fast_and_are_skipped_when_known(void **state)
 {
     (void)state;
@@ -478,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_looked_for_also_when_there_was_never_a_version),
         cmocka_unit_test(errors_of_before_a_restart_go_with_their_file_or_cause),
         cmocka_unit_test(a_folder_may_come_later_and_go_without_harm),
+        cmocka_unit_test(a_file_is_read_when_it_has_been_written),
         cmocka_unit_test(many_files_load_fast_and_are_skipped_when_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
