@@ -170,6 +170,7 @@ static void begin(struct engine *engine, struct pending *pending, const struct r
     event.backfill = &plan;
     engine_step(engine, &event);
     pending->result.backfill = plan.id;
+    write_key(engine, message, &(struct store_key){.backfill = plan.id});
 }
 
 static bool may_begin(struct engine *engine, const struct message *message,

@@ -162,6 +162,8 @@ void write_load_ended(struct engine *engine, struct nx_run_id run, const struct 
 /* The run's params: those of the DAG, with the given JSON object (or NULL) in place of defaults. */
 bool write_params(struct engine *engine, const struct registry_version *version, const char *given,
                   const char **params, struct nx_err *err);
+/* What the message has made stands under its Idempotency-Key, if it has one, from now on. */
+void write_key(struct engine *engine, const struct message *message, struct store_key *made);
 void write_answer(struct engine *engine);
 
 #endif

@@ -73,24 +73,53 @@ static bool interval_of(struct engine *engine, const struct registry_version *ve
     return true;
 }
 
+/* ---- Keys ---- */
+
+void write_key(struct engine *engine, const struct message *message, struct store_key *made)
+{
+    struct nx_err err;
+    if (!message->idempotency_key)
+        return;
+    str_copy(made->request, sizeof made->request, message->request);
+    if (!store_put_key(engine->store, message->idempotency_key, made, &err))
+        engine_give_up(&err);
+}
+
+/* Whether an earlier request, perhaps of this turn, has made something with the key: that is the
+ * answer then, or a refusal if it was another request. */
+static bool had_key(struct engine *engine, struct pending *pending)
+{
+    const struct message *message = pending->message;
+    struct store_key key;
+    struct nx_err err;
+    if (!message->idempotency_key || message->dry_run)
+        return false;
+    if (!store_find_key(engine->store, message->idempotency_key, &key, &err))
+        engine_give_up(&err);
+    if (!key.run.v && !key.backfill)
+        return false;
+    bool other = key.request[0] ? !str_eq(key.request, message->request)
+                                : (message->op == WRITE_BACKFILL) != (key.backfill != 0);
+    pending->result =
+        (struct write_result){.run = key.run, .backfill = key.backfill, .existed = true};
+    pending->settled = true;
+    if (!other)
+        return true;
+    nx_fail(&err, NX_E_CONFLICT,
+            "this Idempotency-Key came with another request before, which made %s %llu: take "
+            "another key for this one",
+            key.run.v ? "run" : "backfill",
+            (unsigned long long)(key.run.v ? key.run.v : key.backfill));
+    refuse(pending, &err);
+    return true;
+}
+
 static void create(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
     struct nx_err err;
-    if (message->idempotency_key) {
-        struct nx_run_id run;
-        if (!store_find_key(engine->store, message->idempotency_key, &run, &err))
-            engine_give_up(&err);
-        if (run.v) {
-            pending->result = (struct write_result){.run = run, .existed = true};
-            pending->settled = true;
-            return;
-        }
-    }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
-    struct store_run_extra extra = {.note = message->note,
-                                    .idempotency_key = message->idempotency_key,
-                                    .repeats = message->run};
+    struct store_run_extra extra = {.note = message->note, .repeats = message->run};
     if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
@@ -108,8 +137,10 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     const struct core_reply *reply = &engine->update.replies.at[engine->update.replies.n - 1];
     must(reply->token == event.token);
     extra.run = reply->run;
-    if (reply->err.code == NX_OK)
-        vec_push(&engine->extras, extra);
+    if (reply->err.code != NX_OK)
+        return;
+    vec_push(&engine->extras, extra);
+    write_key(engine, message, &(struct store_key){.run = reply->run});
 }
 
 static bool pause_dag(struct engine *engine, const struct message *message, struct nx_err *err)
@@ -357,13 +388,15 @@ void write_take(struct engine *engine, struct message *message)
     size_t index = engine->pending.n, n_replies = engine->update.replies.n;
     vec_push(&engine->pending, ((struct pending){.message = message}));
     struct pending *pending = &engine->pending.at[index];
+    if (had_key(engine, pending))
+        return;
     if (is_event(message->op))
         take_event(engine, pending, index);
     else
         take_row(engine, pending);
     bool done = engine->update.replies.n > n_replies
                     ? engine->update.replies.at[n_replies].err.code == NX_OK
-                    : pending->result.err.code == NX_OK && !pending->result.existed;
+                    : pending->result.err.code == NX_OK;
     if (done && message->what && !message->dry_run)
         note_who(engine, message);
 }

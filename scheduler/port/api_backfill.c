@@ -143,7 +143,7 @@ static bool finish_begin(struct job *job, struct query *query, struct nx_err *er
 {
     struct buf *buf = &job->body;
     if (job->result.backfill) {
-        job->status = 201;
+        job->status = job->result.existed ? 200 : 201;
         job->location = arena_printf(&job->arena, "/api/v1/backfills/%llu",
                                      (unsigned long long)job->result.backfill);
         return put_one(query, buf, job->result.backfill, err);
@@ -198,10 +198,12 @@ static bool fill(struct message *message, const json_t *body, struct nx_err *err
 
 static bool begin(struct call *call, const json_t *body, struct nx_err *err)
 {
-    if (!dag_must_exist(call, call->params[0], err))
+    const char *key;
+    if (!dag_must_exist(call, call->params[0], err) || !call_key(call, &key, err))
         return false;
     struct message *message =
         call_write(call, WRITE_BACKFILL, "dag.backfill", call->params[0], body);
+    call_keep_key(message, key, body);
     message->dag = arena_strdup(&message->arena, call->params[0]);
     if (!fill(message, body, err)) {
         message_free(message);

@@ -223,7 +223,7 @@ static bool rerun(struct call *call, const json_t *body, struct nx_err *err)
     message->params = merged_params(&message->arena, run, body);
     message->note = note ? arena_strdup(&message->arena, note)
                          : arena_printf(&message->arena, "run %s again", call->params[0]);
-    message->idempotency_key = key ? arena_strdup(&message->arena, key) : NULL;
+    call_keep_key(message, key, body);
     message->run = run->id;
     message->interval_start_ms = run->interval_start_ms;
     message->interval_finish_ms = run->interval_finish_ms;
