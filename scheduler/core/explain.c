@@ -55,12 +55,24 @@ static enum nx_task_state past_state(const struct core *core, const struct run *
     return there >= 0 ? mapped_state(before, (uint32_t)there) : run->insts[task].hand;
 }
 
+/* Two ways on. What has not run because of others there would not run if it alone were cleared. */
+static void past_remedy(char *to, size_t size, const struct run *run, uint32_t task,
+                        enum nx_task_state state)
+{
+    const char *id = task_of(run, task)->id;
+    unsigned long long before = run->past.run.v;
+    char clear[NX_ID_MAX + 64], retry[64];
+    snprintf(clear, sizeof clear, "`nexus runs clear %llu %s` runs it again there", before, id);
+    snprintf(retry, sizeof retry, "`nexus runs retry %llu` runs there what failed or was cancelled",
+             before);
+    snprintf(to, size, ": %s, `nexus runs mark %llu %s --state success` lets it pass",
+             state == NX_TS_FAILED ? clear : retry, before, id);
+}
+
 static void why_past(const struct core *core, const struct run *run, uint32_t task,
                      struct core_why *why)
 {
     char when[TIME_TEXT_MAX], remedy[2 * NX_ID_MAX + 256] = "";
-    const char *id = task_of(run, task)->id;
-    unsigned long long before = run->past.run.v;
     if (run->insts[task].reason == NX_WHY_ASKED) {
         snprintf(why->text, sizeof why->text,
                  "what became of it in the run before is being looked up (depends_on_past)");
@@ -68,16 +80,14 @@ static void why_past(const struct core *core, const struct run *run, uint32_t ta
     }
     enum nx_task_state state = past_state(core, run, task);
     if (nx_task_state_final(state))
-        snprintf(
-            remedy, sizeof remedy,
-            ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
-            "success` lets it pass",
-            before, id, before, id);
+        past_remedy(remedy, sizeof remedy, run, task, state);
     why->code = NX_WHY_PAST;
     snprintf(why->text, sizeof why->text,
              "depends_on_past: it waits until it is success or skipped in run %llu, that of the "
-             "interval before (from %s), where it is %s%s",
-             before, time_format(when, run->past.start_ms), nx_task_state_name(state), remedy);
+             "interval before (from %s), where it is %s%s%s",
+             (unsigned long long)run->past.run.v, time_format(when, run->past.start_ms),
+             nx_task_state_name(state),
+             run_find(core, run->past.run) ? "" : " and the run has ended", remedy);
 }
 
 static void why_waiting(const struct core *core, const struct run *run, uint32_t task,
