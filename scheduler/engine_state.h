@@ -114,6 +114,8 @@ bool timetables_is_latest(const struct registry_version *version, int64_t finish
 /* Whether a run of that interval was created in this turn, and is not in the store yet. */
 bool timetables_made(const struct engine *engine, const char *dag, int64_t start_ms,
                      int64_t finish_ms);
+/* Whether there is a run of the interval that is due, in this turn or the store. */
+bool timetables_is_there(struct engine *engine, const struct core_due *due);
 
 /* ---- backfill.c ---- */
 /* Plans it, and begins it unless it is a dry run. */

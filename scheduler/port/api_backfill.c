@@ -60,6 +60,8 @@ static bool put_backfill(void *arg, const struct query_backfill *backfill)
             put_int(buf, nx_run_state_name((enum nx_run_state)i), backfill->counts[i]);
     }
     put_close(buf, '}');
+    put_int(buf, "left_to_others", backfill->n_others);
+    put_int(buf, "deleted", backfill->n_deleted);
     put_bool(buf, "dag_paused", backfill->dag_paused);
     put_close(buf, '}');
     return true;
@@ -188,7 +190,7 @@ static bool fill(struct message *message, const json_t *body, struct nx_err *err
     message->max_active = (uint32_t)most;
     message->backwards = js_get_bool(body, "backwards", false);
     message->dry_run = js_get_bool(body, "dry_run", false);
-    if (json_is_object(params)) {
+    if (json_object_size(params)) {
         char *text = js_text(params);
         message->params = arena_strdup(&message->arena, text);
         mem_free(text);
