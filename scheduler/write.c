@@ -8,6 +8,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "lib/script/args.h"
+#include "lib/text/json.h"
 #include "scheduler/engine_state.h"
 #include "scheduler/store/token.h"
 
@@ -114,13 +115,54 @@ static bool had_key(struct engine *engine, struct pending *pending)
     return true;
 }
 
+/* ---- A run ---- */
+
+static bool has_param(const json_t *params, const char *name)
+{
+    const json_t *param;
+    size_t i;
+    json_array_foreach(params, i, param)
+    {
+        if (str_eq(js_get_text(param, "name", ""), name))
+            return true;
+    }
+    return false;
+}
+
+/* What a former run had, as far as the version has such params still, and what is given for this
+ * one. */
+static const char *repeated_params(struct engine *engine, const struct registry_version *version,
+                                   const struct message *message)
+{
+    json_t *params = json_loads(message->former_params, 0, NULL), *value;
+    json_t *given = message->params ? json_loads(message->params, 0, NULL) : NULL;
+    const char *name;
+    void *next;
+    json_object_foreach_safe(params, next, name, value)
+    {
+        if (!has_param(version->spec->params, name))
+            json_object_del(params, name);
+    }
+    if (given)
+        json_object_update(params, given);
+    char *text = js_text(params);
+    const char *kept = arena_strdup(&engine->arena, text);
+    mem_free(text);
+    json_decref(given);
+    json_decref(params);
+    return kept;
+}
+
 static void create(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
     struct nx_err err;
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
     struct store_run_extra extra = {.note = message->note, .repeats = message->run};
-    if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
+    const char *params = version && message->former_params
+                             ? repeated_params(engine, version, message)
+                             : message->params;
+    if (!version || !write_params(engine, version, params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
     }

@@ -47,6 +47,27 @@ static uint32_t add_upstream(char *names, size_t size, const struct run *run, ui
     return left;
 }
 
+static void why_run_queued(const struct core *core, const struct run *run, struct core_why *why)
+{
+    const struct dag *dag = run->dag;
+    char names[160] = "", one[32];
+    uint32_t n = 0;
+    for (size_t i = 0; i < core->runs.n && n < dag->n_active; i++) {
+        const struct run *other = core->runs.at[i];
+        if (!other || other->dag != dag || other->backfill ||
+            (other->state != NX_RS_RUNNING && other->state != NX_RS_STOPPING))
+            continue;
+        n++;
+        snprintf(one, sizeof one, "%llu", (unsigned long long)other->id.v);
+        add_name(names, sizeof names, one);
+    }
+    why->code = NX_WHY_RUN_QUEUED;
+    snprintf(why->text, sizeof why->text,
+             "its run waits: %u run%s of '%s' %s active (%s), which is max_active_runs",
+             dag->n_active, dag->n_active == 1 ? "" : "s", dag->id,
+             dag->n_active == 1 ? "is" : "are", names);
+}
+
 /* Where the task of that id is in the run before: now, or when it was looked up. */
 static enum nx_task_state past_state(const struct core *core, const struct run *run, uint32_t task)
 {
@@ -408,12 +429,8 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         return 1;
     }
     if (run->state == NX_RS_QUEUED) {
-        why->code = NX_WHY_RUN_QUEUED;
         why->since_ms = run->created_ms;
-        snprintf(why->text, sizeof why->text,
-                 "its run waits: %u run%s of '%s' %s active, which is max_active_runs",
-                 run->dag->n_active, run->dag->n_active == 1 ? "" : "s", run->dag->id,
-                 run->dag->n_active == 1 ? "is" : "are");
+        why_run_queued(core, run, why);
         return 1;
     }
     switch ((enum nx_task_state)inst->state) {

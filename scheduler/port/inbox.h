@@ -84,6 +84,7 @@ struct message {
     /* MSG_WRITE */
     enum write_op op;
     const char *dag, *worker, *params, *note;
+    const char *former_params; /* of the run that this one repeats; params is what is other */
     const char *idempotency_key, *request; /* the key, and a hash of what came with it; or NULL */
     bool on;
     struct nx_run_id run;
