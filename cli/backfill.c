@@ -27,13 +27,17 @@ static int64_t n_ended(const json_t *backfill)
 static const char *progress_text(struct cli *cli, const json_t *backfill)
 {
     int64_t failed = count_of(backfill, "failed"), cancelled = count_of(backfill, "cancelled");
+    int64_t others = js_get_int(backfill, "left_to_others", 0);
+    int64_t deleted = js_get_int(backfill, "deleted", 0);
     return arena_printf(
-        &cli->arena, "%lld of %lld ended, %lld running%s%s", (long long)n_ended(backfill),
+        &cli->arena, "%lld of %lld ended, %lld running%s%s%s%s", (long long)n_ended(backfill),
         (long long)js_get_int(backfill, "total", 0),
         (long long)(count_of(backfill, "running") + count_of(backfill, "stopping") +
                     count_of(backfill, "queued")),
         failed ? arena_printf(&cli->arena, ", %lld failed", (long long)failed) : "",
-        cancelled ? arena_printf(&cli->arena, ", %lld cancelled", (long long)cancelled) : "");
+        cancelled ? arena_printf(&cli->arena, ", %lld cancelled", (long long)cancelled) : "",
+        others ? arena_printf(&cli->arena, ", %lld left to other runs", (long long)others) : "",
+        deleted ? arena_printf(&cli->arena, ", %lld deleted", (long long)deleted) : "");
 }
 
 /* ---- The plan ---- */

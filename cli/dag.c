@@ -123,31 +123,99 @@ static void print_params(struct cli *cli, const json_t *dag)
     out_table_fini(&table);
 }
 
+static bool has_entry(const json_t *dag, const char *text)
+{
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(json_object_get(dag, "schedule"), i, entry)
+    {
+        if (str_eq(json_string_value(entry), text))
+            return true;
+    }
+    return false;
+}
+
+static void print_next(struct cli *cli, const json_t *dag, const json_t *fires)
+{
+    const json_t *fire;
+    size_t i;
+    char when[40];
+    if (js_get_bool(dag, "paused", false)) {
+        print_pair("next", arena_printf(&cli->arena,
+                                        "paused: its schedule rests until `nexus dag unpause %s`",
+                                        js_get_text(dag, "id", "?")));
+        return;
+    }
+    if (!json_array_size(fires) && !json_array_size(json_object_get(dag, "dataset_waits")))
+        print_pair("next",
+                   has_entry(dag, "@continuous") ? "when its last run has ended" : "never again");
+    json_array_foreach(fires, i, fire)
+    {
+        const char *at = js_get_text(fire, "fire_at", NULL);
+        const json_t *interval = json_object_get(fire, "interval");
+        print_pair(i ? "" : "next", arena_printf(&cli->arena, "%s (%s), interval from %s",
+                                                 js_get_text(fire, "local", "?"),
+                                                 out_ago(when, sizeof when, at, clock_wall_ms()),
+                                                 js_get_text(interval, "start", "?")));
+    }
+}
+
+/* Its entries, how they are kept, and what comes next. */
+static int print_schedule(struct cli *cli, const json_t *dag)
+{
+    const json_t *jitter = json_object_get(dag, "jitter"), *wait;
+    json_t *next = NULL;
+    char span[40];
+    size_t i;
+    if (!json_array_size(json_object_get(dag, "schedule")))
+        return CLI_DONE;
+    int status = api_get(
+        cli, &next, api_path(&cli->arena, "/dags/%s/next?limit=3", js_get_text(dag, "id", "?")));
+    if (status)
+        return status;
+    print_pair("schedule", out_scalar(&cli->arena, json_object_get(dag, "schedule")));
+    print_pair("timezone", js_get_text(dag, "timezone", NULL));
+    print_pair("start", js_get_text(dag, "start", NULL));
+    print_pair("end", js_get_text(dag, "end", NULL));
+    print_pair("catchup", js_get_text(dag, "catchup", NULL));
+    print_pair("overlap", arena_printf(&cli->arena, "%s (when %lld run at once)",
+                                       js_get_text(dag, "overlap", "?"),
+                                       (long long)js_get_int(dag, "max_active_runs", 0)));
+    if (json_number_value(jitter) > 0)
+        print_pair("jitter",
+                   arena_printf(&cli->arena, "up to %s",
+                                out_duration(span, sizeof span,
+                                             (int64_t)(json_number_value(jitter) * 1000))));
+    print_next(cli, dag, json_object_get(next, "items"));
+    json_array_foreach(json_object_get(dag, "dataset_waits"), i, wait)
+        print_pair("datasets", js_get_text(wait, "text", NULL));
+    json_decref(next);
+    return CLI_DONE;
+}
+
 static int run_show(struct cli *cli)
 {
-    json_t *dag = NULL, *error, *wait;
+    json_t *dag = NULL, *error;
     size_t i;
     int status = api_get(cli, &dag, api_path(&cli->arena, "/dags/%s", cli_arg(cli, 0)));
     if (status)
         return status;
+    bool valid = js_get_bool(dag, "valid", true);
     if (!out_value(cli, dag, "id")) {
         print_pair("id", js_get_text(dag, "id", "?"));
-        print_pair("state", dag_state(dag));
+        print_pair("state", !valid && js_get_bool(dag, "paused", false) ? "invalid, and paused"
+                                                                        : dag_state(dag));
         print_pair("description", js_get_text(dag, "description", NULL));
         print_pair("file", js_get_text(dag, "file", NULL));
         print_pair("version", out_scalar(&cli->arena, json_object_get(dag, "version")));
         print_pair("tags", out_scalar(&cli->arena, json_object_get(dag, "tags")));
-        print_pair("schedule", out_scalar(&cli->arena, json_object_get(dag, "schedule")));
-        print_pair("next", js_get_text(dag, "next_fire_at", NULL));
-        json_array_foreach(json_object_get(dag, "dataset_waits"), i, wait)
-            print_pair("datasets", js_get_text(wait, "text", NULL));
+        status = print_schedule(cli, dag);
         json_array_foreach(json_object_get(dag, "errors"), i, error) puts(error_words(cli, error));
         print_params(cli, dag);
         print_dag_tasks(cli, dag);
     }
-    bool valid = js_get_bool(dag, "valid", true);
     json_decref(dag);
-    return valid ? CLI_DONE : CLI_FAILED;
+    return status ? status : valid ? CLI_DONE : CLI_FAILED;
 }
 
 static int set_paused(struct cli *cli, bool paused)
@@ -186,7 +254,7 @@ const struct cli_command cmd_dag_show = {
     .name = "dag show",
     .arguments = "DAG",
     .group = "DAGs",
-    .summary = "a DAG: params, tasks, errors of its file",
+    .summary = "a DAG: schedule and next fires, params, tasks, errors of its file",
     .help = "  nexus dag show hello\n  nexus dag show hello -o json\n\n"
             "Exit status 1 when its file has errors.",
     .run = run_show,

@@ -259,8 +259,10 @@ const struct cli_command cmd_runs_rerun = {
     .arguments = "RUN",
     .group = "Runs",
     .summary = "a new run with the params and interval of this one",
-    .help = "Of the DAG's current version. The run itself stays as it is.\n\n"
-            "  nexus runs rerun 12\n  nexus runs rerun 12 -p days=30 --wait",
+    .help =
+        "Of the DAG's current version; params that it has no more are left out. The run itself\n"
+        "stays as it is.\n\n"
+        "  nexus runs rerun 12\n  nexus runs rerun 12 -p days=30 --wait",
     .options = rerun_options,
     .run = run_rerun,
 };

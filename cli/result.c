@@ -137,15 +137,15 @@ static void print_tasks(struct cli *cli, const json_t *tasks)
         out_cell(&table, state);
         out_cellf(&table, "%lld", (long long)js_get_int(task, "attempt", 0));
         out_cell(&table, out_duration(span, sizeof span, ms));
+        const json_t *reason = json_object_get(task, "reason");
+        bool plain = str_eq(state, "success") && !str_eq(js_get_text(reason, "code", ""), "marked");
         error = js_get_text(task, "error", NULL);
         if (error)
             out_cellf(&table, "%.*s", (int)strcspn(error, "\n"), error);
         else if (json_object_size(json_object_get(task, "outputs")))
             out_cell(&table, outputs_text(&cli->arena, json_object_get(task, "outputs")));
         else
-            out_cell(&table, str_eq(state, "success")
-                                 ? ""
-                                 : js_get_text(json_object_get(task, "reason"), "text", ""));
+            out_cell(&table, plain ? "" : js_get_text(reason, "text", ""));
     }
     if (table.n_rows)
         out_table_print(&table, cli);

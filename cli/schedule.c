@@ -51,6 +51,9 @@ static int run_next(struct cli *cli)
         print_fires(cli, fires);
     else if (!json_array_size(waits))
         printf("Nothing is planned for %s: `nexus dag show %s` has its schedule.\n", dag, dag);
+    if (js_get_bool(reply, "paused", false))
+        fprintf(stderr, "nexus: %s is paused: none of them fires until `nexus dag unpause %s`\n",
+                dag, dag);
     json_array_foreach(waits, i, wait) printf("It %s.\n", js_get_text(wait, "text", "?"));
     json_decref(reply);
     return CLI_DONE;

@@ -46,19 +46,22 @@ static bool read_range(const struct message *message, const struct registry_vers
                        version->dag, version->dag);
     if (!timetable_has_intervals(version->timetable))
         return nx_fail(err, NX_E_INVALID,
-                       "DAG '%s' is started by datasets: it has no data intervals to backfill; "
-                       "`nexus trigger %s --date T` runs it for one instant",
-                       version->dag, version->dag);
+                       "the schedule of '%s' (%s) has no data intervals to backfill; `nexus "
+                       "trigger %s --date T` runs it for one instant",
+                       version->dag, version->timetable->entries[0].key, version->dag);
     range->timetable = version->timetable;
     range->now_ms = clock_wall_ms();
     if (!read_bound(version->timetable, "from", message->from, &range->from_ms, false, err) ||
         !read_bound(version->timetable, "to", message->to, &range->to_ms, true, err))
         return false;
     if (range->to_ms < range->from_ms)
-        return nx_fail(err, NX_E_INVALID, "'to' is before 'from'");
+        return nx_fail(err, NX_E_INVALID, "'to' (%.64s) is before 'from' (%.64s): swap them",
+                       message->to, message->from);
     if (range->from_ms > range->now_ms)
         return nx_fail(err, NX_E_INVALID,
-                       "the range is in the future: only intervals that have ended are backfilled");
+                       "'from' (%.64s) is in the future: only intervals that have ended are "
+                       "backfilled, the last one that has is that before `nexus dag next %s -n 1`",
+                       message->from, version->dag);
     return true;
 }
 
@@ -99,18 +102,48 @@ static bool add_entry(struct engine *engine, const struct message *message,
                       struct nx_err *err)
 {
     struct timetable_fire fire;
+    char start[TIME_TEXT_MAX];
     bool found = timetable_next(range->timetable, entry, range->from_ms - 1, &fire);
     while (found && fire.start_ms <= range->to_ms && fire.finish_ms <= range->now_ms) {
         struct backfill_step step = {fire.start_ms, fire.finish_ms, fire.due_ms, {0}, 0};
         if (step.start_ms >= range->from_ms) {
             if (steps->n == NX_BACKFILL_MAX)
                 return nx_fail(err, NX_E_LIMIT,
-                               "the range has more than %d intervals: take a shorter one",
-                               NX_BACKFILL_MAX);
+                               "the range has more than %d intervals: let it end before %s, and "
+                               "backfill the rest when that is done",
+                               NX_BACKFILL_MAX, time_format(start, step.start_ms));
             step.action = action_of(engine, message, &step);
             vec_push(steps, step);
         }
         found = timetable_next(range->timetable, entry, fire.fire_ms, &fire);
+    }
+    return true;
+}
+
+/* Entries of the schedule may share intervals: one run is of both. */
+static void drop_doubles(struct backfill_steps *steps)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < steps->n; i++) {
+        if (n == 0 || by_start(&steps->at[n - 1], &steps->at[i]) != 0)
+            steps->at[n++] = steps->at[i];
+    }
+    steps->n = n;
+}
+
+/* A run that is done again keeps its params. */
+static bool params_fit(const struct message *message, const struct backfill_steps *steps,
+                       struct nx_err *err)
+{
+    char start[TIME_TEXT_MAX];
+    for (size_t i = 0; message->params && i < steps->n; i++) {
+        if (steps->at[i].action == BACKFILL_REPROCESS)
+            return nx_fail(err, NX_E_INVALID,
+                           "the params would not be those of run %llu (interval from %s), which is "
+                           "run again as it was: leave them out, or take reprocess none and `nexus "
+                           "runs rerun` for what is there",
+                           (unsigned long long)steps->at[i].run.v,
+                           time_format(start, steps->at[i].start_ms));
     }
     return true;
 }
@@ -128,6 +161,7 @@ static bool make_plan(struct engine *engine, const struct message *message,
                        "ended; `nexus dag next %s --from %.64s` lists them",
                        message->dag, message->dag, message->from);
     qsort(steps->at, steps->n, sizeof *steps->at, by_start);
+    drop_doubles(steps);
     for (size_t i = 0; message->backwards && i < steps->n / 2; i++) {
         struct backfill_step kept = steps->at[i];
         steps->at[i] = steps->at[steps->n - 1 - i];
@@ -170,6 +204,7 @@ static void begin(struct engine *engine, struct pending *pending, const struct r
     event.backfill = &plan;
     engine_step(engine, &event);
     pending->result.backfill = plan.id;
+    write_key(engine, message, &(struct store_key){.backfill = plan.id});
 }
 
 static bool may_begin(struct engine *engine, const struct message *message,
@@ -179,9 +214,11 @@ static bool may_begin(struct engine *engine, const struct message *message,
     if (!store_overlapping_backfill(engine->store, message->dag, range->from_ms, range->to_ms,
                                     &other, err))
         engine_give_up(err);
-    return !other || nx_fail(err, NX_E_CONFLICT,
-                             "backfill %llu of '%s' has not ended, and its range overlaps",
-                             (unsigned long long)other, message->dag);
+    return !other ||
+           nx_fail(err, NX_E_CONFLICT,
+                   "backfill %llu of '%s' has not ended, and its range overlaps: wait for "
+                   "it, or `nexus backfills cancel %llu`",
+                   (unsigned long long)other, message->dag, (unsigned long long)other);
 }
 
 /* What would never come to its end. */
@@ -213,8 +250,8 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     bool ok = version && possible(message, version, err) &&
               write_params(engine, version, message->params, &params, err) &&
               read_range(message, version, &range, err) &&
-              make_plan(engine, message, &range, &steps, err) &&
-              (message->dry_run || may_begin(engine, message, &range, err));
+              make_plan(engine, message, &range, &steps, err) && params_fit(message, &steps, err) &&
+              may_begin(engine, message, &range, err);
     if (ok && !message->dry_run) {
         versions_tell_core(engine, version);
         uint32_t most = message->max_active ? message->max_active : version->graph->max_active_runs;
@@ -230,10 +267,16 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
 
 /* ---- Runs ---- */
 
-static void reprocess(struct engine *engine, const struct core_due *due)
+/* False: the run was deleted since. */
+static bool reprocess(struct engine *engine, const struct core_due *due)
 {
     struct core_event event;
+    struct core_run_row row;
     write_load_ended(engine, due->run, NULL);
+    if (!core_get_run(engine->core, due->run, &row))
+        return false;
+    if (!nx_run_state_final(row.state)) /* somebody runs it again already */
+        return true;
     event = now_event(EV_RUN_EDIT);
     event.token = TOKEN_OF_NOBODY;
     event.edit.run = due->run;
@@ -246,6 +289,7 @@ static void reprocess(struct engine *engine, const struct core_due *due)
     engine->update.edited.n = n_edited;
     if (reply.err.code != NX_OK)
         log_warn("backfill %llu: %s", (unsigned long long)due->backfill, reply.err.text);
+    return true;
 }
 
 static const char *params_of(struct engine *engine, uint64_t backfill)
@@ -288,10 +332,8 @@ void backfill_answer(struct engine *engine, const struct core_due *due)
     struct store_run_extra extra = {0};
     if (!still_due(engine, due))
         return;
-    if (due->run.v) {
-        reprocess(engine, due);
+    if (due->run.v && (reprocess(engine, due) || timetables_is_there(engine, due)))
         return;
-    }
     struct registry_version *version = registry_current(&engine->registry, due->dag, &err);
     if (!version) {
         stuck(engine, due, NX_WHY_DAG_GONE, &err);

@@ -114,6 +114,8 @@ bool timetables_is_latest(const struct registry_version *version, int64_t finish
 /* Whether a run of that interval was created in this turn, and is not in the store yet. */
 bool timetables_made(const struct engine *engine, const char *dag, int64_t start_ms,
                      int64_t finish_ms);
+/* Whether there is a run of the interval that is due, in this turn or the store. */
+bool timetables_is_there(struct engine *engine, const struct core_due *due);
 
 /* ---- backfill.c ---- */
 /* Plans it, and begins it unless it is a dry run. */
@@ -162,6 +164,8 @@ void write_load_ended(struct engine *engine, struct nx_run_id run, const struct 
 /* The run's params: those of the DAG, with the given JSON object (or NULL) in place of defaults. */
 bool write_params(struct engine *engine, const struct registry_version *version, const char *given,
                   const char **params, struct nx_err *err);
+/* What the message has made stands under its Idempotency-Key, if it has one, from now on. */
+void write_key(struct engine *engine, const struct message *message, struct store_key *made);
 void write_answer(struct engine *engine);
 
 #endif

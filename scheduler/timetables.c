@@ -75,7 +75,7 @@ bool timetables_made(const struct engine *engine, const char *dag, int64_t start
     return false;
 }
 
-static bool is_there(struct engine *engine, const struct core_due *due)
+bool timetables_is_there(struct engine *engine, const struct core_due *due)
 {
     struct nx_run_id run = {0};
     struct nx_err err;
@@ -124,7 +124,7 @@ bool timetables_answer(struct engine *engine)
     struct core_due *dues = arena_dup(&engine->arena, engine->update.dues.at, n * sizeof *dues);
     engine->update.dues.n = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!dues[i].run.v && !dues[i].by_dataset && is_there(engine, &dues[i]))
+        if (!dues[i].run.v && !dues[i].by_dataset && timetables_is_there(engine, &dues[i]))
             continue; /* somebody made it since */
         if (dues[i].backfill)
             backfill_answer(engine, &dues[i]);

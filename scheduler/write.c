@@ -8,6 +8,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "lib/script/args.h"
+#include "lib/text/json.h"
 #include "scheduler/engine_state.h"
 #include "scheduler/store/token.h"
 
@@ -73,25 +74,95 @@ static bool interval_of(struct engine *engine, const struct registry_version *ve
     return true;
 }
 
+/* ---- Keys ---- */
+
+void write_key(struct engine *engine, const struct message *message, struct store_key *made)
+{
+    struct nx_err err;
+    if (!message->idempotency_key)
+        return;
+    str_copy(made->request, sizeof made->request, message->request);
+    if (!store_put_key(engine->store, message->idempotency_key, made, &err))
+        engine_give_up(&err);
+}
+
+/* Whether an earlier request, perhaps of this turn, has made something with the key: that is the
+ * answer then, or a refusal if it was another request. */
+static bool had_key(struct engine *engine, struct pending *pending)
+{
+    const struct message *message = pending->message;
+    struct store_key key;
+    struct nx_err err;
+    if (!message->idempotency_key || message->dry_run)
+        return false;
+    if (!store_find_key(engine->store, message->idempotency_key, &key, &err))
+        engine_give_up(&err);
+    if (!key.run.v && !key.backfill)
+        return false;
+    bool other = key.request[0] ? !str_eq(key.request, message->request)
+                                : (message->op == WRITE_BACKFILL) != (key.backfill != 0);
+    pending->result =
+        (struct write_result){.run = key.run, .backfill = key.backfill, .existed = true};
+    pending->settled = true;
+    if (!other)
+        return true;
+    nx_fail(&err, NX_E_CONFLICT,
+            "this Idempotency-Key came with another request before, which made %s %llu: take "
+            "another key for this one",
+            key.run.v ? "run" : "backfill",
+            (unsigned long long)(key.run.v ? key.run.v : key.backfill));
+    refuse(pending, &err);
+    return true;
+}
+
+/* ---- A run ---- */
+
+static bool has_param(const json_t *params, const char *name)
+{
+    const json_t *param;
+    size_t i;
+    json_array_foreach(params, i, param)
+    {
+        if (str_eq(js_get_text(param, "name", ""), name))
+            return true;
+    }
+    return false;
+}
+
+/* What a former run had, as far as the version has such params still, and what is given for this
+ * one. */
+static const char *repeated_params(struct engine *engine, const struct registry_version *version,
+                                   const struct message *message)
+{
+    json_t *params = json_loads(message->former_params, 0, NULL), *value;
+    json_t *given = message->params ? json_loads(message->params, 0, NULL) : NULL;
+    const char *name;
+    void *next;
+    json_object_foreach_safe(params, next, name, value)
+    {
+        if (!has_param(version->spec->params, name))
+            json_object_del(params, name);
+    }
+    if (given)
+        json_object_update(params, given);
+    char *text = js_text(params);
+    const char *kept = arena_strdup(&engine->arena, text);
+    mem_free(text);
+    json_decref(given);
+    json_decref(params);
+    return kept;
+}
+
 static void create(struct engine *engine, struct pending *pending, size_t index)
 {
     const struct message *message = pending->message;
     struct nx_err err;
-    if (message->idempotency_key) {
-        struct nx_run_id run;
-        if (!store_find_key(engine->store, message->idempotency_key, &run, &err))
-            engine_give_up(&err);
-        if (run.v) {
-            pending->result = (struct write_result){.run = run, .existed = true};
-            pending->settled = true;
-            return;
-        }
-    }
     struct registry_version *version = registry_current(&engine->registry, message->dag, &err);
-    struct store_run_extra extra = {.note = message->note,
-                                    .idempotency_key = message->idempotency_key,
-                                    .repeats = message->run};
-    if (!version || !write_params(engine, version, message->params, &extra.params, &err)) {
+    struct store_run_extra extra = {.note = message->note, .repeats = message->run};
+    const char *params = version && message->former_params
+                             ? repeated_params(engine, version, message)
+                             : message->params;
+    if (!version || !write_params(engine, version, params, &extra.params, &err)) {
         refuse(pending, &err);
         return;
     }
@@ -108,8 +179,10 @@ static void create(struct engine *engine, struct pending *pending, size_t index)
     const struct core_reply *reply = &engine->update.replies.at[engine->update.replies.n - 1];
     must(reply->token == event.token);
     extra.run = reply->run;
-    if (reply->err.code == NX_OK)
-        vec_push(&engine->extras, extra);
+    if (reply->err.code != NX_OK)
+        return;
+    vec_push(&engine->extras, extra);
+    write_key(engine, message, &(struct store_key){.run = reply->run});
 }
 
 static bool pause_dag(struct engine *engine, const struct message *message, struct nx_err *err)
@@ -357,13 +430,15 @@ void write_take(struct engine *engine, struct message *message)
     size_t index = engine->pending.n, n_replies = engine->update.replies.n;
     vec_push(&engine->pending, ((struct pending){.message = message}));
     struct pending *pending = &engine->pending.at[index];
+    if (had_key(engine, pending))
+        return;
     if (is_event(message->op))
         take_event(engine, pending, index);
     else
         take_row(engine, pending);
     bool done = engine->update.replies.n > n_replies
                     ? engine->update.replies.at[n_replies].err.code == NX_OK
-                    : pending->result.err.code == NX_OK && !pending->result.existed;
+                    : pending->result.err.code == NX_OK;
     if (done && message->what && !message->dry_run)
         note_who(engine, message);
 }

@@ -97,11 +97,11 @@ static inline void world_write(struct world *world, struct message *message)
         return;
     }
     if (message->op == WRITE_CREATE) {
-        struct nx_run_id had;
+        struct store_key had;
         if (message->idempotency_key) {
             assert_true(store_find_key(world->store, message->idempotency_key, &had, &err));
-            if (had.v) { /* kept in the message for the answer */
-                message->run = had;
+            if (had.run.v) { /* kept in the message for the answer */
+                message->run = had.run;
                 return;
             }
         }
@@ -120,9 +120,11 @@ static inline void world_write(struct world *world, struct message *message)
     if (message->op == WRITE_CREATE && reply->err.code == NX_OK) {
         struct store_run_extra extra = {.run = reply->run,
                                         .params = message->params ? message->params : "{}",
-                                        .note = message->note,
-                                        .idempotency_key = message->idempotency_key};
+                                        .note = message->note};
+        struct store_key made = {.run = reply->run};
         vec_push(&world->extras, extra);
+        if (message->idempotency_key)
+            assert_true(store_put_key(world->store, message->idempotency_key, &made, &err));
     }
 }
 

@@ -47,6 +47,27 @@ static uint32_t add_upstream(char *names, size_t size, const struct run *run, ui
     return left;
 }
 
+static void why_run_queued(const struct core *core, const struct run *run, struct core_why *why)
+{
+    const struct dag *dag = run->dag;
+    char names[160] = "", one[32];
+    uint32_t n = 0;
+    for (size_t i = 0; i < core->runs.n && n < dag->n_active; i++) {
+        const struct run *other = core->runs.at[i];
+        if (!other || other->dag != dag || other->backfill ||
+            (other->state != NX_RS_RUNNING && other->state != NX_RS_STOPPING))
+            continue;
+        n++;
+        snprintf(one, sizeof one, "%llu", (unsigned long long)other->id.v);
+        add_name(names, sizeof names, one);
+    }
+    why->code = NX_WHY_RUN_QUEUED;
+    snprintf(why->text, sizeof why->text,
+             "its run waits: %u run%s of '%s' %s active (%s), which is max_active_runs",
+             dag->n_active, dag->n_active == 1 ? "" : "s", dag->id,
+             dag->n_active == 1 ? "is" : "are", names);
+}
+
 /* Where the task of that id is in the run before: now, or when it was looked up. */
 static enum nx_task_state past_state(const struct core *core, const struct run *run, uint32_t task)
 {
@@ -55,12 +76,24 @@ static enum nx_task_state past_state(const struct core *core, const struct run *
     return there >= 0 ? mapped_state(before, (uint32_t)there) : run->insts[task].hand;
 }
 
+/* Two ways on. What has not run because of others there would not run if it alone were cleared. */
+static void past_remedy(char *to, size_t size, const struct run *run, uint32_t task,
+                        enum nx_task_state state)
+{
+    const char *id = task_of(run, task)->id;
+    unsigned long long before = run->past.run.v;
+    char clear[NX_ID_MAX + 64], retry[64];
+    snprintf(clear, sizeof clear, "`nexus runs clear %llu %s` runs it again there", before, id);
+    snprintf(retry, sizeof retry, "`nexus runs retry %llu` runs there what failed or was cancelled",
+             before);
+    snprintf(to, size, ": %s, `nexus runs mark %llu %s --state success` lets it pass",
+             state == NX_TS_FAILED ? clear : retry, before, id);
+}
+
 static void why_past(const struct core *core, const struct run *run, uint32_t task,
                      struct core_why *why)
 {
     char when[TIME_TEXT_MAX], remedy[2 * NX_ID_MAX + 256] = "";
-    const char *id = task_of(run, task)->id;
-    unsigned long long before = run->past.run.v;
     if (run->insts[task].reason == NX_WHY_ASKED) {
         snprintf(why->text, sizeof why->text,
                  "what became of it in the run before is being looked up (depends_on_past)");
@@ -68,16 +101,14 @@ static void why_past(const struct core *core, const struct run *run, uint32_t ta
     }
     enum nx_task_state state = past_state(core, run, task);
     if (nx_task_state_final(state))
-        snprintf(
-            remedy, sizeof remedy,
-            ": `nexus runs clear %llu %s` runs it again there, `nexus runs mark %llu %s --state "
-            "success` lets it pass",
-            before, id, before, id);
+        past_remedy(remedy, sizeof remedy, run, task, state);
     why->code = NX_WHY_PAST;
     snprintf(why->text, sizeof why->text,
              "depends_on_past: it waits until it is success or skipped in run %llu, that of the "
-             "interval before (from %s), where it is %s%s",
-             before, time_format(when, run->past.start_ms), nx_task_state_name(state), remedy);
+             "interval before (from %s), where it is %s%s%s",
+             (unsigned long long)run->past.run.v, time_format(when, run->past.start_ms),
+             nx_task_state_name(state),
+             run_find(core, run->past.run) ? "" : " and the run has ended", remedy);
 }
 
 static void why_waiting(const struct core *core, const struct run *run, uint32_t task,
@@ -398,12 +429,8 @@ size_t core_explain(const struct core *core, struct nx_inst_id id, struct core_w
         return 1;
     }
     if (run->state == NX_RS_QUEUED) {
-        why->code = NX_WHY_RUN_QUEUED;
         why->since_ms = run->created_ms;
-        snprintf(why->text, sizeof why->text,
-                 "its run waits: %u run%s of '%s' %s active, which is max_active_runs",
-                 run->dag->n_active, run->dag->n_active == 1 ? "" : "s", run->dag->id,
-                 run->dag->n_active == 1 ? "is" : "are");
+        why_run_queued(core, run, why);
         return 1;
     }
     switch ((enum nx_task_state)inst->state) {

@@ -69,6 +69,21 @@ static bool within(struct reader *r, const struct key *key, const struct yaml_no
     return false;
 }
 
+/* Of a duration: the bounds are seconds. */
+static bool within_span(struct reader *r, const struct key *key, const struct yaml_node *node,
+                        int64_t ms)
+{
+    double v = (double)ms / 1000;
+    char bound[48];
+    if ((key->min == 0 && key->max == 0) || (v >= key->min && v <= key->max))
+        return true;
+    bool low = v < key->min;
+    str_format_duration(bound, sizeof bound, (int64_t)((low ? key->min : key->max) * 1000));
+    read_problem(r, node, key->name, "must be at %s %s, not %.40s", low ? "least" : "most", bound,
+                 node->text);
+    return false;
+}
+
 static void read_bool(struct reader *r, const struct key *key, const struct yaml_node *node,
                       bool *to)
 {
@@ -105,7 +120,7 @@ static void read_duration(struct reader *r, const struct key *key, const struct 
     else if (ms == 0 && str_ends(key->name, "timeout"))
         problem_hint(r->problems, read_problem(r, node, key->name, "must be longer than 0"),
                      "leave it out for none");
-    else if (within(r, key, node, (double)ms / 1000, " seconds"))
+    else if (within_span(r, key, node, ms))
         *to = ms;
 }
 

@@ -20,6 +20,8 @@
 struct schedule {
     struct zone *zone;
     json_t *entries, *texts;
+    int64_t start_ms, end_ms; /* as a timetable has them */
+    int64_t gap_ms;           /* the shortest time between two fires of an entry; 0: unknown */
     struct texts {
         VEC(const char *) list;
     } starts; /* datasets */
@@ -53,14 +55,15 @@ static bool read_instant(struct reader *r, const struct schedule *schedule, cons
     if (node->kind == YAML_KIND_SCALAR &&
         timetable_parse_time(schedule->zone, node->text, ms, is_date))
         return true;
+    bool text = node->kind == YAML_KIND_SCALAR && !yaml_is_null(node);
     problem_hint(r->problems,
-                 read_problem(r, node, key, "must be a date or a time, not %s",
-                              node->kind == YAML_KIND_SCALAR ? node->text : yaml_type_name(node)),
+                 read_problem(r, node, key, "must be a date or a time, not %.64s",
+                              text ? node->text : yaml_type_name(node)),
                  "2001-01-31, 2001-01-31T03:00 (local to the timezone), 2001-01-31T03:00Z");
     return false;
 }
 
-static void read_bounds(struct reader *r, const struct schedule *schedule, json_t *to)
+static void read_bounds(struct reader *r, struct schedule *schedule, json_t *to)
 {
     int64_t start = TIMETABLE_NEVER, end = INT64_MAX;
     bool is_date = false;
@@ -71,8 +74,14 @@ static void read_bounds(struct reader *r, const struct schedule *schedule, json_
             end = timetable_day_end(schedule->zone, end);
         json_object_set_new(to, "end_ms", json_integer(end));
     }
-    if (end < start)
-        read_problem(r, yaml_get(r->root, "end"), "end", "is before start: it would never run");
+    if (end < start) {
+        read_problem(r, yaml_get(r->root, "end"), "end",
+                     "(%.64s) is before start (%.64s): it would never run",
+                     yaml_get(r->root, "end")->text, yaml_get(r->root, "start")->text);
+        return; /* of the entries nothing is said then */
+    }
+    schedule->start_ms = start;
+    schedule->end_ms = end;
 }
 
 static void read_catchup(struct reader *r, json_t *to)
@@ -108,6 +117,35 @@ static void add_entry(struct schedule *schedule, const char *kind, json_t *value
     json_array_append_new(schedule->texts, json_string(text));
 }
 
+/* Some of its fires are enough: they repeat. */
+static void note_cron_gap(struct schedule *schedule, const struct cron *cron)
+{
+    int64_t at_ms = 1704067200000, before_ms; /* 2024-01-01, a leap year */
+    for (int i = 0; i < 100; i++) {
+        before_ms = at_ms;
+        if (!cron_next(cron, NULL, before_ms, &at_ms))
+            return;
+        if (i > 0 && (!schedule->gap_ms || at_ms - before_ms < schedule->gap_ms))
+            schedule->gap_ms = at_ms - before_ms;
+    }
+}
+
+/* A data interval has to begin within the bounds. */
+static void check_cron_bounds(struct reader *r, const struct schedule *schedule,
+                              const struct yaml_node *node, const struct cron *cron)
+{
+    int64_t first;
+    char when[TIME_TEXT_MAX];
+    if (schedule->start_ms == TIMETABLE_NEVER || schedule->end_ms == INT64_MAX ||
+        !cron_next(cron, schedule->zone, schedule->start_ms - 1, &first) ||
+        first <= schedule->end_ms)
+        return;
+    read_problem(r, node, "schedule",
+                 "never fires: none of its data intervals begins between start and end, the next "
+                 "one only at %s",
+                 time_format(when, first));
+}
+
 static void read_cron(struct reader *r, struct schedule *schedule, const struct yaml_node *node)
 {
     struct cron cron;
@@ -121,6 +159,8 @@ static void read_cron(struct reader *r, struct schedule *schedule, const struct 
     }
     for (size_t i = 0; i < warnings.n; i++)
         warn(r, node, warnings.at[i].offset, warnings.at[i].text);
+    note_cron_gap(schedule, &cron);
+    check_cron_bounds(r, schedule, node, &cron);
     add_entry(schedule, "cron", json_string(node->text), node->text);
 }
 
@@ -137,6 +177,8 @@ static void read_every(struct reader *r, struct schedule *schedule, const struct
                      node->text);
         return;
     }
+    if (!schedule->gap_ms || ms < schedule->gap_ms)
+        schedule->gap_ms = ms;
     str_format_duration(span, sizeof span, ms);
     str_copy(text + strlen(text), sizeof text - strlen(text), span);
     add_entry(schedule, "every_ms", json_integer(ms), text);
@@ -150,6 +192,13 @@ static void read_at(struct reader *r, struct schedule *schedule, const struct ya
     if (node->kind != YAML_KIND_SCALAR ||
         !timetable_parse_time(schedule->zone, node->text, &ms, &is_date)) {
         read_problem(r, node, "at", "must be a date or a time such as 2026-12-24T18:00");
+        return;
+    }
+    if (ms < schedule->start_ms || ms > schedule->end_ms) {
+        bool early = ms < schedule->start_ms;
+        read_problem(r, node, "at", "is %s (%.64s): it would never fire",
+                     early ? "before start" : "after end",
+                     yaml_get(r->root, early ? "start" : "end")->text);
         return;
     }
     time_format(end, ms);
@@ -329,37 +378,57 @@ static void check_params(struct reader *r, const struct yaml_node *node)
     }
 }
 
-/* Keys that do nothing: there is no schedule, or (datasets) none by time. */
-static void warn_alone(struct reader *r, bool datasets)
+/* Keys that do nothing: there is no schedule, or none that has fire times. */
+static void warn_alone(struct reader *r, bool scheduled)
 {
-    static const char *const names[] = {"catchup", "overlap", "jitter"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    static const char *const names[] = {"catchup", "jitter", "overlap", "start", "end"};
+    for (size_t i = 0; i < (scheduled ? 2 : sizeof names / sizeof *names); i++) {
         struct yaml_node *node = yaml_get(r->root, names[i]);
-        char text[64];
-        if (!node || (datasets && str_eq(names[i], "overlap")))
+        char text[96];
+        if (!node)
             continue;
         snprintf(text, sizeof text, "'%s' means nothing %s", names[i],
-                 datasets ? "where datasets alone start runs" : "without a schedule");
+                 scheduled ? "where datasets or the end of the last run start runs"
+                           : "without a schedule");
         warn(r, node, 0, text);
     }
 }
 
+/* Starts that are late by more than the time between two of them come in heaps. */
+static void check_jitter(struct reader *r, const struct schedule *schedule)
+{
+    char jitter[48], gap[48], text[192];
+    if (!schedule->gap_ms || r->spec->jitter_ms <= schedule->gap_ms)
+        return;
+    str_format_duration(jitter, sizeof jitter, r->spec->jitter_ms);
+    str_format_duration(gap, sizeof gap, schedule->gap_ms);
+    snprintf(text, sizeof text,
+             "'jitter' (%s) is longer than the %s between two starts: some will come together",
+             jitter, gap);
+    warn(r, yaml_get(r->root, "jitter"), 0, text);
+}
+
 static void keep_starts(struct reader *r, struct schedule *schedule)
 {
-    size_t n = schedule->starts.list.n, n_datasets = 0;
+    size_t n = schedule->starts.list.n, n_timeless = 0;
     r->spec->starts = arena_dup(&r->spec->arena, schedule->starts.list.at, n * sizeof(char *));
     r->spec->n_starts = n;
     vec_fini(&schedule->starts.list);
-    for (size_t i = 0; i < json_array_size(schedule->entries); i++)
-        n_datasets += json_object_get(json_array_get(schedule->entries, i), "dataset") != NULL;
-    if (n_datasets && n_datasets == json_array_size(schedule->entries))
+    for (size_t i = 0; i < json_array_size(schedule->entries); i++) {
+        const json_t *entry = json_array_get(schedule->entries, i);
+        n_timeless += json_object_get(entry, "dataset") || json_object_get(entry, "continuous");
+    }
+    if (n_timeless && n_timeless == json_array_size(schedule->entries))
         warn_alone(r, true);
 }
 
 void read_schedule(struct reader *r)
 {
     const struct yaml_node *node = yaml_get(r->root, "schedule");
-    struct schedule schedule = {.entries = json_array(), .texts = json_array()};
+    struct schedule schedule = {.entries = json_array(),
+                                .texts = json_array(),
+                                .start_ms = TIMETABLE_NEVER,
+                                .end_ms = INT64_MAX};
     json_t *timetable = json_object();
     read_zone(r, &schedule);
     read_bounds(r, &schedule, timetable);
@@ -367,6 +436,7 @@ void read_schedule(struct reader *r)
     if (node && !yaml_is_null(node)) {
         read_entries(r, &schedule, node);
         check_params(r, node);
+        check_jitter(r, &schedule);
     } else {
         warn_alone(r, false);
     }

@@ -50,7 +50,9 @@ void timetable_add_dataset(struct timetable_entry *entry, const char *name)
 bool timetable_has_intervals(const struct timetable *timetable)
 {
     for (uint32_t i = 0; i < timetable->n; i++) {
-        if (timetable->entries[i].kind != TIMETABLE_DATASET)
+        enum timetable_kind kind = timetable->entries[i].kind;
+        if (kind == TIMETABLE_ONCE ? timetable->start_ms != TIMETABLE_NEVER
+                                   : kind != TIMETABLE_DATASET && kind != TIMETABLE_CONTINUOUS)
             return true;
     }
     return false;

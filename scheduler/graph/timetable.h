@@ -84,7 +84,8 @@ void timetable_release(struct timetable *timetable); /* NULL is fine */
 
 /* One more name for a DATASET entry. */
 void timetable_add_dataset(struct timetable_entry *entry, const char *name);
-/* Whether one of its entries has data intervals of its own: is not started by events. */
+/* Whether one of its entries has data intervals that are known beforehand: it is not started by
+ * events, by the end of its last run, or once whenever it is first seen. */
 bool timetable_has_intervals(const struct timetable *timetable);
 
 /* The first fire after after_ms (TIMETABLE_NEVER: of all); false: there is none. */

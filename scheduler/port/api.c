@@ -129,8 +129,9 @@ static bool check_member(const struct route_param *known, const char *key, const
             continue;
         if (json_is_null(value) || is_type(value, known->type))
             return true;
+        bool item = known->type == PARAM_TEXTS && json_is_array(value);
         return nx_fail(err, NX_E_INVALID, "'%s' must be %s, not %s", key, types[known->type],
-                       js_type_name(value));
+                       item ? "of other values" : js_type_name(value));
     }
     const char *nearest = str_nearest(key, names, n);
     return nx_fail(err, NX_E_INVALID, "the body has an unknown key '%.64s'%s%s%s", key,

@@ -60,6 +60,8 @@ static bool put_backfill(void *arg, const struct query_backfill *backfill)
             put_int(buf, nx_run_state_name((enum nx_run_state)i), backfill->counts[i]);
     }
     put_close(buf, '}');
+    put_int(buf, "left_to_others", backfill->n_others);
+    put_int(buf, "deleted", backfill->n_deleted);
     put_bool(buf, "dag_paused", backfill->dag_paused);
     put_close(buf, '}');
     return true;
@@ -143,7 +145,7 @@ static bool finish_begin(struct job *job, struct query *query, struct nx_err *er
 {
     struct buf *buf = &job->body;
     if (job->result.backfill) {
-        job->status = 201;
+        job->status = job->result.existed ? 200 : 201;
         job->location = arena_printf(&job->arena, "/api/v1/backfills/%llu",
                                      (unsigned long long)job->result.backfill);
         return put_one(query, buf, job->result.backfill, err);
@@ -188,7 +190,7 @@ static bool fill(struct message *message, const json_t *body, struct nx_err *err
     message->max_active = (uint32_t)most;
     message->backwards = js_get_bool(body, "backwards", false);
     message->dry_run = js_get_bool(body, "dry_run", false);
-    if (json_is_object(params)) {
+    if (json_object_size(params)) {
         char *text = js_text(params);
         message->params = arena_strdup(&message->arena, text);
         mem_free(text);
@@ -198,10 +200,12 @@ static bool fill(struct message *message, const json_t *body, struct nx_err *err
 
 static bool begin(struct call *call, const json_t *body, struct nx_err *err)
 {
-    if (!dag_must_exist(call, call->params[0], err))
+    const char *key;
+    if (!dag_must_exist(call, call->params[0], err) || !call_key(call, &key, err))
         return false;
     struct message *message =
         call_write(call, WRITE_BACKFILL, "dag.backfill", call->params[0], body);
+    call_keep_key(message, key, body);
     message->dag = arena_strdup(&message->arena, call->params[0]);
     if (!fill(message, body, err)) {
         message_free(message);

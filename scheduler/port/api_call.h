@@ -127,6 +127,8 @@ struct message *call_write(struct call *call, enum write_op op, const char *what
                            const char *target, const json_t *body);
 /* The Idempotency-Key, or NULL. */
 bool call_key(struct call *call, const char **key, struct nx_err *err);
+/* Keeps it with a write, and what came with it. */
+void call_keep_key(struct message *message, const char *key, const json_t *body);
 
 /* ---- Work that goes through the loop ---- */
 

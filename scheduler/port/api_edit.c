@@ -175,10 +175,11 @@ bool handle_mark(struct call *call, struct nx_err *err)
     json_t *body;
     if (!call_json(call, &body, err))
         return false;
-    const char *state = js_get_text(body, "state", "");
-    bool success = str_eq(state, "success");
-    bool ok = success || str_eq(state, "failed") ||
-              nx_fail(err, NX_E_INVALID, "state must be success or failed, not '%.32s'", state);
+    const char *state = js_get_text(body, "state", NULL);
+    bool success = state && str_eq(state, "success");
+    bool ok = success || (state && str_eq(state, "failed")) ||
+              nx_fail(err, NX_E_INVALID, "the body must have 'state': success or failed%s%.32s%s",
+                      state ? ", not '" : "", state ? state : "", state ? "'" : "");
     if (ok && !json_array_size(json_object_get(body, "tasks")))
         ok = nx_fail(err, NX_E_INVALID, "name the tasks to mark: {\"tasks\": [...]}");
     ok = ok && edit(call, success ? CORE_MARK_SUCCESS : CORE_MARK_FAILED, "run.mark", body, err);
@@ -196,21 +197,6 @@ static bool finish_rerun(struct job *job, struct query *query, struct nx_err *er
     return run_to_body(job, query, job->result.run, err);
 }
 
-/* The run's params with those of the body in place of its own. */
-static const char *merged_params(struct arena *arena, const struct query_run *run,
-                                 const json_t *body)
-{
-    json_t *params = json_loads(run->params, 0, NULL);
-    if (!params)
-        params = json_object();
-    json_object_update(params, json_object_get(body, "params"));
-    char *text = js_text(params);
-    const char *kept = arena_strdup(arena, text);
-    mem_free(text);
-    json_decref(params);
-    return kept;
-}
-
 static bool rerun(struct call *call, const json_t *body, struct nx_err *err)
 {
     struct query_run *run;
@@ -220,10 +206,15 @@ static bool rerun(struct call *call, const json_t *body, struct nx_err *err)
         return false;
     struct message *message = call_write(call, WRITE_CREATE, "run.rerun", call->params[0], body);
     message->dag = arena_strdup(&message->arena, run->dag);
-    message->params = merged_params(&message->arena, run, body);
+    message->former_params = arena_strdup(&message->arena, run->params);
+    if (json_object_size(json_object_get(body, "params"))) {
+        char *text = js_text(json_object_get(body, "params"));
+        message->params = arena_strdup(&message->arena, text);
+        mem_free(text);
+    }
     message->note = note ? arena_strdup(&message->arena, note)
                          : arena_printf(&message->arena, "run %s again", call->params[0]);
-    message->idempotency_key = key ? arena_strdup(&message->arena, key) : NULL;
+    call_keep_key(message, key, body);
     message->run = run->id;
     message->interval_start_ms = run->interval_start_ms;
     message->interval_finish_ms = run->interval_finish_ms;

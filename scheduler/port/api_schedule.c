@@ -148,6 +148,7 @@ bool handle_next(struct call *call, struct nx_err *err)
         put_fires(call, timetable, from_ms, limit);
     put_close(&call->body, ']');
     put_null(&call->body, "next");
+    put_bool(&call->body, "paused", dag.paused);
     ok = ok && put_dataset_waits(call, "dataset_waits", &dag, &shown, err);
     put_close(&call->body, '}');
     timetable_release(timetable);

@@ -6,6 +6,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/text/json.h"
 #include "scheduler/port/api_json.h"
 
 #define NEAREST_MAX 5000 /* names among which a nearest one is looked for */
@@ -132,6 +133,18 @@ static void put_patch(struct call *call, const char *key, const struct query_tas
     vec_push(&call->patches, patch);
 }
 
+/* A mark is above what the last attempt said. What failed without an attempt of its own has no
+ * other text than its reason. */
+static const char *error_of(const struct query_task *task)
+{
+    bool failed = task->state == NX_TS_FAILED;
+    if (task->state == NX_TS_SUCCESS)
+        return NULL;
+    if (failed && (!task->error || task->reason == NX_WHY_MARKED))
+        return shape_reason_text(task->reason);
+    return task->error;
+}
+
 void shape_task(struct call *call, const struct query_task *task, bool live)
 {
     struct buf *buf = &call->body;
@@ -160,11 +173,7 @@ void shape_task(struct call *call, const struct query_task *task, bool live)
     put_time(buf, "started_at", task->started_ms);
     put_time(buf, "finished_at", task->finished_ms);
     put_raw(buf, "outputs", task->outputs);
-    /* What failed without an attempt of its own has no other text than its reason. */
-    put_text(buf, "error",
-             task->error                   ? task->error
-             : task->state == NX_TS_FAILED ? shape_reason_text(task->reason)
-                                           : NULL);
+    put_text(buf, "error", error_of(task));
     put_close(buf, '}');
 }
 
@@ -208,6 +217,35 @@ static void put_dag_state(struct buf *buf, bool paused, int64_t next_fire_ms, co
     put_raw(buf, "errors", errors ? errors : "[]");
 }
 
+static void put_bound(struct buf *buf, const char *key, const json_t *timetable, const char *from)
+{
+    const json_t *ms = json_object_get(timetable, from);
+    put_time(buf, key, ms ? json_integer_value(ms) : 0);
+}
+
+/* How its schedule is kept, beside its entries; without a schedule all null. */
+static bool put_timetable(struct buf *buf, const char *text, struct nx_err *err)
+{
+    static const char *const overlaps[] = {"queue", "skip", "cancel_running"};
+    json_t *timetable = NULL;
+    char window[48];
+    if (text && !(timetable = js_read(text, strlen(text), "the timetable", err)))
+        return false;
+    int64_t overlap = js_get_int(timetable, "overlap", 0);
+    const char *catchup = js_get_text(timetable, "catchup", NULL);
+    str_format_duration(window, sizeof window, js_get_int(timetable, "catchup_ms", 0));
+    put_bound(buf, "start", timetable, "start_ms");
+    put_bound(buf, "end", timetable, "end_ms");
+    put_text(buf, "catchup", str_eq(catchup ? catchup : "", "window") ? window : catchup);
+    put_text(buf, "overlap", timetable && overlap >= 0 && overlap < 3 ? overlaps[overlap] : NULL);
+    if (timetable)
+        put_number(buf, "jitter", (double)js_get_int(timetable, "jitter_ms", 0) / 1000);
+    else
+        put_null(buf, "jitter");
+    json_decref(timetable);
+    return true;
+}
+
 bool shape_dag(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
                int64_t next_fire_ms, const char *errors, struct nx_err *err)
 {
@@ -218,7 +256,8 @@ bool shape_dag(struct call *call, const struct query_dag *dag, const struct quer
     put_id(buf, "version", (uint64_t)shown->number);
     put_members(buf, shown->members, shown->n_members);
     put_dag_state(buf, dag->paused, next_fire_ms, errors);
-    bool ok = put_dataset_waits(call, "dataset_waits", dag, shown, err);
+    bool ok = put_timetable(buf, shown->timetable, err) &&
+              put_dataset_waits(call, "dataset_waits", dag, shown, err);
     put_close(buf, '}');
     return ok;
 }
@@ -235,6 +274,7 @@ void shape_file(struct buf *buf, const char *id, const char *file, const char *e
     put_null(buf, "version");
     put_members(buf, none, sizeof none - 1);
     put_dag_state(buf, false, 0, errors);
+    put_raw(buf, "start", "null,\"end\":null,\"catchup\":null,\"overlap\":null,\"jitter\":null");
     put_raw(buf, "dataset_waits", "[]");
     put_close(buf, '}');
 }

@@ -5,6 +5,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/crypt/crypt.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
 #include "scheduler/port/api_call.h"
@@ -74,6 +75,32 @@ bool call_key(struct call *call, const char **key, struct nx_err *err)
     return true;
 }
 
+/* Of what is asked of what, and the body whatever the order of its members; those that are null
+ * are as if they were not there. */
+void call_keep_key(struct message *message, const char *key, const json_t *body)
+{
+    struct buf text;
+    char *hash = arena_alloc(&message->arena, SHA256_HEX);
+    const char *name;
+    json_t *value;
+    if (!key)
+        return;
+    json_t *given = json_object();
+    json_object_foreach((json_t *)(uintptr_t)body, name, value)
+    {
+        if (!json_is_null(value))
+            json_object_set(given, name, value);
+    }
+    buf_init(&text);
+    buf_printf(&text, "%s\n%s\n", message->what, message->target);
+    js_add_canonical(&text, given);
+    sha256_of(text.data, text.len, hash);
+    buf_fini(&text);
+    json_decref(given);
+    message->idempotency_key = arena_strdup(&message->arena, key);
+    message->request = hash;
+}
+
 static void keep_json(struct message *message, const json_t *params)
 {
     struct buf text;
@@ -96,8 +123,7 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
         keep_json(message, params);
     if (note)
         message->note = arena_strdup(&message->arena, note);
-    if (key)
-        message->idempotency_key = arena_strdup(&message->arena, key);
+    call_keep_key(message, key, body);
     if (date)
         message->date = arena_strdup(&message->arena, date);
     struct job *job = job_new(call);

@@ -22,8 +22,7 @@ enum message_kind {
 };
 
 enum write_op {
-    WRITE_CREATE,   /* a run: dag, params, note, idempotency_key, date; or interval and
-                       the run that it repeats */
+    WRITE_CREATE,   /* a run: dag, params, note, date; or interval and the run that it repeats */
     WRITE_CANCEL,   /* run */
     WRITE_EDIT,     /* run, edit, tasks, upstream, downstream, dry_run */
     WRITE_NOTE,     /* run, note */
@@ -62,7 +61,7 @@ struct backfill_step {
 struct write_result {
     struct nx_err err;                /* code NX_OK: done */
     struct nx_run_id run;             /* WRITE_CREATE, WRITE_CANCEL */
-    bool existed;                     /* the run was made by an earlier request with the same key */
+    bool existed;                     /* run or backfill: an earlier request with its key made it */
     const struct core_edited *edited; /* WRITE_EDIT; in the message */
     size_t n_edited;
     uint64_t backfill;                 /* WRITE_BACKFILL; 0: a dry run */
@@ -84,7 +83,9 @@ struct message {
     struct loader_event *loaded;
     /* MSG_WRITE */
     enum write_op op;
-    const char *dag, *worker, *params, *note, *idempotency_key;
+    const char *dag, *worker, *params, *note;
+    const char *former_params; /* of the run that this one repeats; params is what is other */
+    const char *idempotency_key, *request; /* the key, and a hash of what came with it; or NULL */
     bool on;
     struct nx_run_id run;
     struct nx_inst_id inst;

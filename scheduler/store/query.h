@@ -192,6 +192,9 @@ struct query_backfill {
     int64_t from_ms, to_ms, created_ms, next, n_items, max_active;
     bool backwards, dag_paused;
     int64_t counts[NX_RUN_STATES]; /* of its runs */
+    /* Of what has begun: intervals whose run is not its own (another made it before, or it was
+     * cleared by hand or by another backfill since), and those whose run was deleted since. */
+    int64_t n_others, n_deleted;
 };
 
 struct query_backfills {

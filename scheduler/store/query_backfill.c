@@ -18,6 +18,34 @@ static bool count_runs(struct query *query, struct query_backfill *backfill, str
     return ok;
 }
 
+/* What has begun and is no run of its own: seldom, so that it is looked for only then. */
+static bool count_missing(struct query *query, struct query_backfill *backfill, struct nx_err *err)
+{
+    int64_t missing = backfill->next;
+    bool row;
+    for (int i = 0; i < NX_RUN_STATES; i++)
+        missing -= backfill->counts[i];
+    if (missing <= 0)
+        return true;
+    struct sql_stmt *stmt =
+        query_prepare(query,
+                      "select coalesce(sum(i.run is null or r.run is not null), 0),"
+                      " coalesce(sum(i.run is not null and r.run is null), 0)"
+                      " from backfill_item i left join run r on r.run = i.run where i.backfill = ?1"
+                      " and i.position < ?2 and (r.run is null or r.backfill <> ?1)",
+                      err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)backfill->id);
+    sql_bind_int(stmt, 2, backfill->next);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    backfill->n_others = sql_int(stmt, 0);
+    backfill->n_deleted = sql_int(stmt, 1);
+    sql_reset(stmt);
+    return true;
+}
+
 bool query_backfills(struct query *query, const struct query_backfills *which,
                      bool (*fn)(void *arg, const struct query_backfill *backfill), void *arg,
                      struct nx_err *err)
@@ -54,7 +82,7 @@ bool query_backfills(struct query *query, const struct query_backfills *which,
             .dag_paused = sql_int(stmt, 12) != 0,
             .reason = (enum nx_reason)sql_int(stmt, 13),
         };
-        ok = count_runs(query, &backfill, err);
+        ok = count_runs(query, &backfill, err) && count_missing(query, &backfill, err);
         if (!ok || !fn(arg, &backfill)) {
             sql_reset(stmt);
             break;

@@ -173,7 +173,7 @@ bool store_doom_run(struct store *store, struct nx_run_id run, struct nx_err *er
         "insert into meta (key, value) values ('last_run', ?1)"
         " on conflict do update set value = max(value, ?1)",
         "insert or ignore into doomed_run (run) values (?1)",
-        "delete from run_key where run = ?1",
+        "delete from idempotency_key where run = ?1 and run > 0",
         "delete from run where run = ?1",
     };
     bool ok = store_begin(store, err);

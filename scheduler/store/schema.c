@@ -265,11 +265,20 @@ static const char version_10[] =
     "alter table backfill add column reason integer not null default 0;";
 /* What a task has left out of those below it: their numbers, "3,7". */
 static const char version_11[] = "alter table task_instance add column left_out text;";
+/* What an Idempotency-Key has made: a run or a backfill. Keys of before do not know of which request. */
+static const char version_12[] =
+    "create table idempotency_key ("
+    " key text primary key, run integer not null, backfill integer not null,"
+    " request text not null"          /* its SHA-256; empty: not known */
+    ") strict, without rowid;"
+    "insert into idempotency_key select key, run, 0, '' from run_key;"
+    "drop table run_key;"
+    "create index idempotency_key_of_run on idempotency_key (run) where run > 0;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1}, {2, version_2},   {3, version_3},   {4, version_4},
     {5, version_5}, {6, version_6},   {7, version_7},   {8, version_8},
-    {9, version_9}, {10, version_10}, {11, version_11},
+    {9, version_9}, {10, version_10}, {11, version_11}, {12, version_12},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

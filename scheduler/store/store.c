@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "scheduler/store/internal.h"
 #include "scheduler/store/schema.h"
 
@@ -24,8 +25,8 @@ static const char *const statements[STORE_STATEMENTS] = {
         "update run set state = ?2, reason = ?3, started_at = ?4, finished_at = ?5, counts = ?6,"
         " backfill = ?7, deadline_at = ?8, late_at = ?9 where run = ?1",
     [SET_COUNTS] = "update run set counts = ?2 where run = ?1", /* which no index knows */
-    [PUT_KEY] = "insert into run_key (key, run) values (?1, ?2)",
-    [GET_KEY] = "select run from run_key where key = ?1",
+    [PUT_KEY] = "insert into idempotency_key (key, run, backfill, request) values (?1, ?2, ?3, ?4)",
+    [GET_KEY] = "select run, backfill, request from idempotency_key where key = ?1",
     [GET_LAST] =
         "select created_at from run where dag = ?1 and cause = ?2 order by run desc limit 1",
     [GET_INTERVAL] = "select run from run where dag = ?1 and interval_start = ?2"
@@ -232,13 +233,7 @@ static bool insert_run(struct store *store, const struct core_run_row *row,
     bind_time(stmt, 22, row->late_ms);
     if (!sql_run(stmt, err))
         return false;
-    if (extra->repeats.v && !copy_run_datasets(store, row->id, extra->repeats, err))
-        return false;
-    if (!extra->idempotency_key)
-        return true;
-    sql_bind_text(store->stmt[PUT_KEY], 1, extra->idempotency_key);
-    sql_bind_int(store->stmt[PUT_KEY], 2, (int64_t)row->id.v);
-    return sql_run(store->stmt[PUT_KEY], err);
+    return !extra->repeats.v || copy_run_datasets(store, row->id, extra->repeats, err);
 }
 
 static bool write_run(struct store *store, const struct store_turn *turn, struct nx_run_id id,
@@ -688,16 +683,35 @@ bool store_list_outputs(struct store *store, struct nx_run_id run, uint32_t task
     return ok;
 }
 
-bool store_find_key(struct store *store, const char *key, struct nx_run_id *run, struct nx_err *err)
+bool store_find_key(struct store *store, const char *key, struct store_key *found,
+                    struct nx_err *err)
 {
     struct sql_stmt *stmt = store->stmt[GET_KEY];
     bool row;
+    *found = (struct store_key){0};
     sql_bind_text(stmt, 1, key);
     if (!sql_step(stmt, &row, err))
         return false;
-    run->v = row ? (uint64_t)sql_int(stmt, 0) : 0;
+    if (row) {
+        found->run.v = (uint64_t)sql_int(stmt, 0);
+        found->backfill = (uint64_t)sql_int(stmt, 1);
+        str_copy(found->request, sizeof found->request, sql_text(stmt, 2));
+    }
     sql_reset(stmt);
     return true;
+}
+
+bool store_put_key(struct store *store, const char *key, const struct store_key *made,
+                   struct nx_err *err)
+{
+    struct sql_stmt *stmt = store->stmt[PUT_KEY];
+    if (!store_begin(store, err))
+        return false;
+    sql_bind_text(stmt, 1, key);
+    sql_bind_int(stmt, 2, (int64_t)made->run.v);
+    sql_bind_int(stmt, 3, (int64_t)made->backfill);
+    sql_bind_text(stmt, 4, made->request);
+    return sql_run(stmt, err);
 }
 
 bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,

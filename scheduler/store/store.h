@@ -7,6 +7,7 @@
 #define SCHEDULER_STORE_STORE_H
 
 #include "lib/base/buf.h"
+#include "lib/crypt/crypt.h"
 #include "nexus/error.h"
 #include "scheduler/core/core.h"
 
@@ -116,10 +117,9 @@ bool store_files(struct store *store, uint64_t version, void *arg,
 /* What a new run's row has beside what the core knows. */
 struct store_run_extra {
     struct nx_run_id run;
-    const char *params;          /* JSON object */
-    const char *note;            /* or NULL */
-    const char *idempotency_key; /* or NULL */
-    struct nx_run_id repeats;    /* the run whose datasets it has; 0: none */
+    const char *params;       /* JSON object */
+    const char *note;         /* or NULL */
+    struct nx_run_id repeats; /* the run whose datasets it has; 0: none */
 };
 
 /* The text of a failed question, which becomes the instance's error. */
@@ -204,9 +204,17 @@ bool store_list_outputs(struct store *store, struct nx_run_id run, uint32_t task
 /* Outputs of a task instance, appended; nothing when there are none. */
 bool store_outputs(struct store *store, struct nx_inst_id inst, struct buf *outputs,
                    struct nx_err *err);
-/* The run that was created with that key, or 0. */
-bool store_find_key(struct store *store, const char *key, struct nx_run_id *run,
+/* What a request with an Idempotency-Key has made. */
+struct store_key {
+    struct nx_run_id run;
+    uint64_t backfill;        /* or that; both 0: nothing yet */
+    char request[SHA256_HEX]; /* empty: of a former version of the store */
+};
+bool store_find_key(struct store *store, const char *key, struct store_key *found,
                     struct nx_err *err);
+/* Found from now on, also before the turn's commit; it goes with its run. */
+bool store_put_key(struct store *store, const char *key, const struct store_key *made,
+                   struct nx_err *err);
 /* The run that claims that interval of the DAG's schedule, or 0. */
 bool store_find_interval(struct store *store, const char *dag, int64_t start_ms, int64_t finish_ms,
                          struct nx_run_id *run, struct nx_err *err);

@@ -44,7 +44,7 @@ static void trigger(struct world *world)
 #define DAG_KEYS \
     "id file version description tags params timeout deadline max_active_runs tasks paused valid " \
     "schedule " \
-    "timezone next_fire_at errors dataset_waits"
+    "timezone next_fire_at errors start end catchup overlap jitter dataset_waits"
 
 /* ---- DAGs ---- */
 
