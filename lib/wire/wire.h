@@ -104,8 +104,9 @@ struct wire_report {
     uint32_t n_queued; /* leases in hand, not started */
     uint64_t starved;  /* how often a slot ended and found its queue empty */
     uint32_t mean_us;  /* mean duration of recent attempts; 0: unknown */
-    /* Not in the message: the receiver's word of where it came from; empty on ipc. */
-    struct wire_bytes address;
+    /* Not in the message: the receiver's word of where it came from, and with which token (its id);
+     * empty on ipc. */
+    struct wire_bytes address, token;
     uint32_t n_hands, n_results, n_backs, n_pokes;
     const struct wire_hand *hands;
     const struct wire_result *results;

@@ -57,8 +57,8 @@ static void refuse(struct dispatch *dispatch, unsigned context, bool is_bulk,
     buf_fini(&buf);
 }
 
-static bool post_report(struct dispatch *dispatch, unsigned context, struct wire_bytes request,
-                        struct nx_err *err)
+static bool post_report(struct dispatch *dispatch, unsigned context, const char *token,
+                        struct wire_bytes request, struct nx_err *err)
 {
     char peer[LINK_PEER_MAX];
     struct message *message = message_new(MSG_REPORT);
@@ -71,6 +71,7 @@ static bool post_report(struct dispatch *dispatch, unsigned context, struct wire
     }
     message->report.ipc = 0;
     message->report.address = wire_text(arena_strdup(&message->arena, peer), strlen(peer));
+    message->report.token = wire_text(arena_strdup(&message->arena, token), strlen(token));
     if (inbox_post(dispatch->inbox, message))
         return true;
     message_free(message);
@@ -81,17 +82,18 @@ static void on_request_elsewhere(void *arg, unsigned context, const void *bytes,
 {
     struct dispatch *dispatch = arg;
     struct wire_bytes token, request;
+    char id[TOKEN_ID_MAX];
     struct nx_err err;
     if (!bulk_open_envelope(bytes, n, &token, &request)) {
         link_release(dispatch->elsewhere, context);
         return;
     }
     bool is_bulk = bulk_is_request(request.p, request.n);
-    bool ok = tokens_check(dispatch->tokens, token, &err);
+    bool ok = tokens_check(dispatch->tokens, token, id, &err);
     if (ok && is_bulk)
-        depot_take(dispatch->depot, context, request.p, request.n);
+        depot_take(dispatch->depot, context, id, request.p, request.n);
     else if (ok)
-        ok = post_report(dispatch, context, request, &err);
+        ok = post_report(dispatch, context, id, request, &err);
     if (!ok)
         refuse(dispatch, context, is_bulk, &err);
 }

@@ -265,11 +265,14 @@ static const char version_10[] =
     "alter table backfill add column reason integer not null default 0;";
 /* What a task has left out of those below it: their numbers, "3,7". */
 static const char version_11[] = "alter table task_instance add column left_out text;";
+/* The token that a worker elsewhere came with, and to which its name belongs; '' for one of this
+ * machine, null: not known. */
+static const char version_12[] = "alter table worker add column token text;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1}, {2, version_2},   {3, version_3},   {4, version_4},
     {5, version_5}, {6, version_6},   {7, version_7},   {8, version_8},
-    {9, version_9}, {10, version_10}, {11, version_11},
+    {9, version_9}, {10, version_10}, {11, version_11}, {12, version_12},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;
