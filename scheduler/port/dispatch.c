@@ -78,6 +78,16 @@ static bool post_report(struct dispatch *dispatch, unsigned context, const char 
     return nx_fail(err, NX_E_BUSY, "the scheduler has too much to do");
 }
 
+/* A worker's every message begins with its token. */
+static bool is_known(void *arg, const void *bytes, size_t n)
+{
+    struct dispatch *dispatch = arg;
+    struct wire_bytes token, rest;
+    char id[TOKEN_ID_MAX];
+    return bulk_open_envelope(bytes, n, &token, &rest) &&
+           tokens_check(dispatch->tokens, token, id, NULL);
+}
+
 static void on_request_elsewhere(void *arg, unsigned context, const void *bytes, size_t n)
 {
     struct dispatch *dispatch = arg;
@@ -85,11 +95,14 @@ static void on_request_elsewhere(void *arg, unsigned context, const void *bytes,
     char id[TOKEN_ID_MAX];
     struct nx_err err;
     if (!bulk_open_envelope(bytes, n, &token, &request)) {
+        link_disown(dispatch->elsewhere, context);
         link_release(dispatch->elsewhere, context);
         return;
     }
     bool is_bulk = bulk_is_request(request.p, request.n);
     bool ok = tokens_check(dispatch->tokens, token, id, &err);
+    if (!ok)
+        link_disown(dispatch->elsewhere, context);
     if (ok && is_bulk)
         depot_take(dispatch->depot, context, id, request.p, request.n);
     else if (ok)
@@ -111,7 +124,7 @@ static bool listen_elsewhere(struct dispatch *dispatch, const struct dispatch_co
 {
     return depot_open(config->home, on_depot_answer, dispatch, &dispatch->depot, err) &&
            link_listen_tls(config->elsewhere_url, config->tls, CONTEXTS_ELSEWHERE,
-                           on_request_elsewhere, dispatch, &dispatch->elsewhere, err);
+                           on_request_elsewhere, is_known, dispatch, &dispatch->elsewhere, err);
 }
 
 bool dispatch_open(const struct dispatch_config *config, struct dispatch **out, struct nx_err *err)
