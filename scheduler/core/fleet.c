@@ -408,6 +408,22 @@ static void on_report(struct core *core, struct worker *worker, const struct wir
     forget_seen_orders(worker, seen);
 }
 
+/* Why there is no room for another worker (worker: what is known of its name, or NULL); NULL: there
+ * is. Those that have gone leave their names. */
+static const char *no_room(const struct core *core, const struct worker *worker)
+{
+    size_t n = 0;
+    if (worker && !worker->lost)
+        return NULL; /* it counts already */
+    if (!worker && core->workers.n >= NX_WORKER_NAMES_MAX)
+        return "4096 names of workers are known: give this one a name that was used before";
+    if (core->workers.n < NX_WORKERS_MAX)
+        return NULL;
+    for (size_t i = 0; i < core->workers.n; i++)
+        n += core->workers.at[i] != worker && is_at_work(core, core->workers.at[i]);
+    return n < NX_WORKERS_MAX ? NULL : "256 workers are at work, and no more are welcome";
+}
+
 void fleet_report(struct core *core, const struct wire_report *report, uint64_t context)
 {
     char id[NX_ID_MAX + 1];
@@ -417,8 +433,9 @@ void fleet_report(struct core *core, const struct wire_report *report, uint64_t 
         on_listen(core, worker, report, context);
         return;
     }
-    if (!worker && core->workers.n >= NX_WORKERS_MAX) {
-        send_to(core, context, NULL, 0, NO_ORDERS, "the limit of 256 workers is reached");
+    const char *full = no_room(core, worker);
+    if (full) {
+        send_to(core, context, NULL, 0, NO_ORDERS, full);
         return;
     }
     if (!worker)
