@@ -1,5 +1,6 @@
 #include "tasks/resolve.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -34,6 +35,29 @@ static void send_resolved(struct nx_ctx *ctx, json_t *resolved)
     json_decref(resolved);
 }
 
+/* Says of a secret that the message names whether it is there at all. Returns false. */
+static bool fail_missing(const json_t *context, struct nx_err *err)
+{
+    static const char before[] = "secrets.";
+    char name[NX_ID_MAX + 1];
+    const char *at = strstr(err->text, before);
+    size_t n = 0;
+    if (!at)
+        return false;
+    at += sizeof before - 1;
+    while (n < NX_ID_MAX && (isalnum((unsigned char)at[n]) || at[n] == '_'))
+        n++;
+    memcpy(name, at, n);
+    name[n] = 0;
+    if (!n || json_object_get(json_object_get(context, "secrets"), name))
+        return false;
+    return nx_wrap(
+        err,
+        "there is no secret '%s': `nexus secret set %s` keeps one (a run sees those that "
+        "were there when it began)",
+        name, name);
+}
+
 /* An expression has failed. Returns false; says of a secret that it names why it is not there. */
 static bool fail_resolve(struct nx_ctx *ctx, struct nx_err *err)
 {
@@ -45,7 +69,7 @@ static bool fail_resolve(struct nx_ctx *ctx, struct nx_err *err)
         if (strstr(err->text, name))
             return nx_wrap(err, "the secret '%s' cannot be read: %s", name, json_string_value(why));
     }
-    return false;
+    return fail_missing(context, err);
 }
 
 /* ---- Operators ---- */

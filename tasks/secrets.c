@@ -82,22 +82,43 @@ static void put_json(struct buf *to, const char *text, unsigned form)
     }
 }
 
-static void add_json_forms(struct nx_ctx *ctx, text_list *list, const char *value)
+/* As a shell shows its commands, 'it'\''s', and as many programs quote names: a\\b. */
+static void put_quoted(struct buf *to, const char *text, const char *special, const char *instead)
+{
+    for (; *text; text++) {
+        if (*text == *special)
+            buf_str(to, instead);
+        else
+            buf_char(to, *text);
+    }
+}
+
+static void add_form(struct nx_ctx *ctx, text_list *list, struct buf *form)
+{
+    add_text(ctx, list, buf_text(form), form->len);
+    buf_clear(form);
+}
+
+/* As the text may stand in what programs write. */
+static void add_forms(struct nx_ctx *ctx, text_list *list, const char *value)
 {
     static const unsigned forms[] = {
         0, JSON_ASCII, JSON_ASCII | JSON_CAPITAL, JSON_SLASH, JSON_SLASH | JSON_ASCII, JSON_HTML};
     struct buf text;
     bool special = false;
     for (const char *p = value; *p && !special; p++)
-        special = (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80 || strchr("\"\\/<>&", *p);
+        special = (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80 || strchr("\"\\/<>&'", *p);
     if (!special)
         return;
     buf_init(&text);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        buf_clear(&text);
         put_json(&text, value, forms[i]);
-        add_text(ctx, list, buf_text(&text), text.len);
+        add_form(ctx, list, &text);
     }
+    put_quoted(&text, value, "'", "'\\''");
+    add_form(ctx, list, &text);
+    put_quoted(&text, value, "\\", "\\\\");
+    add_form(ctx, list, &text);
     buf_fini(&text);
 }
 
@@ -106,7 +127,7 @@ static void add_secret(struct nx_ctx *ctx, text_list *list, const char *value)
     if (!value[0])
         return;
     add_text(ctx, list, value, strlen(value));
-    add_json_forms(ctx, list, value);
+    add_forms(ctx, list, value);
     if (!strpbrk(value, "\r\n"))
         return;
     /* A log shows a secret of several lines (a key) line by line. */
@@ -115,7 +136,7 @@ static void add_secret(struct nx_ctx *ctx, text_list *list, const char *value)
         if (n > SHORT_MAX) {
             const char *line = arena_strndup(&ctx->arena, p, n);
             add_text(ctx, list, line, n);
-            add_json_forms(ctx, list, line);
+            add_forms(ctx, list, line);
         }
         p += n;
         p += strspn(p, "\r\n");
