@@ -83,7 +83,7 @@ struct wire_poke {
 
 struct wire_report {
     uint8_t kind; /* WIRE_REPORT or WIRE_LISTEN; a listen has only the fields up to `seen` */
-    struct wire_bytes worker; /* id, at most NX_ID_MAX bytes */
+    struct wire_bytes worker; /* id: at most NX_ID_MAX of a-z, 0-9, - and _ */
     uint64_t incarnation;     /* random, made at the worker's start; not 0 */
     uint64_t epoch;           /* of the scheduler, as the worker knows it; 0: none yet */
     uint64_t seq;             /* of this report; strictly rising; for a listen: its own count */
