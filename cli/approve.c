@@ -93,13 +93,16 @@ static int fail_nothing(struct cli *cli, const json_t *list, const char *run, co
                     near ? near : "", near ? "' has" : "");
 }
 
-static int show(struct cli *cli, const json_t *reply, bool approved)
+/* before: what was known of it before the answer. */
+static int show(struct cli *cli, const json_t *before, const json_t *reply, bool approved)
 {
     const char *state = js_get_text(reply, "state", "?");
     bool as_said = str_eq(state, approved ? "approved" : "rejected");
+    bool waited = str_eq(js_get_text(before, "state", ""), "waiting");
     if (!out_value(cli, reply, "id"))
-        printf("task %s of run %s is %s by %s\n", live_task_name(&cli->arena, reply),
-               js_get_text(reply, "run", "?"), state, js_get_text(reply, "decided_by", "?"));
+        printf("task %s of run %s %s %s by %s%s\n", live_task_name(&cli->arena, reply),
+               js_get_text(reply, "run", "?"), waited ? "is" : "was", state,
+               js_get_text(reply, "decided_by", "?"), waited ? "" : " before: that counts");
     if (as_said)
         return CLI_DONE;
     return cli_fail(CLI_FAILED, "somebody was faster: it is %s", state);
@@ -124,7 +127,7 @@ static int answer(struct cli *cli, const json_t *approval)
                           json_incref(body), &reply);
     }
     if (!status)
-        status = show(cli, reply, approved);
+        status = show(cli, approval, reply, approved);
     json_decref(values);
     json_decref(body);
     json_decref(reply);

@@ -195,6 +195,19 @@ static json_t *read_named(const char *prefix)
     return values;
 }
 
+/* Those that the DAG names. */
+static json_t *read_secrets(const struct test *test)
+{
+    json_t *all = read_named(SETTINGS_SECRET), *secrets = json_object();
+    for (size_t i = 0; i < test->spec->n_secrets; i++) {
+        const char *name = test->spec->secrets[i];
+        if (json_object_get(all, name))
+            json_object_set(secrets, name, json_object_get(all, name));
+    }
+    json_decref(all);
+    return secrets;
+}
+
 static json_t *run_of(const struct test *test, int *status)
 {
     int64_t at = clock_wall_ms();
@@ -298,7 +311,7 @@ static int make_context(struct test *test, json_t **context)
                         json_pack("{s:s, s:i}", "id", test->task->id, "attempt", 1));
     json_object_set_new(*context, "outputs", outputs ? outputs : json_object());
     json_object_set_new(*context, "vars", read_vars(test));
-    json_object_set_new(*context, "secrets", read_named(SETTINGS_SECRET));
+    json_object_set_new(*context, "secrets", read_secrets(test));
     json_object_set_new(*context, "connections", read_named(SETTINGS_CONNECTION));
     return status ? status : add_item(test, *context);
 }

@@ -109,11 +109,24 @@ static json_t *run_object(const struct core_run_row *row, int64_t start_ms, int6
 
 static bool names_secrets(const struct registry_version *version)
 {
-    for (uint32_t i = 0; version && i < version->spec->n_tasks; i++) {
-        if (version->spec->tasks[i].names_secrets)
-            return true;
+    return version && version->spec->n_secrets > 0;
+}
+
+/* Those that the version's tasks name, and no others: {name: value}, and {name: why} of those that
+ * cannot be read. */
+static void add_secrets(json_t *context, const struct registry_version *version,
+                        const struct run_view *view)
+{
+    json_t *secrets = json_object(), *unreadable = json_object();
+    for (size_t i = 0; i < version->spec->n_secrets; i++) {
+        const char *name = version->spec->secrets[i];
+        if (json_object_get(view->secrets, name))
+            json_object_set(secrets, name, json_object_get(view->secrets, name));
+        if (json_object_get(view->unreadable, name))
+            json_object_set(unreadable, name, json_object_get(view->unreadable, name));
     }
-    return false;
+    json_object_set_new(context, "secrets", secrets);
+    json_object_set_new(context, "unreadable_secrets", unreadable);
 }
 
 /* {name: URI} of those that the version's tasks name; and {name: why} of those that cannot be read.
@@ -186,11 +199,8 @@ static json_t *context_of(struct question *question, struct nx_run_id id)
         kept_try_again(question->kept);
     const struct run_view *view = view_of(question, id);
     json_object_set(context, "vars", view->vars);
-    if (names_secrets(version)) {
-        json_object_set(context, "secrets", view->secrets);
-        if (json_object_size(view->unreadable))
-            json_object_set(context, "unreadable_secrets", view->unreadable);
-    }
+    if (names_secrets(version))
+        add_secrets(context, version, view);
     if (names_conns(version))
         add_conns(context, version, view);
     buf_fini(&params);

@@ -83,7 +83,7 @@ static bool read_answer(struct engine *engine, const struct message *message,
         return false;
     json_t *form = json_loads(version->spec->tasks[message->inst.task].form, 0, NULL);
     json_t *given = message->params ? json_loads(message->params, 0, NULL) : NULL, *values = NULL;
-    bool ok = params_check(form, given, &values, err);
+    bool ok = form_check(form, given, &values, err);
     if (ok) {
         *result = make_result(engine, message->inst, NX_AO_SUCCESS, NX_OK, NULL);
         decision->values = outputs_text(engine, json_incref(values)).p;

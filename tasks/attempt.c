@@ -9,6 +9,7 @@
 #include "lib/base/mem.h"
 #include "lib/text/json.h"
 #include "tasks/resolve.h"
+#include "tasks/secrets.h"
 #include "tasks/shell.h"
 
 /* A process's peak is reset after an attempt that raised it by this much, so that the next one does
@@ -86,10 +87,10 @@ static void fill_done(struct nx_ctx *ctx, enum nx_outcome outcome, const struct 
                     : outcome == NX_NOT_YET ? CHILD_NOT_YET
                                             : CHILD_FAILED;
     if (outcome == NX_SKIPPED)
-        done->error = child_text(resolve_mask(ctx, ctx->reason));
+        done->error = child_text(secrets_hidden(ctx, ctx->reason));
     if (outcome != NX_FAILED)
         return;
-    done->error = child_text(resolve_mask(ctx, err->text));
+    done->error = child_text(secrets_hidden(ctx, err->text));
     if (err->code != NX_OK) {
         done->code = child_text(nx_code_info(err->code)->name);
         done->permanent = !nx_code_info(err->code)->retryable;
@@ -101,11 +102,13 @@ static void fill_done(struct nx_ctx *ctx, enum nx_outcome outcome, const struct 
 static void send_done(struct nx_ctx *ctx, struct child_done *done)
 {
     struct child_message message = {.type = CHILD_DONE};
-    char *outputs = ctx->outputs ? js_text(ctx->outputs) : NULL;
+    json_t *shown = ctx->outputs ? secrets_copy(ctx, ctx->outputs, true) : NULL;
+    char *outputs = shown ? js_text(shown) : NULL;
     done->outputs = child_text(outputs);
     message.u.done = *done;
     runtime_send(ctx, &message);
     mem_free(outputs);
+    json_decref(shown);
 }
 
 void attempt_run(struct runtime *runtime, struct definition *definition, const struct nx_err *why,

@@ -1,160 +1,24 @@
 #include "tasks/resolve.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
-#include "lib/base/vec.h"
 #include "lib/script/args.h"
 #include "lib/script/template.h"
-#include "lib/text/conn.h"
 #include "lib/text/json.h"
+#include "tasks/secrets.h"
 
 #define MASKED "***"
-#define MASK_LINE_MIN 4 /* a shorter line of a secret would mask half of the log */
 #define RESOLVED_MAX (256 * 1024)
-#define DEPTH_MAX 64
 
-/* ---- Secrets ---- */
-
-typedef VEC(const char *) text_list;
-
-static void add_mask(struct nx_ctx *ctx, text_list *list, const char *value)
-{
-    if (!value[0] || list->n == CHILD_MASKS_MAX)
-        return;
-    vec_push(list, arena_strdup(&ctx->arena, value));
-    if (!strchr(value, '\n'))
-        return;
-    /* A log shows a secret of several lines (a key) line by line. */
-    for (const char *p = value; *p;) {
-        size_t n = strcspn(p, "\r\n");
-        if (n >= MASK_LINE_MIN && list->n < CHILD_MASKS_MAX)
-            vec_push(list, arena_strndup(&ctx->arena, p, n));
-        p += n;
-        p += strspn(p, "\r\n");
-    }
-}
-
-struct masking {
-    struct nx_ctx *ctx;
-    text_list *list;
-};
-
-static void add_conn_mask(void *arg, const char *text)
-{
-    struct masking *masking = arg;
-    add_mask(masking->ctx, masking->list, text);
-}
-
-/* Of the connection that the task names. */
-static void add_conn_masks(struct nx_ctx *ctx, text_list *list, const json_t *context)
-{
-    struct masking masking = {ctx, list};
-    struct conn conn;
-    const char *name = js_get_text(ctx->definition->with, "conn", NULL);
-    const char *uri =
-        name ? js_get_text(json_object_get(context, "connections"), name, NULL) : NULL;
-    if (uri && conn_read(uri, &ctx->arena, &conn, NULL))
-        conn_secrets(uri, &conn, add_conn_mask, &masking);
-}
-
-static void add_masks(struct nx_ctx *ctx, text_list *list, const json_t *value, int depth)
-{
-    const char *key;
-    json_t *item;
-    if (json_is_string(value))
-        add_mask(ctx, list, json_string_value(value));
-    if (depth == DEPTH_MAX)
-        return;
-    json_object_foreach((json_t *)value, key, item) add_masks(ctx, list, item, depth + 1);
-}
-
-/* Finds the secret values and sends them: nothing was written to the log so far. */
-static void send_masks(struct nx_ctx *ctx, const json_t *context)
-{
-    text_list list = {0};
-    add_masks(ctx, &list, json_object_get(context, "secrets"), 0);
-    if (ctx->definition->op) {
-        add_conn_masks(ctx, &list, context);
-        for (const struct nx_param *p = ctx->definition->op->params; p && p->name; p++)
-            if (p->flags & NX_P_SECRET)
-                add_masks(ctx, &list, json_object_get(ctx->args, p->name), 0);
-    }
-    if (list.n) {
-        struct child_text *texts = arena_array(&ctx->arena, list.n, sizeof *texts);
-        for (size_t i = 0; i < list.n; i++)
-            texts[i] = child_text(list.at[i]);
-        struct child_message message = {.type = CHILD_MASKS};
-        message.u.masks.n = (uint32_t)list.n;
-        message.u.masks.texts = texts;
-        runtime_send(ctx, &message);
-        ctx->masks = arena_dup(&ctx->arena, list.at, list.n * sizeof *list.at);
-        ctx->n_masks = list.n;
-    }
-    vec_fini(&list);
-}
-
-/* The longest secret that starts here, or 0. */
-static size_t secret_at(const struct nx_ctx *ctx, const char *p)
-{
-    size_t longest = 0;
-    for (size_t i = 0; i < ctx->n_masks; i++) {
-        size_t n = strlen(ctx->masks[i]);
-        if (n > longest && strncmp(p, ctx->masks[i], n) == 0)
-            longest = n;
-    }
-    return longest;
-}
-
-const char *resolve_mask(struct nx_ctx *ctx, const char *text)
-{
-    if (ctx->n_masks == 0)
-        return text;
-    struct buf out;
-    buf_init(&out);
-    for (const char *p = text; *p;) {
-        size_t n = secret_at(ctx, p);
-        if (n)
-            buf_str(&out, MASKED);
-        else
-            buf_char(&out, *p);
-        p += n ? n : 1;
-    }
-    const char *masked = arena_strdup(&ctx->arena, buf_text(&out));
-    buf_fini(&out);
-    return masked;
-}
-
-/* A copy of the value with the secrets in its texts masked. */
-static json_t *masked_copy(struct nx_ctx *ctx, const json_t *value, int depth)
-{
-    const char *key;
-    json_t *item, *copy;
-    size_t i;
-    if (depth == DEPTH_MAX)
-        return json_string("...");
-    if (json_is_string(value))
-        return js_string(resolve_mask(ctx, json_string_value(value)));
-    if (json_is_object(value)) {
-        copy = json_object();
-        json_object_foreach((json_t *)value, key, item)
-            json_object_set_new(copy, key, masked_copy(ctx, item, depth + 1));
-        return copy;
-    }
-    if (json_is_array(value)) {
-        copy = json_array();
-        json_array_foreach(value, i, item)
-            json_array_append_new(copy, masked_copy(ctx, item, depth + 1));
-        return copy;
-    }
-    return json_incref((json_t *)value);
-}
+/* ---- What is kept of it ---- */
 
 /* Sends what the values became; steals `resolved`. Not so large that it would burden the store. */
 static void send_resolved(struct nx_ctx *ctx, json_t *resolved)
 {
-    json_t *masked = masked_copy(ctx, resolved, 0);
+    json_t *masked = secrets_copy(ctx, resolved, false);
     char *text = js_text(masked);
     size_t n = strlen(text);
     if (n > RESOLVED_MAX) {
@@ -171,6 +35,29 @@ static void send_resolved(struct nx_ctx *ctx, json_t *resolved)
     json_decref(resolved);
 }
 
+/* Says of a secret that the message names whether it is there at all. Returns false. */
+static bool fail_missing(const json_t *context, struct nx_err *err)
+{
+    static const char before[] = "secrets.";
+    char name[NX_ID_MAX + 1];
+    const char *at = strstr(err->text, before);
+    size_t n = 0;
+    if (!at)
+        return false;
+    at += sizeof before - 1;
+    while (n < NX_ID_MAX && (isalnum((unsigned char)at[n]) || at[n] == '_'))
+        n++;
+    memcpy(name, at, n);
+    name[n] = 0;
+    if (!n || json_object_get(json_object_get(context, "secrets"), name))
+        return false;
+    return nx_wrap(
+        err,
+        "there is no secret '%s': `nexus secret set %s` keeps one (a run sees those that "
+        "were there when it began)",
+        name, name);
+}
+
 /* An expression has failed. Returns false; says of a secret that it names why it is not there. */
 static bool fail_resolve(struct nx_ctx *ctx, struct nx_err *err)
 {
@@ -182,7 +69,7 @@ static bool fail_resolve(struct nx_ctx *ctx, struct nx_err *err)
         if (strstr(err->text, name))
             return nx_wrap(err, "the secret '%s' cannot be read: %s", name, json_string_value(why));
     }
-    return false;
+    return fail_missing(context, err);
 }
 
 /* ---- Operators ---- */
@@ -226,15 +113,14 @@ bool resolve_operator(struct nx_ctx *ctx, struct nx_err *err)
 {
     struct definition *d = ctx->definition;
     if (!d->has_expressions) {
-        if (json_object_get(d->with, "conn"))
-            send_masks(ctx, runtime_context(ctx, err));
+        secrets_send(ctx); /* those of the DAG's other tasks may come its way */
         return constant_args(ctx, err) || nx_wrap(err, "%s", d->op->name);
     }
     struct script *script = runtime_script(ctx, err);
     if (!script)
         return false;
     ctx->args = check_args(d, script, err);
-    send_masks(ctx, runtime_context(ctx, err)); /* also before an error is shown */
+    secrets_send(ctx); /* also before an error is shown */
     if (!ctx->args) {
         fail_resolve(ctx, err);
         return nx_wrap(err, "%s", d->op->name);
@@ -292,8 +178,7 @@ bool resolve_script(struct nx_ctx *ctx, struct resolved_script *script, struct n
         return false;
     if (d->env)
         script->env = json_object();
-    if (lua)
-        send_masks(ctx, runtime_context(ctx, err));
+    secrets_send(ctx);
     if (d->env && !resolve_env(lua, d->env, script->env, err))
         return fail_resolve(ctx, err);
     if (!lua)

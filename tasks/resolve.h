@@ -1,5 +1,4 @@
-/* What an attempt's expressions become: arguments, environment, script; and which values are
- * secret. */
+/* What an attempt's expressions become: arguments, environment, script. */
 #ifndef TASKS_RESOLVE_H
 #define TASKS_RESOLVE_H
 
@@ -18,8 +17,5 @@ void resolved_script_fini(struct resolved_script *script);
 bool resolve_operator(struct nx_ctx *ctx, struct nx_err *err);
 /* The same for a script. *script is to be freed with resolved_script_fini, also on failure. */
 bool resolve_script(struct nx_ctx *ctx, struct resolved_script *script, struct nx_err *err);
-
-/* The text with all secret values as "***"; in the attempt's arena, or the text itself. */
-const char *resolve_mask(struct nx_ctx *ctx, const char *text);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "lib/text/json.h"
+#include "tasks/secrets.h"
 
 #define PROGRESS_EVERY_MS 100
 
@@ -192,9 +193,20 @@ void nx_log(struct nx_ctx *ctx, const char *format, ...)
     buf_fini(&line);
 }
 
+/* What is said as a reason or as progress: whole characters of it. */
+static size_t cut(const char *text, size_t n)
+{
+    if (n < NX_REASON_TEXT_MAX)
+        return n;
+    n = NX_REASON_TEXT_MAX - 1;
+    while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
 void nx_progress(struct nx_ctx *ctx, double fraction, const char *format, ...)
 {
-    char text[NX_REASON_TEXT_MAX];
+    struct buf said, shown;
     int64_t now = clock_mono_ms();
     int64_t last = atomic_load_explicit(&ctx->progress_ms, memory_order_relaxed);
     if (last && now - last < PROGRESS_EVERY_MS)
@@ -202,22 +214,32 @@ void nx_progress(struct nx_ctx *ctx, double fraction, const char *format, ...)
     if (!atomic_compare_exchange_strong(&ctx->progress_ms, &last, now))
         return; /* another thread says something just now */
     va_list args;
+    buf_init(&said);
+    buf_init(&shown);
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    buf_vprintf(&said, format, args);
     va_end(args);
+    secrets_hide(ctx, buf_text(&said), &shown);
     if (!(fraction >= 0))
         fraction = -1;
     struct child_message message = {.type = CHILD_PROGRESS};
     message.u.progress.fraction = fraction > 1 ? 1 : fraction;
-    message.u.progress.text = child_text(text);
+    message.u.progress.text =
+        (struct child_text){buf_text(&shown), cut(buf_text(&shown), shown.len)};
     runtime_send(ctx, &message);
+    buf_fini(&said);
+    buf_fini(&shown);
 }
 
 void nx_metric(struct nx_ctx *ctx, const char *name, double v, int64_t step)
 {
     struct child_message message = {.type = CHILD_METRIC};
-    message.u.metric = (struct child_metric){child_text(name), v, step};
+    struct buf shown;
+    buf_init(&shown);
+    secrets_hide(ctx, name, &shown);
+    message.u.metric = (struct child_metric){child_text(buf_text(&shown)), v, step};
     runtime_send(ctx, &message);
+    buf_fini(&shown);
 }
 
 enum nx_outcome nx_skip(struct nx_ctx *ctx, const char *format, ...)

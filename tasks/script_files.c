@@ -184,9 +184,6 @@ static void send_progress(struct nx_ctx *ctx, char *line)
     if (text == line || !(fraction >= 0))
         fraction = -1;
     text += strspn(text, " \t");
-    size_t n = strlen(text);
-    if (n >= NX_REASON_TEXT_MAX)
-        text[NX_REASON_TEXT_MAX - 1] = 0;
     nx_progress(ctx, fraction, "%s", str_is_utf8(text, strlen(text), NULL) ? text : "");
 }
 

@@ -194,7 +194,7 @@ static void put_held(struct logs *logs)
 void logs_note(struct logs *logs, const char *format, ...)
 {
     va_list args;
-    put_held(logs);
+    /* What is held stays so, and comes after the note: it may be one half of a secret. */
     buf_clear(&logs->scratch);
     buf_str(&logs->scratch, logs->line_open ? "\nnexus: " : "nexus: ");
     va_start(args, format);

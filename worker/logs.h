@@ -47,7 +47,7 @@ void logs_begin(struct logs *logs, const struct logs_place *place);
 void logs_mask(struct logs *logs, const char *text, size_t n);
 /* Bytes of the attempt's stdout and stderr. */
 void logs_write(struct logs *logs, const char *p, size_t n);
-/* "nexus: ..." as a line of its own. */
+/* "nexus: ..." as a line of its own; before what is held back as the beginning of a secret. */
 void logs_note(struct logs *logs, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void logs_resolved(struct logs *logs, const char *json, size_t n);
 void logs_metric(struct logs *logs, const char *name, double value, int64_t step, int64_t wall_ms);

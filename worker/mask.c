@@ -63,6 +63,8 @@ static size_t put(const struct mask *mask, const char *p, size_t n, bool end, st
         size_t length = mask->first[(unsigned char)p[at]] ? match(mask, p + at, n - at, &open) : 0;
         if (open && !end)
             break;
+        if (open && n - at >= MASK_CUT_MIN)
+            length = n - at; /* the stream was cut within a secret */
         if (length) {
             buf_add(out, p + plain, at - plain);
             buf_add(out, "***", 3);

@@ -11,6 +11,9 @@
 
 #include "lib/base/buf.h"
 
+/* So many bytes of a secret that the end of the stream cuts are masked too. */
+#define MASK_CUT_MIN 4
+
 struct mask {
     struct buf texts; /* the masks, one after the other */
     size_t *lengths;  /* of each */

@@ -135,6 +135,13 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
             continue;
         if (err.code == NX_E_CANCELLED)
             return;
+        if (err.code == NX_E_CONFLICT) {
+            log_warn("the log of run %llu, %s, attempt %u is not wanted: %s",
+                     (unsigned long long)log->run, log->task, log->attempt, err.text);
+            for (int i = 0; i < KINDS; i++)
+                log->sent[i] = UINT64_MAX;
+            return;
+        }
         log_warn("the log of run %llu, %s, attempt %u cannot be sent: %s",
                  (unsigned long long)log->run, log->task, log->attempt, err.text);
         log->not_before_ms = clock_mono_ms() + AGAIN_MS;

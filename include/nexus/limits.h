@@ -88,7 +88,8 @@
 #define NX_FORECAST_BACKLOG_MAX 2000000 /* task instances of unfinished runs */
 
 /* Dispatch. */
-#define NX_WORKERS_MAX 256
+#define NX_WORKERS_MAX 256       /* at work at a time */
+#define NX_WORKER_NAMES_MAX 4096 /* of workers that ever came */
 #define NX_SLOTS_MAX 1024
 #define NX_PREFETCH_MAX 512
 #define NX_MESSAGE_MAX (256 * 1024)

@@ -35,11 +35,24 @@ typedef void link_on_request(void *arg, unsigned context, const void *bytes, siz
 bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
                  struct link_server **server, struct nx_err *err);
 /* Likewise on tls+tcp://host:port, any address of this machine. A connection that says nothing for
- * LINK_IDLE_MS is closed: its peer may have gone without a word. */
+ * LINK_IDLE_MS is closed: its peer may have gone without a word.
+ *
+ * Anybody may come there. A peer is a stranger until a message of it begins as `is_known` says
+ * (LINK_HELLO_MAX bytes, or all of a shorter one), and again after link_disown. Strangers have at
+ * most LINK_STRANGERS_MAX connections beside those of known peers: another one ends the oldest of
+ * the address (IPv6: of the network) that has the most. Each is closed after LINK_STRANGE_MS,
+ * whatever it says, and its messages are at most LINK_STRANGE_MAX. */
 #define LINK_IDLE_MS 30000
+#define LINK_HELLO_MAX 256
+#define LINK_STRANGERS_MAX 64
+#define LINK_STRANGE_MS 10000
+#define LINK_STRANGE_MAX (64 * 1024)
+typedef bool link_is_known(void *arg, const void *bytes, size_t n);
 bool link_listen_tls(const char *url, const struct link_tls *tls, unsigned n_contexts,
-                     link_on_request *on_request, void *arg, struct link_server **server,
-                     struct nx_err *err);
+                     link_on_request *on_request, link_is_known *is_known, void *arg,
+                     struct link_server **server, struct nx_err *err);
+/* The peer who asked this is a stranger after all. In on_request alone, before the answer. */
+void link_disown(struct link_server *server, unsigned context);
 /* Where the request of a context came from: an IP address, "" on ipc. In on_request alone. */
 #define LINK_PEER_MAX 48
 void link_peer(struct link_server *server, unsigned context, char to[LINK_PEER_MAX]);
@@ -67,7 +80,7 @@ typedef void link_on_reply(void *arg, unsigned slot, enum nx_code code, const vo
  * not be there yet. */
 bool link_dial(const char *url, unsigned n_slots, link_on_reply *on_reply, void *arg,
                struct link_client **client, struct nx_err *err);
-/* Likewise to tls+tcp://host:port. */
+/* Likewise to tls+tcp://host:port; it dials when there is something to ask. */
 bool link_dial_tls(const char *url, const struct link_tls *tls, unsigned n_slots,
                    link_on_reply *on_reply, void *arg, struct link_client **client,
                    struct nx_err *err);

@@ -40,6 +40,7 @@ struct link_client {
     unsigned n_slots;
     pthread_mutex_t lock; /* what follows */
     bool closing, connected;
+    bool resting; /* not dialled, for want of a request: with TLS, where to be idle is no use */
     int again_ms; /* to wait before the next dial */
     uint64_t last_id;
     struct link_conn conn;
@@ -59,6 +60,11 @@ void link_request(struct link_client *client, unsigned slot, const void *bytes, 
     if (n)
         buf_add(&s->request, bytes, n);
     bool idle = link_conn_queue(&client->conn, s->id, bytes, n);
+    if (client->resting && !client->closing) {
+        client->resting = false;
+        client->sleeps = true;
+        nng_sleep_aio(0, client->caller);
+    }
     pthread_mutex_unlock(&client->lock);
     link_conn_flush(&client->conn, idle);
 }
@@ -119,8 +125,12 @@ static void dial_later(struct link_client *client)
 static void on_gone(struct link_conn *conn)
 {
     struct link_client *client = conn->owner;
+    bool asks = !client->certificate;
+    for (unsigned i = 0; i < client->n_slots && !asks; i++)
+        asks = client->slots[i].state == WAITS;
     client->connected = false;
-    if (!client->closing)
+    client->resting = !asks;
+    if (!client->closing && asks)
         dial_later(client);
 }
 
@@ -273,7 +283,9 @@ static bool dial(const char *url, const struct link_tls *tls, unsigned n_slots,
         return false;
     }
     *client = made;
-    start_dial(made);
+    made->resting = tls != NULL;
+    if (!tls)
+        start_dial(made);
     if (made->watcher)
         nng_sleep_aio(WATCH_EVERY_MS, made->watcher);
     return true;

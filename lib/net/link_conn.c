@@ -14,6 +14,8 @@
 #define IN_ROOM (16 * 1024)
 /* Replies not yet sent to one peer. */
 #define OUT_MAX (8u * 1024 * 1024)
+#define STRANGE_OUT_MAX (64u * 1024)
+#define KEEP_MAX (64u * 1024) /* of a buffer's memory when the connection has gone */
 
 bool link_check_url(const char *url, const struct link_tls *tls, struct nx_err *err)
 {
@@ -78,6 +80,13 @@ static bool hold(struct link_conn *conn)
     return held;
 }
 
+static void shrink(struct buf *buf)
+{
+    buf_clear(buf);
+    if (buf->cap > KEEP_MAX)
+        buf_fini(buf);
+}
+
 /* One user less; the last one of a closed connection ends it. Without the lock. */
 static void release(struct link_conn *conn)
 {
@@ -88,6 +97,9 @@ static void release(struct link_conn *conn)
     if (conn->closed && conn->n_busy == 0) {
         stream = conn->stream;
         conn->stream = NULL;
+        shrink(&conn->in);
+        shrink(&conn->out);
+        shrink(&conn->flying);
     }
     pthread_mutex_unlock(conn->lock);
     if (!stream)
@@ -142,7 +154,7 @@ bool link_conn_queue(struct link_conn *conn, uint64_t id, const void *bytes, siz
     if (n)
         buf_add(&conn->out, bytes, n);
     /* The peer asks and does not listen. */
-    conn->overflow = conn->out.len > OUT_MAX;
+    conn->overflow = conn->out.len > (conn->known ? OUT_MAX : STRANGE_OUT_MAX);
     if (conn->sending)
         return false;
     conn->sending = true;
@@ -224,7 +236,8 @@ void link_conn_receive(struct link_conn *conn)
         memmove(in->data, in->data + conn->n_taken, rest);
     in->len = rest;
     conn->n_taken = 0;
-    if (rest >= HEAD && HEAD + get_le(in->data + 4, 4) > rest + room)
+    /* Room for a whole message only if the peer is known. */
+    if (conn->known && rest >= HEAD && HEAD + get_le(in->data + 4, 4) > rest + room)
         room = HEAD + get_le(in->data + 4, 4) - rest;
     nng_iov iov = {buf_reserve(in, room), room};
     must(nng_aio_set_iov(conn->receiver, 1, &iov) == 0);
@@ -233,6 +246,22 @@ void link_conn_receive(struct link_conn *conn)
 }
 
 enum taken { ALL, PAUSED, WRONG };
+
+/* Whether the message that begins there, of which `have` of n bytes have come, may come on. */
+static bool may_go_on(struct link_conn *conn, const char *at, size_t have, size_t n)
+{
+    if (conn->known)
+        return true;
+    if (have > n)
+        have = n;
+    if (have < n && have < LINK_HELLO_MAX)
+        return true; /* not enough to tell */
+    bool known = conn->is_known(conn, at, have < LINK_HELLO_MAX ? have : LINK_HELLO_MAX);
+    pthread_mutex_lock(conn->lock);
+    conn->known = known;
+    pthread_mutex_unlock(conn->lock);
+    return known || n <= LINK_STRANGE_MAX;
+}
 
 static enum taken take_frames(struct link_conn *conn)
 {
@@ -243,6 +272,8 @@ static enum taken take_frames(struct link_conn *conn)
             return ALL;
         uint64_t n = get_le(at + 4, 4);
         if (get_le(at, 4) != MAGIC || n > NX_RECEIVE_MAX)
+            return WRONG;
+        if (!may_go_on(conn, at + HEAD, rest - HEAD, n))
             return WRONG;
         if (rest < HEAD + n)
             return ALL;
@@ -316,7 +347,8 @@ void link_conn_start(struct link_conn *conn, nng_stream *stream)
     conn->stream = stream;
     conn->closed = conn->paused = conn->resumed = conn->sending = conn->overflow = false;
     conn->n_busy = 1; /* the receiver */
-    conn->heard_ms = clock_mono_ms();
+    conn->known = conn->is_known == NULL;
+    conn->heard_ms = conn->strange_ms = clock_mono_ms();
     conn->n_taken = conn->n_sent = 0;
     buf_clear(&conn->in);
     buf_clear(&conn->out);

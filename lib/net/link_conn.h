@@ -26,6 +26,9 @@ struct link_conn {
     void *owner;
     /* A frame came. False: not now, it stays; the owner has called link_conn_pause. */
     bool (*on_frame)(struct link_conn *conn, uint64_t id, const void *bytes, size_t n);
+    /* Whether a peer whose message begins so is known: at most LINK_HELLO_MAX bytes of it. NULL:
+     * every peer is. What others send and are sent is small. */
+    bool (*is_known)(struct link_conn *conn, const void *bytes, size_t n);
     /* It has ended and may be started again. Called with the lock held. */
     void (*on_gone)(struct link_conn *conn);
 
@@ -39,8 +42,10 @@ struct link_conn {
     nng_stream *stream; /* NULL: not connected */
     unsigned n_busy;    /* operations in flight and other users of stream */
     bool closed, paused, resumed, sending, overflow;
-    int64_t heard_ms; /* when bytes came last */
-    struct buf out;   /* to be sent next */
+    bool known;                   /* the peer was, by its last message */
+    int64_t heard_ms, strange_ms; /* when bytes came last; since when it is not known */
+    char peer[LINK_PEER_MAX];     /* the owner's */
+    struct buf out;               /* to be sent next */
 };
 
 bool link_conn_init(struct link_conn *conn, pthread_mutex_t *lock, void *owner, struct nx_err *err);

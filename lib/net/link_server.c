@@ -9,7 +9,8 @@
 #include "lib/net/link_tls.h"
 
 #define ACCEPT_AGAIN_MS 50
-#define WATCH_EVERY_MS 2000
+#define WATCH_EVERY_MS 1000
+#define LEAVING_MAX 64 /* connections that are closed and have not gone yet */
 
 struct context {
     struct link_conn *conn; /* who asked; NULL: has gone */
@@ -23,6 +24,7 @@ struct link_server {
     nng_aio *watcher; /* closes what is idle; NULL without TLS */
     unsigned port;
     link_on_request *on_request;
+    link_is_known *is_known; /* NULL without TLS */
     void *arg;
     pthread_mutex_t lock; /* what follows */
     bool closing, sleeps;
@@ -89,6 +91,60 @@ void link_release(struct link_server *server, unsigned context)
     link_reply(server, context, NULL, 0);
 }
 
+/* ---- Strangers ---- */
+
+static bool ask_owner(struct link_conn *conn, const void *bytes, size_t n)
+{
+    struct link_server *server = conn->owner;
+    return server->is_known(server->arg, bytes, n);
+}
+
+void link_disown(struct link_server *server, unsigned context)
+{
+    pthread_mutex_lock(&server->lock);
+    struct link_conn *conn = server->contexts[context].conn;
+    if (conn && conn->known && server->is_known) {
+        conn->known = false;
+        conn->strange_ms = clock_mono_ms();
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+static bool is_stranger(const struct link_conn *conn)
+{
+    return conn->stream && !conn->closed && !conn->known;
+}
+
+/* How many strangers come from where this one comes from. */
+static size_t count_beside(const struct link_server *server, const struct link_conn *conn)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < server->conns.n; i++) {
+        const struct link_conn *other = server->conns.at[i];
+        n += is_stranger(other) && str_eq(other->peer, conn->peer);
+    }
+    return n;
+}
+
+/* When there are too many: the one that has to go, or NULL. With the lock held. */
+static struct link_conn *find_surplus(struct link_server *server)
+{
+    struct link_conn *first = NULL;
+    size_t n = 0, most = 0;
+    for (size_t i = 0; i < server->conns.n; i++)
+        n += is_stranger(server->conns.at[i]);
+    for (size_t i = 0; i < server->conns.n && n > LINK_STRANGERS_MAX; i++) {
+        struct link_conn *conn = server->conns.at[i];
+        size_t beside = is_stranger(conn) ? count_beside(server, conn) : 0;
+        if (beside < most || !beside)
+            continue;
+        if (beside > most || conn->strange_ms < first->strange_ms)
+            first = conn;
+        most = beside;
+    }
+    return first;
+}
+
 /* ---- Connections ---- */
 
 static void on_gone(struct link_conn *conn)
@@ -110,11 +166,15 @@ static struct link_conn *find_unused(struct link_server *server)
 {
     if (server->unused.n)
         return vec_pop(&server->unused);
-    if (server->conns.n >= server->n_contexts)
+    size_t n_max = server->n_contexts;
+    if (server->is_known)
+        n_max += LINK_STRANGERS_MAX + LEAVING_MAX;
+    if (server->conns.n >= n_max)
         return NULL;
     struct link_conn *conn = mem_alloc(sizeof *conn);
     conn->on_frame = on_frame;
     conn->on_gone = on_gone;
+    conn->is_known = server->is_known ? ask_owner : NULL;
     vec_push(&server->conns, conn);
     if (link_conn_init(conn, &server->lock, server, NULL))
         return conn;
@@ -123,11 +183,20 @@ static struct link_conn *find_unused(struct link_server *server)
 
 static void take_connection(struct link_server *server, nng_stream *stream)
 {
+    struct link_conn *surplus = NULL;
+    char peer[LINK_PEER_MAX] = "";
+    if (server->is_known)
+        link_tls_network(stream, peer);
     pthread_mutex_lock(&server->lock);
     struct link_conn *conn = server->closing ? NULL : find_unused(server);
-    if (conn)
+    if (conn) {
+        str_copy(conn->peer, sizeof conn->peer, peer);
         link_conn_start(conn, stream);
+        surplus = server->is_known ? find_surplus(server) : NULL;
+    }
     pthread_mutex_unlock(&server->lock);
+    if (surplus && surplus != conn)
+        link_conn_shut(surplus); /* one that is another's by now dials again */
     if (conn)
         link_conn_receive(conn);
     else
@@ -150,7 +219,7 @@ static void on_accept(void *arg)
         nng_stream_listener_accept(server->listener, server->acceptor);
 }
 
-/* A peer that is alive reports every second. */
+/* A peer that is alive reports every second; a stranger has said by then who it is. */
 static void on_watch(void *arg)
 {
     struct link_server *server = arg;
@@ -161,9 +230,11 @@ static void on_watch(void *arg)
         struct link_conn *idle = NULL;
         pthread_mutex_lock(&server->lock);
         bool more = i < server->conns.n && !server->closing;
-        if (more && server->conns.at[i]->stream &&
-            now_ms - server->conns.at[i]->heard_ms > LINK_IDLE_MS)
-            idle = server->conns.at[i];
+        struct link_conn *conn = more ? server->conns.at[i] : NULL;
+        if (more && conn->stream &&
+            (now_ms - conn->heard_ms > LINK_IDLE_MS ||
+             (!conn->known && now_ms - conn->strange_ms > LINK_STRANGE_MS)))
+            idle = conn;
         pthread_mutex_unlock(&server->lock);
         if (idle)
             link_conn_shut(idle); /* one that is another's by now dials again */
@@ -215,16 +286,17 @@ static bool start_listener(struct link_server *server, const char *url, const st
 }
 
 static bool start(const char *url, const struct link_tls *tls, unsigned n_contexts,
-                  link_on_request *on_request, void *arg, struct link_server **server,
-                  struct nx_err *err)
+                  link_on_request *on_request, link_is_known *is_known, void *arg,
+                  struct link_server **server, struct nx_err *err)
 {
-    must(n_contexts > 0 && on_request);
+    must(n_contexts > 0 && on_request && !tls == !is_known);
     if (!link_check_url(url, tls, err))
         return false;
     struct link_server *made = mem_alloc(sizeof *made);
     made->contexts = mem_alloc_array(n_contexts, sizeof *made->contexts);
     made->n_contexts = n_contexts;
     made->on_request = on_request;
+    made->is_known = is_known;
     made->arg = arg;
     pthread_mutex_init(&made->lock, NULL);
     for (unsigned i = n_contexts; i-- > 0;)
@@ -243,14 +315,14 @@ static bool start(const char *url, const struct link_tls *tls, unsigned n_contex
 bool link_listen(const char *url, unsigned n_contexts, link_on_request *on_request, void *arg,
                  struct link_server **server, struct nx_err *err)
 {
-    return start(url, NULL, n_contexts, on_request, arg, server, err);
+    return start(url, NULL, n_contexts, on_request, NULL, arg, server, err);
 }
 
 bool link_listen_tls(const char *url, const struct link_tls *tls, unsigned n_contexts,
-                     link_on_request *on_request, void *arg, struct link_server **server,
-                     struct nx_err *err)
+                     link_on_request *on_request, link_is_known *is_known, void *arg,
+                     struct link_server **server, struct nx_err *err)
 {
-    return start(url, tls, n_contexts, on_request, arg, server, err);
+    return start(url, tls, n_contexts, on_request, is_known, arg, server, err);
 }
 
 void link_server_close(struct link_server *server)

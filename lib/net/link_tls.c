@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <nng/supplemental/tls/tls.h>
+#include <string.h>
 
 #include "lib/base/must.h"
 
@@ -64,4 +65,20 @@ void link_tls_peer(nng_stream *stream, char to[LINK_PEER_MAX])
         inet_ntop(AF_INET, &at.s_in.sa_addr, to, LINK_PEER_MAX);
     else if (at.s_family == NNG_AF_INET6)
         inet_ntop(AF_INET6, &at.s_in6.sa_addr, to, LINK_PEER_MAX);
+}
+
+void link_tls_network(nng_stream *stream, char to[LINK_PEER_MAX])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* ::ffff:192.0.2.1 */
+    nng_sockaddr at;
+    to[0] = 0;
+    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &at) != 0)
+        return;
+    if (at.s_family == NNG_AF_INET)
+        inet_ntop(AF_INET, &at.s_in.sa_addr, to, LINK_PEER_MAX);
+    if (at.s_family != NNG_AF_INET6)
+        return;
+    if (memcmp(at.s_in6.sa_addr, mapped, sizeof mapped) != 0)
+        memset(at.s_in6.sa_addr + 8, 0, 8);
+    inet_ntop(AF_INET6, &at.s_in6.sa_addr, to, LINK_PEER_MAX);
 }

@@ -12,4 +12,8 @@ bool link_tls_client(const struct link_tls *tls, nng_stream_dialer *dialer, stru
 /* The address at the other end, without its port. */
 void link_tls_peer(nng_stream *stream, char to[LINK_PEER_MAX]);
 
+/* The network there that one peer may have all of: an IPv4 address, the first 64 bits of an IPv6
+ * one. */
+void link_tls_network(nng_stream *stream, char to[LINK_PEER_MAX]);
+
 #endif

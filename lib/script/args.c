@@ -547,8 +547,13 @@ static void add_mistake(struct buf *mistakes, const char *text)
     buf_str(mistakes, text);
 }
 
-static void resolve_param(const json_t *param, const json_t *given, json_t *resolved,
-                          struct buf *mistakes)
+/* How messages name them. */
+struct words {
+    const char *owner, *one, *all;
+};
+
+static void resolve_param(const struct words *words, const json_t *param, const json_t *given,
+                          json_t *resolved, struct buf *mistakes)
 {
     const char *name = js_get_text(param, "name", "");
     const json_t *value = json_object_get(given, name);
@@ -556,7 +561,7 @@ static void resolve_param(const json_t *param, const json_t *given, json_t *reso
     if (!value) {
         const json_t *fallback = json_object_get(param, "default");
         if (js_get_bool(param, "required", false)) {
-            nx_fail(&err, NX_E_INVALID, "the param '%s' is required", name);
+            nx_fail(&err, NX_E_INVALID, "the %s '%s' is required", words->one, name);
             add_mistake(mistakes, err.text);
         }
         json_object_set_new(resolved, name,
@@ -571,13 +576,14 @@ static void resolve_param(const json_t *param, const json_t *given, json_t *reso
     if (arg_check(param, read ? read : value, &normal, &err)) {
         json_object_set_new(resolved, name, normal);
     } else {
-        nx_wrap(&err, "the param '%s'", name);
+        nx_wrap(&err, "the %s '%s'", words->one, name);
         add_mistake(mistakes, err.text);
     }
     json_decref(read);
 }
 
-static void add_unknown_params(const json_t *params, const json_t *given, struct buf *mistakes)
+static void add_unknown_params(const struct words *words, const json_t *params, const json_t *given,
+                               struct buf *mistakes)
 {
     json_t *mutable = (json_t *)(uintptr_t)given;
     for (void *it = json_object_iter(mutable); it; it = json_object_iter_next(mutable, it)) {
@@ -585,22 +591,24 @@ static void add_unknown_params(const json_t *params, const json_t *given, struct
         struct nx_err err;
         if (find_named(params, name, &nearest))
             continue;
-        nx_fail(&err, NX_E_INVALID, "the DAG has no param '%s'%s%s%s", name,
+        nx_fail(&err, NX_E_INVALID, "%s has no %s '%s'%s%s%s", words->owner, words->one, name,
                 nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
         add_mistake(mistakes, err.text);
     }
 }
 
-bool params_check(const json_t *params, const json_t *given, json_t **resolved, struct nx_err *err)
+static bool check_all(const struct words *words, const json_t *params, const json_t *given,
+                      json_t **resolved, struct nx_err *err)
 {
     struct buf mistakes;
     if (given && !json_is_object(given) && !json_is_null(given))
-        return nx_fail(err, NX_E_INVALID, "params must be an object, not %s", js_type_name(given));
+        return nx_fail(err, NX_E_INVALID, "%s must be an object, not %s", words->all,
+                       js_type_name(given));
     json_t *out = json_object();
     buf_init(&mistakes);
-    add_unknown_params(params, given, &mistakes);
+    add_unknown_params(words, params, given, &mistakes);
     for (size_t i = 0; i < json_array_size(params); i++)
-        resolve_param(json_array_get(params, i), given, out, &mistakes);
+        resolve_param(words, json_array_get(params, i), given, out, &mistakes);
     struct buf text;
     buf_init(&text);
     if (mistakes.len == 0)
@@ -609,8 +617,8 @@ bool params_check(const json_t *params, const json_t *given, json_t **resolved, 
     if (!ok)
         nx_fail(err, NX_E_INVALID, "%s", buf_text(&mistakes));
     else if (text.len > NX_PARAMS_MAX)
-        ok = nx_fail(err, NX_E_LIMIT, "params of %zu bytes; at most %d are allowed", text.len,
-                     NX_PARAMS_MAX);
+        ok = nx_fail(err, NX_E_LIMIT, "%s of %zu bytes; at most %d are allowed", words->all,
+                     text.len, NX_PARAMS_MAX);
     buf_fini(&text);
     buf_fini(&mistakes);
     if (ok)
@@ -618,4 +626,16 @@ bool params_check(const json_t *params, const json_t *given, json_t **resolved, 
     else
         json_decref(out);
     return ok;
+}
+
+bool params_check(const json_t *params, const json_t *given, json_t **resolved, struct nx_err *err)
+{
+    static const struct words words = {"the DAG", "param", "params"};
+    return check_all(&words, params, given, resolved, err);
+}
+
+bool form_check(const json_t *form, const json_t *given, json_t **resolved, struct nx_err *err)
+{
+    static const struct words words = {"the form", "field", "values"};
+    return check_all(&words, form, given, resolved, err);
 }

@@ -56,5 +56,7 @@ bool args_check(const json_t *operator_entry, const json_t *args, json_t **resol
  * param's type ("60" for an integer), so that a command line can give them. Defaults are filled in;
  * a param without default that is not required becomes null. All mistakes are in one message. */
 bool params_check(const json_t *params, const json_t *given, json_t **resolved, struct nx_err *err);
+/* The same of the values that a person fills in a form with. */
+bool form_check(const json_t *form, const json_t *given, json_t **resolved, struct nx_err *err);
 
 #endif

@@ -129,6 +129,10 @@ static bool on_root(struct checker *c, unsigned root)
         return fail_at(c, c->token.start,
                        "'outputs' needs the name of a task right behind it: outputs.<task>.<name>; "
                        "which tasks are needed must be known beforehand");
+    if (root == SCRIPT_SECRETS && !name.member)
+        return fail_at(c, c->token.start,
+                       "'secrets' needs the name of a secret right behind it: secrets.<name>; an "
+                       "attempt gets those that its DAG names, and no others");
     vec_push(&c->names, name);
     return true;
 }

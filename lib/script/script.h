@@ -90,8 +90,9 @@ struct script_names {
     unsigned roots; /* of enum script_root */
 };
 
-/* Checks the syntax and finds what it names. An unknown name, `outputs` without a constant task and
- * what no expression may hold are NX_E_INVALID; *offset (may be NULL) is then the byte where. */
+/* Checks the syntax and finds what it names. An unknown name, `outputs` without a constant task,
+ * `secrets` without a constant name and what no expression may hold are NX_E_INVALID; *offset (may
+ * be NULL) is then the byte where. */
 bool script_check(struct script *script, struct arena *arena, const char *expression, size_t n,
                   struct script_names *names, size_t *offset, struct nx_err *err);
 

@@ -30,8 +30,8 @@
 #define CHILD_PROTOCOL 2
 #define CHILD_FD 3
 #define CHILD_MESSAGE_MAX (24u * 1024 * 1024) /* of `length`; a larger message is not encoded */
-#define CHILD_MASKS_MAX 1024
-#define CHILD_HEAD 4 /* bytes of the length */
+#define CHILD_MASKS_MAX 32768 /* more than NX_VARS_MAX bytes of secrets can be written as */
+#define CHILD_HEAD 4          /* bytes of the length */
 
 enum child_type {
     CHILD_START = 1,

@@ -455,6 +455,17 @@ static void get_lists(struct reader *r, struct arena *arena, struct wire_report 
     report->pokes = pokes;
 }
 
+/* A worker's name stands in paths, messages and tables. */
+static bool is_name(struct wire_bytes name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+            return false;
+    }
+    return name.n > 0;
+}
+
 bool wire_decode_report(const void *p, size_t n, struct arena *arena, struct wire_report *report,
                         struct nx_err *err)
 {
@@ -473,7 +484,7 @@ bool wire_decode_report(const void *p, size_t n, struct arena *arena, struct wir
         get_state(&r, &got);
         get_lists(&r, arena, &got);
     }
-    if (r.bad || r.n || got.worker.n == 0 || got.incarnation == 0)
+    if (r.bad || r.n || !is_name(got.worker) || got.incarnation == 0)
         return malformed(err, got.kind == WIRE_REPORT ? "report" : "listen", n);
     *report = got;
     return true;

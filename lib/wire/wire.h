@@ -83,7 +83,7 @@ struct wire_poke {
 
 struct wire_report {
     uint8_t kind; /* WIRE_REPORT or WIRE_LISTEN; a listen has only the fields up to `seen` */
-    struct wire_bytes worker; /* id, at most NX_ID_MAX bytes */
+    struct wire_bytes worker; /* id: at most NX_ID_MAX of a-z, 0-9, - and _ */
     uint64_t incarnation;     /* random, made at the worker's start; not 0 */
     uint64_t epoch;           /* of the scheduler, as the worker knows it; 0: none yet */
     uint64_t seq;             /* of this report; strictly rising; for a listen: its own count */
@@ -104,8 +104,9 @@ struct wire_report {
     uint32_t n_queued; /* leases in hand, not started */
     uint64_t starved;  /* how often a slot ended and found its queue empty */
     uint32_t mean_us;  /* mean duration of recent attempts; 0: unknown */
-    /* Not in the message: the receiver's word of where it came from; empty on ipc. */
-    struct wire_bytes address;
+    /* Not in the message: the receiver's word of where it came from, and with which token (its id);
+     * empty on ipc. */
+    struct wire_bytes address, token;
     uint32_t n_hands, n_results, n_backs, n_pokes;
     const struct wire_hand *hands;
     const struct wire_result *results;

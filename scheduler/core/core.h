@@ -427,6 +427,7 @@ struct core_worker_row {
     uint64_t incarnation;
     bool drain;
     bool ipc;
+    const char *token; /* to which its name belongs: "" for one of this machine; NULL: not known */
 };
 
 /* False: there is no such run (or instance) in the core. */

@@ -109,6 +109,39 @@ void fleet_turn_done(struct core *core)
     }
 }
 
+/* ---- Whose a name is ---- */
+
+static void copy_bytes(char *to, size_t size, struct wire_bytes from)
+{
+    size_t n = from.n < size ? from.n : size - 1;
+    if (n)
+        memcpy(to, from.p, n);
+    to[n] = 0;
+}
+
+static int64_t lost_after(const struct core *core, const struct worker *worker)
+{
+    return worker->ipc ? core->config.lost_after_ipc_ms : core->config.lost_after_tcp_ms;
+}
+
+static bool is_at_work(const struct core *core, const struct worker *worker)
+{
+    return !worker->lost && !(worker->leaving && !worker->hands.n) &&
+           core->mono_ms < worker->last_mono + lost_after(core, worker);
+}
+
+/* Whether the name is that of a worker with another token. It is until that one has ended, or is
+ * lost with all that it had: also after a start of the scheduler, before it has reported. */
+static bool is_anothers(const struct core *core, const struct worker *worker,
+                        const struct wire_report *report)
+{
+    char token[sizeof worker->token];
+    copy_bytes(token, sizeof token, report->token);
+    return worker->owned && strcmp(worker->token, token) != 0 && is_at_work(core, worker);
+}
+
+/* ---- Listens ---- */
+
 void fleet_listen_timer(struct core *core, uint32_t number)
 {
     struct worker *worker = fleet_find(core, number);
@@ -127,7 +160,7 @@ static void on_listen(struct core *core, struct worker *worker, const struct wir
                       uint64_t context)
 {
     bool stale = !worker || worker->incarnation != report->incarnation || !worker->known ||
-                 report->seq <= worker->listen_seq;
+                 report->seq <= worker->listen_seq || is_anothers(core, worker, report);
     if (stale) {
         send_to(core, context, NULL, 0, NO_ORDERS, NULL);
         return;
@@ -145,11 +178,6 @@ static void on_listen(struct core *core, struct worker *worker, const struct wir
 }
 
 /* ---- Losing a worker ---- */
-
-static int64_t lost_after(const struct core *core, const struct worker *worker)
-{
-    return worker->ipc ? core->config.lost_after_ipc_ms : core->config.lost_after_tcp_ms;
-}
 
 static void lose_all(struct core *core, struct worker *worker, bool elsewhere)
 {
@@ -200,12 +228,15 @@ static bool is_former(const struct worker *worker, uint64_t incarnation)
     return false;
 }
 
-static void copy_bytes(char *to, size_t size, struct wire_bytes from)
+static void take_name(struct core *core, struct worker *worker, const struct wire_report *report)
 {
-    size_t n = from.n < size ? from.n : size - 1;
-    if (n)
-        memcpy(to, from.p, n);
-    to[n] = 0;
+    char token[sizeof worker->token];
+    copy_bytes(token, sizeof token, report->token);
+    if (worker->owned && strcmp(worker->token, token) == 0)
+        return;
+    worker->owned = true;
+    str_copy(worker->token, sizeof worker->token, token);
+    worker_dirty(core, worker);
 }
 
 /* Whether another machine's worker of this name is at work. One that starts again on its own
@@ -215,9 +246,7 @@ static bool name_is_taken(const struct core *core, const struct worker *worker,
 {
     char host[sizeof worker->host];
     copy_bytes(host, sizeof host, report->host);
-    return worker->known && !worker->lost && !(worker->leaving && !worker->hands.n) &&
-           strcmp(worker->host, host) != 0 &&
-           core->mono_ms < worker->last_mono + lost_after(core, worker);
+    return worker->known && strcmp(worker->host, host) != 0 && is_at_work(core, worker);
 }
 
 static void new_incarnation(struct core *core, struct worker *worker, uint64_t incarnation)
@@ -379,6 +408,22 @@ static void on_report(struct core *core, struct worker *worker, const struct wir
     forget_seen_orders(worker, seen);
 }
 
+/* Why there is no room for another worker (worker: what is known of its name, or NULL); NULL: there
+ * is. Those that have gone leave their names. */
+static const char *no_room(const struct core *core, const struct worker *worker)
+{
+    size_t n = 0;
+    if (worker && !worker->lost)
+        return NULL; /* it counts already */
+    if (!worker && core->workers.n >= NX_WORKER_NAMES_MAX)
+        return "4096 names of workers are known: give this one a name that was used before";
+    if (core->workers.n < NX_WORKERS_MAX)
+        return NULL;
+    for (size_t i = 0; i < core->workers.n; i++)
+        n += core->workers.at[i] != worker && is_at_work(core, core->workers.at[i]);
+    return n < NX_WORKERS_MAX ? NULL : "256 workers are at work, and no more are welcome";
+}
+
 void fleet_report(struct core *core, const struct wire_report *report, uint64_t context)
 {
     char id[NX_ID_MAX + 1];
@@ -388,12 +433,19 @@ void fleet_report(struct core *core, const struct wire_report *report, uint64_t 
         on_listen(core, worker, report, context);
         return;
     }
-    if (!worker && core->workers.n >= NX_WORKERS_MAX) {
-        send_to(core, context, NULL, 0, NO_ORDERS, "the limit of 256 workers is reached");
+    const char *full = no_room(core, worker);
+    if (full) {
+        send_to(core, context, NULL, 0, NO_ORDERS, full);
         return;
     }
     if (!worker)
         worker = fleet_add(core, id, core->config.next_worker++);
+    if (is_anothers(core, worker, report)) {
+        send_to(core, context, NULL, 0, NO_ORDERS,
+                "a worker of this name is at work with another token (or on the scheduler's "
+                "machine): give this one another --name, or end that one");
+        return;
+    }
     if (worker->incarnation != report->incarnation) {
         if (is_former(worker, report->incarnation)) {
             send_to(core, context, NULL, 0, NO_ORDERS,
@@ -408,6 +460,7 @@ void fleet_report(struct core *core, const struct wire_report *report, uint64_t 
         }
         new_incarnation(core, worker, report->incarnation);
     }
+    take_name(core, worker, report);
     bool stale = report->seq <= worker->seq;
     if (!stale)
         on_report(core, worker, report);

@@ -1,5 +1,6 @@
 /* From stored rows to a core that goes on where the former one stopped. */
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "scheduler/core/state.h"
 
 void core_load_version(struct core *core, uint64_t id, struct graph *graph, bool current)
@@ -23,6 +24,7 @@ void core_load_worker(struct core *core, const struct core_worker_row *row)
     worker->incarnation = row->incarnation;
     worker->drain = row->drain;
     worker->ipc = row->ipc;
+    worker->owned = row->token && str_copy(worker->token, sizeof worker->token, row->token);
     if (row->number >= core->config.next_worker)
         core->config.next_worker = row->number + 1;
 }

@@ -85,8 +85,9 @@ bool core_get_worker(const struct core *core, uint32_t number, struct core_worke
     const struct worker *worker = fleet_find(core, number);
     if (!worker)
         return false;
-    *row = (struct core_worker_row){number, worker->id, worker->incarnation, worker->drain,
-                                    worker->ipc};
+    *row =
+        (struct core_worker_row){number,        worker->id,  worker->incarnation,
+                                 worker->drain, worker->ipc, worker->owned ? worker->token : NULL};
     return true;
 }
 

@@ -216,10 +216,12 @@ struct poke {
 struct worker {
     char id[NX_ID_MAX + 1], host[NX_NAME_MAX], version[NX_NAME_MAX], queues[512];
     char address[48]; /* where its reports come from; "" on this machine */
+    char token[16];   /* that they come with; likewise */
     uint32_t number;
     uint64_t incarnation;
     uint64_t former[FORMER_MAX]; /* earlier incarnations: their late reports are refused */
     uint32_t n_former;
+    bool owned;   /* its name belongs to `token` */
     bool known;   /* has reported in this epoch */
     bool lost;    /* silent for too long */
     bool drain;   /* by a person */

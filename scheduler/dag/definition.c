@@ -86,4 +86,7 @@ void write_definitions(struct reader *r)
         json_decref(definition);
     }
     json_decref(files);
+    r->spec->n_secrets = r->secrets.n;
+    r->spec->secrets =
+        arena_dup(&r->spec->arena, r->secrets.at, r->secrets.n * sizeof *r->secrets.at);
 }

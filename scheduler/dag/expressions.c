@@ -122,6 +122,16 @@ static void keep_output(struct reader *r, const struct yaml_node *node, size_t o
     vec_push(&r->uses, use);
 }
 
+/* Each once. */
+static void keep_secret(struct reader *r, const char *name)
+{
+    for (size_t i = 0; i < r->secrets.n; i++) {
+        if (str_eq(r->secrets.at[i], name))
+            return;
+    }
+    vec_push(&r->secrets, name);
+}
+
 static void check_name(struct reader *r, const struct yaml_node *node, size_t offset,
                        const struct script_name *name, enum expression_place place, uint32_t task)
 {
@@ -146,8 +156,10 @@ static void check_name(struct reader *r, const struct yaml_node *node, size_t of
         problem_hint(r->problems, problem, "put the variable into the 'env' of a task");
         break;
     case SCRIPT_SECRETS:
-        if (!early_name(r, place, task))
+        if (!early_name(r, place, task)) {
+            keep_secret(r, name->member);
             break;
+        }
         problem = yaml_problem_at(r->problems, node, offset + name->offset,
                                   "%s must not name secrets: the scheduler does not know them",
                                   early_name(r, place, task));

@@ -41,6 +41,7 @@ struct reader {
     struct draft *drafts;
     uint32_t map; /* whose `for_each` is being read */
     VEC(struct output_use) uses;
+    VEC(const char *) secrets; /* that expressions name; in the spec's arena */
 };
 
 /* ---- read.c: keys and values ---- */

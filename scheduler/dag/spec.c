@@ -202,6 +202,7 @@ static bool read_documents(const char *file, struct yaml_node *const *docs, size
                      "it has at least 'tasks:'");
     find_doubled(problems, list.at, &list.n);
     vec_fini(&r->uses);
+    vec_fini(&r->secrets);
     script_free(r->script);
     problems_sort(problems);
     *specs = list.at;

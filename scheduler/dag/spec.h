@@ -123,7 +123,9 @@ struct spec {
     size_t n_starts;
     unsigned overlap; /* enum timetable_overlap */
     int64_t jitter_ms;
-    struct hooks hooks; /* of its runs */
+    struct hooks hooks;   /* of its runs */
+    const char **secrets; /* that its tasks name, each once: a run gets no others */
+    size_t n_secrets;
     struct spec_file *files;
     size_t n_files;
     struct spec_map *maps;

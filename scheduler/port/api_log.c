@@ -12,8 +12,11 @@
 #include "lib/wire/paths.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_shape.h"
+#include "scheduler/port/sieve.h"
 
 #define ASK_EVERY_MS 200 /* whether the attempt has ended */
+#define SIFT_ROUNDS 1024 /* of SIFT_BYTES, before others have their turn */
+#define SIFT_BYTES 16384
 
 /* The attempt that a path names. */
 struct place {
@@ -97,7 +100,9 @@ struct follower {
     int fd;
     uint64_t offset;
     int64_t asked_ms;
-    bool ended; /* the attempt: what is in the file is all */
+    bool ended;         /* the attempt: what is in the file is all */
+    struct sieve sieve; /* its text is NULL: everything is wanted */
+    bool sifted;        /* the sieve has it all */
 };
 
 static void ask_whether_ended(struct follower *follower)
@@ -126,9 +131,8 @@ static ssize_t read_more(struct follower *follower, char *to, size_t max)
     return n > 0 ? n : 0;
 }
 
-static ssize_t produce(void *arg, char *to, size_t max)
+static ssize_t produce_all(struct follower *follower, char *to, size_t max)
 {
-    struct follower *follower = arg;
     ssize_t n = read_more(follower, to, max);
     if (n > 0)
         return n;
@@ -141,17 +145,43 @@ static ssize_t produce(void *arg, char *to, size_t max)
     return n > 0 ? n : HTTP_END;
 }
 
+static ssize_t produce(void *arg, char *to, size_t max)
+{
+    struct follower *follower = arg;
+    char bytes[SIFT_BYTES];
+    if (!follower->sieve.text)
+        return produce_all(follower, to, max);
+    for (int i = 0; i < SIFT_ROUNDS; i++) {
+        size_t n = sieve_take(&follower->sieve, to, max);
+        if (n)
+            return (ssize_t)n;
+        if (follower->sifted)
+            return HTTP_END;
+        ssize_t got = produce_all(follower, bytes, sizeof bytes);
+        if (got == HTTP_NOTHING_NOW)
+            return got;
+        follower->sifted = got == HTTP_END;
+        if (got == HTTP_END)
+            sieve_end(&follower->sieve);
+        else
+            sieve_add(&follower->sieve, bytes, (size_t)got);
+    }
+    return HTTP_NOTHING_NOW;
+}
+
 static void end_follower(void *arg)
 {
     struct follower *follower = arg;
     if (follower->fd >= 0)
         close(follower->fd);
     mem_free((void *)(uintptr_t)follower->place.task);
+    sieve_fini(&follower->sieve);
     mem_free(follower);
 }
 
+/* ended: what is in the file now is all that is wanted. grep: lines that contain it; NULL: all. */
 static bool follow(struct call *call, const struct place *place, const char *path, int fd,
-                   uint64_t offset)
+                   uint64_t offset, bool ended, const char *grep)
 {
     struct follower *follower = mem_alloc(sizeof *follower);
     follower->api = call->api;
@@ -159,7 +189,9 @@ static bool follow(struct call *call, const struct place *place, const char *pat
     follower->place.task = mem_strdup(place->task);
     follower->fd = fd;
     follower->offset = offset;
-    follower->ended = place->ended;
+    follower->ended = ended;
+    if (grep)
+        sieve_init(&follower->sieve, grep);
     str_copy(follower->path, sizeof follower->path, path);
     const struct http_reply reply = {.status = 200,
                                      .content_type = "text/plain; charset=utf-8",
@@ -211,8 +243,11 @@ bool handle_log(struct call *call, struct nx_err *err)
         !find_place(call, &place, err) ||
         !open_file(call, &place, PATH_LOG, path, &fd, &n_bytes, err))
         return false;
-    if (follows)
-        return follow(call, &place, path, fd, offset);
+    const char *grep = http_query(call->request, "grep");
+    if (grep && !*grep)
+        grep = NULL;
+    if (follows || grep)
+        return follow(call, &place, path, fd, offset, place.ended || !follows, grep);
     send_file(call, fd, offset, n_bytes, "text/plain; charset=utf-8");
     return true;
 }

@@ -37,7 +37,8 @@ static const struct route_param next_query[] = {
     LIMIT, {0}};
 static const struct route_param log_query[] = {
     {"offset", PARAM_INT, "the first byte wanted"},
-    {"follow", PARAM_BOOL, "go on until the attempt has ended"}, {0}};
+    {"follow", PARAM_BOOL, "go on until the attempt has ended"},
+    {"grep", PARAM_TEXT, "only lines that contain this text"}, {0}};
 static const struct route_param events_query[] = {
     {"run", PARAM_TEXT, "events of this run alone"}, {0}};
 static const struct route_param create_body[] = {

@@ -5,13 +5,16 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/str.h"
 #include "scheduler/port/depot_file.h"
+#include "scheduler/port/tokens.h"
 
 #define THREADS 4
 
 struct request {
     struct request *next;
     unsigned context;
+    char token[TOKEN_ID_MAX];
     size_t n;
     char bytes[];
 };
@@ -37,7 +40,7 @@ static void serve(struct depot *depot, const struct request *request, struct buf
     buf_clear(room);
     buf_clear(out);
     bool ok = bulk_decode_request(request->bytes, request->n, &asked, &err) &&
-              depot_serve(&depot->files, &asked, room, &reply, &err);
+              depot_serve(&depot->files, request->token, &asked, room, &reply, &err);
     if (!ok) {
         reply.code = (uint8_t)err.code;
         reply.bytes = wire_text("", 0);
@@ -110,7 +113,8 @@ static void answer_ping(struct depot *depot, unsigned context)
     buf_fini(&out);
 }
 
-void depot_take(struct depot *depot, unsigned context, const void *bytes, size_t n)
+void depot_take(struct depot *depot, unsigned context, const char *token, const void *bytes,
+                size_t n)
 {
     struct bulk_request asked;
     if (n < 128 && bulk_decode_request(bytes, n, &asked, NULL) && asked.kind == BULK_PING) {
@@ -119,6 +123,7 @@ void depot_take(struct depot *depot, unsigned context, const void *bytes, size_t
     }
     struct request *request = mem_alloc(sizeof *request + n);
     request->context = context;
+    str_copy(request->token, sizeof request->token, token);
     request->n = n;
     memcpy(request->bytes, bytes, n);
     pthread_mutex_lock(&depot->lock);

@@ -15,8 +15,9 @@ struct depot;
 bool depot_open(const char *home,
                 void (*answer)(void *arg, unsigned context, const void *bytes, size_t n), void *arg,
                 struct depot **depot, struct nx_err *err);
-/* A request that came; the bytes are copied. On any thread. */
-void depot_take(struct depot *depot, unsigned context, const void *bytes, size_t n);
+/* A request that came, with the token of that id; all is copied. On any thread. */
+void depot_take(struct depot *depot, unsigned context, const char *token, const void *bytes,
+                size_t n);
 /* Ends the threads: nothing is answered any more. NULL is fine, here and below. */
 void depot_stop(struct depot *depot);
 /* After depot_stop, when no request can come any more. */

@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/wire/paths.h"
 #include "nexus/limits.h"
+#include "scheduler/store/query.h"
 
 /* Of one file of an attempt: what a worker writes at most, and its notices. */
 #define LOG_FILE_MAX ((uint64_t)NX_LOG_MAX * 16)
@@ -219,8 +220,32 @@ static bool add_to_log(int fd, const struct bulk_request *request, uint64_t *hav
     return true;
 }
 
-static bool serve_log(struct depot_files *files, const struct bulk_request *request,
-                      struct bulk_reply *reply, struct nx_err *err)
+/* A log is written by the worker alone that has the attempt, or had it. */
+static bool check_owner(struct depot_files *files, const char *token, const char *task,
+                        const struct bulk_request *request, struct nx_err *err)
+{
+    const struct query_claim claim = {.incarnation = request->session,
+                                      .token = token,
+                                      .run = {request->number},
+                                      .task = task,
+                                      .map = request->map,
+                                      .attempt = request->attempt};
+    enum query_owner owner;
+    struct query *query = query_begin(files->pool, err);
+    bool ok = query && query_owner(query, &claim, &owner, err);
+    query_end(query);
+    if (!ok)
+        return nx_wrap(err, "whose attempt it is");
+    if (owner == QUERY_NO_WORKER) /* its first report is on its way: it asks again */
+        return nx_fail(err, NX_E_BUSY, "the scheduler does not know this worker yet");
+    return owner == QUERY_MINE ||
+           nx_fail(err, NX_E_CONFLICT, "attempt %u of '%s' in run %llu is not this worker's",
+                   request->attempt, task, (unsigned long long)request->number);
+}
+
+static bool serve_log(struct depot_files *files, const char *token,
+                      const struct bulk_request *request, struct bulk_reply *reply,
+                      struct nx_err *err)
 {
     char task[NX_ID_MAX + 1], path[PATH_MAX_BYTES];
     if (request->path.n == 0 || request->path.n > NX_ID_MAX || request->what > PATH_METRICS ||
@@ -235,6 +260,8 @@ static bool serve_log(struct depot_files *files, const struct bulk_request *requ
     if (!attempt_path(path, sizeof path, files->home, (enum path_kind)request->what,
                       request->number, task, request->map, request->attempt))
         return nx_fail(err, NX_E_LIMIT, "the path of the log of '%s' is too long", task);
+    if (!check_owner(files, token, task, request, err))
+        return false;
     int fd = open_log(path, err);
     if (fd < 0)
         return false;
@@ -250,8 +277,8 @@ static bool needs_hash(uint8_t kind)
     return kind == BULK_STAT || kind == BULK_GET || kind == BULK_PUT || kind == BULK_KEEP;
 }
 
-bool depot_serve(struct depot_files *files, const struct bulk_request *request, struct buf *room,
-                 struct bulk_reply *reply, struct nx_err *err)
+bool depot_serve(struct depot_files *files, const char *token, const struct bulk_request *request,
+                 struct buf *room, struct bulk_reply *reply, struct nx_err *err)
 {
     if (needs_hash(request->kind) && !request->hash[0])
         return nx_fail(err, NX_E_INVALID, "the hash is missing");
@@ -269,7 +296,7 @@ bool depot_serve(struct depot_files *files, const struct bulk_request *request, 
     case BULK_KEEP:
         return serve_keep(files, request, err);
     case BULK_LOG:
-        return serve_log(files, request, reply, err);
+        return serve_log(files, token, request, reply, err);
     case BULK_PING:
     case BULK_KINDS:
         break;
@@ -279,12 +306,14 @@ bool depot_serve(struct depot_files *files, const struct bulk_request *request, 
 
 bool depot_files_open(struct depot_files *files, const char *home, struct nx_err *err)
 {
-    char root[PATH_MAX_BYTES];
+    char root[PATH_MAX_BYTES], database[PATH_MAX_BYTES];
     map_init(&files->lists);
     pthread_mutex_init(&files->lock, NULL);
     if (!str_copy(files->home, sizeof files->home, home) ||
-        !path_join(root, sizeof root, home, "artifacts"))
+        !path_join(root, sizeof root, home, "artifacts") ||
+        !path_join(database, sizeof database, home, "nexus.db"))
         return nx_fail(err, NX_E_LIMIT, "the path %s is too long", home);
+    files->pool = query_pool_new(database, NX_QUERY_MS);
     return artifact_open(root, &files->store, err);
 }
 
@@ -297,5 +326,6 @@ void depot_files_close(struct depot_files *files)
     }
     map_fini(&files->lists);
     artifact_close(files->store);
+    query_pool_free(files->pool);
     pthread_mutex_destroy(&files->lock);
 }

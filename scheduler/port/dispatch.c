@@ -57,8 +57,8 @@ static void refuse(struct dispatch *dispatch, unsigned context, bool is_bulk,
     buf_fini(&buf);
 }
 
-static bool post_report(struct dispatch *dispatch, unsigned context, struct wire_bytes request,
-                        struct nx_err *err)
+static bool post_report(struct dispatch *dispatch, unsigned context, const char *token,
+                        struct wire_bytes request, struct nx_err *err)
 {
     char peer[LINK_PEER_MAX];
     struct message *message = message_new(MSG_REPORT);
@@ -71,27 +71,42 @@ static bool post_report(struct dispatch *dispatch, unsigned context, struct wire
     }
     message->report.ipc = 0;
     message->report.address = wire_text(arena_strdup(&message->arena, peer), strlen(peer));
+    message->report.token = wire_text(arena_strdup(&message->arena, token), strlen(token));
     if (inbox_post(dispatch->inbox, message))
         return true;
     message_free(message);
     return nx_fail(err, NX_E_BUSY, "the scheduler has too much to do");
 }
 
+/* A worker's every message begins with its token. */
+static bool is_known(void *arg, const void *bytes, size_t n)
+{
+    struct dispatch *dispatch = arg;
+    struct wire_bytes token, rest;
+    char id[TOKEN_ID_MAX];
+    return bulk_open_envelope(bytes, n, &token, &rest) &&
+           tokens_check(dispatch->tokens, token, id, NULL);
+}
+
 static void on_request_elsewhere(void *arg, unsigned context, const void *bytes, size_t n)
 {
     struct dispatch *dispatch = arg;
     struct wire_bytes token, request;
+    char id[TOKEN_ID_MAX];
     struct nx_err err;
     if (!bulk_open_envelope(bytes, n, &token, &request)) {
+        link_disown(dispatch->elsewhere, context);
         link_release(dispatch->elsewhere, context);
         return;
     }
     bool is_bulk = bulk_is_request(request.p, request.n);
-    bool ok = tokens_check(dispatch->tokens, token, &err);
+    bool ok = tokens_check(dispatch->tokens, token, id, &err);
+    if (!ok)
+        link_disown(dispatch->elsewhere, context);
     if (ok && is_bulk)
-        depot_take(dispatch->depot, context, request.p, request.n);
+        depot_take(dispatch->depot, context, id, request.p, request.n);
     else if (ok)
-        ok = post_report(dispatch, context, request, &err);
+        ok = post_report(dispatch, context, id, request, &err);
     if (!ok)
         refuse(dispatch, context, is_bulk, &err);
 }
@@ -109,7 +124,7 @@ static bool listen_elsewhere(struct dispatch *dispatch, const struct dispatch_co
 {
     return depot_open(config->home, on_depot_answer, dispatch, &dispatch->depot, err) &&
            link_listen_tls(config->elsewhere_url, config->tls, CONTEXTS_ELSEWHERE,
-                           on_request_elsewhere, dispatch, &dispatch->elsewhere, err);
+                           on_request_elsewhere, is_known, dispatch, &dispatch->elsewhere, err);
 }
 
 bool dispatch_open(const struct dispatch_config *config, struct dispatch **out, struct nx_err *err)

@@ -72,9 +72,10 @@ void tokens_drop(struct tokens *tokens, const char *id)
 }
 
 /* The id in a token's text; false when it is none. */
-static bool id_of(struct wire_bytes text, char id[ID_CHARS + 1])
+static bool id_of(struct wire_bytes text, char id[TOKEN_ID_MAX])
 {
     static const char prefix[] = "nxw_";
+    id[0] = 0;
     size_t n = sizeof prefix - 1;
     if (text.n != n + ID_CHARS + 1 + SECRET_CHARS || memcmp(text.p, prefix, n) != 0 ||
         text.p[n + ID_CHARS] != '_')
@@ -84,9 +85,10 @@ static bool id_of(struct wire_bytes text, char id[ID_CHARS + 1])
     return true;
 }
 
-bool tokens_check(struct tokens *tokens, struct wire_bytes text, struct nx_err *err)
+bool tokens_check(struct tokens *tokens, struct wire_bytes text, char id[TOKEN_ID_MAX],
+                  struct nx_err *err)
 {
-    char id[ID_CHARS + 1], hash[BULK_HASH + 1];
+    char hash[BULK_HASH + 1];
     int64_t now_ms = clock_wall_ms();
     if (!id_of(text, id))
         return nx_fail(err, NX_E_DENIED,

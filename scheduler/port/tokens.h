@@ -25,8 +25,10 @@ void tokens_make(char text[TOKEN_TEXT_MAX], char id[TOKEN_ID_MAX], char hash[BUL
 /* expires_ms: wall; 0: never */
 void tokens_put(struct tokens *tokens, const char *id, const char *hash, int64_t expires_ms);
 void tokens_drop(struct tokens *tokens, const char *id);
-/* Whether a request with that token is welcome now; else *err says why, for the worker. */
-bool tokens_check(struct tokens *tokens, struct wire_bytes text, struct nx_err *err);
+/* Whether a request with that token is welcome now; else *err says why, for the worker. id: the
+ * token's, also then ("" when it is none). */
+bool tokens_check(struct tokens *tokens, struct wire_bytes text, char id[TOKEN_ID_MAX],
+                  struct nx_err *err);
 /* When a request with it was welcome last, wall; 0: not since the start. */
 int64_t tokens_seen_ms(struct tokens *tokens, const char *id);
 

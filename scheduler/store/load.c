@@ -70,6 +70,7 @@ static bool on_worker(struct sql_stmt *stmt, const struct store_loader *loader, 
         .incarnation = (uint64_t)sql_int(stmt, 2),
         .drain = sql_int(stmt, 3) != 0,
         .ipc = sql_int(stmt, 4) != 0,
+        .token = sql_is_null(stmt, 5) ? NULL : sql_text(stmt, 5),
     };
     loader->worker(loader->arg, &row);
     return true;
@@ -187,9 +188,10 @@ bool store_load(struct store *store, const struct store_loader *loader, struct n
         " where (d.version = v.version and d.present) or v.version in used order by v.version";
     return (!loader->version || each_row(store, versions, 0, on_version, loader, err)) &&
            (!loader->worker ||
-            each_row(store,
-                     "select number, id, incarnation, drain, ipc from worker order by number", 0,
-                     on_worker, loader, err)) &&
+            each_row(
+                store,
+                "select number, id, incarnation, drain, ipc, token from worker order by number", 0,
+                on_worker, loader, err)) &&
            (!loader->run ||
             each_row(store, "select " RUN_COLUMNS " from run where state < 3 order by run", 0,
                      on_run, loader, err)) &&

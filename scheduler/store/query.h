@@ -142,6 +142,24 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
 /* fn is called at most once. */
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err);
+/* Whether a worker elsewhere has, or had, an attempt. */
+struct query_claim {
+    uint64_t incarnation; /* of the worker, */
+    const char *token;    /* and the id of its token */
+    struct nx_run_id run;
+    const char *task; /* its id */
+    int32_t map;
+    uint32_t attempt;
+};
+
+enum query_owner {
+    QUERY_NO_WORKER, /* no worker is that, or not yet */
+    QUERY_OTHERS,
+    QUERY_MINE
+};
+
+bool query_owner(struct query *query, const struct query_claim *claim, enum query_owner *owner,
+                 struct nx_err *err);
 /* How long each successful task instance of the DAG's last n_runs ended runs took, in no order;
  * fewer runs when they have many tasks (n_tasks: of one). */
 bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_t n_runs,

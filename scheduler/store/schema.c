@@ -274,11 +274,14 @@ static const char version_12[] =
     "insert into idempotency_key select key, run, 0, '' from run_key;"
     "drop table run_key;"
     "create index idempotency_key_of_run on idempotency_key (run) where run > 0;";
+/* The token that a worker elsewhere came with, and to which its name belongs; '' for one of this
+ * machine, null: not known. */
+static const char version_13[] = "alter table worker add column token text;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1}, {2, version_2},   {3, version_3},   {4, version_4},
-    {5, version_5}, {6, version_6},   {7, version_7},   {8, version_8},
-    {9, version_9}, {10, version_10}, {11, version_11}, {12, version_12},
+    {1, version_1},   {2, version_2},   {3, version_3},   {4, version_4}, {5, version_5},
+    {6, version_6},   {7, version_7},   {8, version_8},   {9, version_9}, {10, version_10},
+    {11, version_11}, {12, version_12}, {13, version_13},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

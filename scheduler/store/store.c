@@ -117,8 +117,9 @@ static const char *const statements[STORE_STATEMENTS] = {
     [DROP_USES] = "delete from dataset_use where dag = ?1",
     [PUT_USE] = "insert into dataset_use (dag, position, dataset, version) values (?1, ?2, ?3, ?4)",
     [PUT_WORKER] =
-        "insert into worker (number, id, incarnation, drain, ipc) values (?1, ?2, ?3, ?4, ?5)"
-        " on conflict do update set incarnation = ?3, drain = ?4, ipc = ?5",
+        "insert into worker (number, id, incarnation, drain, ipc, token)"
+        " values (?1, ?2, ?3, ?4, ?5, ?6)"
+        " on conflict do update set incarnation = ?3, drain = ?4, ipc = ?5, token = ?6",
 };
 /* clang-format on */
 
@@ -423,6 +424,10 @@ static bool write_worker(struct store *store, const struct store_turn *turn, uin
     sql_bind_int(stmt, 3, (int64_t)row.incarnation);
     sql_bind_int(stmt, 4, row.drain);
     sql_bind_int(stmt, 5, row.ipc);
+    if (row.token)
+        sql_bind_text(stmt, 6, row.token);
+    else
+        sql_bind_null(stmt, 6);
     return sql_run(stmt, err);
 }
 

@@ -45,6 +45,7 @@ static void load_rows(struct sim *sim, struct core *core)
     for (uint32_t i = 0; i < sim->store.n_workers; i++) {
         struct core_worker_row row = sim->store.workers[i].row;
         row.id = sim->store.workers[i].id;
+        row.token = row.token ? "" : NULL; /* that of the core before is gone */
         core_load_worker(core, &row);
     }
     for (size_t i = 0; i < sim->store.runs.n; i++) {

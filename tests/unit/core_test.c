@@ -1,4 +1,5 @@
 /* Single behaviours of the core, readable as examples. The whole is tested in tests/sim. */
+#include "nexus/limits.h"
 #include "scheduler/core/core.h"
 #include "tests/unit/test.h"
 
@@ -496,6 +497,107 @@ static void a_wait_until_follows_the_clock_and_a_wait_for_does_not(void **state)
     world_free(world);
 }
 
+/* A first report of a worker elsewhere, with that token; why it is refused, or NULL. */
+static const char *come_as(struct world *world, const char *name, uint64_t incarnation,
+                           const char *token, bool leaving)
+{
+    const struct wire_report wire = {.kind = WIRE_REPORT,
+                                     .worker = wire_text(name, strlen(name)),
+                                     .incarnation = incarnation,
+                                     .epoch = 1,
+                                     .seq = ++world->seq,
+                                     .host = wire_text("host", 4),
+                                     .queues = wire_text("default", 7),
+                                     .slots = 1,
+                                     .draining = leaving,
+                                     .token = wire_text(token, strlen(token))};
+    struct core_event event = {.kind = EV_REPORT};
+    event.report.report = &wire;
+    event.report.context = 1;
+    core_turn_done(world->core, &world->update);
+    step(world, event);
+    turn(world);
+    assert_int_equal(world->update.sends.n, 1);
+    return world->update.sends.at[0].refused;
+}
+
+static const char *come(struct world *world, uint64_t incarnation, const char *token, bool leaving)
+{
+    return come_as(world, "w", incarnation, token, leaving);
+}
+
+static void workers_that_have_gone_make_room_for_others(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    char name[16];
+    for (int i = 0; i < NX_WORKERS_MAX; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        assert_null(come_as(world, name, 5, "one", false));
+    }
+    assert_non_null(strstr(come_as(world, "another", 5, "one", false), "256 workers are at work"));
+    assert_null(come_as(world, "w3", 5, "one", false));
+    assert_null(come_as(world, "w3", 5, "one", true)); /* it ends */
+    assert_null(come_as(world, "another", 5, "one", false));
+    world->now += 50000;
+    for (int i = 4; i < NX_WORKERS_MAX; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        assert_null(come_as(world, name, 5, "one", false));
+    }
+    world->now += 20000;
+    turn(world); /* w0, w1, w2 and another are lost */
+    assert_null(come_as(world, "fresh0", 5, "one", false));
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "fresh%d", i);
+        assert_null(come_as(world, name, 5, "one", false));
+    }
+    assert_null(come_as(world, "w0", 5, "one", false));
+    assert_non_null(come_as(world, "w1", 5, "one", false)); /* it is lost, and there is no room */
+    world_free(world);
+}
+
+static void a_name_is_of_the_token_that_it_came_with_while_its_worker_is_at_work(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    struct graph_task_def defs[] = {task("a")};
+    struct core_worker_row row;
+    add_dag(world, "d", defs, 1, 0);
+    assert_null(come(world, 5, "one", false));
+    struct nx_run_id run = create(world, "d", false);
+    assert_null(come(world, 5, "one", false));
+    assert_int_equal(state_of(world, run, 0), NX_TS_LEASED);
+    assert_non_null(strstr(come(world, 6, "two", false), "with another token"));
+    assert_non_null(strstr(come(world, 5, "two", false), "with another token"));
+    assert_non_null(strstr(come(world, 6, "", false), "with another token")); /* this machine's */
+    assert_int_equal(state_of(world, run, 0), NX_TS_LEASED);
+    assert_true(core_get_worker(world->core, 1, &row));
+    assert_int_equal(row.incarnation, 5);
+    assert_string_equal(row.token, "one");
+    world->now += 120000; /* it is lost with what it had */
+    assert_null(come(world, 7, "two", false));
+    assert_non_null(strstr(come(world, 5, "one", false), "with another token"));
+    assert_null(come(world, 8, "two", false)); /* started again */
+    assert_true(core_get_worker(world->core, 1, &row));
+    assert_string_equal(row.token, "two");
+    world_free(world);
+
+    /* A scheduler that starts again knows it. */
+    world = world_new();
+    const struct core_worker_row kept = {.number = 1, .id = "w", .incarnation = 5, .token = "one"};
+    struct core_config config;
+    core_config_init(&config);
+    struct core *core = core_new(&config);
+    core_load_worker(core, &kept);
+    core_load_done(core, 1, 1000001, &world->update);
+    core_free(world->core);
+    world->core = core;
+    assert_non_null(strstr(come(world, 6, "two", false), "with another token"));
+    assert_null(come(world, 6, "one", true)); /* it ends */
+    assert_null(come(world, 7, "two", false));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +615,8 @@ int main(void)
         cmocka_unit_test(a_run_that_has_not_ended_by_its_deadline_is_late_once),
         cmocka_unit_test(
             more_questions_than_a_turn_takes_wait_and_those_of_an_ended_run_are_not_asked),
+        cmocka_unit_test(workers_that_have_gone_make_room_for_others),
+        cmocka_unit_test(a_name_is_of_the_token_that_it_came_with_while_its_worker_is_at_work),
         cmocka_unit_test(a_run_of_100000_tasks_costs_less_than_100_bytes_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,8 @@ static void a_good_file_becomes_a_spec(void **state)
     assert_int_equal(report->n_refs, 1);
     assert_int_equal(report->refs[0], 1);
     assert_true(report->names_secrets);
+    assert_int_equal(spec->n_secrets, 1);
+    assert_string_equal(spec->secrets[0], "key");
     assert_false(report->names_vars);
     assert_int_equal(report->n_retry_exit_codes, 2);
     assert_int_equal(report->retry_errors[0], NX_E_IO);
@@ -397,6 +399,8 @@ static void every_kind_of_mistake_has_its_message(void **state)
         {"run: echo, if: task.attempt > 1", "'if' must not name task.attempt"},
         {"run: 'echo ${{ x'", "'${{' without its '}}'"},
         {"run: 'echo ${{ outputs[params] }}'", "outputs.<task>.<name>"},
+        {"run: 'echo ${{ secrets[params.x] }}'", "secrets.<name>"},
+        {"run: 'echo ${{ json(secrets) }}'", "secrets.<name>"},
         {"uses: data.sql", "data.sql requires the parameter 'query' (The statement.)"},
         {"uses: data.sql, with: {query: 5}", "'query' must be SQL text, not an integer 5"},
         {"uses: data.sql, with: {query: \"select '${{ run.id }}'\"}", "inside quotes"},

@@ -10,9 +10,11 @@
 #include "lib/base/rng.h"
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
+#include "lib/sql/sql.h"
 #include "lib/wire/bulk.h"
 #include "scheduler/port/depot_file.h"
 #include "scheduler/port/tokens.h"
+#include "scheduler/store/store.h"
 #include "tests/unit/test.h"
 
 #define TEXT(s) wire_text(s, strlen(s))
@@ -151,32 +153,33 @@ static void addresses_are_found_in_any_text(void **state)
 
 static void a_token_is_good_until_it_expires_or_is_revoked(void **state)
 {
-    char text[TOKEN_TEXT_MAX], id[TOKEN_ID_MAX], hash[BULK_HASH + 1];
+    char text[TOKEN_TEXT_MAX], id[TOKEN_ID_MAX], got[TOKEN_ID_MAX], hash[BULK_HASH + 1];
     struct nx_err err;
     struct tokens *tokens = tokens_new();
     (void)state;
     tokens_make(text, id, hash);
-    assert_false(tokens_check(tokens, TEXT(text), &err));
+    assert_false(tokens_check(tokens, TEXT(text), got, &err));
     tokens_put(tokens, id, hash, 0);
     assert_int_equal(tokens_seen_ms(tokens, id), 0);
-    assert_true(tokens_check(tokens, TEXT(text), &err));
+    assert_true(tokens_check(tokens, TEXT(text), got, &err));
     assert_true(tokens_seen_ms(tokens, id) > 0);
+    assert_string_equal(got, id);
     for (size_t i = 0; text[i]; i++) { /* any other text is none */
         char other[TOKEN_TEXT_MAX];
         str_copy(other, sizeof other, text);
         other[i] = other[i] == 'q' ? 'r' : 'q';
-        assert_false(tokens_check(tokens, TEXT(other), &err));
+        assert_false(tokens_check(tokens, TEXT(other), got, &err));
         assert_int_equal(err.code, NX_E_DENIED);
         assert_null(strstr(err.text, text + 13));
-        assert_false(tokens_check(tokens, wire_text(text, i), &err));
+        assert_false(tokens_check(tokens, wire_text(text, i), got, &err));
     }
     tokens_put(tokens, id, hash, clock_wall_ms() - 1);
-    assert_false(tokens_check(tokens, TEXT(text), &err));
+    assert_false(tokens_check(tokens, TEXT(text), got, &err));
     assert_non_null(strstr(err.text, "expired"));
     tokens_put(tokens, id, hash, clock_wall_ms() + 60000);
-    assert_true(tokens_check(tokens, TEXT(text), &err));
+    assert_true(tokens_check(tokens, TEXT(text), got, &err));
     tokens_drop(tokens, id);
-    assert_false(tokens_check(tokens, TEXT(text), &err));
+    assert_false(tokens_check(tokens, TEXT(text), got, &err));
     tokens_free(tokens);
 }
 
@@ -184,17 +187,51 @@ static void a_token_is_good_until_it_expires_or_is_revoked(void **state)
 
 struct world {
     char home[64];
+    const char *token; /* of who asks */
     struct depot_files files;
     struct buf room;
     struct bulk_reply reply;
     struct nx_err err;
 };
 
+/* A run, 12, whose task 'train' has had three attempts: the first at w1, the second, which counts
+ * as lost, at w2, the third at w1 again. */
+static void open_store(struct world *world)
+{
+    static const char rows[] =
+        "insert into dag_version (version, dag, number, file, hash, source_hash, catalog, source, "
+        "info,"
+        " created_at) values (5, 'd', 1, 'd.yaml', '', '', '', '',"
+        " '{\"id\":\"d\",\"tasks\":[{\"id\":\"load\"},{\"id\":\"train\"}]}', 1);"
+        "insert into run (run, dag, version, state, cause, reason, backfill, params, created_at, "
+        "counts)"
+        " values (12, 'd', 5, 1, 0, 0, 0, '{}', 1, '');"
+        "insert into worker (number, id, incarnation, drain, ipc, token)"
+        " values (1, 'w1', 9, 0, 0, 'mine'), (2, 'w2', 8, 0, 0, 'other'), (3, 'w3', 7, 0, 0, "
+        "'mine');"
+        "insert into attempt (run, task, map_index, attempt, outcome, worker)"
+        " values (12, 1, -1, 1, 1, 1), (12, 1, -1, 2, 5, 2);"
+        "insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease,"
+        " failures, losses, worker) values (12, 1, -1, 4, 0, 0, 3, 3, 0, 0, 1);";
+    char path[100];
+    struct store *store;
+    struct sql *sql;
+    snprintf(path, sizeof path, "%s/nexus.db", world->home);
+    if (!store_open(path, &store, &world->err))
+        fail_msg("%s", world->err.text);
+    store_close(store);
+    if (!sql_open_writer(path, &sql, &world->err) || !sql_exec(sql, rows, &world->err))
+        fail_msg("%s", world->err.text);
+    sql_close(sql);
+}
+
 static int open_world(void **state)
 {
     struct world *world = mem_alloc(sizeof *world);
     str_copy(world->home, sizeof world->home, "/tmp/nexus-depot-XXXXXX");
     assert_non_null(mkdtemp(world->home));
+    open_store(world);
+    world->token = "mine";
     if (!depot_files_open(&world->files, world->home, &world->err))
         fail_msg("%s", world->err.text);
     *state = world;
@@ -215,7 +252,8 @@ static bool serve(struct world *world, struct bulk_request request)
 {
     buf_clear(&world->room);
     world->reply = (struct bulk_reply){0};
-    return depot_serve(&world->files, &request, &world->room, &world->reply, &world->err);
+    return depot_serve(&world->files, world->token, &request, &world->room, &world->reply,
+                       &world->err);
 }
 
 static struct bulk_request about(uint8_t kind, const char *hash)
@@ -341,6 +379,7 @@ static void a_manifest_cannot_reach_outside(void **state)
 static struct bulk_request log_piece(uint64_t offset, const char *text)
 {
     return (struct bulk_request){.kind = BULK_LOG,
+                                 .session = 9,
                                  .number = 12,
                                  .map = -1,
                                  .attempt = 1,
@@ -367,6 +406,43 @@ static void a_log_is_written_at_its_offset_and_sent_again_harmlessly(void **stat
     assert_true(path_read(path, 100, &text, &world->err));
     assert_string_equal(buf_text(&text), "one\ntwo\n");
     buf_fini(&text);
+}
+
+static void a_log_is_written_by_the_worker_alone_that_has_the_attempt(void **state)
+{
+    struct world *world = *state;
+    struct bulk_request piece = log_piece(0, "x");
+    assert_true(serve(world, piece)); /* late, of an attempt that has ended */
+    piece.attempt = 2;
+    assert_false(serve(world, piece));
+    assert_int_equal(world->err.code, NX_E_CONFLICT);
+    piece.attempt = 3;
+    assert_true(serve(world, piece));
+    piece.path = TEXT("load"); /* it has another task */
+    assert_false(serve(world, piece));
+    assert_int_equal(world->err.code, NX_E_CONFLICT);
+    piece.path = TEXT("train");
+    piece.map = 0;
+    assert_false(serve(world, piece));
+    piece.map = -1;
+    piece.number = 13;
+    assert_false(serve(world, piece));
+    piece.number = 12;
+    piece.session = 7; /* another worker with the same token */
+    assert_false(serve(world, piece));
+    assert_int_equal(world->err.code, NX_E_CONFLICT);
+    piece.session = 9;
+    world->token = "other"; /* another token's worker that knows this one's incarnation */
+    assert_false(serve(world, piece));
+    assert_int_equal(world->err.code, NX_E_BUSY);
+    piece.session = 8;
+    assert_false(serve(world, piece)); /* that of the lost attempt, in the next one's log */
+    assert_int_equal(world->err.code, NX_E_CONFLICT);
+    piece.attempt = 2;
+    assert_true(serve(world, piece));
+    piece.session = 1; /* it has not reported yet, or is a former one */
+    assert_false(serve(world, piece));
+    assert_int_equal(world->err.code, NX_E_BUSY);
 }
 
 static void a_log_of_nothing_is_refused(void **state)
@@ -431,6 +507,7 @@ int main(void)
         WITH_WORLD(a_folder_is_put_with_its_manifest),
         WITH_WORLD(a_manifest_cannot_reach_outside),
         WITH_WORLD(a_log_is_written_at_its_offset_and_sent_again_harmlessly),
+        WITH_WORLD(a_log_is_written_by_the_worker_alone_that_has_the_attempt),
         WITH_WORLD(a_log_of_nothing_is_refused),
         WITH_WORLD(the_files_of_a_version_are_listed_and_got),
     };

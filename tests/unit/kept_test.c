@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "lib/sql/sql.h"
+#include "scheduler/port/registry.h"
+#include "scheduler/question.h"
 #include "tests/api_answer.h"
 
 static int open_world(void **state)
@@ -250,6 +252,40 @@ static void a_connection_is_kept_and_shown_without_its_secret(void **state)
     json_decref(one);
 }
 
+static void a_run_gets_the_secrets_that_its_dag_names_and_no_others(void **state)
+{
+    struct world *world = *state;
+    struct registry registry;
+    struct question question;
+    struct nx_err err;
+    static const char *const names[] = {"token", "other", "third"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/api/v1/secrets/%s", names[i]);
+        json_decref(world_json(world, "PUT", path, "{\"value\": \"hunter2\"}", 201));
+    }
+    world_dag(world, "names.yaml",
+              "tasks:\n"
+              "  a: {run: 'echo ${{ secrets.token }} ${{ secrets.absent }}'}\n"
+              "  b: {run: 'true', env: {X: '${{ secrets[\"third\"] .. secrets.token }}'}}\n");
+    json_decref(world_json(world, "POST", "/api/v1/dags/names/runs", "{}", 201));
+    pthread_mutex_lock(&world->lock);
+    registry_init(&registry, world->store);
+    assert_true(
+        question_init(&question, world->store, &registry, &world->kept, NULL, world->home, &err));
+    question.core = world->core;
+    struct wire_bytes text = question_run_text(&question, (struct nx_run_id){1});
+    json_t *context = json_loadb(text.p, text.n, 0, NULL);
+    json_t *secrets = json_object_get(context, "secrets");
+    assert_int_equal(json_object_size(secrets), 2);
+    assert_string_equal(text_of(secrets, "token"), "hunter2");
+    assert_string_equal(text_of(secrets, "third"), "hunter2");
+    json_decref(context);
+    question_fini(&question);
+    registry_fini(&registry);
+    pthread_mutex_unlock(&world->lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +296,7 @@ int main(void)
         T(without_its_key_a_secret_is_an_error_and_no_new_key_is_made),
         T(a_secret_counts_under_its_own_name_alone),
         T(what_is_kept_is_there_after_a_restart),
+        T(a_run_gets_the_secrets_that_its_dag_names_and_no_others),
         T(a_connection_is_kept_and_shown_without_its_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

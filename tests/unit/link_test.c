@@ -1,5 +1,6 @@
 /* The link's two ends, against each other. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,12 +80,19 @@ static void on_reply(void *arg, unsigned slot, enum nx_code code, const void *by
         link_request(world->client, slot, "again", 5);
 }
 
+static bool is_known(void *arg, const void *bytes, size_t n)
+{
+    (void)arg;
+    return n < 8 || memcmp(bytes, "stranger", 8) != 0;
+}
+
 static void listen_now(struct world *world)
 {
     struct nx_err err = {0};
     const struct link_tls tls = {world->certificate.text, world->certificate.key, NULL};
     if (!(world->is_tls
-              ? link_listen_tls(world->url, &tls, CONTEXTS, on_request, world, &world->server, &err)
+              ? link_listen_tls(world->url, &tls, CONTEXTS, on_request, is_known, world,
+                                &world->server, &err)
               : link_listen(world->url, CONTEXTS, on_request, world, &world->server, &err)))
         fail_msg("%s", err.text);
 }
@@ -584,6 +592,96 @@ static void a_peer_without_tls_gets_nothing_and_harms_nobody(void **state)
     close(fd);
 }
 
+enum { CROWD = 300 };
+
+/* A connection from that address of this machine; -1: refused. */
+static int come_from(struct world *world, const char *address)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)link_port(world->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, address, &from.sin_addr);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static size_t count_open(const int *fds, size_t n)
+{
+    size_t n_open = 0;
+    char byte;
+    for (size_t i = 0; i < n; i++)
+        n_open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return n_open;
+}
+
+static void a_crowd_of_strangers_holds_little_and_keeps_nobody_out(void **state)
+{
+    struct world *world = *state;
+    int crowd[CROWD], other;
+    size_t n_answers = 7;
+    world->answer_at_once = true;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, "before", 6);
+    wait_for(world, 0, 1);
+    other = come_from(world, "127.0.0.3");
+    int64_t begin_ms = clock_mono_ms();
+    for (size_t i = 0; i < CROWD; i++)
+        crowd[i] = come_from(world, "127.0.0.2");
+    for (int i = 0; i < 100 && count_open(crowd, CROWD) > LINK_STRANGERS_MAX; i++)
+        clock_sleep_ms(20);
+    assert_in_range(count_open(crowd, CROWD), 1, LINK_STRANGERS_MAX);
+    assert_int_equal(count_open(&other, 1), 1); /* the crowd goes first */
+    assert_int_equal(count_open(crowd, CROWD / 2), 0);
+    link_request(world->client, 1, "known", 5);
+    wait_for(world, 0, 2);
+    for (int i = 0; i < 5; i++) { /* who comes anew finds a place */
+        link_redial(world->client);
+        link_request(world->client, 2, "again", 5);
+        wait_for(world, 0, 3 + (size_t)i);
+        crowd[i] = (close(crowd[i]), come_from(world, "127.0.0.2"));
+    }
+    /* They are closed, also one that goes on talking; who is known stays. */
+    while (count_open(crowd, CROWD) && clock_mono_ms() - begin_ms < 2 * LINK_STRANGE_MS) {
+        (void)!send(other, "\x16\x03\x01\x02\x00", 1, MSG_NOSIGNAL);
+        link_request(world->client, 3, "at work", 7);
+        wait_for(world, 0, ++n_answers);
+        clock_sleep_ms(250);
+    }
+    assert_int_equal(count_open(crowd, CROWD), 0);
+    assert_int_equal(count_open(&other, 1), 0);
+    assert_true(link_connected(world->client));
+    assert_true(clock_mono_ms() - begin_ms < LINK_STRANGE_MS + 5000);
+    for (size_t i = 0; i < CROWD; i++)
+        close(crowd[i]);
+    close(other);
+}
+
+static void a_strangers_message_is_small(void **state)
+{
+    struct world *world = *state;
+    char *large = mem_alloc(NX_MESSAGE_MAX);
+    world->answer_at_once = true;
+    listen_now(world);
+    dial_now(world);
+    link_request(world->client, 0, "stranger", 8);
+    wait_for(world, 1, 1); /* the owner says what it thinks of it */
+    memcpy(large, "stranger", 8);
+    link_request(world->client, 1, large, LINK_STRANGE_MAX + 1);
+    clock_sleep_ms(500);
+    assert_int_equal(world->n_requests, 1);
+    link_cancel(world->client, 1);
+    wait_for(world, 1, 2);
+    memcpy(large, "a friend", 8);
+    link_request(world->client, 2, large, NX_MESSAGE_MAX);
+    wait_for(world, 2, 3);
+    assert_int_equal(world->requests[1].n, NX_MESSAGE_MAX);
+    mem_free(large);
+}
+
 static void a_client_that_is_told_to_redials_and_asks_again(void **state)
 {
     struct world *world = *state;
@@ -689,6 +787,8 @@ int main(void)
         WITH_TLS(a_client_that_trusts_another_certificate_is_never_answered),
         WITH_TLS(the_name_of_the_certificate_is_checked),
         WITH_TLS(a_peer_without_tls_gets_nothing_and_harms_nobody),
+        WITH_TLS(a_crowd_of_strangers_holds_little_and_keeps_nobody_out),
+        WITH_TLS(a_strangers_message_is_small),
         WITH_TLS(a_client_that_is_told_to_redials_and_asks_again),
         WITH_TLS(a_host_that_does_not_answer_is_dialled_anew),
         WITH_TLS(a_certificate_is_made_once_and_kept_from_others),

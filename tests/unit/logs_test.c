@@ -189,7 +189,43 @@ static void what_is_no_secret_is_not_held_back(void **state)
     logs_write(&f->logs, "hunt", 4);
     assert_string_equal(content(f, f->log), "progress\n");
     logs_end(&f->logs);
-    assert_string_equal(content(f, f->log), "progress\nhunt");
+    assert_string_equal(content(f, f->log), "progress\n***");
+    begin(f);
+    logs_mask(&f->logs, "hunter2", 7);
+    logs_write(&f->logs, "hun", 3);
+    logs_end(&f->logs);
+    assert_string_equal(content(f, f->log), "progress\n***hun"); /* as any word may end */
+}
+
+static void a_note_does_not_cut_a_secret_in_two(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    logs_mask(&f->logs, "hunter2", 7);
+    logs_write(&f->logs, "it is hunt", 10);
+    logs_note(&f->logs, "stopping: cancelled");
+    logs_write(&f->logs, "er2\n", 4);
+    logs_end(&f->logs);
+    assert_string_equal(content(f, f->log), "it is \nnexus: stopping: cancelled\n***\n");
+}
+
+static void a_secret_at_the_limit_of_a_log_is_masked(void **state)
+{
+    struct fixture *f = *state;
+    static const char text[] = "0123456789 hunter2 9876543210\n";
+    for (int max = 1; max < 32; max++) {
+        for (size_t cut = 0; cut < sizeof text; cut++) {
+            f->logs.max = max;
+            unlink(f->log);
+            begin(f);
+            logs_mask(&f->logs, "hunter2", 7);
+            logs_write(&f->logs, text, cut);
+            logs_write(&f->logs, text + cut, sizeof text - 1 - cut);
+            logs_end(&f->logs);
+            assert_null(strstr(content(f, f->log), "hun"));
+            assert_null(strstr(buf_text(&f->got), "er2"));
+        }
+    }
 }
 
 static void metrics_and_resolved_values_are_files_beside_the_log(void **state)
@@ -246,6 +282,8 @@ int main(void)
         WITH_HOME(secrets_are_masked_wherever_the_stream_is_cut),
         WITH_HOME(random_streams_are_masked_as_if_they_came_at_once),
         WITH_HOME(what_is_no_secret_is_not_held_back),
+        WITH_HOME(a_note_does_not_cut_a_secret_in_two),
+        WITH_HOME(a_secret_at_the_limit_of_a_log_is_masked),
         WITH_HOME(metrics_and_resolved_values_are_files_beside_the_log),
         WITH_HOME(a_log_that_cannot_be_written_says_why_and_harms_nothing),
         cmocka_unit_test(paths_name_run_task_map_and_attempt),

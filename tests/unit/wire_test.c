@@ -418,6 +418,26 @@ static void a_count_that_the_message_cannot_hold_allocates_nothing(void **state)
     arena_fini(&arena);
 }
 
+static void a_worker_whose_name_is_none_is_not_understood(void **state)
+{
+    (void)state;
+    static const struct wire_bytes names[] = {
+        {"a\0b", 3}, {"A", 1}, {"a b", 3}, {"\x1b[31m", 5}, {"../x", 4}, {"\xff", 1}, {"w-1_x", 5}};
+    enum { N = sizeof names / sizeof *names };
+    for (size_t i = 0; i < N; i++) {
+        struct wire_report report = {
+            .kind = WIRE_LISTEN, .worker = names[i], .incarnation = 1, .seq = 1};
+        struct arena arena;
+        struct buf buf;
+        arena_init(&arena);
+        buf_init(&buf);
+        wire_encode_report(&buf, &report);
+        assert_int_equal(wire_decode_report(buf.data, buf.len, &arena, &report, NULL), i == N - 1);
+        buf_fini(&buf);
+        arena_fini(&arena);
+    }
+}
+
 static void another_version_is_refused_and_both_are_named(void **state)
 {
     (void)state;
@@ -486,6 +506,7 @@ int main(void)
         cmocka_unit_test(every_truncation_and_every_extra_byte_is_refused),
         cmocka_unit_test(random_and_mutated_bytes_never_crash_the_decoder),
         cmocka_unit_test(a_count_that_the_message_cannot_hold_allocates_nothing),
+        cmocka_unit_test(a_worker_whose_name_is_none_is_not_understood),
         cmocka_unit_test(another_version_is_refused_and_both_are_named),
         cmocka_unit_test(a_report_is_no_reply_and_a_reply_no_report),
         cmocka_unit_test(a_result_takes_the_bytes_that_its_size_says),
