@@ -4,6 +4,7 @@
 
 #include "cli/api.h"
 #include "cli/command.h"
+#include "cli/live.h"
 
 int main(int argc, char **argv)
 {
@@ -20,5 +21,7 @@ int main(int argc, char **argv)
     cli_fini(&cli);
     if (fflush(stdout) != 0 && status == CLI_DONE)
         status = CLI_FAILED;
+    while (live_sleep(0)) /* a second Ctrl-C that came while it ended has nothing left to do */
+        ;
     return status;
 }
