@@ -42,10 +42,26 @@ bool join_read(const char *path, struct join *join, struct nx_err *err)
     return ok || nx_wrap(err, "the join file %s", path);
 }
 
+/* Of what was done for one scheduler. */
+static const char *const folders[] = {"logs", "files", "work"};
+
+/* Whether the home is new, or a worker's: what others have there is not ours to take away. */
+static bool check_empty(const char *home, struct nx_err *err)
+{
+    char folder[PATH_MAX_BYTES];
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        if (path_join(folder, sizeof folder, home, folders[i]) && path_exists(folder))
+            return nx_fail(err, NX_E_CONFLICT,
+                           "%s is there already, and is not of a worker that joined: give this "
+                           "worker a --home of its own, such as an empty folder",
+                           folder);
+    }
+    return true;
+}
+
 /* Which scheduler a home belongs to: a hash of its certificate. */
 static bool write_owner(const char *home, const char *path, const char *owner, struct nx_err *err)
 {
-    static const char *const folders[] = {"logs", "files", "work"};
     char folder[PATH_MAX_BYTES];
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         if (!path_join(folder, sizeof folder, home, folders[i]) || !path_remove_tree(folder, err))
@@ -65,8 +81,9 @@ bool join_home(const struct join *join, const char *home, struct nx_err *err)
         return nx_fail(err, NX_E_CONFLICT,
                        "%s is the home of a scheduler: give this worker a --home of its own", home);
     sha256_of(join->certificate, strlen(join->certificate), owner);
-    bool same = path_exists(path) && path_read(path, SHA256_HEX, &text, NULL) &&
-                str_eq(buf_text(&text), owner);
+    bool joined = path_exists(path);
+    bool same =
+        joined && path_read(path, SHA256_HEX, &text, NULL) && str_eq(buf_text(&text), owner);
     buf_fini(&text);
-    return same || write_owner(home, path, owner, err);
+    return same || ((joined || check_empty(home, err)) && write_owner(home, path, owner, err));
 }

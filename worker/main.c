@@ -275,6 +275,26 @@ static void absolute(char to[PATH_MAX], const char *option, const char *path)
         die(USAGE, "--%s %s: %s", option, path, errno ? strerror(errno) : "not a folder");
 }
 
+/* As DAG files may name them, so that a task can come here. */
+static void check_queues(const char *queues)
+{
+    char name[NX_ID_MAX + 1];
+    if (strlen(queues) > QUEUES_MAX)
+        die(USAGE, "--queue: at most %d bytes", QUEUES_MAX);
+    for (const char *p = queues;; p++) {
+        size_t n = strcspn(p, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name), p);
+        if (n > NX_ID_MAX || !str_is_id(name, true))
+            die(USAGE,
+                "--queue %s: '%s' is no name of a queue: lower case letters, digits, _ and -, a "
+                "letter first; several with a comma between them",
+                queues, name);
+        p += n;
+        if (!*p)
+            return;
+    }
+}
+
 /* What nexus.yaml and NEXUS_LOG_MAX say; -1: nothing. */
 static int64_t log_max(const char *folder)
 {
@@ -303,6 +323,8 @@ int main(int argc, char **argv)
     read_options(argc, argv, &options);
     log_open("nexus-worker", options.level);
     clock_begin(true);
+    if (options.join && !path_make_folders(options.home, &err))
+        die(USAGE, "--home: %s", err.text);
     absolute(home, "home", options.home);
     absolute(project, "project", options.project);
     default_name(name, sizeof name);
@@ -314,8 +336,7 @@ int main(int argc, char **argv)
     prepare_process(&options);
     if (snprintf(url, sizeof url, "ipc://%s/run/dispatch.sock", home) >= (int)sizeof url)
         die(USAGE, "--home %s is too long", home);
-    if (strlen(options.queues) > QUEUES_MAX)
-        die(USAGE, "--queues: at most %d bytes", QUEUES_MAX);
+    check_queues(options.queues);
     hold_name(home, name);
     if (options.join && (!join_read(options.join, &join, &err) || !join_home(&join, home, &err)))
         die(1, "%s", err.text);

@@ -120,25 +120,27 @@ void link_conn_shut(struct link_conn *conn)
     pthread_mutex_unlock(conn->lock);
     if (!first)
         return;
-    nng_stream_close(conn->stream);
+    pthread_mutex_lock(&conn->starting);
+    nng_stream_close(conn->stream); /* ends what was started */
+    pthread_mutex_unlock(&conn->starting);
     nng_aio_cancel(conn->receiver);
     nng_aio_cancel(conn->sender);
     release(conn);
 }
 
-/* An operation was started just now, perhaps on a stream that was closed meanwhile: that one would
- * never end by itself. If it ends all the same while NNG is on its way from the operation to the
- * stream, to cancel it there, the stream has to be there still. */
-static void cancel_if_closed(struct link_conn *conn, nng_aio *aio)
+/* Starts an operation, unless the connection was closed: then its user has gone. */
+static void start(struct link_conn *conn, nng_aio *aio,
+                  void (*operation)(nng_stream *stream, nng_aio *aio))
 {
+    pthread_mutex_lock(&conn->starting);
     pthread_mutex_lock(conn->lock);
-    bool cancel = conn->closed && conn->stream;
-    conn->n_busy += cancel;
+    bool closed = conn->closed;
     pthread_mutex_unlock(conn->lock);
-    if (!cancel)
-        return;
-    nng_aio_cancel(aio);
-    release(conn);
+    if (!closed)
+        operation(conn->stream, aio);
+    pthread_mutex_unlock(&conn->starting);
+    if (closed)
+        release(conn);
 }
 
 /* ---- Sending ---- */
@@ -166,8 +168,7 @@ static void send_rest(struct link_conn *conn)
 {
     nng_iov iov = {conn->flying.data + conn->n_sent, conn->flying.len - conn->n_sent};
     must(nng_aio_set_iov(conn->sender, 1, &iov) == 0);
-    nng_stream_send(conn->stream, conn->sender);
-    cancel_if_closed(conn, conn->sender);
+    start(conn, conn->sender, nng_stream_send);
 }
 
 /* Takes what is to be sent next; false when there is nothing. */
@@ -241,8 +242,7 @@ void link_conn_receive(struct link_conn *conn)
         room = HEAD + get_le(in->data + 4, 4) - rest;
     nng_iov iov = {buf_reserve(in, room), room};
     must(nng_aio_set_iov(conn->receiver, 1, &iov) == 0);
-    nng_stream_recv(conn->stream, conn->receiver);
-    cancel_if_closed(conn, conn->receiver);
+    start(conn, conn->receiver, nng_stream_recv);
 }
 
 enum taken { ALL, PAUSED, WRONG };
@@ -329,8 +329,13 @@ void link_conn_resume(struct link_conn *conn)
 
 bool link_conn_init(struct link_conn *conn, pthread_mutex_t *lock, void *owner, struct nx_err *err)
 {
+    pthread_mutexattr_t attr;
     conn->lock = lock;
     conn->owner = owner;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* should NNG call back at once */
+    pthread_mutex_init(&conn->starting, &attr);
+    pthread_mutexattr_destroy(&attr);
     int rv = nng_aio_alloc(&conn->receiver, on_received, conn);
     if (rv == 0)
         rv = nng_aio_alloc(&conn->sender, on_sent, conn);
@@ -358,7 +363,9 @@ void link_conn_start(struct link_conn *conn, nng_stream *stream)
 void link_conn_fini(struct link_conn *conn)
 {
     link_conn_shut(conn);
-    bool held = hold(conn); /* a stop cancels, see cancel_if_closed */
+    /* A stop cancels; if the operation ends all the same while NNG is on its way from it to the
+     * stream, to cancel it there, the stream has to be there still. */
+    bool held = hold(conn);
     if (conn->receiver)
         nng_aio_stop(conn->receiver);
     if (conn->sender)
@@ -369,6 +376,7 @@ void link_conn_fini(struct link_conn *conn)
     nng_aio_free(conn->sender);
     if (conn->stream) /* an operation was refused because of the stop */
         nng_stream_free(conn->stream);
+    pthread_mutex_destroy(&conn->starting);
     buf_fini(&conn->in);
     buf_fini(&conn->out);
     buf_fini(&conn->flying);

@@ -18,9 +18,9 @@
 #include "lib/net/link.h"
 #include "nexus/error.h"
 
-/* Locking: the owner's lock guards the fields that say so. Operations are started, and the owner's
- * functions called, without it. A connection is used again after it has gone; it is freed only with
- * its owner. */
+/* Locking: the owner's lock guards the fields that say so; it is taken within `starting`.
+ * Operations are started, and the owner's functions called, without it. A connection is used again
+ * after it has gone; it is freed only with its owner. */
 struct link_conn {
     pthread_mutex_t *lock;
     void *owner;
@@ -32,6 +32,9 @@ struct link_conn {
     /* It has ended and may be started again. Called with the lock held. */
     void (*on_gone)(struct link_conn *conn);
 
+    /* Over the start of an operation and the closing of the stream. With TLS, NNG 1.5 never ends a
+     * send that begins on a stream that is closed, not even when it is cancelled. */
+    pthread_mutex_t starting;
     nng_aio *receiver, *sender;
     struct buf in; /* the receiver's: what came, from n_taken on not yet handled */
     size_t n_taken;

@@ -106,6 +106,14 @@ static const char *url_of(struct call *call, const char *address)
                         host, api->workers_port);
 }
 
+/* A colon stands in IPv6 addresses alone. */
+static bool is_host(const char *address)
+{
+    struct in6_addr at;
+    return *address && strlen(address) <= 253 && !strpbrk(address, "/ \t\r\n\"\\@[]") &&
+           (!strchr(address, ':') || inet_pton(AF_INET6, address, &at) == 1);
+}
+
 static bool check_words(const struct api *api, const json_t *body, struct made *made,
                         struct nx_err *err)
 {
@@ -124,8 +132,9 @@ static bool check_words(const struct api *api, const json_t *body, struct made *
     if (expires && (!str_parse_duration(expires, &ms) || ms == 0))
         return nx_fail(err, NX_E_INVALID, "expires must be a duration such as 7d, not '%.64s'",
                        expires);
-    if (address && (!*address || strlen(address) > 253 || strpbrk(address, "/ \t\r\n\"\\@[]")))
-        return nx_fail(err, NX_E_INVALID, "address must be a host's name or address, not '%.64s'",
+    if (address && !is_host(address))
+        return nx_fail(err, NX_E_INVALID,
+                       "address must be a host's name or address, without a port, not '%.64s'",
                        address);
     made->created_ms = clock_wall_ms();
     made->expires_ms = ms ? made->created_ms + ms : 0;

@@ -679,6 +679,15 @@ static void a_strangers_message_is_small(void **state)
     link_request(world->client, 2, large, NX_MESSAGE_MAX);
     wait_for(world, 2, 3);
     assert_int_equal(world->requests[1].n, NX_MESSAGE_MAX);
+    for (size_t i = 0; i < 30; i++) { /* cut in the middle of a send, again and again */
+        memcpy(large, "stranger", 8);
+        link_request(world->client, 1, large, NX_MESSAGE_MAX);
+        clock_sleep_ms((int64_t)i);
+        link_cancel(world->client, 1);
+        wait_for(world, 0, 4 + 2 * i);
+        link_request(world->client, 2, "a friend", 8);
+        wait_for(world, 0, 5 + 2 * i);
+    }
     mem_free(large);
 }
 
