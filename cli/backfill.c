@@ -40,6 +40,14 @@ static const char *progress_text(struct cli *cli, const json_t *backfill)
         deleted ? arena_printf(&cli->arena, ", %lld deleted", (long long)deleted) : "");
 }
 
+/* "paused, since the file of its DAG is gone" */
+static const char *state_text(struct cli *cli, const json_t *backfill)
+{
+    const char *state = js_get_text(backfill, "state", "?");
+    const char *why = js_get_text(json_object_get(backfill, "reason"), "text", NULL);
+    return why ? arena_printf(&cli->arena, "%s, since %s", state, why) : state;
+}
+
 /* ---- The plan ---- */
 
 static int print_plan(struct cli *cli, const json_t *reply)
@@ -95,6 +103,9 @@ static int await(struct cli *cli, const char *id)
         if (status)
             return status;
         const char *text = progress_text(cli, backfill);
+        if (str_eq(js_get_text(backfill, "state", ""), "paused")) /* it may take long */
+            text = arena_printf(&cli->arena, "%s: %s (`nexus backfills resume %s`)",
+                                state_text(cli, backfill), text, id);
         if (!str_eq(text, said))
             fprintf(stderr, "%s%s%s", cli->tty_out ? "\r\x1b[K" : "", text,
                     cli->tty_out ? "" : "\n");
@@ -174,14 +185,6 @@ static int run_backfill(struct cli *cli)
 }
 
 /* ---- The others ---- */
-
-/* "paused, since the file of its DAG is gone" */
-static const char *state_text(struct cli *cli, const json_t *backfill)
-{
-    const char *state = js_get_text(backfill, "state", "?");
-    const char *why = js_get_text(json_object_get(backfill, "reason"), "text", NULL);
-    return why ? arena_printf(&cli->arena, "%s, since %s", state, why) : state;
-}
 
 static int run_list(struct cli *cli)
 {

@@ -367,11 +367,17 @@ char *out_ago(char *to, size_t size, const char *rfc3339, int64_t now_ms)
         snprintf(to, size, "%s%lld min%s", before, (long long)(s / 60), after);
     else if (s < 86400)
         snprintf(to, size, "%s%lld h%s", before, (long long)(s / 3600), after);
+    else if (ago < 0) /* its date stands beside it, in the zone of who asks */
+        snprintf(to, size, s < 1000 * 86400ll ? "in %lld d" : "in %lld years",
+                 (long long)(s / (s < 1000 * 86400ll ? 86400 : 31556952)));
     else {
         int64_t days = (at - (at < 0 ? 86399999 : 0)) / 86400000, rest = at / 1000 - days * 86400;
         time_civil_from_days(days, &year, &month, &day);
-        snprintf(to, size, "%u %s %02lld:%02lld", day, months[month - 1], (long long)(rest / 3600),
-                 (long long)(rest / 60 % 60));
+        if (s < 300 * 86400ll)
+            snprintf(to, size, "%u %s %02lld:%02lld", day, months[month - 1],
+                     (long long)(rest / 3600), (long long)(rest / 60 % 60));
+        else
+            snprintf(to, size, "%u %s %lld", day, months[month - 1], (long long)year);
     }
     return to;
 }

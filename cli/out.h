@@ -63,7 +63,8 @@ size_t out_width(const char *text);
 
 /* "850 ms", "12 s", "3 min 05 s", "2 h 14 min", "3 d 2 h". */
 char *out_duration(char *to, size_t size, int64_t ms);
-/* "just now", "3 min ago", "in 12 min"; beyond a day "23 Nov 01:30" in UTC. NULL time text: "-". */
+/* "3 min ago", "in 12 min", "in 3 d"; more than a day ago "23 Nov 01:30" in UTC, long ago "23 Nov
+ * 2001". NULL time text: "-". */
 char *out_ago(char *to, size_t size, const char *rfc3339, int64_t now_ms);
 /* Milliseconds between two times of the API; the second NULL: until now. -1: unknown. */
 int64_t out_span_ms(const char *from, const char *to, int64_t now_ms);

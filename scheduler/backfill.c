@@ -69,7 +69,6 @@ static bool read_range(const struct message *message, const struct registry_vers
 static enum backfill_action action_of(struct engine *engine, const struct message *message,
                                       struct backfill_step *step)
 {
-    enum nx_run_state state;
     struct nx_err err;
     struct core_run_row row;
     if (!store_find_interval(engine->store, message->dag, step->start_ms, step->finish_ms,
@@ -78,13 +77,13 @@ static enum backfill_action action_of(struct engine *engine, const struct messag
     if (!step->run.v)
         return BACKFILL_CREATE;
     if (core_get_run(engine->core, step->run, &row))
-        state = row.state;
-    else if (!store_run_state(engine->store, step->run, &state, &err))
+        step->state = row.state;
+    else if (!store_run_state(engine->store, step->run, &step->state, &err))
         engine_give_up(&err);
-    if (!nx_run_state_final(state))
+    if (!nx_run_state_final(step->state))
         return BACKFILL_IN_FLIGHT;
     bool again = message->reprocess == REPROCESS_COMPLETED ||
-                 (message->reprocess == REPROCESS_FAILED && state == NX_RS_FAILED);
+                 (message->reprocess == REPROCESS_FAILED && step->state == NX_RS_FAILED);
     return again ? BACKFILL_REPROCESS : BACKFILL_EXISTS;
 }
 
@@ -105,7 +104,8 @@ static bool add_entry(struct engine *engine, const struct message *message,
     char start[TIME_TEXT_MAX];
     bool found = timetable_next(range->timetable, entry, range->from_ms - 1, &fire);
     while (found && fire.start_ms <= range->to_ms && fire.finish_ms <= range->now_ms) {
-        struct backfill_step step = {fire.start_ms, fire.finish_ms, fire.due_ms, {0}, 0};
+        struct backfill_step step = {
+            .start_ms = fire.start_ms, .finish_ms = fire.finish_ms, .fire_ms = fire.due_ms};
         if (step.start_ms >= range->from_ms) {
             if (steps->n == NX_BACKFILL_MAX)
                 return nx_fail(err, NX_E_LIMIT,
@@ -129,6 +129,23 @@ static void drop_doubles(struct backfill_steps *steps)
             steps->at[n++] = steps->at[i];
     }
     steps->n = n;
+}
+
+/* A cancelled run that is left as it is would stop all runs after it that wait for their past. */
+static bool past_fits(const struct registry_version *version, const struct backfill_steps *steps,
+                      struct nx_err *err)
+{
+    for (size_t i = 0; version->graph->n_past && i + 1 < steps->n; i++) {
+        const struct backfill_step *step = &steps->at[i];
+        if (step->action == BACKFILL_EXISTS && step->state == NX_RS_CANCELLED)
+            return nx_fail(err, NX_E_INVALID,
+                           "tasks of '%s' have depends_on_past: run %llu, which is cancelled and "
+                           "left as it is, would stop all that come after it; `nexus runs retry "
+                           "%llu` first, or take reprocess completed",
+                           version->dag, (unsigned long long)step->run.v,
+                           (unsigned long long)step->run.v);
+    }
+    return true;
 }
 
 /* A run that is done again keeps its params. */
@@ -250,8 +267,8 @@ bool backfill_take(struct engine *engine, struct pending *pending, struct nx_err
     bool ok = version && possible(message, version, err) &&
               write_params(engine, version, message->params, &params, err) &&
               read_range(message, version, &range, err) &&
-              make_plan(engine, message, &range, &steps, err) && params_fit(message, &steps, err) &&
-              may_begin(engine, message, &range, err);
+              make_plan(engine, message, &range, &steps, err) && past_fits(version, &steps, err) &&
+              params_fit(message, &steps, err) && may_begin(engine, message, &range, err);
     if (ok && !message->dry_run) {
         versions_tell_core(engine, version);
         uint32_t most = message->max_active ? message->max_active : version->graph->max_active_runs;

@@ -77,18 +77,10 @@ static void pick_along(struct selection *selection, bool upstream, enum edit_pic
     }
 }
 
-/* Whether the pick of the instance changes anything. */
-static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what);
-
-/* What was decided by its rule upon the state of those whose mark changes it is decided again, and
- * so on down. */
-static void pick_decided(struct selection *selection, enum core_edit what)
+/* What was decided by its rule upon the state of marked ones is decided again, and so on down. */
+static void pick_decided(struct selection *selection)
 {
     const struct run *run = selection->run;
-    for (uint32_t i = 0; i < run->n_insts; i++) {
-        if (selection->picks[i] && !pick_changes(selection, i, what))
-            selection->picks[i] = EDIT_NONE;
-    }
     start_from_all(selection);
     while (selection->todo.n) {
         uint32_t at = vec_pop(&selection->todo), other;
@@ -115,6 +107,63 @@ static void pick_failed(struct selection *selection)
     }
 }
 
+/* ---- What changes ---- */
+
+/* One that runs, or may still run elsewhere, has to end first. */
+static bool has_to_end(const struct inst *inst)
+{
+    return (inst->flags & INST_HELD) || attempt_elsewhere(inst);
+}
+
+/* Whether the edit changes anything of it. */
+static bool changes(const struct inst *inst, enum edit_pick how, enum core_edit what)
+{
+    bool success = what == CORE_MARK_SUCCESS;
+    if (has_to_end(inst))
+        return inst->reason != (how == EDIT_CLEAR ? NX_WHY_CLEARED
+                                : success         ? NX_WHY_MARK_SUCCESS
+                                                  : NX_WHY_MARK_FAILED);
+    return inst->state != (how == EDIT_CLEAR ? NX_TS_WAITING
+                           : success         ? NX_TS_SUCCESS
+                                             : NX_TS_FAILED);
+}
+
+/* A list is asked for again when every task that is mapped over it is cleared as a whole. */
+static bool folds(const struct selection *selection, uint32_t map)
+{
+    const struct graph *graph = selection->run->version->graph;
+    const struct graph_map *of = &graph->maps[map];
+    bool any = false;
+    for (uint32_t k = 0; k < of->n; k++) {
+        uint32_t task = graph->map_tasks[of->first + k];
+        if (!stands_aside(selection->run, task))
+            continue;
+        if (selection->picks[task] != EDIT_CLEAR)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Whether the pick of the instance changes anything. */
+static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what)
+{
+    const struct run *run = selection->run;
+    if (stands_aside(run, at))
+        return selection->picks[at] == EDIT_CLEAR && folds(selection, task_of(run, at)->map - 1);
+    return run->insts[at].state != NX_TS_REMOVED &&
+           changes(&run->insts[at], selection->picks[at], what);
+}
+
+/* Drops what would not change. */
+static void drop_unchanged(struct selection *selection, enum core_edit what)
+{
+    for (uint32_t i = selection->run->n_insts; i-- > 0;) { /* own ones last: they tell what folds */
+        if (selection->picks[i] && !pick_changes(selection, i, what))
+            selection->picks[i] = EDIT_NONE;
+    }
+}
+
 static void select_insts(struct selection *selection, const struct core_event *event)
 {
     enum core_edit what = event->edit.what;
@@ -136,34 +185,14 @@ static void select_insts(struct selection *selection, const struct core_event *e
         pick_along(selection, true, how);
     if (event->edit.downstream || what == CORE_RETRY)
         pick_along(selection, false, how);
-    if (marks)
-        pick_decided(selection, what);
-}
-
-/* A list is asked for again when every task that is mapped over it is cleared as a whole. */
-static bool folds(const struct selection *selection, uint32_t map)
-{
-    const struct graph *graph = selection->run->version->graph;
-    const struct graph_map *of = &graph->maps[map];
-    bool any = false;
-    for (uint32_t k = 0; k < of->n; k++) {
-        uint32_t task = graph->map_tasks[of->first + k];
-        if (!stands_aside(selection->run, task))
-            continue;
-        if (selection->picks[task] != EDIT_CLEAR)
-            return false;
-        any = true;
-    }
-    return any;
+    drop_unchanged(selection, what); /* what does not change decides nothing again */
+    if (!marks)
+        return;
+    pick_decided(selection);
+    drop_unchanged(selection, what);
 }
 
 /* ---- Doing it ---- */
-
-/* One that runs, or may still run elsewhere, has to end first. */
-static bool has_to_end(const struct inst *inst)
-{
-    return (inst->flags & INST_HELD) || attempt_elsewhere(inst);
-}
 
 static void stop(struct core *core, struct run *run, uint32_t task, enum nx_reason reason)
 {
@@ -200,19 +229,6 @@ static void mark(struct core *core, struct run *run, uint32_t task, enum nx_task
     if (inst->flags & INST_ROW)
         vec_push(&core->update->cleared, inst_id(run, task));
     inst_set(core, run, task, state, NX_WHY_MARKED);
-}
-
-/* Whether the edit changes anything of it. */
-static bool changes(const struct inst *inst, enum edit_pick how, enum core_edit what)
-{
-    bool success = what == CORE_MARK_SUCCESS;
-    if (has_to_end(inst))
-        return inst->reason != (how == EDIT_CLEAR ? NX_WHY_CLEARED
-                                : success         ? NX_WHY_MARK_SUCCESS
-                                                  : NX_WHY_MARK_FAILED);
-    return inst->state != (how == EDIT_CLEAR ? NX_TS_WAITING
-                           : success         ? NX_TS_SUCCESS
-                                             : NX_TS_FAILED);
 }
 
 /* What follows today from the absence of a row (see core.h) and would not once the picked ones have
@@ -327,15 +343,6 @@ static void apply(struct core *core, struct run *run, const struct selection *se
     vec_push(&core->to_check, run->slot);
 }
 
-static bool pick_changes(const struct selection *selection, uint32_t at, enum core_edit what)
-{
-    const struct run *run = selection->run;
-    if (stands_aside(run, at))
-        return selection->picks[at] == EDIT_CLEAR && folds(selection, task_of(run, at)->map - 1);
-    return run->insts[at].state != NX_TS_REMOVED &&
-           changes(&run->insts[at], selection->picks[at], what);
-}
-
 static bool any_marked(const struct selection *selection, uint32_t task)
 {
     struct needing all = mapped_needing(selection->run, task, task);
@@ -347,14 +354,12 @@ static bool any_marked(const struct selection *selection, uint32_t task)
     return false;
 }
 
-/* Drops what would not change, and adds the finally tasks of a run that goes on before them. */
+/* Adds the finally tasks of a run that goes on before them. Returns how many change. */
 static size_t settle(struct selection *selection, enum core_edit what)
 {
     const struct run *run = selection->run;
     size_t n = 0, n_cleared = 0;
-    for (uint32_t i = run->n_insts; i-- > 0;) { /* own ones last: they tell what folds */
-        if (selection->picks[i] && !pick_changes(selection, i, what))
-            selection->picks[i] = EDIT_NONE;
+    for (uint32_t i = 0; i < run->n_insts; i++) {
         n += selection->picks[i] != EDIT_NONE;
         n_cleared += selection->picks[i] == EDIT_CLEAR;
     }

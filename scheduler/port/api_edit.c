@@ -289,8 +289,9 @@ bool handle_delete_run(struct call *call, struct nx_err *err)
     if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err))
         return false;
     if (!nx_run_state_final(run->state))
-        return nx_fail(err, NX_E_CONFLICT, "run %s has not ended (%s): cancel it first",
-                       call->params[0], nx_run_state_name(run->state));
+        return nx_fail(err, NX_E_CONFLICT, "run %s has not ended (%s): %s", call->params[0],
+                       nx_run_state_name(run->state),
+                       run->state == NX_RS_STOPPING ? "try again when it has" : "cancel it first");
     struct message *message = call_write(call, WRITE_DELETE, "run.delete", call->params[0], NULL);
     message->detail = arena_printf(&message->arena, "{\"dag\":\"%s\"}", run->dag);
     message->run = run->id;

@@ -53,7 +53,8 @@ enum backfill_action { BACKFILL_CREATE, BACKFILL_REPROCESS, BACKFILL_EXISTS, BAC
 /* What a backfill does about one data interval. */
 struct backfill_step {
     int64_t start_ms, finish_ms, fire_ms;
-    struct nx_run_id run; /* the one that is there; 0: none */
+    struct nx_run_id run;    /* the one that is there; 0: none */
+    enum nx_run_state state; /* of that */
     enum backfill_action action;
 };
 

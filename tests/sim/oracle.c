@@ -358,6 +358,16 @@ static void check_end(struct sim *sim, const struct core_end *end)
     }
 }
 
+/* It has ended in this turn and was opened again. */
+static bool reopened(const struct sim *sim, struct nx_run_id run)
+{
+    struct core_run_row row;
+    bool edited = false;
+    for (size_t i = 0; i < sim->edited.n; i++)
+        edited = edited || sim->edited.at[i].run.v == run.v;
+    return edited && core_get_run(sim->core, run, &row) && row.state != NX_RS_STOPPING;
+}
+
 static void check_row(struct sim *sim, struct nx_inst_id id)
 {
     struct sim_run *run = sim_run_find(sim, id.run);
@@ -376,7 +386,8 @@ static void check_row(struct sim *sim, struct nx_inst_id id)
                    !touched(sim, id); /* its run ended and was opened again in this very turn */
     bool waits = row.state == NX_TS_RETRYING && (spec->flags & GRAPH_EXCLUSIVE) &&
                  row.reason != NX_WHY_RETRY_DELAY && row.reason != NX_WHY_LOST_WAIT;
-    if (stopped && row.state != NX_TS_STOPPING && !waits && !nx_task_state_final(row.state))
+    if (stopped && row.state != NX_TS_STOPPING && !waits && !nx_task_state_final(row.state) &&
+        !reopened(sim, id.run))
         sim_fail(sim, "nothing but finally tasks goes on in a stopped run", "run %llu %s: %s",
                  (unsigned long long)id.run.v, spec->id, nx_task_state_name(row.state));
     if (row.lease < inst->row.lease)

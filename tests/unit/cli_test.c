@@ -274,7 +274,9 @@ static void durations_and_times_read_as_people_say_them(void **state)
     assert_string_equal(out_ago(text, sizeof text, "2001-09-09T01:43:30.000Z", now), "3 min ago");
     assert_string_equal(out_ago(text, sizeof text, "2001-09-09T01:58:40Z", now), "in 12 min");
     assert_string_equal(out_ago(text, sizeof text, "2001-09-01T01:30:00Z", now), "1 Sep 01:30");
-    assert_string_equal(out_ago(text, sizeof text, "1969-12-31T23:59:00Z", now), "31 Dec 23:59");
+    assert_string_equal(out_ago(text, sizeof text, "1969-12-31T23:59:00Z", now), "31 Dec 1969");
+    assert_string_equal(out_ago(text, sizeof text, "2001-10-14T03:00:00Z", now), "in 35 d");
+    assert_string_equal(out_ago(text, sizeof text, "2008-02-29T00:00:00Z", now), "in 6 years");
     assert_string_equal(out_ago(text, sizeof text, NULL, now), "-");
     assert_int_equal(out_span_ms("2001-09-09T01:46:30Z", NULL, now), 10000);
     assert_int_equal(out_span_ms(NULL, NULL, now), -1);
