@@ -107,12 +107,25 @@ static bool read_answer(const struct cli *cli, const char *url, const struct fet
     return fetch_check(answer, url, err);
 }
 
-/* For the server's audit list. */
 static const char *user_header(struct cli *cli)
 {
     const struct passwd *user = getpwuid(geteuid());
     const char *name = user ? user->pw_name : getenv("USER");
     return arena_printf(&cli->arena, "Nexus-User: %.64s", name ? name : "");
+}
+
+/* Who asks: for the server's audit list, and, when it wants to know, the token. */
+static void put_headers(struct cli *cli, const char *headers[3])
+{
+    char token[256];
+    if (!cli->token) {
+        home_token(cli, token, sizeof token);
+        cli->token = arena_strdup(&cli->arena, token);
+    }
+    headers[0] = user_header(cli);
+    headers[1] =
+        *cli->token ? arena_printf(&cli->arena, "Authorization: Bearer %s", cli->token) : NULL;
+    headers[2] = NULL;
 }
 
 bool api_try(struct cli *cli, const char *method, const char *path, const json_t *body,
@@ -127,7 +140,8 @@ bool api_try(struct cli *cli, const char *method, const char *path, const json_t
     if (!cli->fetch)
         cli->fetch = fetch_new();
     buf_printf(&url, "%s/api/v1%s", cli->url, path);
-    const char *headers[] = {user_header(cli), NULL};
+    const char *headers[3];
+    put_headers(cli, headers);
     struct fetch_request request = {.method = method,
                                     .url = buf_text(&url),
                                     .headers = headers,
@@ -265,7 +279,10 @@ bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const
     if (!cli->fetch)
         cli->fetch = fetch_new();
     buf_printf(&url, "%s/api/v1%s", cli->url, path);
+    const char *headers[3];
+    put_headers(cli, headers);
     struct fetch_request request = {.url = buf_text(&url),
+                                    .headers = headers,
                                     .connect_ms = CONNECT_MS,
                                     .on_data = each,
                                     .cancelled = cancelled,

@@ -72,6 +72,7 @@ struct cli {
     struct arena arena;  /* everything that lives as long as the invocation */
     struct fetch *fetch; /* made at the first request */
     const char *url;     /* of the server; found at the first request */
+    const char *token;   /* likewise; "": none */
     int64_t request_ms;  /* at most, for a request and its answer; 0: a minute */
 };
 

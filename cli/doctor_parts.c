@@ -242,7 +242,7 @@ static void check_address(struct doctor *d)
     uint16_t port;
     if (!settings_parse_listen(d->home.listen, host, sizeof host, &port, &err))
         doctor_note(d, DOCTOR_FAIL, "address", "mend it in nexus.yaml", "%s", err.text);
-    else if (!home_port_free(host, port, &err))
+    else if (!home_port_free(host, port, d->home.settings.auth == 1, &err))
         doctor_note(d, DOCTOR_WARN, "address", "choose another with --listen or in nexus.yaml",
                     "%s", err.text);
     else

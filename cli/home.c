@@ -201,7 +201,7 @@ static bool is_loopback(const struct sockaddr *address)
     return address->sa_family == AF_INET && ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
 }
 
-bool home_port_free(const char *host, uint16_t port, struct nx_err *err)
+bool home_port_free(const char *host, uint16_t port, bool auth, struct nx_err *err)
 {
     char service[8], command[256];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
@@ -209,11 +209,13 @@ bool home_port_free(const char *host, uint16_t port, struct nx_err *err)
     int rc = getaddrinfo(host, service, &hints, &found);
     if (rc != 0)
         return nx_fail(err, NX_E_INVALID, "cannot listen on %s: %s", host, gai_strerror(rc));
-    bool local = is_loopback(found->ai_addr), free_port = !local || try_bind(found);
+    bool welcome = auth || is_loopback(found->ai_addr), free_port = !welcome || try_bind(found);
     freeaddrinfo(found);
-    if (!local)
+    if (!welcome)
         return nx_fail(err, NX_E_DENIED,
-                       "will not listen on %s: other machines could reach it; use 127.0.0.1", host);
+                       "will not listen on %s: other machines could reach it, and nobody is asked "
+                       "who he is; --auth tokens asks, or use 127.0.0.1",
+                       host);
     if (free_port || port == 0)
         return true;
     pid_t owner = home_port_owner(port);
@@ -224,13 +226,40 @@ bool home_port_free(const char *host, uint16_t port, struct nx_err *err)
                    (int)owner, command);
 }
 
+/* The server that is meant, when it is not the home's. */
+static const char *url_said(const struct cli *cli)
+{
+    const char *said = cli_get(cli, "url");
+    said = said ? said : getenv("NEXUS_URL");
+    return said && *said ? said : NULL;
+}
+
+void home_token(const struct cli *cli, char *to, size_t size)
+{
+    struct home home;
+    struct buf text = {0};
+    char path[PATH_MAX_BYTES + 16];
+    const char *said = getenv("NEXUS_TOKEN");
+    to[0] = 0;
+    if (said && *said) {
+        str_copy(to, size, said);
+        return;
+    }
+    if (url_said(cli) || home_find(cli, &home) != CLI_DONE)
+        return;
+    snprintf(path, sizeof path, "%s/run/token", home.path);
+    if (path_read(path, size - 1, &text, NULL))
+        str_copy(to, size, buf_text(&text));
+    buf_fini(&text);
+    home_fini(&home);
+}
+
 int home_url(const struct cli *cli, char *to, size_t size)
 {
     struct home home;
     struct home_part part;
-    const char *said = cli_get(cli, "url"), *named = getenv("NEXUS_HOME");
-    said = said ? said : getenv("NEXUS_URL");
-    if (said && *said) {
+    const char *said = url_said(cli), *named = getenv("NEXUS_HOME");
+    if (said) {
         if (!str_starts(said, "http://") && !str_starts(said, "https://"))
             return cli_fail(CLI_USAGE, "the address '%s' does not begin with http:// or https://",
                             said);

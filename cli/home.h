@@ -41,13 +41,17 @@ bool home_program(const char *name, char *to, size_t size, struct nx_err *err);
 /* The command line of a process, spaces between the words; "" when it is not to be seen. */
 void home_command_of(pid_t pid, char *to, size_t size);
 /* NX_E_BUSY when host:port is taken; the text says by which process as far as that can be seen.
- * NX_E_DENIED when other machines could reach it: the scheduler will not listen there. */
-bool home_port_free(const char *host, uint16_t port, struct nx_err *err);
+ * NX_E_DENIED when other machines could reach it and nobody is asked who he is (auth is off): the
+ * scheduler will not listen there. */
+bool home_port_free(const char *host, uint16_t port, bool auth, struct nx_err *err);
 /* The process that listens on a TCP port of this machine, or 0. */
 pid_t home_port_owner(uint16_t port);
 
 /* The address of the server: --url, NEXUS_URL, the home's running scheduler, or, unless --home or
  * NEXUS_HOME names a home, what the settings say. */
 int home_url(const struct cli *cli, char *to, size_t size);
+/* What says who we are: NEXUS_TOKEN; else, for the home's own scheduler, the token that it has left
+ * for who may read the home. "" when there is none. */
+void home_token(const struct cli *cli, char *to, size_t size);
 
 #endif

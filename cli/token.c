@@ -1,4 +1,4 @@
-/* nexus token create | list | revoke: of workers on other machines. */
+/* nexus token create | list | revoke: of workers on other machines and of the API. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 static int run_list(struct cli *cli)
 {
-    static const char *const titles[] = {"id", "name", "kind", "made", "expires", "used"};
+    static const char *const titles[] = {"id", "name", "role", "made", "expires", "used"};
     struct out_table table;
     json_t *list = NULL, *one;
     char text[40];
@@ -31,7 +31,7 @@ static int run_list(struct cli *cli)
             int64_t now_ms = clock_wall_ms();
             out_cell(&table, js_get_text(one, "id", "?"));
             out_cell(&table, js_get_text(one, "name", NULL));
-            out_cell(&table, js_get_text(one, "kind", NULL));
+            out_cell(&table, js_get_text(one, "role", NULL));
             out_cell(&table,
                      out_ago(text, sizeof text, js_get_text(one, "created_at", NULL), now_ms));
             out_cell(&table, js_get_text(one, "expires_at", "never"));
@@ -41,7 +41,8 @@ static int run_list(struct cli *cli)
         if (table.n_rows)
             out_table_print(&table, cli);
         else
-            puts("No token. `nexus token create --worker -o FILE` makes one.");
+            puts("No token. `nexus token create --role ROLE` makes one for the API, "
+                 "`nexus token create --worker -o FILE` one for a worker.");
         out_table_fini(&table);
     }
     json_decref(list);
@@ -75,10 +76,18 @@ static bool write_join(int fd, const json_t *made)
     return ok;
 }
 
+static bool write_text(int fd, const json_t *made)
+{
+    const char *text = js_get_text(made, "token", "");
+    size_t n = strlen(text);
+    return write(fd, text, n) == (ssize_t)n && write(fd, "\n", 1) == 1 && fsync(fd) == 0;
+}
+
 static json_t *body_of(const struct cli *cli)
 {
     static const char *const keys[] = {"name", "expires", "address"};
-    json_t *body = json_pack("{s:s}", "kind", "worker");
+    json_t *body =
+        json_pack("{s:s}", "role", cli_given(cli, "worker") ? "worker" : cli_get(cli, "role"));
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (cli_get(cli, keys[i]))
             json_object_set_new(body, keys[i], js_string(cli_get(cli, keys[i])));
@@ -86,31 +95,54 @@ static json_t *body_of(const struct cli *cli)
     return body;
 }
 
+static void say_made(struct cli *cli, const json_t *made, const char *path)
+{
+    const char *id = js_get_text(made, "id", "?"), *role = js_get_text(made, "role", "?");
+    if (cli_given(cli, "worker"))
+        printf("token %s is in %s (for its owner alone); a worker on another machine joins with\n"
+               "  nexus worker --join %s\nand dials %s\n",
+               id, path, path, js_get_text(made, "url", "?"));
+    else if (path)
+        printf("token %s (%s) is in %s, for its owner alone; it is nowhere else\n", id, role, path);
+    else
+        printf("%s\n", js_get_text(made, "token", "?"));
+    if (!cli_given(cli, "worker") && !path)
+        fprintf(stderr,
+                "token %s (%s) is shown this once. Programs send it as `Authorization: Bearer "
+                "TOKEN`, `nexus` takes it from NEXUS_TOKEN.\n",
+                id, role);
+}
+
+static int check_create(struct cli *cli)
+{
+    bool worker = cli_given(cli, "worker");
+    if (worker == (cli_get(cli, "role") != NULL))
+        return cli_fail(CLI_USAGE, "say what it is for: --role viewer, operator, editor or admin; "
+                                   "or --worker -o FILE");
+    if (worker && !cli_get(cli, "out"))
+        return cli_fail(CLI_USAGE,
+                        "-o FILE says where the token goes: a file for `nexus worker --join`");
+    return CLI_DONE;
+}
+
 static int run_create(struct cli *cli)
 {
     json_t *made = NULL;
     const char *path = cli_get(cli, "out");
-    if (!cli_given(cli, "worker"))
-        return cli_fail(CLI_USAGE, "say what it is for: nexus token create --worker -o FILE");
-    if (!path)
-        return cli_fail(CLI_USAGE,
-                        "-o FILE says where the token goes: a file for `nexus worker --join`");
-    int fd = make_file(path);
-    if (fd < 0)
+    int fd = -1, status = check_create(cli);
+    if (status || (path && (fd = make_file(path)) < 0))
         return CLI_USAGE;
-    int status = api_send(cli, "POST", "/tokens", body_of(cli), &made);
-    if (!status && !write_join(fd, made))
+    status = api_send(cli, "POST", "/tokens", body_of(cli), &made);
+    bool worker = cli_given(cli, "worker");
+    if (!status && path && !(worker ? write_join(fd, made) : write_text(fd, made)))
         status = cli_fail(CLI_FAILED, "cannot write %s: %s; revoke token %s", path, strerror(errno),
                           js_get_text(made, "id", "?"));
-    close(fd);
-    if (made)
-        json_object_del(made, "token"); /* in the file alone */
-    if (status)
+    if (path)
+        close(fd);
+    if (!status)
+        say_made(cli, made, path);
+    else if (path)
         unlink(path);
-    else if (!out_value(cli, made, "id"))
-        printf("token %s is in %s (for its owner alone); a worker on another machine joins with\n"
-               "  nexus worker --join %s\nand dials %s\n",
-               js_get_text(made, "id", "?"), path, path, js_get_text(made, "url", "?"));
     json_decref(made);
     return status;
 }
@@ -121,18 +153,19 @@ static int run_revoke(struct cli *cli)
     const char *id = cli_arg(cli, 0);
     int status = api_send(cli, "DELETE", api_path(&cli->arena, "/tokens/%s", id), NULL, &reply);
     if (!status && !out_value(cli, reply, "deleted"))
-        printf("token %s is revoked: its workers are refused from now on\n", id);
+        printf("token %s is revoked: who has it is refused from now on\n", id);
     json_decref(reply);
     return status;
 }
 
 /* clang-format off */
 static const struct cli_option create_options[] = {
+    {0, "role", "ROLE", "for the API: viewer, operator, editor or admin", false, false},
     {0, "worker", NULL, "for workers on other machines", false, false},
     {0, "name", "NAME", "for people: shown in the list", false, false},
     {0, "expires", "T", "good for so long, e.g. 7d (default: until it is revoked)", false, false},
     {0, "address", "HOST", "what workers dial (default: where they are listened for)", false, false},
-    {'o', "out", "FILE", "where the join file goes; it must not be there", false, false},
+    {'o', "out", "FILE", "where it goes (mode 0600); it must not be there", false, false},
     {0},
 };
 /* clang-format on */
@@ -141,12 +174,16 @@ const struct cli_command cmd_token_create = {
     .name = "token create",
     .arguments = "",
     .group = "System",
-    .summary = "let a worker on another machine join",
+    .summary = "let somebody use the API, or a worker on another machine join",
     .help =
-        "Writes a file with the scheduler's address, its certificate and a new token, to be taken\n"
-        "to the other machine. The scheduler keeps a hash of the token: the file is the only\n"
-        "place where it is. The scheduler must have been started with --listen-workers.\n\n"
-        "  nexus token create --worker -o gpu-1.join\n"
+        "The scheduler keeps a hash of a token: its text is shown, or written to FILE, this once.\n"
+        "A viewer reads; an operator also triggers, cancels, clears, approves and pauses; an "
+        "editor\n"
+        "also changes DAG files, pools, variables, connections and secrets; an admin also tokens,\n"
+        "backups and retention. They are asked for when the server runs with --auth tokens.\n"
+        "With --worker the file also has the scheduler's address and certificate, to be taken to\n"
+        "the other machine; the scheduler must have been started with --listen-workers.\n\n"
+        "  nexus token create --role operator --name ci\n"
         "  nexus token create --worker --name gpu-1 --expires 7d -o gpu-1.join",
     .options = create_options,
     .flags = CLI_OWN_O,
@@ -166,8 +203,8 @@ const struct cli_command cmd_token_revoke = {
     .name = "token revoke",
     .arguments = "TOKEN",
     .group = "System",
-    .summary = "refuse the workers that have a token",
-    .help = "What they run counts as lost after lost_after, and runs elsewhere.\n\n"
+    .summary = "refuse those that have a token",
+    .help = "What its workers run counts as lost after lost_after, and runs elsewhere.\n\n"
             "  nexus token revoke k3v9x0ab\n  nexus token revoke k3v9x0ab -o json",
     .run = run_revoke,
 };

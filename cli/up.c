@@ -90,7 +90,11 @@ static int check_port(struct up *up)
     int64_t until = clock_mono_ms() + PORT_MS;
     if (!settings_parse_listen(up->home.listen, host, sizeof host, &port, &err))
         return cli_fail(CLI_USAGE, "--listen: %s", err.text);
-    while (!home_port_free(host, port, &err)) {
+    int auth = up->home.settings.auth;
+    const char *said = cli_get(up->cli, "auth");
+    if (said && !settings_parse_auth(said, &auth, &err))
+        return cli_fail(CLI_USAGE, "--auth: %s", err.text);
+    while (!home_port_free(host, port, auth == 1, &err)) {
         if (err.code != NX_E_BUSY)
             return cli_fail(CLI_USAGE, "--listen: %s", err.text);
         if (clock_mono_ms() >= until)
@@ -270,6 +274,8 @@ static int prepare_parts(struct up *up)
     const char *elsewhere = cli_get(up->cli, "listen-workers");
     if (elsewhere)
         part_arg(&s->scheduler, "--listen-workers", elsewhere);
+    if (cli_get(up->cli, "auth"))
+        part_arg(&s->scheduler, "--auth", cli_get(up->cli, "auth"));
     part_arg(&s->worker, "--home", up->home.path);
     part_arg(&s->worker, "--slots", up->slots);
     part_arg(&s->worker, "--project", up->home.project);
@@ -363,6 +369,8 @@ static const struct cli_option options[] = {
      false, false},
     {'l', "listen", "HOST:PORT", "address of API and page (default " SETTINGS_LISTEN ")", false,
      false},
+    {0, "auth", "MODE", "tokens: the API asks who one is (see `nexus token create`); off: it listens\n"
+     "for this machine alone (the default)", false, false},
     {'s', "slots", "N", "tasks at a time (default: the number of CPUs)", true, false},
     {'d', "detach", NULL, "return when it is ready; it goes on in the background", false, false},
     {0, "grace", "T", "how long stopping waits for running tasks (default 10s)", false, false},

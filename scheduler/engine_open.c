@@ -183,9 +183,19 @@ static bool load(struct engine *engine, struct loading *loading, struct nx_err *
     return true;
 }
 
+void engine_know_token(struct engine *engine, const struct token_row *row)
+{
+    struct token_owner owner = {.role = role_find(row->role), .expires_ms = row->expires_ms};
+    if (owner.role == ROLES)
+        return; /* of a newer version */
+    str_copy(owner.id, sizeof owner.id, row->id);
+    str_copy(owner.name, sizeof owner.name, row->name);
+    tokens_put(engine->tokens, &owner, row->hash);
+}
+
 static void load_token(void *arg, const struct token_row *row)
 {
-    tokens_put(arg, row->id, row->hash, row->expires_ms);
+    engine_know_token(arg, row);
 }
 
 static bool open_dispatch(struct engine *engine, struct nx_err *err)
@@ -223,8 +233,7 @@ static bool open_parts(struct engine *engine, struct loading *loading, struct nx
     if (!notify_open(&engine->notify, engine->store, &engine->kept, &engine->config, engine->inbox,
                      err))
         return false;
-    if (!store_each_token(engine->store, load_token, engine->tokens, err) ||
-        !open_dispatch(engine, err))
+    if (!store_each_token(engine->store, load_token, engine, err) || !open_dispatch(engine, err))
         return false;
     retention_begin(engine);
     return loader_start(engine->config.dags, engine->catalog, loading->known.at, loading->known.n,

@@ -13,6 +13,7 @@
 #include "scheduler/notify.h"
 #include "scheduler/port/dispatch.h"
 #include "scheduler/question.h"
+#include "scheduler/store/token.h"
 
 /* Of events whose reply the engine itself reads. */
 #define TOKEN_OF_NOBODY UINT64_MAX
@@ -85,6 +86,10 @@ void engine_step(struct engine *engine, const struct core_event *event);
 _Noreturn void engine_give_up(const struct nx_err *err);
 /* One turn: see engine.h. */
 void engine_turn(struct engine *engine);
+
+/* ---- engine_open.c ---- */
+/* A token of the store counts from now on. */
+void engine_know_token(struct engine *engine, const struct token_row *row);
 
 /* ---- timetables.c ---- */
 /* A current version's timetable goes to the core; before its rows are loaded (loading) or later. */

@@ -32,7 +32,7 @@
 extern char **environ;
 
 struct options {
-    const char *home, *dags, *listen, *listen_workers, *project;
+    const char *home, *dags, *listen, *listen_workers, *project, *auth;
     bool check;  /* say how the home is, and end */
     bool parent; /* ends with the process that started it */
     bool silent; /* sends no notifications */
@@ -47,6 +47,7 @@ struct scheduler {
     char host[64];
     uint16_t port;
     char workers_host[64], workers_url[96]; /* "": no workers elsewhere */
+    int auth;                               /* tokens are asked for */
     struct certificate certificate;
     int lock;
     struct engine *engine;
@@ -58,13 +59,17 @@ static void usage(FILE *to)
 {
     fputs(
         "usage: nexus-scheduler [--home DIR] [--dags DIR] [--listen HOST:PORT] [--project DIR]\n"
-        "                       [--listen-workers HOST:PORT] [--parent] [--silent] [--check]\n"
+        "                       [--listen-workers HOST:PORT] [--auth off|tokens] [--parent]\n"
+        "                       [--silent] [--check]\n"
         "\n"
         "  --home DIR      state: nexus.db, logs, artifacts (default .nexus)\n"
         "  --dags DIR      folder of DAG files (default dags)\n"
         "  --listen ADDR   address of the API (default " SETTINGS_LISTEN ")\n"
         "  --listen-workers ADDR\n"
         "                  where workers on other machines are welcome (default: nowhere)\n"
+        "  --auth MODE     tokens: the API asks who one is; off (the default): it listens for "
+        "this\n"
+        "                  machine alone\n"
         "  --project DIR   where relative paths of tasks start (default: the folder that the DAG\n"
         "                  folder is in)\n"
         "  --check         print as JSON how the database of a home is that nobody holds, and end\n"
@@ -94,6 +99,7 @@ static void read_options(struct options *options, int argc, char **argv)
                                           {"listen", required_argument, NULL, 'l'},
                                           {"listen-workers", required_argument, NULL, 'w'},
                                           {"project", required_argument, NULL, 'p'},
+                                          {"auth", required_argument, NULL, 'a'},
                                           {"parent", no_argument, NULL, 'P'},
                                           {"check", no_argument, NULL, 'k'},
                                           {"silent", no_argument, NULL, 's'},
@@ -113,6 +119,8 @@ static void read_options(struct options *options, int argc, char **argv)
             options->listen_workers = optarg;
         else if (c == 'p')
             options->project = optarg;
+        else if (c == 'a')
+            options->auth = optarg;
         else if (c == 'P')
             options->parent = true;
         else if (c == 'k')
@@ -175,6 +183,9 @@ static void find_places(struct scheduler *scheduler)
     if (!settings_parse_listen(listen, scheduler->host, sizeof scheduler->host, &scheduler->port,
                                &err))
         die(EXIT_USAGE, "%s", err.text);
+    scheduler->auth = settings->auth == 1;
+    if (options->auth && !settings_parse_auth(options->auth, &scheduler->auth, &err))
+        die(EXIT_USAGE, "--auth: %s", err.text);
 }
 
 /* Where workers elsewhere are welcome, and with which certificate; after the lock is taken. */
@@ -296,6 +307,25 @@ static void ready(void *arg)
 }
 
 /* Who looks for the scheduler of this home finds it here. */
+/* Who can read the home's files may do everything: `nexus` finds this token there. It is good until
+ * the scheduler ends, and kept nowhere else. */
+static void make_local_token(const struct scheduler *scheduler)
+{
+    char path[PATH_MAX_BYTES + 32], text[TOKEN_TEXT_MAX], hash[BULK_HASH + 1];
+    struct token_owner owner = {.name = AUTH_LOCAL, .role = ROLE_ADMIN};
+    struct nx_err err;
+    snprintf(path, sizeof path, "%s/run/token", scheduler->home);
+    if (!scheduler->auth) {
+        unlink(path);
+        return;
+    }
+    tokens_make(ROLE_ADMIN, text, owner.id, hash);
+    tokens_put(engine_tokens(scheduler->engine), &owner, hash);
+    if (!path_write_private(path, text, strlen(text), &err))
+        die(1, "%s", err.text);
+    crypt_wipe(text, sizeof text);
+}
+
 static void announce(const struct scheduler *scheduler, const char *url)
 {
     char path[PATH_MAX_BYTES + 32], text[512], since[TIME_TEXT_MAX];
@@ -307,9 +337,20 @@ static void announce(const struct scheduler *scheduler, const char *url)
         die(EXIT_USAGE, "%s", err.text);
 }
 
+/* NULL without one. */
+static const char *host_of(const char *url, char *to, size_t size)
+{
+    const char *host = url ? strstr(url, "://") : NULL;
+    if (!host || !str_copy(to, size, host + 3))
+        return NULL;
+    to[strcspn(to, to[0] == '[' ? "/" : ":/")] = 0;
+    return to;
+}
+
 static void open_all(struct scheduler *scheduler)
 {
     struct nx_err err;
+    char host[256];
     const struct settings *settings = &scheduler->settings;
     char *vars = vars_json(settings), *secrets = settings_named(SETTINGS_SECRET);
     char *connections = connections_json();
@@ -360,6 +401,9 @@ static void open_all(struct scheduler *scheduler)
         .workers_host = scheduler->workers_host,
         .workers_port = engine_workers_port(scheduler->engine),
         .certificate = scheduler->certificate.text,
+        .auth = scheduler->auth != 0,
+        .secure = settings->public_url && str_starts(settings->public_url, "https://"),
+        .public_host = host_of(settings->public_url, host, sizeof host),
     };
     if (!api_open(&api, &scheduler->api, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
@@ -421,9 +465,13 @@ int main(int argc, char **argv)
     take_lock(&scheduler);
     find_workers_place(&scheduler);
     open_all(&scheduler);
-    snprintf(url, sizeof url, strchr(scheduler.host, ':') ? "http://[%s]:%u" : "http://%s:%u",
-             scheduler.host, api_port(scheduler.api));
+    const char *host = str_eq(scheduler.host, "0.0.0.0") ? "127.0.0.1"
+                       : str_eq(scheduler.host, "::")    ? "::1"
+                                                         : scheduler.host;
+    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%u" : "http://%s:%u", host,
+             api_port(scheduler.api));
     engine_set_url(scheduler.engine, url);
+    make_local_token(&scheduler);
     announce(&scheduler, url);
     if (scheduler.workers_url[0])
         log_info("workers on other machines are welcome on %s (port %u)", scheduler.workers_url,

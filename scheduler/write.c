@@ -333,12 +333,13 @@ static bool make_token(struct engine *engine, const struct message *message)
     struct nx_err err;
     const struct token_row row = {.id = message->token,
                                   .name = message->name,
+                                  .role = role_name(message->role),
                                   .hash = message->value,
                                   .created_ms = clock_wall_ms(),
                                   .expires_ms = message->expires_ms};
     if (!store_put_token(engine->store, &row, &err))
         engine_give_up(&err);
-    tokens_put(engine->tokens, row.id, row.hash, row.expires_ms);
+    engine_know_token(engine, &row);
     return true;
 }
 

@@ -20,7 +20,8 @@ enum nx_code {
     NX_E_TIMEOUT,
     NX_E_CANCELLED,
     NX_E_MEMORY,
-    NX_E_INTERNAL, /* a defect of Nexus or of a library */
+    NX_E_INTERNAL,        /* a defect of Nexus or of a library */
+    NX_E_UNAUTHENTICATED, /* who asks has to say who he is */
     NX_CODES
 };
 

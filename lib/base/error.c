@@ -20,6 +20,7 @@ static const struct nx_code_info codes[NX_CODES] = {
     [NX_E_CANCELLED] = {"cancelled", 409, false},
     [NX_E_MEMORY] = {"memory", 507, true},
     [NX_E_INTERNAL] = {"internal", 500, true},
+    [NX_E_UNAUTHENTICATED] = {"unauthenticated", 401, false},
 };
 
 const struct nx_code_info *nx_code_info(enum nx_code code)

@@ -106,13 +106,13 @@ static bool write_all(int fd, const char *p, size_t n)
     return true;
 }
 
-bool path_write(const char *path, const void *p, size_t n, struct nx_err *err)
+static bool replace(const char *path, const void *p, size_t n, mode_t mode, struct nx_err *err)
 {
     char temp[PATH_MAX_BYTES];
     int len = snprintf(temp, sizeof temp, "%s.%ld.tmp", path, (long)getpid());
     if (len < 0 || (size_t)len >= sizeof temp)
         return nx_fail(err, NX_E_LIMIT, "the path is longer than %d bytes", PATH_MAX_BYTES - 1);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return nx_fail(err, NX_E_IO, "cannot create %s: %s", temp, strerror(errno));
     bool ok = write_all(fd, p, n) && fsync(fd) == 0;
@@ -122,6 +122,16 @@ bool path_write(const char *path, const void *p, size_t n, struct nx_err *err)
     nx_fail(err, NX_E_IO, "cannot write %s: %s", path, strerror(errno));
     unlink(temp);
     return false;
+}
+
+bool path_write(const char *path, const void *p, size_t n, struct nx_err *err)
+{
+    return replace(path, p, n, 0666, err);
+}
+
+bool path_write_private(const char *path, const void *p, size_t n, struct nx_err *err)
+{
+    return replace(path, p, n, 0600, err);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)

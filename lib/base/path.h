@@ -18,6 +18,8 @@ bool path_is_folder(const char *path);
 bool path_read(const char *path, size_t max, struct buf *buf, struct nx_err *err);
 /* Writes to a temporary file beside it, syncs, renames: all or nothing, also after a crash. */
 bool path_write(const char *path, const void *p, size_t n, struct nx_err *err);
+/* The same for the owner's eyes alone (mode 0600). */
+bool path_write_private(const char *path, const void *p, size_t n, struct nx_err *err);
 /* Removes a folder and what is in it; fine if it does not exist. */
 bool path_remove_tree(const char *path, struct nx_err *err);
 /* The folder of the running program, without a final slash. */

@@ -36,7 +36,8 @@ struct http_config {
     const char *host;             /* to listen on: a name or address; NULL: 127.0.0.1 */
     uint16_t port;                /* 0: any free one */
     bool any_address;             /* else an address that is not loopback is NX_E_DENIED */
-    const char *const *names;     /* further names a Host header may have, ..., NULL */
+    const char *const *names;     /* further names a Host header may have, ..., NULL; when all
+                                     addresses are listened on, those of this machine are known */
     const char *const *raw_paths; /* path prefixes whose bodies may have any type, ..., NULL */
     unsigned threads;             /* 0: 2 */
     size_t body_max;              /* 0: NX_HTTP_BODY_MAX */

@@ -1,6 +1,8 @@
 /* The HTTP server: opening, its address, and what a request has. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -83,6 +85,11 @@ static bool open_socket(const struct http_config *config, int *fd, uint16_t *por
 
 /* ---- Opening ---- */
 
+struct names {
+    char **at;
+    size_t n, cap;
+};
+
 static char **copy_list(const char *const *list, size_t *n)
 {
     VEC(char *) copies = {0};
@@ -92,9 +99,34 @@ static char **copy_list(const char *const *list, size_t *n)
     return copies.at;
 }
 
+/* Of this machine: its name and its addresses. */
+static void add_own_names(struct names *names)
+{
+    char text[INET6_ADDRSTRLEN + 3];
+    struct ifaddrs *all = NULL;
+    if (gethostname(text, sizeof text - 1) == 0)
+        vec_push(names, mem_strdup(text));
+    if (getifaddrs(&all) != 0)
+        return;
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+        int family = one->ifa_addr ? one->ifa_addr->sa_family : AF_UNSPEC;
+        char address[INET6_ADDRSTRLEN];
+        const void *bytes = family == AF_INET
+                                ? &((struct sockaddr_in *)(void *)one->ifa_addr)->sin_addr
+                            : family == AF_INET6
+                                ? (void *)&((struct sockaddr_in6 *)(void *)one->ifa_addr)->sin6_addr
+                                : NULL;
+        if (!bytes || !inet_ntop(family, bytes, address, sizeof address))
+            continue;
+        snprintf(text, sizeof text, family == AF_INET6 ? "[%s]" : "%s", address);
+        vec_push(names, mem_strdup(text));
+    }
+    freeifaddrs(all);
+}
+
 static void set_names(struct http_server *server, const struct http_config *config)
 {
-    VEC(char *) names = {0};
+    struct names names = {0};
     static const char *const always[] = {"localhost", "127.0.0.1", "[::1]"};
     for (size_t i = 0; i < 3; i++)
         vec_push(&names, mem_strdup(always[i]));
@@ -104,6 +136,8 @@ static void set_names(struct http_server *server, const struct http_config *conf
         snprintf(name, sizeof name, bare_ip6 ? "[%s]" : "%s", config->host);
         vec_push(&names, mem_strdup(name));
     }
+    if (config->host && (str_eq(config->host, "0.0.0.0") || str_eq(config->host, "::")))
+        add_own_names(&names);
     for (const char *const *name = config->names; name && *name; name++)
         vec_push(&names, mem_strdup(*name));
     server->names = names.at;

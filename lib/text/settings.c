@@ -20,8 +20,11 @@ struct reading {
 
 void settings_init(struct settings *settings)
 {
-    *settings = (struct settings){
-        .lost_after_ms = -1, .log_max_bytes = -1, .grace_ms = -1, .notify_delay_ms = -1};
+    *settings = (struct settings){.lost_after_ms = -1,
+                                  .log_max_bytes = -1,
+                                  .grace_ms = -1,
+                                  .notify_delay_ms = -1,
+                                  .auth = -1};
     retention_init(&settings->retention);
     arena_init(&settings->arena);
 }
@@ -187,6 +190,20 @@ static void read_log_max(struct reading *r, const struct yaml_node *node)
         yaml_problem(&r->problems, node, "expected a size such as 100M");
 }
 
+bool settings_parse_auth(const char *text, int *auth, struct nx_err *err)
+{
+    *auth = str_eq(text, "tokens") ? 1 : str_eq(text, "off") ? 0 : -1;
+    return *auth >= 0 || nx_fail(err, NX_E_INVALID, "auth is tokens or off, not '%.64s'", text);
+}
+
+static void read_auth(struct reading *r, const struct yaml_node *node)
+{
+    struct nx_err err;
+    const char *text = read_text(r, node);
+    if (text && !settings_parse_auth(text, &r->settings->auth, &err))
+        yaml_problem(&r->problems, node, "%s", err.text);
+}
+
 /* clang-format off */
 static const struct {
     const char *key;
@@ -197,7 +214,7 @@ static const struct {
     {"grace", read_grace},     {"lost_after", read_lost_after}, {"log_max", read_log_max},
     {"retention", read_retention},
     {"public_url", read_public_url}, {"notify_delay", read_notify_delay},
-    {"listen_workers", read_listen_workers},
+    {"listen_workers", read_listen_workers}, {"auth", read_auth},
 };
 /* clang-format on */
 
@@ -221,7 +238,7 @@ static void read_pair(struct reading *r, const struct yaml_pair *pair)
         yaml_problem(&r->problems, pair->key,
                      "unknown key '%s'; there are: listen, dags, home, "
                      "slots, pools, vars, grace, lost_after, log_max, retention, public_url, "
-                     "notify_delay, listen_workers",
+                     "notify_delay, listen_workers, auth",
                      pair->key->text);
 }
 
@@ -292,6 +309,9 @@ static bool read_environment(struct settings *settings, struct nx_err *err)
             return nx_wrap(err, "NEXUS_LISTEN_WORKERS");
         settings->listen_workers = arena_strdup(&settings->arena, value);
     }
+    value = getenv("NEXUS_AUTH");
+    if (value && *value && !settings_parse_auth(value, &settings->auth, err))
+        return nx_wrap(err, "NEXUS_AUTH");
     if ((value = getenv("NEXUS_DAGS")) && *value)
         settings->dags = arena_strdup(&settings->arena, value);
     if ((value = getenv("NEXUS_HOME")) && *value)

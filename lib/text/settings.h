@@ -13,6 +13,7 @@
  *   public_url: https://nexus.example.com   # the server's address in notifications
  *   notify_delay: 5s              # before the second try to send a notification
  *   listen_workers: 0.0.0.0:8700  # workers on other machines are welcome there
+ *   auth: tokens                  # the API asks who one is; off: it listens for this machine alone
  */
 #ifndef LIB_TEXT_SETTINGS_H
 #define LIB_TEXT_SETTINGS_H
@@ -54,6 +55,7 @@ struct settings {
     int64_t notify_delay_ms;    /* -1: not said */
     struct retention retention; /* of DAGs that do not say */
     const char *public_url;
+    int auth; /* 1: tokens, 0: off; -1: not said */
 };
 
 void settings_init(struct settings *settings);
@@ -66,9 +68,12 @@ bool settings_parse(struct settings *settings, const char *file, const char *tex
                     struct nx_err *err);
 
 /* Reads PROJECT/nexus.yaml if there is one, then NEXUS_LISTEN, NEXUS_DAGS, NEXUS_HOME,
- * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL, NEXUS_NOTIFY_DELAY
- * and NEXUS_LISTEN_WORKERS over it. On failure settings is as after settings_init. */
+ * NEXUS_SLOTS, NEXUS_LOST_AFTER, NEXUS_LOG_MAX, NEXUS_GRACE, NEXUS_PUBLIC_URL, NEXUS_NOTIFY_DELAY,
+ * NEXUS_LISTEN_WORKERS and NEXUS_AUTH over it. On failure settings is as after settings_init. */
 bool settings_load(struct settings *settings, const char *project, struct nx_err *err);
+
+/* "tokens" is 1, "off" is 0; else NX_E_INVALID. */
+bool settings_parse_auth(const char *text, int *auth, struct nx_err *err);
 
 #define SETTINGS_SECRET "NEXUS_SECRET_" /* its variables are for Nexus alone: no task sees them */
 

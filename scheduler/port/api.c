@@ -11,6 +11,7 @@
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 #include "nexus/limits.h"
+#include "scheduler/port/api_auth.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 
@@ -65,7 +66,7 @@ static enum http_verdict handle(struct http_request *request, void *arg)
     bool ok = false;
     call.route = route_find(&call, &err);
     if (call.route)
-        ok = call.route->handle(&call, &err);
+        ok = auth_check(&call, &err) && call.route->handle(&call, &err);
     if (ok && !call.done && call.patches.n)
         ok = job_fill(&call, &err);
     query_end(call.query);
@@ -330,8 +331,13 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
 {
     struct api *api = mem_alloc(sizeof *api);
     char path[PATH_MAX_BYTES + 16];
-    const struct http_config http = {
-        .host = config->host, .port = config->port, .handler = handle, .arg = api};
+    const char *names[] = {config->public_host, NULL};
+    const struct http_config http = {.host = config->host,
+                                     .port = config->port,
+                                     .any_address = config->auth,
+                                     .names = names,
+                                     .handler = handle,
+                                     .arg = api};
     must(str_copy(api->home, sizeof api->home, config->home));
     snprintf(path, sizeof path, "%s/nexus.db", api->home);
     json_object_seed(0); /* before threads make objects */
@@ -352,7 +358,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->events = events_new(config->started_ms);
     api->last_job = &api->jobs;
     init_lock(api);
-    if (!http_open(&http, &api->server, err)) {
+    if (!auth_open(api, config, err) || !http_open(&http, &api->server, err)) {
         free_api(api);
         return false;
     }

@@ -11,6 +11,8 @@
 struct api;
 struct tokens;
 
+#define AUTH_LOCAL "local" /* the token of who owns the home: see main.c */
+
 struct api_config {
     const char *home;    /* absolute: nexus.db, logs/ */
     const char *project; /* absolute */
@@ -29,6 +31,9 @@ struct api_config {
     const char *workers_host; /* as in --listen-workers */
     unsigned workers_port;    /* 0: they are not listened for */
     const char *certificate;  /* PEM */
+    bool auth;                /* tokens are asked for; else any address but loopback is refused */
+    bool secure;              /* browsers reach it by https: see public_url */
+    const char *public_host;  /* what else a Host header may say; NULL: nothing */
 };
 
 /* Listens. NX_E_BUSY when the port is taken. */

@@ -14,10 +14,12 @@
 #include "lib/base/buf.h"
 #include "lib/base/path.h"
 #include "lib/base/vec.h"
+#include "lib/crypt/crypt.h"
 #include "lib/net/http.h"
 #include "scheduler/dag/timetable_json.h"
 #include "scheduler/port/api.h"
 #include "scheduler/port/api_events.h"
+#include "scheduler/port/role.h"
 #include "scheduler/store/query.h"
 
 #define CALL_PARAMS_MAX 4
@@ -46,6 +48,8 @@ struct api {
     struct tokens *tokens; /* and what follows: see api_config */
     const char *workers_host, *certificate;
     unsigned workers_port;
+    bool auth, secure; /* and session_key: see api_auth.h */
+    struct crypt_key session_key;
     int64_t started_ms;
     int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
@@ -75,7 +79,9 @@ struct route_param {
 };
 
 struct route {
-    const char *method, *path, *summary;
+    const char *method;
+    enum role role; /* who may */
+    const char *path, *summary;
     const struct route_param *queries; /* ended by one without a name; NULL: none */
     const struct route_param *body;    /* members of the body; NULL: no body */
     bool (*handle)(struct call *call, struct nx_err *err);
@@ -94,6 +100,9 @@ struct call {
     struct http_request *request;
     const struct route *route;
     const char *params[CALL_PARAMS_MAX]; /* values of {x} in the path, in order */
+    const char *who;                     /* asks, for the audit list */
+    enum role role;
+    int64_t session_end_ms; /* of a session; else 0 */
     struct arena *arena;
     struct query *query; /* after call_query */
     struct buf body;

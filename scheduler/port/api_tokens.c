@@ -1,4 +1,5 @@
-/* Tokens of workers elsewhere. Its text is in the answer that makes it, and nowhere else. */
+/* Tokens of workers elsewhere and of the API. The text is in the answer that makes it, and nowhere
+ * else. */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -19,7 +20,8 @@
 /* What a job that makes one knows. */
 struct made {
     char text[TOKEN_TEXT_MAX], id[TOKEN_ID_MAX], hash[BULK_HASH + 1];
-    const char *name, *url;
+    const char *name, *url; /* url: what workers dial; NULL: not a worker's */
+    enum role role;
     int64_t created_ms, expires_ms;
 };
 
@@ -27,7 +29,7 @@ static void put_token(struct buf *buf, const struct token_row *row, int64_t seen
 {
     put_text(buf, "id", row->id);
     put_text(buf, "name", *row->name ? row->name : NULL);
-    put_text(buf, "kind", "worker");
+    put_text(buf, "role", row->role);
     put_time(buf, "created_at", row->created_ms);
     put_time(buf, "expires_at", row->expires_ms);
     put_time(buf, "last_used_at", seen_ms);
@@ -114,28 +116,44 @@ static bool is_host(const char *address)
            (!strchr(address, ':') || inet_pton(AF_INET6, address, &at) == 1);
 }
 
-static bool check_words(const struct api *api, const json_t *body, struct made *made,
-                        struct nx_err *err)
+/* Of workers alone. */
+static bool check_address(const struct api *api, const char *address, struct nx_err *err)
 {
-    const char *kind = js_get_text(body, "kind", "worker"), *name = js_get_text(body, "name", "");
-    const char *expires = js_get_text(body, "expires", NULL);
-    const char *address = js_get_text(body, "address", NULL);
-    int64_t ms = 0;
-    if (!str_eq(kind, "worker"))
-        return nx_fail(err, NX_E_INVALID, "a token is of kind worker, not '%.64s'", kind);
     if (!api->workers_port)
         return nx_fail(err, NX_E_CONFLICT,
                        "this scheduler listens for no workers on other machines: start it with "
                        "--listen-workers HOST:PORT, or set listen_workers in nexus.yaml");
+    if (address && !is_host(address))
+        return nx_fail(err, NX_E_INVALID,
+                       "address must be a host's name or address, without a port, not '%.64s'",
+                       address);
+    return true;
+}
+
+static bool check_words(const struct api *api, const json_t *body, struct made *made,
+                        struct nx_err *err)
+{
+    const char *role = js_get_text(body, "role", "worker"), *name = js_get_text(body, "name", "");
+    const char *expires = js_get_text(body, "expires", NULL);
+    const char *address = js_get_text(body, "address", NULL);
+    int64_t ms = 0;
+    made->role = role_find(role);
+    if (made->role == ROLES || made->role == ROLE_ANYONE)
+        return nx_fail(err, NX_E_INVALID,
+                       "a token has the role viewer, operator, editor, admin or worker, not "
+                       "'%.64s'",
+                       role);
+    if (made->role == ROLE_WORKER && !check_address(api, address, err))
+        return false;
+    if (made->role != ROLE_WORKER && address)
+        return nx_fail(err, NX_E_INVALID, "address is for tokens of workers");
+    if (made->role != ROLE_WORKER && str_eq(name, AUTH_LOCAL))
+        return nx_fail(err, NX_E_INVALID, "the name '%s' is taken", name);
     if (strlen(name) > NX_NAME_MAX)
         return nx_fail(err, NX_E_LIMIT, "a name has at most %d bytes", NX_NAME_MAX);
     if (expires && (!str_parse_duration(expires, &ms) || ms == 0))
         return nx_fail(err, NX_E_INVALID, "expires must be a duration such as 7d, not '%.64s'",
                        expires);
-    if (address && !is_host(address))
-        return nx_fail(err, NX_E_INVALID,
-                       "address must be a host's name or address, without a port, not '%.64s'",
-                       address);
     made->created_ms = clock_wall_ms();
     made->expires_ms = ms ? made->created_ms + ms : 0;
     return true;
@@ -146,6 +164,7 @@ static bool finish_made(struct job *job, struct query *query, struct nx_err *err
     struct made *made = job->data;
     const struct token_row row = {.id = made->id,
                                   .name = made->name,
+                                  .role = role_name(made->role),
                                   .created_ms = made->created_ms,
                                   .expires_ms = made->expires_ms};
     (void)query;
@@ -155,7 +174,7 @@ static bool finish_made(struct job *job, struct query *query, struct nx_err *err
     put_token(&job->body, &row, 0);
     put_text(&job->body, "token", made->text);
     put_text(&job->body, "url", made->url);
-    put_text(&job->body, "certificate", job->api->certificate);
+    put_text(&job->body, "certificate", made->url ? job->api->certificate : NULL);
     put_close(&job->body, '}');
     crypt_wipe(made->text, sizeof made->text);
     return true;
@@ -170,11 +189,13 @@ static bool make_token(struct call *call, const json_t *body, struct nx_err *err
     struct made *made = arena_alloc(&job->arena, sizeof *made);
     *made = checked;
     made->name = arena_strdup(&job->arena, js_get_text(body, "name", ""));
-    made->url = arena_strdup(&job->arena, url_of(call, js_get_text(body, "address", NULL)));
-    tokens_make(made->text, made->id, made->hash);
+    if (made->role == ROLE_WORKER)
+        made->url = arena_strdup(&job->arena, url_of(call, js_get_text(body, "address", NULL)));
+    tokens_make(made->role, made->text, made->id, made->hash);
     struct message *message = call_write(call, WRITE_TOKEN, "token.create", made->id, body);
     message->token = arena_strdup(&message->arena, made->id);
     message->name = arena_strdup(&message->arena, made->name);
+    message->role = made->role;
     message->value = arena_strdup(&message->arena, made->hash);
     message->expires_ms = made->expires_ms;
     job->data = made;

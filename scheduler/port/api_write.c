@@ -12,21 +12,12 @@
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
 
-/* Who asks, as he calls himself: until there are tokens nobody checks it. */
-static const char *who_asks(struct call *call)
-{
-    const char *name = http_header(call->request, "Nexus-User");
-    bool plain =
-        name && *name && strlen(name) <= NX_NAME_MAX && str_is_utf8(name, strlen(name), NULL);
-    return plain ? name : "anonymous";
-}
-
 struct message *call_write(struct call *call, enum write_op op, const char *what,
                            const char *target, const json_t *body)
 {
     struct message *message = message_new(MSG_WRITE);
     message->op = op;
-    message->who = arena_strdup(&message->arena, who_asks(call));
+    message->who = arena_strdup(&message->arena, call->who);
     message->what = what;
     message->target = arena_strdup(&message->arena, target);
     if (body && json_object_size(body)) {

@@ -11,6 +11,7 @@
 #include "nexus/error.h"
 #include "scheduler/core/core.h"
 #include "scheduler/dag/loader.h"
+#include "scheduler/port/role.h"
 #include "scheduler/store/kept.h"
 
 enum message_kind {
@@ -39,7 +40,7 @@ enum write_op {
     WRITE_RETENTION,      /* what is over its bounds goes now */
     WRITE_TOLD,           /* notification, n_tries, told, target; note: the error; value: output */
     WRITE_RETELL,         /* notification */
-    WRITE_TOKEN,          /* token, name, value (its hash), expires_ms */
+    WRITE_TOKEN,          /* token, name, role, value (its hash), expires_ms */
     WRITE_TOKEN_DROP      /* token */
 };
 
@@ -117,6 +118,7 @@ struct message {
     int64_t rows; /* -1: not said */
     const char *hash;
     const char *token;                        /* its id */
+    enum role role;                           /* its */
     int64_t expires_ms;                       /* wall; 0: never */
     bool only_new;                            /* one of that name is NX_E_CONFLICT */
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */

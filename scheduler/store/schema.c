@@ -277,11 +277,13 @@ static const char version_12[] =
 /* The token that a worker elsewhere came with, and to which its name belongs; '' for one of this
  * machine, null: not known. */
 static const char version_13[] = "alter table worker add column token text;";
+/* Tokens of the API; those of before are workers'. */
+static const char version_14[] = "alter table token add column role text not null default 'worker';";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
-    {1, version_1},   {2, version_2},   {3, version_3},   {4, version_4}, {5, version_5},
-    {6, version_6},   {7, version_7},   {8, version_8},   {9, version_9}, {10, version_10},
-    {11, version_11}, {12, version_12}, {13, version_13},
+    {1, version_1},   {2, version_2},   {3, version_3},   {4, version_4},   {5, version_5},
+    {6, version_6},   {7, version_7},   {8, version_8},   {9, version_9},   {10, version_10},
+    {11, version_11}, {12, version_12}, {13, version_13}, {14, version_14},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -8,8 +8,8 @@ bool store_put_token(struct store *store, const struct token_row *row, struct nx
     struct sql_stmt *stmt;
     if (!store_begin(store, err) ||
         !sql_prepare(store->sql,
-                     "insert into token (id, name, hash, created_at, expires_at)"
-                     " values (?1, ?2, ?3, ?4, nullif(?5, 0))",
+                     "insert into token (id, name, hash, created_at, expires_at, role)"
+                     " values (?1, ?2, ?3, ?4, nullif(?5, 0), ?6)",
                      &stmt, err))
         return false;
     sql_bind_text(stmt, 1, row->id);
@@ -17,6 +17,7 @@ bool store_put_token(struct store *store, const struct token_row *row, struct nx
     sql_bind_text(stmt, 3, row->hash);
     sql_bind_int(stmt, 4, row->created_ms);
     sql_bind_int(stmt, 5, row->expires_ms);
+    sql_bind_text(stmt, 6, row->role);
     bool ok = sql_run(stmt, err);
     sql_stmt_free(stmt);
     return ok;
@@ -41,7 +42,8 @@ static bool each(struct sql_stmt *stmt, bool hashes,
     while ((ok = sql_step(stmt, &more, err)) && more) {
         const struct token_row row = {.id = sql_text(stmt, 0),
                                       .name = sql_text(stmt, 1),
-                                      .hash = hashes ? sql_text(stmt, 4) : NULL,
+                                      .role = sql_text(stmt, 4),
+                                      .hash = hashes ? sql_text(stmt, 5) : NULL,
                                       .created_ms = sql_int(stmt, 2),
                                       .expires_ms = sql_int(stmt, 3)};
         fn(arg, &row);
@@ -54,7 +56,7 @@ bool store_each_token(struct store *store, void (*fn)(void *arg, const struct to
 {
     struct sql_stmt *stmt;
     if (!sql_prepare(store->sql,
-                     "select id, name, created_at, ifnull(expires_at, 0), hash from token"
+                     "select id, name, created_at, ifnull(expires_at, 0), role, hash from token"
                      " order by created_at, id",
                      &stmt, err))
         return false;
@@ -67,7 +69,7 @@ bool query_each_token(struct query *query, void (*fn)(void *arg, const struct to
                       void *arg, struct nx_err *err)
 {
     struct sql_stmt *stmt = query_prepare(query,
-                                          "select id, name, created_at, ifnull(expires_at, 0)"
+                                          "select id, name, created_at, ifnull(expires_at, 0), role"
                                           " from token order by created_at, id",
                                           err);
     return stmt && each(stmt, false, fn, arg, err);

@@ -1,5 +1,5 @@
-/* Tokens of workers elsewhere: what is kept of them is a hash. The store_ functions are for the
- * scheduler's loop, the query_ function for readers. */
+/* Tokens of workers elsewhere and of the API: what is kept of them is a hash. The store_ functions
+ * are for the scheduler's loop, the query_ function for readers. */
 #ifndef SCHEDULER_STORE_TOKEN_H
 #define SCHEDULER_STORE_TOKEN_H
 
@@ -8,6 +8,7 @@
 
 struct token_row {
     const char *id, *name; /* name: "" none */
+    const char *role;      /* its name: scheduler/port/role.h */
     const char *hash;      /* SHA-256 of the token, as digits; NULL for readers */
     int64_t created_ms;
     int64_t expires_ms; /* wall; 0: never */

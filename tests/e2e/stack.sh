@@ -8,7 +8,7 @@ case ${NEXUS_MODE:-} in asan) slower=4 ;; tsan) slower=8 ;; esac
 dir=$(mktemp -d)
 dir=$(cd "$dir" && pwd -P)
 mkdir "$dir/dags" "$dir/home"
-unset NEXUS_HOME NEXUS_URL NEXUS_LISTEN NEXUS_DAGS NEXUS_SLOTS NEXUS_GRACE NEXUS_LOG_MAX NEXUS_LOST_AFTER
+unset NEXUS_HOME NEXUS_URL NEXUS_AUTH NEXUS_TOKEN NEXUS_LISTEN NEXUS_DAGS NEXUS_SLOTS NEXUS_GRACE NEXUS_LOG_MAX NEXUS_LOST_AFTER
 export TEST_HOME=$dir NO_COLOR=1
 passed=0 failed=0 url='' scheduler='' worker=''
 

@@ -157,9 +157,11 @@ static void a_token_is_good_until_it_expires_or_is_revoked(void **state)
     struct nx_err err;
     struct tokens *tokens = tokens_new();
     (void)state;
-    tokens_make(text, id, hash);
+    tokens_make(ROLE_WORKER, text, id, hash);
+    struct token_owner owner = {.role = ROLE_WORKER};
+    str_copy(owner.id, sizeof owner.id, id);
     assert_false(tokens_check(tokens, TEXT(text), got, &err));
-    tokens_put(tokens, id, hash, 0);
+    tokens_put(tokens, &owner, hash);
     assert_int_equal(tokens_seen_ms(tokens, id), 0);
     assert_true(tokens_check(tokens, TEXT(text), got, &err));
     assert_true(tokens_seen_ms(tokens, id) > 0);
@@ -173,10 +175,12 @@ static void a_token_is_good_until_it_expires_or_is_revoked(void **state)
         assert_null(strstr(err.text, text + 13));
         assert_false(tokens_check(tokens, wire_text(text, i), got, &err));
     }
-    tokens_put(tokens, id, hash, clock_wall_ms() - 1);
+    owner.expires_ms = clock_wall_ms() - 1;
+    tokens_put(tokens, &owner, hash);
     assert_false(tokens_check(tokens, TEXT(text), got, &err));
     assert_non_null(strstr(err.text, "expired"));
-    tokens_put(tokens, id, hash, clock_wall_ms() + 60000);
+    owner.expires_ms = clock_wall_ms() + 60000;
+    tokens_put(tokens, &owner, hash);
     assert_true(tokens_check(tokens, TEXT(text), got, &err));
     tokens_drop(tokens, id);
     assert_false(tokens_check(tokens, TEXT(text), got, &err));
