@@ -226,7 +226,7 @@ static int set_paused(struct cli *cli, bool paused)
                           json_pack("{s:b}", "paused", (int)paused), &dag);
     if (!status && !out_value(cli, dag, "id"))
         printf("%s is %s\n", id,
-               paused ? "paused: nothing starts it until `nexus dag unpause`" : "active");
+               paused ? "paused: only people start it until `nexus dag unpause`" : "active");
     json_decref(dag);
     return status;
 }
@@ -265,7 +265,9 @@ const struct cli_command cmd_dag_pause = {
     .arguments = "DAG",
     .group = "DAGs",
     .summary = "start no scheduled runs of a DAG until it is unpaused",
-    .help = "Runs that have started go on, and `nexus trigger` still works.\n\n"
+    .help = "Scheduled runs that have not begun rest until then. Runs that have begun go on, and "
+            "what people\n"
+            "start runs: `nexus trigger`, `runs clear`, backfills.\n\n"
             "  nexus dag pause hello\n  nexus dag pause hello -o json",
     .run = run_pause,
 };

@@ -134,6 +134,7 @@ enum nx_reason {
     NX_WHY_DAG_GONE,      /* of a backfill: its DAG has no file any more */
     NX_WHY_NOT_CHOSEN,    /* skipped: a task above chose others */
     NX_WHY_WAIT_DATASET,  /* deferred: until there is a new version of a dataset */
+    NX_WHY_PAUSED,        /* its run was scheduled, and its DAG is paused */
     NX_REASONS
 };
 

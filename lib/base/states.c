@@ -36,7 +36,7 @@ static const char *const reasons[NX_REASONS] = {
     "marked", "cleared", "mark_success", "mark_failed", "overlap",
     "empty_list", "for_each_error", "mapped", "list_shorter", "max_parallel",
     "with_error", "wait_time", "wait_person", "wait_condition", "wait_run", "rejected", "run_failed",
-    "concurrency", "depends_on_past", "dag_gone", "not_chosen", "wait_dataset",
+    "concurrency", "depends_on_past", "dag_gone", "not_chosen", "wait_dataset", "dag_paused",
 };
 
 #define M(state) (1u << NX_TS_##state)

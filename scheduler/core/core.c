@@ -182,6 +182,7 @@ static void on_timetable(struct core *core, const struct core_event *event)
     schedule_set(core, dag, event->timetable.timetable, event->timetable.marks,
                  event->timetable.n_marks);
     dag->paused = event->timetable.paused;
+    vec_push(&core->startable, dag);
     schedule_resume(core, dag);
 }
 
@@ -191,6 +192,7 @@ static void on_pause(struct core *core, const struct core_event *event)
     if (!dag || dag->paused == event->pause.on)
         return;
     dag->paused = event->pause.on;
+    vec_push(&core->startable, dag); /* what rested */
     schedule_resume(core, dag);
 }
 

@@ -62,6 +62,14 @@ static void why_run_queued(const struct core *core, const struct run *run, struc
         add_name(names, sizeof names, one);
     }
     why->code = NX_WHY_RUN_QUEUED;
+    if (run_rests(run)) {
+        why->code = NX_WHY_PAUSED;
+        snprintf(why->text, sizeof why->text,
+                 "its run was scheduled, and DAG '%s' is paused: `nexus dag unpause %s` lets it "
+                 "begin",
+                 dag->id, dag->id);
+        return;
+    }
     snprintf(why->text, sizeof why->text,
              "its run waits: %u run%s of '%s' %s active (%s), which is max_active_runs",
              dag->n_active, dag->n_active == 1 ? "" : "s", dag->id,

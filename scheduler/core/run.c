@@ -196,13 +196,62 @@ static void start(struct core *core, struct run *run)
         vec_push(&core->to_check, run->slot);
 }
 
+static void leave_line(struct run *run)
+{
+    struct dag *dag = run->dag;
+    size_t i = dag->waiting_first;
+    while (dag->waiting.at[i] != run->slot)
+        must(++i < dag->waiting.n);
+    memmove(&dag->waiting.at[i], &dag->waiting.at[i + 1],
+            (dag->waiting.n - i - 1) * sizeof *dag->waiting.at);
+    dag->waiting.n--;
+}
+
+bool run_rests(const struct run *run)
+{
+    bool scheduled = run->cause == NX_RC_SCHEDULE || run->cause == NX_RC_DATASET;
+    if (!run->dag->paused || !scheduled || run->state != NX_RS_QUEUED || run->backfill)
+        return false;
+    for (uint32_t i = 0; i < run->n_insts; i++) {
+        if (run->insts[i].attempt || (run->insts[i].flags & INST_ROW))
+            return false; /* it had begun, and a person has opened it again */
+    }
+    return true;
+}
+
+static bool has_room(const struct dag *dag, const struct run *run)
+{
+    const struct graph *graph = (dag->version ? dag->version : run->version)->graph;
+    return !graph->max_active_runs || dag->n_active < graph->max_active_runs;
+}
+
+/* What has to rest stays in the line; the others go past it. */
+static void start_of_paused(struct core *core, struct dag *dag)
+{
+    size_t i = dag->waiting_first;
+    while (i < dag->waiting.n) {
+        struct run *run = core->runs.at[dag->waiting.at[i]];
+        if (!has_room(dag, run))
+            return;
+        if (run_rests(run)) {
+            i++;
+            continue;
+        }
+        leave_line(run); /* the next one is at its place now */
+        start(core, run);
+    }
+}
+
 static void start_of_dag(struct core *core, struct dag *dag)
 {
+    if (dag->paused) {
+        start_of_paused(core, dag);
+        return;
+    }
     while (dag->waiting_first < dag->waiting.n) {
         struct run *run = core->runs.at[dag->waiting.at[dag->waiting_first]];
-        const struct graph *graph = (dag->version ? dag->version : run->version)->graph;
         must(run->state == NX_RS_QUEUED && run->dag == dag);
-        if (graph->max_active_runs && dag->n_active >= graph->max_active_runs)
+        if (!has_room(dag, run))
             return;
         dag->waiting_first++;
         start(core, run);
@@ -221,17 +270,6 @@ void run_start_waiting(struct core *core)
     for (size_t i = 0; i < core->startable.n; i++)
         start_of_dag(core, core->startable.at[i]);
     core->startable.n = 0;
-}
-
-static void leave_line(struct run *run)
-{
-    struct dag *dag = run->dag;
-    size_t i = dag->waiting_first;
-    while (dag->waiting.at[i] != run->slot)
-        must(++i < dag->waiting.n);
-    memmove(&dag->waiting.at[i], &dag->waiting.at[i + 1],
-            (dag->waiting.n - i - 1) * sizeof *dag->waiting.at);
-    dag->waiting.n--;
 }
 
 void run_ahead(struct core *core, struct run *run)

@@ -365,6 +365,8 @@ struct run *run_new(struct core *core, struct nx_run_id id, struct version *vers
 void run_free(struct core *core, struct run *run);
 void run_dirty(struct core *core, struct run *run);
 void run_set(struct core *core, struct run *run, enum nx_run_state state);
+/* Whether it is a scheduled one that does not begin while its DAG is paused. */
+bool run_rests(const struct run *run);
 /* Puts a queued run into its DAG's line; one of a backfill begins with the turn. */
 void run_wait(struct core *core, struct run *run);
 /* A queued run is in no line any more. */

@@ -254,14 +254,13 @@ static bool is_over(struct making *making)
     return true;
 }
 
-/* From now on nothing is due. */
+/* From now on nothing is due; what waits goes on, as it would not while its DAG is paused. */
 static void close_schedules(struct making *making)
 {
     making->closed = true;
     for (size_t i = 0; i < making->config->n_dags; i++) {
-        struct core_event event = {.kind = EV_PAUSE};
-        event.pause.dag = making->config->dags[i].graph->dag_id;
-        event.pause.on = true;
+        struct core_event event = {.kind = EV_TIMETABLE}; /* none */
+        event.timetable.dag = making->config->dags[i].graph->dag_id;
         making_step(making, &event);
     }
 }
