@@ -440,7 +440,8 @@ void write_take(struct engine *engine, struct message *message)
     bool done = engine->update.replies.n > n_replies
                     ? engine->update.replies.at[n_replies].err.code == NX_OK
                     : pending->result.err.code == NX_OK;
-    if (done && message->what && !message->dry_run)
+    bool anew = !engine->pending.at[index].result.existed;
+    if (done && anew && message->what && !message->dry_run)
         note_who(engine, message);
 }
 
