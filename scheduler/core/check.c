@@ -210,6 +210,8 @@ static const char *check_maps(const struct run *run)
         }
         if (n_admitted != mapping->n_admitted)
             return "a map knows how many indexes are in progress";
+        if (n_admitted > graph->maps[m].max_parallel)
+            return "a map has no more indexes in progress than it may";
         if (n_left_out && n_admitted < graph->maps[m].max_parallel)
             return "no index waits while fewer than max_parallel are in progress";
     }

@@ -352,19 +352,25 @@ void mapped_fold(struct core *core, struct run *run, uint32_t map)
 
 /* ---- Loading ---- */
 
-/* In progress before the restart: one of its instances is beyond the queue (waits need no place)
- * and, if only_open, not final. */
-static bool was_admitted(const struct run *run, const struct graph_map *of, uint32_t i,
-                         bool only_open)
+/* How sure it is that index i was in progress before the restart. What failed, or is tried again,
+ * may never have got beyond its questions: those are asked of all indexes. */
+enum progress { NOT_SEEN, SOMETHING_ENDED, TRIED_AGAIN, IN_HAND };
+
+static enum progress progress_of(const struct run *run, const struct graph_map *of, uint32_t i)
 {
+    enum progress most = NOT_SEEN;
     for (uint32_t k = 0; k < of->n; k++) {
         uint32_t at = mapped_find(run, run->version->graph->map_tasks[of->first + k], (int32_t)i);
         enum nx_task_state state = at == NO_INST ? NX_TS_REMOVED : run->insts[at].state;
-        if (state >= NX_TS_LEASED && state != NX_TS_DEFERRED && state != NX_TS_REMOVED &&
-            !(only_open && nx_task_state_final(state)))
-            return true;
+        bool in_hand = state == NX_TS_LEASED || state == NX_TS_RUNNING || state == NX_TS_STOPPING;
+        bool ended = nx_task_state_final(state) && state != NX_TS_REMOVED;
+        enum progress seen = in_hand                                           ? IN_HAND
+                             : state == NX_TS_RETRYING && run->insts[at].lease ? TRIED_AGAIN
+                             : ended                                           ? SOMETHING_ENDED
+                                                                               : NOT_SEEN;
+        most = seen > most ? seen : most;
     }
-    return false;
+    return most;
 }
 
 static void load_admitted(struct run *run, uint32_t map)
@@ -377,13 +383,13 @@ static void load_admitted(struct run *run, uint32_t map)
         cover(mapping, (uint32_t)map_at(run, at));
         mapping->open.at[map_at(run, at)]++;
     }
-    for (uint32_t i = 0; i < mapping->open.n; i++) {
-        if (mapping->open.at[i] && was_admitted(run, of, i, true))
-            admit(run, map, i);
-    }
-    for (uint32_t i = 0; i < mapping->open.n && mapping->n_admitted < of->max_parallel; i++) {
-        if (mapping->open.at[i] && !mapping->admitted.at[i] && was_admitted(run, of, i, false))
-            admit(run, map, i);
+    for (enum progress least = IN_HAND; least > NOT_SEEN; least--) {
+        for (uint32_t i = 0; i < mapping->open.n; i++) {
+            bool room = least == IN_HAND || mapping->n_admitted < of->max_parallel;
+            if (room && mapping->open.at[i] && !mapping->admitted.at[i] &&
+                progress_of(run, of, i) == least)
+                admit(run, map, i);
+        }
     }
     for (; mapping->next < mapping->open.n && mapping->n_admitted < of->max_parallel;
          mapping->next++) {

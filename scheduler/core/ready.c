@@ -133,7 +133,14 @@ static void remove_top(struct class *class)
     heap_pop(class->heap.at, class->heap.n--, sizeof *class->heap.at, more_urgent);
 }
 
-/* An entry may be stale: its instance has left the queue, or its run ended and was opened again. */
+/* An entry may be stale: its instance has left the queue, perhaps to come back to it when others of
+ * its map have their turn; or its run ended and was opened again. */
+
+static bool in_line(const struct run *run, uint32_t at)
+{
+    return run->insts[at].state == NX_TS_QUEUED && (run->insts[at].flags & INST_READY) &&
+           mapped_admitted(run, at);
+}
 
 /* The run and task of an entry; false when its run is gone (the slot may be another's). */
 static bool at_entry(const struct core *core, const struct ready_entry *entry, struct run **run,
@@ -157,8 +164,7 @@ uint32_t ready_count(const struct core *core, const struct class *class)
     uint32_t n = 0, task;
     struct run *run;
     for (size_t i = 0; i < class->heap.n; i++) {
-        if (at_entry(core, &class->heap.at[i], &run, &task) &&
-            run->insts[task].state == NX_TS_QUEUED && (run->insts[task].flags & INST_READY))
+        if (at_entry(core, &class->heap.at[i], &run, &task) && in_line(run, task))
             n++;
     }
     return n;
@@ -170,13 +176,12 @@ bool ready_peek(struct core *core, struct class *class, struct run **run, uint32
         struct run *found = NULL;
         uint32_t index = 0;
         if (top_entry(core, class, &found, &index)) {
-            struct inst *inst = &found->insts[index];
-            if (inst->state == NX_TS_QUEUED && (inst->flags & INST_READY)) {
+            if (in_line(found, index)) {
                 *run = found;
                 *task = index;
                 return true;
             }
-            inst->flags &= (uint8_t)~INST_READY;
+            found->insts[index].flags &= (uint8_t)~INST_READY;
         }
         remove_top(class);
     }

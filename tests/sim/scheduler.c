@@ -6,6 +6,8 @@
 #include "scheduler/port/reply.h"
 #include "tests/sim/sim.h"
 
+#define ROUNDS_MAX 1000 /* of questions and answers in a turn */
+
 static const char *const pool_names[SIM_POOLS] = {"pool0", "pool1"};
 
 struct core_event sim_scheduler_event(const struct sim *sim, enum core_event_kind kind)
@@ -280,7 +282,11 @@ static void answer(struct sim *sim, const struct core_ask *ask)
 static void answer_asks(struct sim *sim)
 {
     struct core_event turn = sim_scheduler_event(sim, EV_TURN);
-    while (sim->update.asks.n || sim->update.dues.n || sim->update.starts.n) {
+    for (int round = 0; sim->update.asks.n || sim->update.dues.n || sim->update.starts.n; round++) {
+        if (round == ROUNDS_MAX) {
+            sim_fail(sim, "a turn comes to its end", "%zu runs", sim->store.runs.n);
+            return;
+        }
         VEC(struct core_ask) asks = {0};
         if (sim_answer_dues(sim) || sim_start_runs(sim)) {
             sim_scheduler_step(sim, &turn);
