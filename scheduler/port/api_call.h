@@ -170,6 +170,9 @@ void api_take_job(struct job *job);
 /* A stream that answers this request will be woken; before call_respond. */
 void api_add_stream(struct call *call, bool follows);
 
+/* Opens the log of the attempt that the path names (to be closed); fd -1: it wrote nothing. */
+bool attempt_log_open(struct call *call, int *fd, uint64_t *n_bytes, struct nx_err *err);
+
 /* ---- The table ---- */
 
 /* Finds the route and fills params. NULL: *err, call->status and headers say why. */
@@ -182,6 +185,8 @@ bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
 bool handle_next(struct call *call, struct nx_err *err);
 bool handle_durations(struct call *call, struct nx_err *err);
+bool handle_grid(struct call *call, struct nx_err *err);
+bool handle_graph(struct call *call, struct nx_err *err);
 bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
@@ -189,6 +194,8 @@ bool handle_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);
+bool handle_log_lines(struct call *call, struct nx_err *err);
+bool handle_log_search(struct call *call, struct nx_err *err);
 bool handle_resolved(struct call *call, struct nx_err *err);
 bool handle_explain(struct call *call, struct nx_err *err);
 bool handle_workers(struct call *call, struct nx_err *err);
@@ -252,6 +259,8 @@ bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);
 bool handle_backup(struct call *call, struct nx_err *err);
 bool handle_root(struct call *call, struct nx_err *err);
+bool handle_page(struct call *call, struct nx_err *err);
+bool handle_page_file(struct call *call, struct nx_err *err);
 bool handle_health(struct call *call, struct nx_err *err);
 bool handle_ready(struct call *call, struct nx_err *err);
 bool handle_metrics(struct call *call, struct nx_err *err);

@@ -36,8 +36,12 @@ static const struct route_param next_query[] = {
     {"from", PARAM_TEXT, "fires then or later: RFC 3339 or a date, local to the DAG's zone"},
     LIMIT, {0}};
 static const struct route_param log_query[] = {
-    {"offset", PARAM_INT, "the first byte wanted"},
+    {"offset", PARAM_INT, "the first byte wanted; negative: so many before the end"},
+    {"limit", PARAM_INT, "at most so many bytes"},
     {"follow", PARAM_BOOL, "go on until the attempt has ended"}, {0}};
+static const struct route_param search_query[] = {
+    {"q", PARAM_TEXT, "what a line must have, small and capital letters alike: a text, or several with | between them"},
+    LIMIT, CURSOR, {0}};
 static const struct route_param events_query[] = {
     {"run", PARAM_TEXT, "events of this run alone"}, {0}};
 static const struct route_param create_body[] = {
@@ -139,6 +143,13 @@ static const struct route routes[] = {
      next_query, NULL, handle_next},
     {"GET", V1 "/dags/{dag}/durations", "how long its tasks took in its latest runs, in seconds",
      durations_query, NULL, handle_durations},
+    {"GET", V1 "/dags/{dag}/grid",
+     "its runs, newest first, each with one letter a task: s success, f failed, u upstream_failed, "
+     "k skipped, c cancelled, x removed, r running, l leased, q queued, w waiting, d deciding, "
+     "z deferred, t retrying, p stopping; a blank or nothing: it has no such task",
+     page, NULL, handle_grid},
+    {"GET", V1 "/dags/{dag}/graph", "its tasks as a picture: where nodes and edges are",
+     source_query, NULL, handle_graph},
     {"GET", V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
@@ -161,6 +172,11 @@ static const struct route routes[] = {
     {"GET", TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
     {"GET", TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
     {"GET", ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
+    {"GET", ATTEMPT "/log/lines",
+     "how many bytes and lines it wrote, and where every n-th line begins", NULL, NULL,
+     handle_log_lines},
+    {"GET", ATTEMPT "/log/search", "lines of it that have a text, by number and offset",
+     search_query, NULL, handle_log_search},
     {"GET", ATTEMPT "/resolved", "what its with, run and env became; secrets masked", NULL, NULL,
      handle_resolved},
     {"GET", RUN "/explain", "why its tasks are where they are", explain_page, NULL,
@@ -245,7 +261,10 @@ static const struct route routes[] = {
     {"GET", V1 "/audit", "who changed what, newest first", page, NULL, handle_audit},
     {"GET", V1 "/events", "server-sent events (Last-Event-ID goes on)", events_query, NULL,
      handle_events},
-    {"GET", "/", "a page that says what is here", NULL, NULL, handle_root},
+    {"GET", "/", "leads to the web page", NULL, NULL, handle_root},
+    {"GET", "/ui/static/{hash}/{file}", "a part of the web page, to be kept for ever", NULL, NULL,
+     handle_page_file},
+    {"GET", "/ui/{+view}", "the web page", NULL, NULL, handle_page},
     {"GET", "/api/openapi.json", "this document", NULL, NULL, handle_openapi},
     {"GET", "/metrics", "figures for Prometheus", NULL, NULL, handle_metrics},
     {"GET", "/health", "whether the process answers", NULL, NULL, handle_health},
@@ -277,6 +296,8 @@ static bool matches(const struct call *call, const struct route *route,
         return http_segment(call->request, 0) == NULL;
     for (; next_segment(&path, &segment, &n); i++) {
         const char *given = http_segment(call->request, i);
+        if (segment[0] == '{' && segment[1] == '+') /* whatever follows */
+            return true;
         if (!given)
             return false;
         if (*segment == '{') {
@@ -334,6 +355,8 @@ static const struct route *fail_method(struct call *call, const char *allow, str
 
 static bool check_queries(struct call *call, const struct route *route, struct nx_err *err)
 {
+    if (route->handle == handle_page) /* they are the page's own */
+        return true;
     const char *value, *names[8];
     size_t n_names = 0;
     for (const struct route_param *p = route->queries; p && p->name; p++)
