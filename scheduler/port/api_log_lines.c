@@ -41,7 +41,7 @@ struct scan {
     int64_t from;
     struct match *matches; /* `limit` */
     size_t n_matches;
-    bool more;
+    int64_t next;    /* a further line that has one; 0: none */
     struct buf held; /* the beginning of a line whose end is in the next piece, up to PIECE bytes */
     uint64_t n_held; /* how long it is */
 };
@@ -87,7 +87,7 @@ static void look(struct scan *scan, const char *line, size_t n)
     if (!found)
         return;
     if (scan->n_matches == scan->limit) {
-        scan->more = true;
+        scan->next = scan->line;
         return;
     }
     scan->matches[scan->n_matches++] =
@@ -121,7 +121,7 @@ static void end_held(struct scan *scan, uint64_t n_end)
 static void take(struct scan *scan, const char *piece, size_t n)
 {
     const char *end;
-    while (!scan->more && (end = memchr(piece, '\n', n)) != NULL) {
+    while (!scan->next && (end = memchr(piece, '\n', n)) != NULL) {
         size_t length = (size_t)(end - piece);
         if (scan->n_held) {
             hold(scan, piece, length);
@@ -147,12 +147,12 @@ static void work(struct job *job)
     ssize_t n = 0;
     scan->line = 1;
     scan->every = EVERY_FIRST;
-    while (scan->fd >= 0 && !scan->more && !cancelled(scan) &&
+    while (scan->fd >= 0 && !scan->next && !cancelled(scan) &&
            (n = read(scan->fd, piece, PIECE)) > 0)
         take(scan, piece, (size_t)n);
     if (n < 0)
         scan->error = errno;
-    if (scan->n_held && !scan->more)
+    if (scan->n_held && !scan->next)
         end_held(scan, 0);
     mem_free(piece);
     buf_fini(&scan->held);
@@ -172,7 +172,7 @@ static void put_matches(struct buf *body, struct scan *scan)
         put_close(body, '}');
     }
     put_close(body, ']');
-    put_page_end(body, scan->more, scan->more ? (uint64_t)scan->line : 0);
+    put_page_end(body, scan->next > 0, (uint64_t)scan->next);
 }
 
 static void put_marks(struct buf *body, const struct scan *scan)
