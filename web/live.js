@@ -61,7 +61,7 @@ async function run() {
         }
         if (!ports.size) break;
         attempt++;
-        const wait = refused ? 10000 : Math.min(250 * 2 ** Math.min(attempt, 4), 4000);
+        const wait = refused ? 10000 : Math.min(250 * attempt, attempt > 60 ? 4000 : 750);
         setState(attempt > 3 ? 'offline' : 'reconnecting', {wait});
         await new Promise((done) => {
             retryNow = done;

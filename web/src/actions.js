@@ -25,7 +25,7 @@ function usePlan(path, body) {
 function Changed({plan}) {
     const list = plan.changed || [];
     if (!list.length) return html`<p class="empty">Nothing would change.</p>`;
-    return html`<div class="scroller" style=${{maxHeight: '240px'}}><table class="list"><thead><tr><th>Task</th><th>Is</th><th>Becomes</th></tr></thead>
+    return html`<div class="scroller" tabindex="0" role="group" aria-label="What would change" style=${{maxHeight: '240px'}}><table class="list"><thead><tr><th>Task</th><th>Is</th><th>Becomes</th></tr></thead>
         <tbody>${list.slice(0, 500).map((c) => html`<tr><td>${c.task}${c.map_index == null ? '' : `[${c.map_index}]`}</td>
             <td><${Dot} state=${c.before} /> ${word(c.before)}</td><td><${Dot} state=${c.after} /> ${word(c.after)}</td></tr>`)}</tbody></table>
         ${list.length > 500 ? html`<p class="muted">and ${list.length - 500} more</p>` : null}</div>`;

@@ -73,7 +73,7 @@ export function Versions({dag}) {
     const newer = b || (items[0] && items[0].version), older = a || (items[1] && items[1].version);
     const one = useApi(older ? `/dags/${enc(dag.id)}/source?version=${enc(older)}` : null), two = useApi(newer ? `/dags/${enc(dag.id)}/source?version=${enc(newer)}` : null);
     const pick = (value, set, label) => html`<label>${label} <select value=${value} onChange=${(e) => set(e.target.value)}>${items.map((v) => html`<option value=${v.version} selected=${v.version === value}>${v.version}</option>`)}</select></label>`;
-    return html`<${Loaded} of=${list}>${() => html`<table class="list"><thead><tr><th>Version</th><th>Since</th><th class="wide">Hash</th><th></th></tr></thead><tbody>${items.map((v) => html`<tr><td>${v.version}</td><td><${Ago} at=${v.created_at} /></td>
+    return html`<${Loaded} of=${list}>${() => html`<table class="list"><thead><tr><th>Version</th><th>Since</th><th class="wide">Hash</th><td></td></tr></thead><tbody>${items.map((v) => html`<tr><td>${v.version}</td><td><${Ago} at=${v.created_at} /></td>
             <td class="wide"><code>${v.hash.slice(0, 8)}</code></td><td><a href=${dagUrl(dag.id, 'code') + '?version=' + v.version}>source</a></td></tr>`)}</tbody></table>
         ${items.length > 1 ? html`<p class="toolbar">${pick(older, setA, 'What changed from')} ${pick(newer, setB, 'to')}</p>${one.data != null && two.data != null ? html`<${Diff} before=${one.data} after=${two.data} />` : null}` : html`<${Empty}>There is one version: nothing to compare.</${Empty}>`}`}</${Loaded}>`;
 }

@@ -1,5 +1,5 @@
 // The list of DAGs: filter as you type, pause, what the last runs were, when the next one is.
-import {html, useState, useRef, enc, plural} from './lib.js';
+import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
 import {useApi, call, prefetch} from './api.js';
 import {Ago, duration, seconds, ago, exactTime} from './format.js';
 import {Dot, stateOf} from './state.js';
@@ -31,14 +31,15 @@ export function PauseSwitch({dag, onDone}) {
             if (onDone) onDone();
         } catch (e) {
             toast(`${dag.id} was not ${paused ? 'started again' : 'paused'}: ${e.message}`, {kind: 'error'});
+            set(null);
         }
-        set(null);
     };
+    useEffect(() => set(null), [dag.paused]);
     return html`<button type="button" class="switch" role="switch" aria-checked=${!paused} aria-label=${`Schedule of ${dag.id}`} title=${paused ? 'Paused: its schedule rests' : 'Its schedule is on'} onClick=${change}></button>`;
 }
 export function Bars({runs}) {
     const max = Math.max(0.001, ...runs.map((r) => seconds(r.started_at, r.finished_at) || 0));
-    return html`<span class="bars" role="img" aria-label=${`The last ${plural(runs.length, 'run')}: ${runs.map((r) => r.state).join(', ')}`}>
+    return html`<span class="bars" role="group" aria-label=${`The last ${plural(runs.length, 'run')}: ${runs.map((r) => r.state).join(', ')}`}>
         ${[...runs].reverse().map((r) => html`<a tabindex="-1" key=${r.id} class=${'s-' + stateOf(r.state)} href=${runUrl(r.id)} title=${`run ${r.id}: ${r.state}, ${duration(seconds(r.started_at, r.finished_at))}`}
             style=${{height: Math.max(3, (24 * (seconds(r.started_at, r.finished_at) || 0)) / max) + 'px'}}></a>`)}</span>`;
 }

@@ -108,7 +108,7 @@ function Drawn({g, states, selected, choose, height}) {
         ${shown.map((n) => {
             const s = states[n.task], state = s && s.state;
             return html`<g key=${n.task} class=${`node ${state ? 's-' + state : ''} ${n.task === selected ? 'sel' : ''} ${near && !near.has(n.task) ? 'dim' : ''}`} transform=${`translate(${n.x},${n.y})`}
-                role="button" tabindex="-1" aria-label=${`${n.task}${state ? ', ' + word(state) : ''}`} onClick=${() => choose(n.task)}>
+                role="button" tabindex="-1" data-task=${n.task} data-state=${state} onClick=${() => choose(n.task)}>
                 <rect width=${w} height=${h} rx="4" /><title>${n.task}</title>
                 <text x="10" y="18">${state ? html`<tspan class="glyph">${STATES[state][0]} </tspan>` : null}${short(n.task, state ? 20 : 23)}${n.mapped ? ' []' : ''}</text>
                 <text class="sub" x="10" y="35">${short((s && s.line) || n.uses || 'script', 25)}</text></g>`;

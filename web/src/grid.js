@@ -253,7 +253,7 @@ function Drawn({dag, grid, selected, choose}) {
         return `${selected.task || 'run'} ${r.id}: ${word(state)}`;
     })();
     const twin = runs.slice(-10);
-    return html`<div class="gridbox scroller" ref=${box} onScroll=${scrolled} style=${{maxHeight: 'calc(100vh - 190px)', height: Math.min(height + 14, 2000) + 'px', position: 'relative'}}>
+    return html`<div class="gridbox scroller" tabindex="-1" ref=${box} onScroll=${scrolled} style=${{maxHeight: 'calc(100vh - 190px)', height: Math.min(height + 14, 2000) + 'px', position: 'relative'}}>
         <div style=${{width: width + 'px', height: height + 'px'}}><canvas ref=${canvas} tabindex="0" role="img" aria-label=${`Grid of ${runs.length} runs and ${tasks.length} tasks. Arrow keys move, Enter opens. ${words}`}
             style=${{position: 'sticky', left: 0, top: 0, cursor: 'pointer'}} onClick=${click} onMouseMove=${move} onMouseLeave=${() => setHover(null)}></canvas></div>
         </div>

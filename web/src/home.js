@@ -80,7 +80,7 @@ function Strip({runs, dags}) {
     for (const id of next.keys()) if (!lanes.has(id)) lanes.set(id, []);
     if (!lanes.size) return html`<${Empty}>Nothing ran in the last 24 hours, and nothing is due soon.</${Empty}>`;
     const hours = [-24, -18, -12, -6, 0];
-    return html`<div class="strip" role="img" aria-label=${`The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`}>
+    return html`<div class="strip" role="group" aria-label=${`The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`}>
         <div class="lane axis"><span class="name"></span><span class="track">${hours.map((h) => html`<i class="tick" style=${{left: x(now + h * 3600e3)}}>${h ? shortTime(now + h * 3600e3).slice(-5) : 'now'}</i>`)}</span></div>
         ${[...lanes].slice(0, 30).map(([id, list]) => html`<div class="lane" key=${id}><a class="name" href=${dagUrl(id)}>${id}</a><span class="track">
             ${list.slice(0, 100).map((r) => html`<a key=${r.id} class=${'blip s-' + r.state} href=${runUrl(r.id)} title=${`run ${r.id}: ${r.state}, ${exactTime(r.started_at || r.created_at)}`}

@@ -54,7 +54,7 @@ export function FailedBox({run, dag, onRetry}) {
 export function FailedTask({run, t}) {
     const name = taskName(t), end = useLogEnd(run, name, t.attempt, true), line = errorLine(end);
     return html`<div class="box bad" role="status"><b>${name} failed</b>${t.attempt ? ` on attempt ${t.attempt} of ${t.max_attempts}` : ''}: ${line ? html`<code class="err">${line}</code> · ` : ''}${lastLine(t.error) || (t.reason && t.reason.text)}
-        <span class="actions"><a class="button" href=${taskUrl(run, name)}>Open log</a></span></div>`;
+        <span class="actions"><a class="button" href=${taskUrl(run, name)}>${t.attempt ? 'Open log' : 'Open'}</a></span></div>`;
 }
 
 export function RunFacts({run, median}) {

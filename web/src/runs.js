@@ -170,7 +170,7 @@ function RunParams({run}) {
 function Outputs({run}) {
     const list = run.tasks.filter((t) => t.outputs && Object.keys(t.outputs).length);
     if (!list.length) return html`<${Empty}>No task has put anything out${isFinal(run.state) ? '' : ' yet'}.</${Empty}>`;
-    return list.map((t) => html`<h3><a href=${taskUrl(run.id, taskName(t))}>${taskName(t)}</a></h3><${OutputTable} outputs=${t.outputs} />`);
+    return list.map((t) => html`<h2><a href=${taskUrl(run.id, taskName(t))}>${taskName(t)}</a></h2><${OutputTable} outputs=${t.outputs} />`);
 }
 export function OutputTable({outputs}) {
     return html`<table class="list"><tbody>${Object.entries(outputs).map(([k, v]) => html`<tr><td style=${{width: '200px'}}>${k}</td><td>${typeof v === 'object' && v ? html`<${Json} value=${v} />` : typeof v === 'number' ? html`<span title=${String(v)}>${v}</span>` : String(v)}</td></tr>`)}</tbody></table>`;
@@ -203,7 +203,7 @@ function RunCode({run}) {
         import('./dags.js').then((m) => setParts({Source: m.Source, Diff: m.Diff}));
     }, []);
     if (!Parts) return null;
-    return html`<${Loaded} of=${then}>${(text) => html`<p class="muted">Version ${run.dag_version}, as it ran.</p>${now.data && now.data !== text ? html`<h3>What has changed since</h3><${Parts.Diff} before=${text} after=${now.data} />` : now.data ? html`<p>Nothing has changed since.</p>` : null}<h3>Source</h3><${Parts.Source} text=${text} />`}</${Loaded}>`;
+    return html`<${Loaded} of=${then}>${(text) => html`<p class="muted">Version ${run.dag_version}, as it ran.</p>${now.data && now.data !== text ? html`<h2>What has changed since</h2><${Parts.Diff} before=${text} after=${now.data} />` : now.data ? html`<p>Nothing has changed since.</p>` : null}<h2>Source</h2><${Parts.Source} text=${text} />`}</${Loaded}>`;
 }
 
 // ---- Two runs ----
@@ -217,7 +217,7 @@ export function Compare() {
         const tasks = [...new Set([...x.tasks, ...y.tasks].map(taskName))].slice(0, 500), find = (r, n) => r.tasks.find((t) => taskName(t) === n);
         const took = (t) => (t && t.started_at ? seconds(t.started_at, t.finished_at) : null);
         const cell = (t) => (t ? html`<${Dot} state=${t.state} /> ${word(t.state)} <span class="num muted">${t.started_at ? duration(took(t)) : ''}</span>` : html`<span class="muted">no such task</span>`);
-        return html`<table class="list"><thead><tr><th></th><th><a href=${runUrl(a)}>Run ${a}</a></th><th><a href=${runUrl(b)}>Run ${b}</a></th><th class="r">Difference</th></tr></thead><tbody>
+        return html`<table class="list"><thead><tr><td></td><th><a href=${runUrl(a)}>Run ${a}</a></th><th><a href=${runUrl(b)}>Run ${b}</a></th><th class="r">Difference</th></tr></thead><tbody>
             <tr><td>State</td><td><${Pill} state=${x.state} word=${runWord(x)} /></td><td><${Pill} state=${y.state} word=${runWord(y)} /></td><td></td></tr>
             <tr><td>DAG</td><td>${x.dag} version ${x.dag_version}</td><td>${y.dag} version ${y.dag_version}</td><td></td></tr>
             <tr><td>Took</td><td><${Took} from=${x.started_at} to=${x.finished_at} /></td><td><${Took} from=${y.started_at} to=${y.finished_at} /></td><td class="r num">${x.finished_at && y.finished_at ? duration(Math.abs(took(y) - took(x))) + (took(y) > took(x) ? ' longer' : ' shorter') : ''}</td></tr>

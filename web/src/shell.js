@@ -97,7 +97,7 @@ function TopBar() {
     return html`<header class="top"><a class="brand" href="/ui">Nexus</a>
         <nav class="crumbs" aria-label="Where you are">${list.map(([text, href]) => html`<span class="sep" aria-hidden="true">/</span>${href ? html`<a href=${href}>${text}</a>` : html`<span>${text}</span>`}`)}</nav>
         <div class="grow"></div>
-        <button type="button" class="find" onClick=${() => palette.set(true)} aria-label="Search (Ctrl K)"><span aria-hidden="true">⌕</span> <span class="wide-only">Search</span> <kbd>Ctrl K</kbd></button>
+        <button type="button" class="find" onClick=${() => palette.set(true)} title="Search: Ctrl K"><span aria-hidden="true">⌕</span> <span class="wide-only">Search</span><span class="hidden phone-only">Search</span> <kbd>Ctrl K</kbd></button>
         <${LiveDot} />
         <label class="pick"><span class="hidden">Time zone</span><select value=${z} onChange=${(e) => zone.set(e.target.value)}>
             <option value="local">local time</option><option value="utc">UTC</option><option value="dag">DAG's zone</option></select></label>

@@ -31,7 +31,7 @@ export function CountsBar({counts, href}) {
     const total = Object.values(counts).reduce((a, b) => a + b, 0);
     if (!total) return null;
     const parts = ORDER.filter((s) => counts[s]);
-    return html`<div class="counts" role="img" aria-label=${parts.map((s) => `${counts[s]} ${word(s)}`).join(', ')}>
+    return html`<div class="counts" role="group" aria-label=${parts.map((s) => `${counts[s]} ${word(s)}`).join(', ')}>
         ${parts.map((s) => html`<a class="s-${s} part" href=${href ? href(s) : undefined} style=${{flexGrow: counts[s]}}
             title="${counts[s]} ${word(s)}"><i>${STATES[s][0]}</i> ${counts[s]}</a>`)}
     </div>`;

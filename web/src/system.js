@@ -15,7 +15,7 @@ export function System({view, id}) {
     return html`<section class="pad"><${Head} title="System" /><${Tabs} current=${view} items=${TABS.map(([v, label]) => ({id: v, label, href: '/ui/system/' + v}))} />
         ${Part ? html`<${Part} id=${id} />` : html`<${Empty}>The system has no part ‘${view}’. <a href="/ui/system/workers">Workers</a></${Empty}>`}</section>`;
 }
-const Table = ({titles, rows}) => html`<table class="list"><thead><tr>${titles.map((t) => html`<th class=${t.startsWith('>') ? 'r' : ''}>${t.replace('>', '')}</th>`)}</tr></thead><tbody>${rows}</tbody></table>`;
+const Table = ({titles, rows}) => html`<table class="list"><thead><tr>${titles.map((t) => (t ? html`<th class=${t.startsWith('>') ? 'r' : ''}>${t.replace('>', '')}</th>` : html`<td></td>`))}</tr></thead><tbody>${rows}</tbody></table>`;
 
 function Workers() {
     const list = useApi('/workers', {on: (n) => n === 'worker' || n === 'task', gap: 500, every: 3000});
