@@ -34,9 +34,10 @@ struct scan {
     /* Marks. */
     uint64_t marks[MARKS_MAX];
     size_t n_marks;
-    int64_t every;
+    int64_t every; /* a power of two */
     /* Search. */
     char words[WORDS_MAX][WORD_BYTES]; /* in small letters */
+    bool *begins;                      /* whether a word begins with two bytes a b: at a << 8 | b */
     size_t n_words, limit;
     int64_t from;
     struct match *matches; /* `limit` */
@@ -48,7 +49,7 @@ struct scan {
 
 static void mark(struct scan *scan)
 {
-    if (scan->n_words || (scan->line - 1) % scan->every)
+    if (scan->n_words || ((scan->line - 1) & (scan->every - 1)))
         return;
     if (scan->n_marks == MARKS_MAX) {
         for (size_t i = 0; i < MARKS_MAX / 2; i++)
@@ -64,27 +65,46 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-static bool has_word(const char *line, size_t n, const char *word)
+/* Few places of a log begin a word by their first two bytes: only there words are compared. */
+static void note_begin(bool *begins, const char *word)
 {
-    size_t n_word = strlen(word);
-    for (size_t i = 0; i + n_word <= n; i++) {
+    for (unsigned capital = 0; capital < 4; capital++) {
+        unsigned a = (unsigned char)word[0], b = (unsigned char)word[1];
+        a = (capital & 1) && a >= 'a' && a <= 'z' ? a & ~0x20u : a;
+        b = (capital & 2) && b >= 'a' && b <= 'z' ? b & ~0x20u : b;
+        begins[a << 8 | b] = true;
+        for (unsigned any = 0; any < 256 && !word[1]; any++)
+            begins[a << 8 | any] = true;
+    }
+}
+
+static bool has_word_at(const struct scan *scan, const char *at, size_t n)
+{
+    for (size_t i = 0; i < scan->n_words; i++) {
+        const char *word = scan->words[i];
         size_t k = 0;
-        while (k < n_word && lower(line[i + k]) == word[k])
+        while (word[k] && k < n && lower(at[k]) == word[k])
             k++;
-        if (k == n_word)
+        if (!word[k])
             return true;
     }
     return false;
 }
 
+static bool has_word(const struct scan *scan, const char *line, size_t n)
+{
+    unsigned two = 0;
+    for (size_t i = 0; i < n; i++) {
+        two = (two << 8 | (unsigned char)line[i]) & 0xffff;
+        if (i && scan->begins[two] && has_word_at(scan, line + i - 1, n - i + 1))
+            return true;
+    }
+    return n > 0 && has_word_at(scan, line + n - 1, 1);
+}
+
 static void look(struct scan *scan, const char *line, size_t n)
 {
-    bool found = false;
-    if (!scan->n_words || scan->line < scan->from)
-        return;
-    for (size_t i = 0; i < scan->n_words && !found; i++)
-        found = has_word(line, n, scan->words[i]);
-    if (!found)
+    if (!scan->n_words || scan->line < scan->from || !has_word(scan, line, n))
         return;
     if (scan->n_matches == scan->limit) {
         scan->next = scan->line;
@@ -212,6 +232,9 @@ static bool start(struct call *call, const struct scan *wanted, struct nx_err *e
     struct scan *scan = arena_dup(&job->arena, wanted, sizeof *wanted);
     scan->job = job;
     scan->fd = fd;
+    scan->begins = arena_array(&job->arena, 1 << 16, sizeof *scan->begins);
+    for (size_t i = 0; i < scan->n_words; i++)
+        note_begin(scan->begins, scan->words[i]);
     scan->matches = arena_array(&job->arena, wanted->limit + 1, sizeof *scan->matches);
     job->data = scan;
     job->work = work;

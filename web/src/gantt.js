@@ -52,6 +52,6 @@ export function Gantt({run, tasks, selected, href}) {
     if (!tasks.length) return html`<${Empty}>The run has no tasks.</${Empty}>`;
     return html`<div class="gantt" role="group" aria-label="Tasks over time"><div class="line axis"><span class="name muted">${clockTime(from)}</span><span class="track">
         ${ticks(width / 1000).map((s) => html`<i style=${{left: (100 * s * 1000) / width + '%'}}>${label(s)}</i>`)}</span></div>
-        ${tasks.slice(0, 500).map((t) => html`<${Row} key=${taskName(t)} run=${run} t=${t} from=${from} width=${width} now=${now} selected=${selected === taskName(t)} href=${href || ((n) => taskUrl(run.id, n))} />`)}
-        ${tasks.length > 500 ? html`<p class="muted">and ${tasks.length - 500} more tasks</p>` : null}</div>`;
+        ${tasks.slice(0, 300).map((t) => html`<${Row} key=${taskName(t)} run=${run} t=${t} from=${from} width=${width} now=${now} selected=${selected === taskName(t)} href=${href || ((n) => taskUrl(run.id, n))} />`)}
+        ${tasks.length > 300 ? html`<p class="muted">and ${tasks.length - 300} more tasks</p>` : null}</div>`;
 }

@@ -96,16 +96,30 @@ function Drawn({g, states, selected, choose, height}) {
     const visible = (n) => (n.x + w) * v.k + v.x > -200 && n.x * v.k + v.x < seen.width + 200 && (n.y + h) * v.k + v.y > -200 && n.y * v.k + v.y < seen.height + 200;
     const shown = g.nodes.length > 300 ? g.nodes.filter(visible) : g.nodes;
     const names = g.nodes.length > 300 ? new Set(shown.map((n) => n.task)) : null;
-    const edges = names ? g.edges.filter((e) => names.has(e.from) || names.has(e.to)) : g.edges;
+    // From far away: nothing but boxes by state, few elements for however many tasks.
+    const far = shown.length > 400;
+    const boxes = {};
+    if (far) for (const n of shown) {
+        const key = (states[n.task] && states[n.task].state) || 'none';
+        boxes[key] = (boxes[key] || '') + `M${n.x},${n.y}h${w}v${h}h${-w}z`;
+    }
+    const hitFar = (e) => {
+        if (!far) return;
+        const r = box.current.getBoundingClientRect(), x = (e.clientX - r.left - v.x) / v.k, y = (e.clientY - r.top - v.y) / v.k;
+        const n = shown.find((m) => x >= m.x && x <= m.x + w && y >= m.y && y <= m.y + h);
+        if (n) choose(n.task);
+    };
+    const edges = far ? [] : names ? g.edges.filter((e) => names.has(e.from) || names.has(e.to)) : g.edges;
     return html`<div class="toolbar"><button type="button" onClick=${fit}>Fit</button><button type="button" aria-label="Zoom in" onClick=${() => zoom(1.3, seen.width / 2, seen.height / 2)}>+</button>
-            <button type="button" aria-label="Zoom out" onClick=${() => zoom(0.77, seen.width / 2, seen.height / 2)}>−</button><span class="muted">${g.nodes.length} tasks</span></div>
+            <button type="button" aria-label="Zoom out" onClick=${() => zoom(0.77, seen.width / 2, seen.height / 2)}>−</button><span class="muted">${g.nodes.length} tasks${far ? ': zoom in for their names' : ''}</span></div>
         <div class="graph" ref=${box} style=${{height: Math.max(160, Math.min(height, g.height + 64)) + 'px'}} onPointerDown=${drag} tabindex="0" role="group" aria-label="Graph of the tasks; arrow keys walk">
-        <svg aria-hidden="false"><g transform=${`translate(${v.x},${v.y}) scale(${v.k})`}>
+        <svg onClick=${hitFar}><g transform=${`translate(${v.x},${v.y}) scale(${v.k})`}>
+        ${far ? html`<path class="edge dim" d=${g.edges.map((e) => way({...e, bends: []}, nodes, w, h)).join('')} />${Object.entries(boxes).map(([s, d]) => html`<g class=${`node ${s === 'none' ? '' : 's-' + s}`}><path class="far" d=${d} /></g>`)}` : null}
         ${edges.map((e) => {
             const from = states[e.from] && states[e.from].state, rule = nodes[e.to].trigger_rule;
             return html`<path key=${e.from + '>' + e.to} class=${`edge ${from ? 's-' + from : ''} ${rule !== 'all_success' ? 'rule' : ''} ${near && !(near.has(e.from) && near.has(e.to)) ? 'dim' : ''}`} d=${way(e, nodes, w, h)}><title>${rule !== 'all_success' ? word(rule) : ''}</title></path>`;
         })}
-        ${shown.map((n) => {
+        ${(far ? [] : shown).map((n) => {
             const s = states[n.task], state = s && s.state;
             return html`<g key=${n.task} class=${`node ${state ? 's-' + state : ''} ${n.task === selected ? 'sel' : ''} ${near && !near.has(n.task) ? 'dim' : ''}`} transform=${`translate(${n.x},${n.y})`}
                 role="button" tabindex="-1" data-task=${n.task} data-state=${state} onClick=${() => choose(n.task)}>

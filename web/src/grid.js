@@ -58,16 +58,18 @@ function niceMax(s) {
 function useGrid(dag) {
     const head = useApi(`/dags/${enc(dag)}/grid?limit=50`, {on: (n, d) => (n === 'run' || n === 'task') && d.dag === dag, gap: 300});
     const [older, setOlder] = useState({items: [], tasks: [], next: undefined});
-    const [busy, setBusy] = useState(false);
+    const [busy, setBusy] = useState(false), flying = useRef(false);
     const first = head.data;
     const next = older.next !== undefined ? older.next : first && first.next;
     const more = async () => {
-        if (busy || !next) return;
+        if (flying.current || !next) return;
+        flying.current = true;
         setBusy(true);
         try {
             const page = await get(`/dags/${enc(dag)}/grid?limit=200&cursor=${enc(next)}`);
             setOlder((o) => ({items: [...o.items, ...page.items], tasks: page.tasks, next: page.next}));
         } finally {
+            flying.current = false;
             setBusy(false);
         }
     };

@@ -109,7 +109,7 @@ export function Log({run, task, attempt, running, failed}) {
     const [, redraw] = useState(0);
     const lines = useRef(null);
     const box = useRef(null), win = useRef(null);
-    const [first, setFirst] = useState(0);
+    const place = useRef({line: 0, px: 0}); // the line at the top, with its fraction; where that scrolls to
     const [wrap, setWrap] = useState(true);
     const follows = useRef(running), [unseen, setUnseen] = useState(0);
     const {query, hash} = route.use();
@@ -124,11 +124,42 @@ export function Log({run, task, attempt, running, failed}) {
     const tall = Math.max(1, Math.round(total * LINE * scale));
     const shown = box.current ? Math.min(ROWS_MAX, Math.ceil(box.current.clientHeight / LINE) + 4) : 60;
 
-    const showLine = (n, middle = true) => {
-        follows.current = false;
-        const el = box.current;
-        if (el) el.scrollTop = Math.max(0, (n - 1) * LINE * scale - (middle ? el.clientHeight / 3 : 0));
+    // Where a log is too tall for a browser a pixel is many lines: then the line is what counts.
+    const moveTo = (line) => {
+        const el = box.current, l = lines.current;
+        if (!el || !l) return;
+        const per = LINE * (l.lines * LINE > TALL ? TALL / (l.lines * LINE) : 1);
+        place.current.line = clamp(line, 0, Math.max(0, l.lines - 1));
+        el.scrollTop = place.current.line * per;
+        place.current.px = el.scrollTop;
+        draw();
     };
+    const showLine = (n) => {
+        follows.current = false;
+        if (box.current) moveTo(n - 1 - Math.floor(box.current.clientHeight / LINE / 3));
+    };
+    useEffect(() => {
+        const el = box.current;
+        if (!el || scale === 1) return undefined;
+        const wheel = (e) => {
+            if (e.ctrlKey || e.shiftKey) return;
+            e.preventDefault();
+            follows.current = false;
+            moveTo(place.current.line + (e.deltaMode ? e.deltaY * 3 : e.deltaY / LINE));
+        };
+        const key = (e) => {
+            const page = Math.floor(el.clientHeight / LINE) - 2, by = {ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, ' ': page}[e.key];
+            if (!by) return;
+            e.preventDefault();
+            moveTo(place.current.line + by);
+        };
+        el.addEventListener('wheel', wheel, {passive: false});
+        el.addEventListener('keydown', key);
+        return () => {
+            el.removeEventListener('wheel', wheel);
+            el.removeEventListener('keydown', key);
+        };
+    }, [scale, ready]);
     const toEnd = () => {
         follows.current = true;
         setUnseen(0);
@@ -171,7 +202,7 @@ export function Log({run, task, attempt, running, failed}) {
         (async () => {
             await l.index(stop.signal);
             setReady(true);
-            if (marked) requestAnimationFrame(() => showLine(marked));
+            if (marked) setReady(true);
             else if (failed) find(ERRORS, (items) => {
                 // The first error of the last burst: nearest to where it gave up.
                 requestAnimationFrame(() => (items.length ? showLine(items[0].line) : toEnd()));
@@ -183,6 +214,9 @@ export function Log({run, task, attempt, running, failed}) {
         })().catch((e) => e.name === 'AbortError' || setError(e));
         return () => stop.abort();
     }, [path, running]);
+    useEffect(() => {
+        if (marked && ready) showLine(marked);
+    }, [marked, ready]);
     useEffect(() => {
         if (!search || !ready) return;
         find(search, (items, more) => {
@@ -200,8 +234,8 @@ export function Log({run, task, attempt, running, failed}) {
         const el = box.current, w = win.current;
         if (!el || !w) return;
         const end = el.scrollTop + el.clientHeight >= el.scrollHeight - 1;
-        const top = w.querySelector('.l'), part = (el.scrollTop / (LINE * scale)) % 1;
-        const y = end && w.offsetHeight > el.clientHeight ? el.scrollTop + el.clientHeight - w.offsetHeight : el.scrollTop - (scale === 1 || wrap ? part * (top ? top.offsetHeight : LINE) : 0);
+        const top = w.querySelector('.l'), part = place.current.line % 1;
+        const y = end && w.offsetHeight > el.clientHeight ? el.scrollTop + el.clientHeight - w.offsetHeight : el.scrollTop - part * (top ? top.offsetHeight : LINE);
         w.style.transform = `translateY(${Math.max(end ? -1e9 : 0, y)}px)`;
     });
     const scrolled = () => {
@@ -210,7 +244,10 @@ export function Log({run, task, attempt, running, failed}) {
             if (!end) follows.current = false;
             else if (!follows.current) toEnd();
         }
-        setFirst(Math.floor(el.scrollTop / (LINE * scale)));
+        if (Math.abs(el.scrollTop - place.current.px) >= 1) {
+            place.current.line = el.scrollTop / (LINE * scale);
+            place.current.px = el.scrollTop;
+        }
         draw();
     };
     const step = (by) => () => {
@@ -228,7 +265,7 @@ export function Log({run, task, attempt, running, failed}) {
     useKeys({n: step(1), N: step(-1), f: toEnd, w: () => setWrap(!wrap), '/': () => document.getElementById('log-find').focus()});
 
     const atEnd = box.current && box.current.scrollTop + box.current.clientHeight >= box.current.scrollHeight - 1;
-    let from = clamp(first, 0, Math.max(0, total - 1));
+    let from = clamp(Math.floor(place.current.line), 0, Math.max(0, total - 1));
     if (atEnd || follows.current) from = Math.max(0, total - shown);
     const to = Math.min(total, from + shown);
     useEffect(() => {

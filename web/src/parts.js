@@ -145,14 +145,22 @@ export function Search({value, onInput, label, hint}) {
 }
 // A long list of rows of one height: only what is seen is there.
 export function Rows({items, height, render, label, className = ''}) {
-    const ref = useRef(null);
+    const ref = useRef(null), made = useRef({render: null, rows: new Map()});
     const [range, set] = useState([0, 60]);
+    // A row that stays is the same as before, so that scrolling draws only what comes in.
+    if (made.current.render !== render) made.current = {render, rows: new Map()};
+    const row = (item, i) => {
+        const rows = made.current.rows;
+        if (!rows.has(item)) rows.set(item, render(item, i));
+        if (rows.size > 500) rows.delete(rows.keys().next().value);
+        return rows.get(item);
+    };
     useEffect(() => {
         const look = () => {
             if (!ref.current) return;
             const top = ref.current.getBoundingClientRect().top;
-            const first = Math.max(0, Math.floor(-top / height) - 10);
-            const last = first + Math.ceil(innerHeight / height) + 20;
+            const first = Math.max(0, Math.floor(-top / height) - 6);
+            const last = first + Math.ceil(innerHeight / height) + 12;
             set((r) => (r[0] === first && r[1] === last ? r : [first, last]));
         };
         look();
@@ -166,7 +174,18 @@ export function Rows({items, height, render, label, className = ''}) {
     const from = Math.min(range[0], Math.max(0, items.length - 1)), to = Math.min(items.length, range[1]);
     return html`<div ref=${ref} class=${'rows ' + className} role="list" aria-label=${label} style=${{height: items.length * height + 'px'}}>
         <div style=${{transform: `translateY(${from * height}px)`}}>
-        ${items.slice(from, to).map((item, i) => render(item, from + i))}</div></div>`;
+        ${items.slice(from, to).map((item, i) => row(item, from + i))}</div></div>`;
+}
+// A button that presses itself when it comes into view.
+export function More({onMore, children}) {
+    const ref = useRef(null), fn = useRef(onMore);
+    fn.current = onMore;
+    useEffect(() => {
+        const watch = new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && fn.current(), {rootMargin: '600px'});
+        watch.observe(ref.current);
+        return () => watch.disconnect();
+    });
+    return html`<p><button ref=${ref} type="button" onClick=${onMore}>${children}</button></p>`;
 }
 export const Bar = ({value, max}) =>
     html`<span class="meter" role="img" aria-label="${value} of ${max}"><span style=${{width: `${max ? Math.min(100, (100 * value) / max) : 0}%`}}></span></span>`;

@@ -3,7 +3,7 @@ import {html, useState, useEffect, useMemo, useRef, enc, plural} from './lib.js'
 import {useApi, get, post, runPath, taskPath, taskName} from './api.js';
 import {Ago, Time, Took, duration, seconds, exactTime} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
-import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar} from './parts.js';
+import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar, More} from './parts.js';
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {useFailure, mediansOf} from './home.js';
 import {Actions} from './actions.js';
@@ -39,7 +39,7 @@ export function Runs() {
     const [older, setOlder] = useState({path, items: [], next: undefined});
     const [shown, setShown] = useState({path: null, ids: null});
     const [picked, setPicked] = useState(new Set());
-    const box = useRef(null), over = useRef(false);
+    const box = useRef(null), over = useRef(false), flying = useRef(false);
     useRows(box);
     const more = older.path === path ? older : {items: [], next: undefined};
     const next = more.next !== undefined ? more.next : head.data && head.data.next;
@@ -57,7 +57,9 @@ export function Runs() {
         if (head.data && !waiting.length) setShown({path, ids: new Set(fresh.map((r) => r.id))});
     }, [head.data, waiting.length]);
     const load = async () => {
-        const page = await get(`${path}&cursor=${enc(next)}`);
+        if (flying.current) return;
+        flying.current = true;
+        const page = await get(`${path.replace('limit=100', 'limit=500')}&cursor=${enc(next)}`).finally(() => (flying.current = false));
         setOlder({path, items: [...more.items, ...page.items], next: page.next});
     };
     const bulk = async (what) => {
@@ -88,7 +90,7 @@ export function Runs() {
         <${Loaded} of=${head} rows=${12}>${() => (list.length ? html`<div onMouseEnter=${() => (over.current = true)} onMouseLeave=${() => (over.current = false)}>
             <div class="row titles" aria-hidden="true"><span style=${{width: '16px'}}></span><span class="w-l">DAG</span><span class="w-s">run</span><span class="main">what became of it</span><span class="w-m low">cause</span><span class="w-l low">interval from</span><span class="w-m">began</span><span class="w-m right">took</span></div>
             <${Rows} items=${list} height=${innerWidth <= 640 ? 56 : 36} label="Runs" render=${(r) => html`<${RunRow} key=${r.id} run=${r} picked=${picked.has(r.id)} pick=${pick} />`} /></div>
-            ${next ? html`<p><button type="button" onClick=${load}>Older runs</button></p>` : null}`
+            ${next ? html`<${More} onMore=${load}>Older runs</${More}>` : null}`
             : q ? html`<${Empty}>No run fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>` : html`<${Empty}>Nothing ran yet. <a href="/ui/dags">Start a DAG</a>, or <code>nexus trigger DAG</code>.</${Empty}>`)}</${Loaded}></section>`;
 }
 
