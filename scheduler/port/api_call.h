@@ -35,6 +35,7 @@ struct stream {
 
 struct api {
     char home[PATH_MAX_BYTES];
+    char dags[PATH_MAX_BYTES]; /* the folder of DAG files; "": none is known */
     struct http_server *server;
     struct inbox *inbox;
     struct query_pool *pool;
@@ -183,6 +184,8 @@ bool handle_dags(struct call *call, struct nx_err *err);
 bool handle_dag(struct call *call, struct nx_err *err);
 bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
+bool handle_file(struct call *call, struct nx_err *err);
+bool handle_put_file(struct call *call, struct nx_err *err);
 bool handle_next(struct call *call, struct nx_err *err);
 bool handle_durations(struct call *call, struct nx_err *err);
 bool handle_grid(struct call *call, struct nx_err *err);

@@ -204,24 +204,33 @@ bool handle_grid(struct call *call, struct nx_err *err)
 
 /* ---- The graph ---- */
 
-static void put_node(struct buf *body, const struct info_task *task, struct layout_point at)
+void graph_head(struct buf *body, const struct layout *layout)
+{
+    put_int(body, "width", layout->width);
+    put_int(body, "height", layout->height);
+    put_int(body, "node_width", LAYOUT_NODE_WIDTH);
+    put_int(body, "node_height", LAYOUT_NODE_HEIGHT);
+}
+
+void graph_node(struct buf *body, const char *id, const char *uses, enum nx_trigger_rule rule,
+                bool mapped, bool finally, struct layout_point at)
 {
     put_open(body, NULL, '{');
-    put_text(body, "task", task->id);
-    put_text(body, "uses", task->uses);
-    put_text(body, "trigger_rule", nx_rule_name(task->rule));
-    put_bool(body, "mapped", task->map != 0);
-    put_bool(body, "finally", task->finally);
+    put_text(body, "task", id);
+    put_text(body, "uses", uses);
+    put_text(body, "trigger_rule", nx_rule_name(rule));
+    put_bool(body, "mapped", mapped);
+    put_bool(body, "finally", finally);
     put_int(body, "x", at.x);
     put_int(body, "y", at.y);
     put_close(body, '}');
 }
 
-static void put_edge(struct buf *body, const struct dag_info *info, const struct layout_edge *edge)
+void graph_edge(struct buf *body, const char *from, const char *to, const struct layout_edge *edge)
 {
     put_open(body, NULL, '{');
-    put_text(body, "from", info->tasks[edge->from].id);
-    put_text(body, "to", info->tasks[edge->to].id);
+    put_text(body, "from", from);
+    put_text(body, "to", to);
     put_open(body, "bends", '[');
     for (uint32_t i = 0; i < edge->n_bends; i++) {
         put_int(body, NULL, edge->bends[i].x);
@@ -246,17 +255,18 @@ bool handle_graph(struct call *call, struct nx_err *err)
     make_layout(call->arena, info, &layout);
     put_open(body, NULL, '{');
     put_id(body, "version", (uint64_t)info->number);
-    put_int(body, "width", layout.width);
-    put_int(body, "height", layout.height);
-    put_int(body, "node_width", LAYOUT_NODE_WIDTH);
-    put_int(body, "node_height", LAYOUT_NODE_HEIGHT);
+    graph_head(body, &layout);
     put_open(body, "nodes", '[');
-    for (uint32_t i = 0; i < info->n_tasks; i++)
-        put_node(body, &info->tasks[i], layout.nodes[i]);
+    for (uint32_t i = 0; i < info->n_tasks; i++) {
+        const struct info_task *task = &info->tasks[i];
+        graph_node(body, task->id, task->uses, task->rule, task->map != 0, task->finally,
+                   layout.nodes[i]);
+    }
     put_close(body, ']');
     put_open(body, "edges", '[');
     for (size_t i = 0; i < layout.n_edges; i++)
-        put_edge(body, info, &layout.edges[i]);
+        graph_edge(body, info->tasks[layout.edges[i].from].id, info->tasks[layout.edges[i].to].id,
+                   &layout.edges[i]);
     put_close(body, ']');
     put_close(body, '}');
     return true;

@@ -94,6 +94,10 @@ static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
     {"paused", PARAM_BOOL, "whether its schedule rests"}, {0}};
+static const struct route_param file_body[] = {
+    {"text", PARAM_TEXT, "the new text of the file"},
+    {"hash", PARAM_TEXT, "of the file that it was made from: when that has changed, nothing is saved"},
+    {"dry_run", PARAM_BOOL, "save nothing: list what is wrong, and show the graph"}, {0}};
 static const struct route_param backup_body[] = {
     {"file", PARAM_TEXT, "absolute path on the server's machine; must not exist"}, {0}};
 static const struct route_param worker_body[] = {
@@ -139,6 +143,10 @@ static const struct route routes[] = {
     {"PATCH", V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
     {"GET", V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
     {"GET", V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
+    {"GET", V1 "/dags/{dag}/file", "its file as it is on disk, also when it has errors", NULL, NULL,
+     handle_file},
+    {"PUT", V1 "/dags/{dag}/file", "check a text in its place, and save it when it has no error",
+     NULL, file_body, handle_put_file},
     {"GET", V1 "/dags/{dag}/next", "when its schedule fires next, and for which data interval",
      next_query, NULL, handle_next},
     {"GET", V1 "/dags/{dag}/durations", "how long its tasks took in its latest runs, in seconds",

@@ -181,6 +181,39 @@ const parts = {
         await page.getByRole('button', {name: 'Approve'}).click();
         check('an approval lets its run go on', (await ended(ask))?.state === 'success');
     },
+    // See a task fail, mend its file in the page, run it anew.
+    async edit() {
+        await go('/ui/dags/fails/code');
+        await page.getByRole('button', {name: 'Edit'}).click();
+        const box = page.getByRole('textbox', {name: 'Text of fails.yaml'});
+        const text = await box.inputValue();
+        equal('the file is there', text, readFileSync(`${dir}/dags/fails.yaml`, 'utf8'));
+        await box.fill(text.replace('needs: load', 'neeeds: load'));
+        await shows('the error while typing', /unknown key 'neeeds' in task 'train' — did you mean 'needs'\?/);
+        check('what has errors cannot be saved', await page.getByRole('button', {name: 'Save fails.yaml'}).isDisabled());
+        await box.fill(text.replace('exit 3', 'exit 0').replace('"echo report"', '"echo \'<b>\' report"'));
+        await within(3000, () => page.getByRole('button', {name: 'Save fails.yaml'}).isEnabled());
+        check('the graph is shown', (await page.locator('.node').count()) === 3);
+        await page.getByRole('button', {name: 'Save fails.yaml'}).click();
+        check('the file is saved', await within(3000, () => readFileSync(`${dir}/dags/fails.yaml`, 'utf8').includes('exit 0')));
+        check('and is a new version', await within(5000, async () => (await get('/dags/fails')).version === '2'));
+        check('its writer is on the audit list', (await get('/audit?limit=20')).items.some((a) => a.what === 'dag.edit' && a.target === 'fails'));
+        const run = await trigger('fails');
+        equal('which works', (await ended(run)).state, 'success');
+        await go('/ui/dags/fails/versions');
+        check('the difference is shown', await within(3000, async () => (await page.locator('.code .add').count()) === 2 && (await page.locator('.code .del').count()) === 2));
+        // Somebody else is faster.
+        await go('/ui/dags/maps/code?edit=1');
+        const other = page.getByRole('textbox', {name: 'Text of maps.yaml'});
+        await other.fill((await other.inputValue()) + '# mine\n');
+        writeFileSync(`${dir}/dags/maps.yaml`, readFileSync(`${dir}/dags/maps.yaml`, 'utf8') + '# theirs\n');
+        await within(3000, () => page.getByRole('button', {name: 'Save maps.yaml'}).isEnabled());
+        await page.getByRole('button', {name: 'Save maps.yaml'}).click();
+        await shows('that the file has changed', /has changed since it was read/);
+        check('what was typed is still there', (await other.inputValue()).endsWith('# mine\n'));
+        await page.getByRole('button', {name: /Reload the file/}).click();
+        check('and the other text can be had', await within(2000, async () => (await other.inputValue()).endsWith('# theirs\n')));
+    },
     async grid() {
         const m = await trigger('maps');
         await ended(m);
@@ -219,7 +252,7 @@ const parts = {
         const run = await trigger('etl'), bad = await trigger('fails');
         for (const id of [run, bad, await trigger('maps'), await trigger('fails')]) await ended(id);
         const paths = ['/ui', '/ui/dags', '/ui/dags/etl', '/ui/dags/etl/graph', '/ui/dags/etl/gantt', '/ui/dags/etl/durations', '/ui/dags/etl/calendar', '/ui/dags/etl/code', '/ui/dags/broken/code',
-            '/ui/dags/etl/versions', '/ui/dags/etl/backfills?from=2026-01-01', '/ui/dags/etl/details', '/ui/dags/etl/trigger', '/ui/runs', `/ui/runs/${run}`, `/ui/runs/${run}?view=explain`, `/ui/runs/${run}?view=events`,
+            '/ui/dags/etl/versions', '/ui/dags/etl/code?edit=1', '/ui/dags/etl/backfills?from=2026-01-01', '/ui/dags/etl/details', '/ui/dags/etl/trigger', '/ui/runs', `/ui/runs/${run}`, `/ui/runs/${run}?view=explain`, `/ui/runs/${run}?view=events`,
             `/ui/runs/${run}?view=code`, `/ui/runs/${bad}/tasks/train`, `/ui/runs/${bad}/tasks/train?tab=resolved`, `/ui/runs/${bad}/tasks/train?tab=history`, `/ui/runs/compare?a=${run}&b=${bad}`, '/ui/data',
             ...['workers', 'pools', 'variables', 'secrets', 'connections', 'approvals', 'notifications', 'retention', 'audit', 'health'].map((s) => '/ui/system/' + s)];
         const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -1,5 +1,6 @@
 /* What the web page stands on: its own address, grids, graphs, and pieces of logs. */
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include "lib/wire/paths.h"
 #include "nexus/web.h"
@@ -162,6 +163,83 @@ static void a_graph_says_where_nodes_and_edges_are(void **state)
     fails(world, "GET", "/api/v1/dags/chain/graph?version=7", NULL, 404, "not_found", "7");
 }
 
+/* ---- Files ---- */
+
+#define FILE_PATH "/api/v1/dags/chain/file"
+
+static void write_file(struct world *world, const char *name, const char *text)
+{
+    char path[PATH_MAX_BYTES];
+    struct nx_err err;
+    assert_true(path_join(path, sizeof path, world->home, name));
+    assert_true(path_write(path, text, strlen(text), &err));
+}
+
+/* The body of a PUT. */
+static char *change(const char *text, const char *hash, bool dry_run)
+{
+    json_t *body = json_pack("{s:s, s:s?, s:b}", "text", text, "hash", hash, "dry_run", dry_run);
+    char *dumped = json_dumps(body, 0);
+    json_decref(body);
+    return dumped;
+}
+
+static void a_text_is_checked_in_place_of_a_file(void **state)
+{
+    struct world *world = *state;
+    write_file(world, "chain.yaml", chain);
+    char *body = change("tasks:\n  a: {run: 'true', neeeds: b}\n", NULL, true);
+    json_t *answer = world_json(world, "PUT", FILE_PATH, body, 200);
+    const json_t *problem = json_array_get(json_object_get(answer, "problems"), 0);
+    assert_int_equal(json_integer_value(json_object_get(problem, "line")), 2);
+    assert_string_equal(text_of(problem, "hint"), "did you mean 'needs'?");
+    assert_int_equal(json_array_size(json_object_get(answer, "dags")), 0);
+    json_decref(answer);
+    free(body);
+    body = change(chain_without_second, NULL, true);
+    answer = world_json(world, "PUT", FILE_PATH, body, 200);
+    const json_t *dag = json_array_get(json_object_get(answer, "dags"), 0);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(dag, "graph"), "nodes")), 2);
+    json_decref(answer);
+    free(body);
+    answer = world_get(world, FILE_PATH); /* nothing was saved */
+    assert_string_equal(text_of(answer, "text"), chain);
+    json_decref(answer);
+}
+
+static void a_file_is_saved_without_errors_and_unless_it_has_changed(void **state)
+{
+    struct world *world = *state;
+    write_file(world, "chain.yaml", chain);
+    json_t *file = world_get(world, FILE_PATH);
+    const char *hash = text_of(file, "hash");
+    char *body = change("tasks: {a: {}}", hash, false);
+    fails(world, "PUT", FILE_PATH, body, 422, "data", "has errors");
+    free(body);
+    body = change(chain_without_second, hash, false);
+    json_decref(world_json(world, "PUT", FILE_PATH, body, 200));
+    fails(world, "PUT", FILE_PATH, body, 409, "conflict", "has changed since");
+    free(body);
+    json_decref(file);
+    file = world_get(world, FILE_PATH);
+    assert_string_equal(text_of(file, "text"), chain_without_second);
+    json_decref(file);
+    body = change(chain, NULL, false);
+    fails(world, "PUT", FILE_PATH, body, 400, "invalid", "hash");
+    free(body);
+    fails(world, "GET", "/api/v1/dags/chian/file", NULL, 404, "not_found", "chain");
+}
+
+static void a_file_without_a_dag_is_read_by_its_name(void **state)
+{
+    struct world *world = *state;
+    write_file(world, "broken.yaml", "tasks: 7\n");
+    world_problems(world, "broken.yaml", "[]");
+    json_t *file = world_get(world, "/api/v1/dags/broken/file");
+    assert_string_equal(text_of(file, "text"), "tasks: 7\n");
+    json_decref(file);
+}
+
 /* ---- Logs ---- */
 
 #define LOG "/api/v1/runs/1/tasks/first/attempts/1/log"
@@ -287,6 +365,9 @@ int main(void)
         T(a_grid_has_one_letter_a_task),
         T(a_grid_over_versions_has_all_their_tasks),
         T(a_graph_says_where_nodes_and_edges_are),
+        T(a_text_is_checked_in_place_of_a_file),
+        T(a_file_is_saved_without_errors_and_unless_it_has_changed),
+        T(a_file_without_a_dag_is_read_by_its_name),
         T(pieces_of_a_log_are_read),
         T(a_log_says_where_its_lines_begin),
         T(a_log_is_searched),

@@ -1,8 +1,10 @@
 // A DAG's file with the marks of its errors; its versions and what changed between them.
-import {html, useState, useMemo, enc} from './lib.js';
-import {useApi} from './api.js';
+import {html, useState, useEffect, useRef, useMemo, enc, plural} from './lib.js';
+import {useApi, call, get} from './api.js';
 import {Ago} from './format.js';
-import {Loaded, Empty, Copy, Command} from './parts.js';
+import {Loaded, Empty, Copy, Command, ErrorBox, toast} from './parts.js';
+import {Split} from './pane.js';
+import {Drawn} from './graph.js';
 import {useQuery, dagUrl} from './route.js';
 
 export function Source({text, errors = []}) {
@@ -14,18 +16,73 @@ export function Source({text, errors = []}) {
             ${wrong ? wrong.map((e) => html`<div class="msg" role="note">${'\u00a0'.repeat(Math.max(0, (e.column || 1) - 1))}^ ${e.message}${e.hint ? ` — ${e.hint}` : ''}</div>`) : null}`;
     })}</div>`;
 }
+const Problem = ({e, jump}) => html`<div><button type="button" class="link" onClick=${() => jump(e)}>${e.line ? `line ${e.line}` : 'the file'}</button> <code class=${e.severity === 'warning' ? '' : 'err'}>${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`;
+
 export function Code({dag}) {
-    const [version, setVersion] = useQuery('version');
-    const source = useApi(dag.version ? `/dags/${enc(dag.id)}/source${version ? '?version=' + enc(version) : ''}` : null);
+    const [version, setVersion] = useQuery('version'), [editing, setEditing] = useQuery('edit', '', {replace: false});
+    const source = useApi(version ? `/dags/${enc(dag.id)}/source?version=${enc(version)}` : null);
+    const file = useApi(`/dags/${enc(dag.id)}/file`, {every: version || editing ? 0 : 3000});
     const versions = useApi(dag.version ? `/dags/${enc(dag.id)}/versions` : null);
-    if (!dag.version) return html`<p>The file has never been loaded, so there is no version of it to show. What is wrong:</p>
-        ${dag.errors.map((e) => html`<div class="box bad"><code class="err">${[e.file, e.line, e.column].filter((x) => x != null).join(':')}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`)}<${Command} text=${`nexus dag validate ${dag.errors[0] ? dag.errors[0].file : dag.file}`} />`;
-    const current = !version || version === dag.version;
-    return html`<p class="toolbar"><code>${dag.file}</code> <label>version <select value=${version || dag.version} onChange=${(e) => setVersion(e.target.value === dag.version ? '' : e.target.value)}>
-            ${(versions.data ? versions.data.items : [{version: dag.version}]).map((v) => html`<option value=${v.version} selected=${v.version === (version || dag.version)}>${v.version}</option>`)}</select></label>
-            ${source.data ? html`<${Copy} text=${source.data} />` : null} ${!dag.valid ? html`<span class="bad-text">The file is newer than this version, and has errors:</span>` : null}</p>
-        ${dag.valid ? null : dag.errors.map((e) => html`<div><code class="err">${[e.file, e.line, e.column].filter((x) => x != null).join(':')}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`)}
-        <${Loaded} of=${source}>${(text) => html`<${Source} text=${text} errors=${[]} />`}</${Loaded}>`;
+    if (editing && file.data) return html`<${Edit} dag=${dag} file=${file.data} onDone=${() => { file.reload(); setEditing(''); }} />`;
+    return html`<p class="toolbar"><code>${file.data ? file.data.file : dag.file}</code> <label>shown <select value=${version} onChange=${(e) => setVersion(e.target.value)}>
+            <option value="" selected=${!version}>the file as it is</option>${(versions.data ? versions.data.items : []).map((v) => html`<option value=${v.version} selected=${v.version === version}>version ${v.version}</option>`)}</select></label>
+            ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}<${Copy} text=${(version ? source.data : file.data && file.data.text) || ''} />
+            <span class="muted">${dag.valid ? '' : dag.version ? `The file has errors; version ${dag.version} still runs.` : 'The file has errors and was never loaded.'}</span></p>
+        ${version ? html`<${Loaded} of=${source}>${(text) => html`<${Source} text=${text} />`}</${Loaded}>` : html`<${Loaded} of=${file} what="The file could not be read">${(f) => html`<${Source} text=${f.text} errors=${dag.errors} />`}</${Loaded}>`}
+        <${Command} text=${`nexus dag validate ${dag.errors[0] && dag.errors[0].file ? dag.errors[0].file : dag.file}`} />`;
+}
+
+// The file, checked while one types; saved only without errors.
+function Edit({dag, file, onDone}) {
+    const [text, setText] = useState(file.text), [checked, setChecked] = useState(null), [error, setError] = useState(null), [busy, setBusy] = useState(false);
+    const [from, setFrom] = useState(file);
+    const box = useRef(null), lines = useRef(null);
+    const path = `/dags/${enc(dag.id)}/file`;
+    useEffect(() => {
+        let gone = false;
+        const timer = setTimeout(() => call('PUT', path, {text, dry_run: true}).then((c) => !gone && (setChecked({...c, text}), setError(null)), (e) => !gone && setError(e)), 250);
+        return () => {
+            gone = true;
+            clearTimeout(timer);
+        };
+    }, [text]);
+    useEffect(() => {
+        const warn = (e) => text !== from.text && e.preventDefault();
+        addEventListener('beforeunload', warn);
+        return () => removeEventListener('beforeunload', warn);
+    }, [text, from]);
+    const save = async () => {
+        setBusy(true);
+        try {
+            await call('PUT', path, {text, hash: from.hash});
+            toast(`${file.file} is saved; it loads within a second`);
+            onDone();
+        } catch (e) {
+            setError(e);
+        }
+        setBusy(false);
+    };
+    const reload = async () => {
+        const now = await get(path);
+        setFrom(now);
+        setText(now.text);
+        setError(null);
+    };
+    const jump = (e) => {
+        const before = text.split('\n').slice(0, (e.line || 1) - 1), at = before.reduce((n, l) => n + l.length + 1, 0) + Math.max(0, (e.column || 1) - 1);
+        box.current.focus();
+        box.current.setSelectionRange(at, at);
+        box.current.scrollTop = Math.max(0, (e.line - 5) * 18);
+    };
+    const problems = checked ? checked.problems : [], wrong = problems.filter((p) => p.severity === 'error'), current = checked && checked.text === text;
+    const marks = new Set(problems.map((p) => p.line)), n = text.split('\n').length;
+    const shown = checked && checked.dags.length ? checked.dags.find((d) => d.id === dag.id) || checked.dags[0] : null;
+    return html`<p class="toolbar"><code>${file.file}</code><button type="button" class="primary" disabled=${busy || !current || wrong.length || text === from.text} onClick=${save}>Save ${file.file}</button><button type="button" onClick=${onDone}>Leave without saving</button>
+            <span role="status" class=${wrong.length ? 'bad-text' : 'muted'}>${!current ? 'checking …' : wrong.length ? plural(wrong.length, 'error') : problems.length ? plural(problems.length, 'warning') : text === from.text ? 'nothing changed' : 'no errors'}</span></p>
+        ${error ? html`<${ErrorBox} error=${error} what=${error.status === 409 ? 'Somebody else changed the file' : 'Not saved'} />${error.status === 409 ? html`<p><button type="button" onClick=${reload}>Reload the file (what you typed is lost)</button></p>` : null}` : null}
+        <${Split} left=${html`<div class="editor"><pre ref=${lines} aria-hidden="true">${Array.from({length: n}, (_, i) => html`<span class=${marks.has(i + 1) ? 'bad' : ''}>${i + 1 + '\n'}</span>`)}</pre>
+            <textarea ref=${box} aria-label=${'Text of ' + file.file} spellcheck="false" autocapitalize="off" autocomplete="off" wrap="off" value=${text} onInput=${(e) => setText(e.target.value)} onScroll=${(e) => (lines.current.scrollTop = e.target.scrollTop)}></textarea></div>`}
+            right=${html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)}${shown ? html`<${Drawn} g=${shown.graph} states=${{}} selected=${null} choose=${(t) => jump({line: text.split('\n').findIndex((l) => new RegExp(`^\\s+${t}:`).test(l)) + 1, column: 1})} height=${420} />` : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`}`} />`;
 }
 
 // The lines of two texts, by their longest common subsequence, with what is alike at

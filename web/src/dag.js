@@ -5,7 +5,7 @@ import {Ago, Time, duration, seconds, exactTime, shortTime, dagZone, dayTime, zo
 import {Dot, Pill, LETTERS, isFinal, word, runWord, stateOf} from './state.js';
 import {Loaded, Empty, Head, Tabs, useTitle, useKeys, Facts, ErrorBox, Command, copy} from './parts.js';
 import {route, go, withQuery, dagUrl, runUrl, taskUrl} from './route.js';
-import {Split, RunPane, TaskPane} from './pane.js';
+import {Split, RunPane, TaskPane, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {Grid} from './grid.js';
@@ -35,12 +35,12 @@ export function Dag({dag: id, view}) {
         return html`<section class="pad"><h1>There is no DAG ‘${id}’</h1><p>${dag.error.message}</p><p>Its file may have been renamed or deleted. Runs of DAGs that are gone stay in the <a href="/ui/runs">list of runs</a>. <a href="/ui/dags">All DAGs</a></p></section>`;
     return html`<${Loaded} of=${dag} what="The DAG could not be loaded">${(d) => html`<section class="pad">
         <${Head} title=${id} sub=${html`${d.version ? html`<${PauseSwitch} dag=${d} onDone=${dag.reload} />` : null}<span class="tags">${d.tags.map((t) => html`<a class="tag" href=${'/ui/dags?q=tag:' + enc(t)}>${t}</a>`)}</span>
-            <span class="muted">${d.schedule.length ? d.schedule.join(', ') : 'by hand'}${d.paused ? ' · paused' : d.next_fire_at ? html` · next <${Ago} at=${d.next_fire_at} />` : ''}</span>`}>
-            <a class="button" href=${dagUrl(id, 'trigger')}>▶ Trigger</a></${Head}>
+            <span class="muted">${!d.version ? '' : d.schedule.length ? d.schedule.join(', ') : 'by hand'}${d.paused ? ' · paused' : d.next_fire_at ? html` · next <${Ago} at=${d.next_fire_at} />` : ''}</span>`}>
+            ${d.version ? html`<a class="button" href=${dagUrl(id, 'trigger')}>▶ Trigger</a>` : null}</${Head}>
         ${d.description ? html`<p class="muted" style=${{margin: '0 0 8px'}}>${d.description}</p>` : null}
         ${d.valid ? null : html`<div class="box bad" role="alert"><b>${d.version ? `The file has errors; version ${d.version} still runs` : 'The file has errors; it was never loaded'}</b>
             ${d.errors.map((e) => html`<div><code class="err">${[e.file, e.line, e.column].filter((x) => x != null).join(':')}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`)} <a href=${dagUrl(id, 'code')}>Open code</a></div>`}
-        <${Tabs} current=${view} items=${TABS.map(([v, label]) => ({id: v, label, href: dagUrl(id, v === 'grid' ? '' : v) + (['grid', 'graph', 'gantt'].includes(v) ? location.search : '')}))} />
+        <${Tabs} current=${view} items=${TABS.filter(([v]) => d.version || v === 'code').map(([v, label]) => ({id: v, label, href: dagUrl(id, v === 'grid' ? '' : v) + (['grid', 'graph', 'gantt'].includes(v) ? location.search : '')}))} />
         <${DagView} view=${view} dag=${d} selected=${selected} choose=${choose} /></section>`}</${Loaded}>`;
 }
 function DagView({view, dag, selected, choose}) {
@@ -72,30 +72,11 @@ function Selected({dag, selected}) {
     if (last) return html`<p class="muted">The last run; choose another on the left.</p><${RunPane} key=${last.id} id=${last.id} />`;
     return last === null ? html`<${Empty}>It never ran. ${dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />. ` : ''}<a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>` : null;
 }
-// Worst state of each task of a run, and a line about it.
-export function statesOf(tasks) {
-    const rank = 'fuptrlzqdwcksx', out = {}, letters = Object.fromEntries(Object.entries(LETTERS).map(([l, s]) => [s, l]));
-    for (const t of tasks) {
-        const o = out[t.task] || (out[t.task] = {state: t.state, n: 0, failed: 0, done: 0, t});
-        o.n++;
-        o.failed += t.state === 'failed' ? 1 : 0;
-        o.done += isFinal(t.state) ? 1 : 0;
-        if (rank.indexOf(letters[t.state]) < rank.indexOf(letters[o.state])) o.state = t.state;
-    }
-    for (const o of Object.values(out)) {
-        const t = o.t;
-        if (t.map_index != null) o.line = `×${o.n} ${o.done} done${o.failed ? `, ${o.failed} failed` : ''}`;
-        else if (o.state === 'running') o.line = `running ${duration(Math.floor(seconds(t.started_at)))}`;
-        else if (!isFinal(o.state) && t.reason) o.line = `${word(o.state)}: ${t.reason.text}`;
-        else if (isFinal(o.state)) o.line = t.started_at ? `${word(o.state)} ${duration(seconds(t.started_at, t.finished_at))}` : word(o.state);
-    }
-    return out;
-}
 function LiveGraph({dag, selected, choose}) {
     const last = useLastRun(dag.id);
     const id = selected.run || (last && last.id);
     const run = useApi(id ? runPath(id) : null, {on: (n, d) => (n === 'run' || n === 'task') && d.run === id});
-    const states = useMemo(() => (run.data ? statesOf(run.data.tasks) : {}), [run.data]);
+    const states = useStates(run.data);
     return html`<p class="muted">${run.data ? html`States of <a href=${runUrl(id)}>run ${id}</a>` : 'It never ran'}</p>
         <${Graph} dag=${dag.id} version=${run.data ? run.data.dag_version : null} states=${states} selected=${selected.task} choose=${(task) => choose({run: id || null, task: task === selected.task ? null : task})} />`;
 }

@@ -39,7 +39,7 @@ export function Graph({dag, version, states = {}, selected, choose, height = 480
     const data = useApi(`/dags/${enc(dag)}/graph${version ? '?version=' + version : ''}`);
     return html`<${Loaded} of=${data} rows=${6} what="The graph could not be loaded">${(g) => html`<${Drawn} g=${g} states=${states} selected=${selected} choose=${choose} height=${height} />`}</${Loaded}>`;
 }
-function Drawn({g, states, selected, choose, height}) {
+export function Drawn({g, states, selected, choose, height}) {
     const box = useRef(null);
     const [view, setView] = useState(null);
     const w = g.node_width, h = g.node_height;

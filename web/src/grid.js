@@ -85,11 +85,11 @@ function useGrid(dag) {
 export function Grid({dag, medians, selected, choose}) {
     const grid = useGrid(dag);
     return html`<${Loaded} of=${grid.head} rows=${8} what="The grid could not be loaded">${() => (grid.runs.length
-        ? html`<${Drawn} key=${dag} dag=${dag} grid=${grid} selected=${selected} choose=${choose} />`
+        ? html`<${DrawnGrid} key=${dag} dag=${dag} grid=${grid} selected=${selected} choose=${choose} />`
         : html`<${Empty}>It never ran. <a href=${dagUrl(dag, 'trigger')}>Run it now</a>.</${Empty}>`)}</${Loaded}>`;
 }
 
-function Drawn({dag, grid, selected, choose}) {
+function DrawnGrid({dag, grid, selected, choose}) {
     const {runs, tasks, next, more, busy} = grid;
     const box = useRef(null), canvas = useRef(null), at = useRef({x: null, atEnd: true});
     const [hover, setHover] = useState(null);

@@ -1,8 +1,8 @@
 // The right half of a DAG or run: what is selected, in short, with the way on. And the split itself.
-import {html, useState, useEffect, useRef, remembered, clamp, enc} from './lib.js';
+import {html, useState, useEffect, useRef, useMemo, remembered, clamp, enc} from './lib.js';
 import {useApi, get, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, Time, duration, seconds} from './format.js';
-import {Pill, Dot, CountsBar, runWord, isFinal, word} from './state.js';
+import {Pill, Dot, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
 import {Loaded, Empty, Facts, Json, lastLine, Copy} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
 import {Actions} from './actions.js';
@@ -78,6 +78,33 @@ export const Params = ({params, defaults}) => {
         return [n, was !== undefined && was !== text ? html`<b>${text}</b> <span class="muted">default ${was}</span>` : html`<code>${text}</code>`];
     })} />`;
 };
+
+// Worst state of each task of a run, and a line about it.
+export function statesOf(tasks) {
+    const out = {};
+    for (const t of tasks) {
+        const o = out[t.task] || (out[t.task] = {state: t.state, list: []});
+        o.list.push(t);
+        if (ORDER.indexOf(t.state) < ORDER.indexOf(o.state)) o.state = t.state;
+    }
+    for (const o of Object.values(out)) {
+        const t = o.list[0], failed = o.list.filter((x) => x.state === 'failed').length;
+        o.line = t.map_index != null ? `×${o.list.length} ${o.list.filter((x) => isFinal(x.state)).length} done${failed ? `, ${failed} failed` : ''}`
+            : t.started_at ? `${word(o.state)} ${duration(seconds(t.started_at, t.finished_at))}` : t.reason && !isFinal(t.state) ? `${word(o.state)}: ${t.reason.text}` : word(o.state);
+    }
+    return out;
+}
+// Of a run that is too large to come whole: by its letters.
+export function useStates(run) {
+    const total = run ? Object.values(run.counts).reduce((a, b) => a + b, 0) : 0, large = run && total > run.tasks.length;
+    const grid = useApi(large ? `/dags/${enc(run.dag)}/grid?limit=1&cursor=${BigInt(run.id) + 1n}` : null, {on: (n, d) => (n === 'run' || n === 'task') && d.run === run.id, gap: 1000});
+    return useMemo(() => {
+        if (!run) return {};
+        if (!large) return statesOf(run.tasks);
+        const one = grid.data && grid.data.items[0];
+        return one ? Object.fromEntries(grid.data.tasks.map((t, i) => [t, {state: LETTERS[one.states[i]], line: ''}]).filter(([, s]) => s.state)) : {};
+    }, [run, grid.data]);
+}
 
 export function RunPane({id, href}) {
     const run = useApi(runPath(id), {on: (n, d) => n === 'run' && d.run === id});

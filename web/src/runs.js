@@ -7,7 +7,7 @@ import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, Err
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {useFailure, mediansOf} from './home.js';
 import {Actions} from './actions.js';
-import {FailedBox, Params, RunFacts} from './pane.js';
+import {FailedBox, Params, RunFacts, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 
@@ -96,21 +96,6 @@ export function Runs() {
 
 // ---- One run ----
 const VIEWS = [['tasks', 'Tasks'], ['graph', 'Graph'], ['gantt', 'Gantt'], ['params', 'Params'], ['outputs', 'Outputs'], ['explain', 'Explain'], ['events', 'Events'], ['code', 'Code']];
-function statesOfRun(tasks) {
-    const rank = ['failed', 'upstream_failed', 'stopping', 'retrying', 'running', 'leased', 'deferred', 'queued', 'deciding', 'waiting', 'cancelled', 'skipped', 'success', 'removed'];
-    const out = {};
-    for (const t of tasks) {
-        const o = out[t.task] || (out[t.task] = {state: t.state, list: []});
-        o.list.push(t);
-        if (rank.indexOf(t.state) < rank.indexOf(o.state)) o.state = t.state;
-    }
-    for (const o of Object.values(out)) {
-        const t = o.list[0], failed = o.list.filter((x) => x.state === 'failed').length;
-        o.line = t.map_index != null ? `×${o.list.length} ${o.list.filter((x) => isFinal(x.state)).length} done${failed ? `, ${failed} failed` : ''}`
-            : t.started_at ? `${word(o.state)} ${duration(seconds(t.started_at, t.finished_at))}` : t.reason && !isFinal(t.state) ? `${word(o.state)}: ${t.reason.text}` : word(o.state);
-    }
-    return out;
-}
 export function Run({run: id}) {
     const [view, setView] = useQuery('view', 'tasks', {replace: false});
     const run = useApi(runPath(id), {on: (n, d) => (n === 'run' || n === 'task') && d.run === id});
@@ -137,7 +122,7 @@ export function Run({run: id}) {
 }
 function RunView({view, run, median}) {
     const {query} = route.use();
-    const id = run.id, states = useMemo(() => statesOfRun(run.tasks), [run]);
+    const id = run.id, states = useStates(run);
     switch (view) {
     case 'tasks': return html`<div class="runbody"><${TaskList} run=${run} state=${query.get('state')} /><h2>About it</h2><${RunFacts} run=${run} median=${median} /></div>`;
     case 'graph': return html`<${Graph} dag=${run.dag} version=${run.dag_version} states=${states} selected=${query.get('task')} choose=${(t) => (query.get('task') === t ? go(taskUrl(id, t)) : go(withQuery({task: t}), {replace: true}))} height=${520} />
