@@ -13,6 +13,11 @@ const go = async (path) => {
 };
 const text = (selector) => page.locator(selector).first().innerText();
 const shows = (name, what, ms = 5000) => within(ms, () => page.getByText(what).first().isVisible()).then((ok) => check(`shows ${name}`, ok, String(what)));
+// Headless tabs are never hidden by themselves.
+const hide = (tab, hidden) => tab.evaluate((h) => {
+    Object.defineProperty(document, 'hidden', {configurable: true, get: () => h});
+    document.dispatchEvent(new Event('visibilitychange'));
+}, hidden);
 const trigger = async (dag, body = {}) => (await post(`/dags/${dag}/runs`, body)).id;
 
 const parts = {
@@ -302,7 +307,20 @@ const parts = {
         let all = true;
         for (const tab of others) all = (await within(4000, () => tab.locator(`[data-run="${run}"]`).isVisible())) && all;
         check('seven tabs stay live', all);
+        // Live logs in seven tabs: those that are not seen hold no connection.
+        const long = await trigger('ticks');
+        await within(5000, async () => (await get(`/runs/${long}/tasks/tick`)).state === 'running');
+        for (const tab of [...others, page]) {
+            await tab.goto(`${url}/ui/runs/${long}/tasks/tick`);
+            check('each has the live log', await within(4000, async () => /tick \d+/.test(await tab.locator('.log').innerText())));
+            await hide(tab, true);
+        }
+        await hide(page, false);
+        const lines = () => page.locator('.log .l').last().locator('.no').innerText().then(Number);
+        const before = await lines();
+        check('one that is seen again goes on', await within(4000, async () => (await lines()) > before + 3));
         for (const tab of others) await tab.close();
+        await post(`/runs/${long}/cancel`);
         await ended(run);
     },
     async restart() {

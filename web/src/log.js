@@ -186,13 +186,52 @@ export function Log({run, task, attempt, running, failed}) {
         follows.current = running && !marked;
         setReady(false);
         setError(null);
+        // A tab that nobody sees gives its connection back: a browser has six for a server.
+        const seen = () => new Promise((done) => {
+            const look = () => {
+                if (document.hidden && !stop.signal.aborted) return;
+                document.removeEventListener('visibilitychange', look);
+                done();
+            };
+            document.addEventListener('visibilitychange', look);
+            stop.signal.addEventListener('abort', look);
+            look();
+        });
+        const followOnce = async () => {
+            const pause = new AbortController();
+            const hide = () => document.hidden && pause.abort();
+            document.addEventListener('visibilitychange', hide);
+            stop.signal.addEventListener('abort', () => pause.abort());
+            try {
+                return await read(pause.signal);
+            } catch (e) {
+                if (e.name !== 'AbortError') throw e;
+                return false;
+            } finally {
+                document.removeEventListener('visibilitychange', hide);
+            }
+        };
+        // True: the attempt has ended. What is read after a pause or a cut begins where it ended.
         const follow = async () => {
-            const answer = await fetch(`/api/v1${path}?offset=${l.size}&follow=true`, {signal: stop.signal, cache: 'no-store'});
-            if (!answer.ok) return;
+            for (let lost = 0; !stop.signal.aborted;) {
+                await seen();
+                try {
+                    if (stop.signal.aborted || (await followOnce())) return;
+                    lost = 0;
+                } catch (e) {
+                    if (++lost > 20) throw e;
+                    await new Promise((done) => setTimeout(done, Math.min(250 * lost, 2000)));
+                }
+                l.decoder = new TextDecoder();
+            }
+        };
+        const read = async (signal) => {
+            const answer = await fetch(`/api/v1${path}?offset=${l.size}&follow=true`, {signal, cache: 'no-store'});
+            if (!answer.ok) return true;
             const reader = answer.body.getReader();
             for (;;) {
                 const {value, done} = await reader.read();
-                if (done) return;
+                if (done) return true;
                 const before = l.lines;
                 l.append(l.decoder.decode(value, {stream: true}), value.length);
                 if (!follows.current) setUnseen((n) => n + l.lines - before);

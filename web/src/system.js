@@ -33,7 +33,7 @@ function Workers() {
 }
 
 // ---- Things with a name that people make, change and take away ----
-function Kept({path, one, what, columns, fields, body, editable = (x) => x.source !== 'nexus.yaml' && !x.fixed, empty, extra}) {
+function Kept({path, one, what, columns, fields, body, editable = (x) => x.source !== 'nexus.yaml' && x.source !== 'environment', empty, extra}) {
     const list = useApi(path, {every: 5000});
     const [open, setOpen] = useState(null); // {name, texts}
     const [gone, setGone] = useState(null), [error, setError] = useState(null);
@@ -62,14 +62,14 @@ function Kept({path, one, what, columns, fields, body, editable = (x) => x.sourc
         setOpen({isNew: !item, texts: Object.fromEntries(fields.map((f) => [f.name, item ? f.from(item) : '']))});
     };
     return html`<p><button type="button" onClick=${() => edit(null)}>New ${one}</button></p><${Loaded} of=${list}>${(d) => (d.items.length ? html`<${Table} titles=${['Name', ...columns.map((c) => c[0]), '']} rows=${d.items.map((x) => html`<tr><td>${x.name}</td>${columns.map(([, show]) => html`<td>${show(x)}</td>`)}
-            <td class="actions">${extra ? extra(x) : null}${editable(x) ? html`<button type="button" onClick=${() => edit(x)}>Change…</button><button type="button" class="danger" onClick=${() => { setError(null); setGone(x.name); }}>Delete…</button>` : html`<span class="muted">set in nexus.yaml</span>`}</td></tr>`)} />` : html`<${Empty}>${empty}</${Empty}>`)}</${Loaded}>
+            <td><div class="actions">${extra ? extra(x) : null}${editable(x) ? html`<button type="button" onClick=${() => edit(x)}>Change…</button><button type="button" class="danger" onClick=${() => { setError(null); setGone(x.name); }}>Delete…</button>` : html`<span class="muted">set in ${x.source}</span>`}</div></td></tr>`)} />` : html`<${Empty}>${empty}</${Empty}>`)}</${Loaded}>
         ${open ? html`<${Dialog} title=${open.isNew ? `New ${one}` : `Change ${one} ${open.texts.name}`} onClose=${() => setOpen(null)}><form onSubmit=${save}><div class="form">${fields.map((f) => html`<label for=${'k-' + f.name}>${f.label}</label><div class="field"><input id=${'k-' + f.name} type=${f.type || 'text'} autocomplete="off" disabled=${f.name === 'name' && !open.isNew} value=${open.texts[f.name]} onInput=${(e) => setOpen({...open, texts: {...open.texts, [f.name]: e.target.value}})} /><div class="help">${f.help}</div></div>`)}</div>
             ${error ? html`<${ErrorBox} error=${error} what="Not saved" />` : null}<p class="actions"><button type="submit" class="primary">Save ${one}</button><button type="button" onClick=${() => setOpen(null)}>Leave it</button></p></form></${Dialog}>` : null}
         ${gone ? html`<${Dialog} title=${`Delete ${one} ${gone}?`} onClose=${() => setGone(null)}><p>${what}</p>${error ? html`<${ErrorBox} error=${error} what="Not deleted" />` : null}<p class="actions"><button type="button" class="danger" onClick=${remove}>Delete 1 ${one}</button><button type="button" onClick=${() => setGone(null)}>Keep it</button></p></${Dialog}>` : null}`;
 }
 const NAME = {name: 'name', label: 'Name', from: (x) => x.name, help: 'small letters, digits, _ (pools and connections also -)'};
 const Pools = () => html`<${Kept} path="/pools" one="pool" what="Tasks that name it wait until it is there again." empty="No pool yet: tasks that name none share the workers' slots alone."
-    columns=${[['Slots', (p) => html`<span class="num">${p.slots}</span>`], ['Used', (p) => html`<${Bar} value=${p.used ?? p.busy ?? 0} max=${p.slots} /> <span class="num">${p.used ?? p.busy ?? 0}</span>`], ['Queued', (p) => html`<span class="num">${p.queued ?? ''}</span>`], ['What for', (p) => p.description]]}
+    columns=${[['Slots', (p) => html`<span class="num">${p.slots}</span>`], ['Used', (p) => html`<${Bar} value=${p.used} max=${p.slots} /> <span class="num">${p.used}</span>`], ['Waiting', (p) => html`<span class="num">${p.waiting}</span>`], ['What for', (p) => (p.exists === false ? html`<span class="err">tasks name it, but there is no such pool: they wait</span>` : p.description)]]}
     fields=${[NAME, {name: 'slots', label: 'Slots', type: 'number', from: (p) => String(p.slots), help: 'that its tasks share'}, {name: 'description', label: 'What for', from: (p) => p.description || '', help: ''}]} body=${(t) => ({slots: Number(t.slots), description: t.description})} />`;
 const readValue = (text) => {
     try {
@@ -80,7 +80,7 @@ const readValue = (text) => {
 };
 const Variables = () => html`<${Kept} path="/variables" one="variable" what="Expressions that name it fail." empty="No variable yet. Expressions read them as vars.NAME." columns=${[['Value', (v) => html`<code>${JSON.stringify(v.value)}</code>`]]}
     fields=${[NAME, {name: 'value', label: 'Value', from: (v) => JSON.stringify(v.value), help: 'JSON, or plain text'}]} body=${(t) => ({value: readValue(t.value)})} />`;
-const Secrets = () => html`<${Kept} path="/secrets" one="secret" what="Tasks that name it fail." empty="No secret yet. Expressions of tasks read them as secrets.NAME; nobody can read them here." columns=${[['Changed', (s) => html`<${Ago} at=${s.updated_at || s.changed_at} />`]]}
+const Secrets = () => html`<${Kept} path="/secrets" one="secret" what="Tasks that name it fail." empty="No secret yet. Expressions of tasks read them as secrets.NAME; nobody can read them here." columns=${[['Changed', (s) => html`<${Ago} at=${s.updated_at} />`]]}
     fields=${[NAME, {name: 'value', label: 'Value', type: 'password', from: () => '', help: 'never to be read again'}]} body=${(t) => ({value: t.value})} />`;
 function Connections() {
     const [tried, setTried] = useState({});
@@ -95,7 +95,7 @@ function Connections() {
     };
     return html`<${Kept} path="/connections" one="connection" what="Tasks that name it fail." empty="No connection yet. Operators name them with conn: NAME." columns=${[['URI', (c) => html`<code>${c.uri}</code>`], ['What for', (c) => c.description], ['Tried', (c) => {
         const t = tried[c.name];
-        return !t ? '' : t.busy ? 'trying …' : t.error ? html`<span class="err">${t.error.message}</span>` : html`<span title=${JSON.stringify(t.answer)}>${t.answer.ok === false ? html`<span class="err">${t.answer.message || t.answer.error}</span>` : 'works'}</span>`;
+        return !t ? '' : t.busy ? 'trying …' : t.error ? html`<span class="err">${t.error.message}</span>` : html`<span title=${JSON.stringify(t.answer)}>${t.answer.ok ? `works${t.answer.said ? ': ' + t.answer.said : ''}` : html`<span class="err">${t.answer.error}</span>`}</span>`;
     }]]} fields=${[NAME, {name: 'uri', label: 'URI', from: () => '', help: 'such as postgres://USER:PASSWORD@HOST/DATABASE; what is secret is never shown again'}, {name: 'description', label: 'What for', from: (c) => c.description || '', help: ''}]}
         body=${(t) => ({uri: t.uri, description: t.description})} extra=${(c) => html`<button type="button" onClick=${() => test(c.name)}>Test</button>`} />`;
 }

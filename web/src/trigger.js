@@ -157,5 +157,5 @@ function BackfillRow({b, reload}) {
     const counts = b.counts || b.runs || {};
     return html`<tr><td>${b.id}</td><td><${Pill} state=${b.state} />${b.reason ? html` <span class="muted">${b.reason.text || b.reason}</span>` : null}</td><td><${Time} at=${b.from} /> – <${Time} at=${b.to} /></td>
         <td class="num">${Object.entries(counts).map(([s, n]) => `${n} ${word(s)}`).join(', ')}${b.total != null ? ` of ${b.total}` : ''}</td>
-        <td class="actions">${open ? html`<button type="button" onClick=${() => change('PATCH', {paused: b.state !== 'paused'})}>${b.state === 'paused' ? 'Go on' : 'Pause'}</button><button type="button" class="danger" onClick=${() => change('DELETE')}>Cancel</button>` : null}</td></tr>`;
+        <td><div class="actions">${open ? html`<button type="button" onClick=${() => change('PATCH', {paused: b.state !== 'paused'})}>${b.state === 'paused' ? 'Go on' : 'Pause'}</button><button type="button" class="danger" onClick=${() => change('DELETE')}>Cancel</button>` : null}</div></td></tr>`;
 }
