@@ -51,7 +51,7 @@ const parts = {
         check('the numbers of the first line are those of the API', line.includes(`${n('failed')} failed`) && line.includes(`${n('success')} ok in 24 h`) && line.includes(`${n('running')} running`), line);
         check('it says what comes next', /next etl in/.test(line), line);
         await shows('the broken file with place and remedy', /dags\/broken\.yaml:3:20: unknown key 'neeeds' in task 'a' — did you mean 'needs'\?/);
-        await shows('the failed task', /the script ended with exit status 3/);
+        await shows('the failed task with the last line of its error', /^KeyError: customer_id$/);
         await page.getByRole('link', {name: 'Open log'}).first().click();
         check('one click leads to the log', await within(3000, async () => /KeyError: customer_id/.test(await text('.log'))));
         equal('its address', new URL(page.url()).pathname, `/ui/runs/${fails}/tasks/train`);
@@ -252,6 +252,36 @@ const parts = {
         await page.locator('.counts .s-failed').click();
         await page.getByRole('link', {name: 'each[5]'}).first().click();
         check('two clicks from a mapped run to what failed', await within(2000, () => page.url().endsWith('/tasks/each.5')));
+    },
+    // Every pair of colours that text is drawn in.
+    async contrast() {
+        await go('/ui');
+        for (const theme of ['light', 'dark']) {
+            const bad = await page.evaluate((theme) => {
+                document.documentElement.dataset.theme = theme;
+                const css = getComputedStyle(document.documentElement), value = (n) => css.getPropertyValue(n).trim();
+                const light = (hex) => {
+                    const [r, g, b] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+                    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+                };
+                const ratio = (a, b) => {
+                    const [x, y] = [light(value(a)), light(value(b))].sort((p, q) => q - p);
+                    return (x + 0.05) / (y + 0.05);
+                };
+                const bad = [], least = (a, b, n) => ratio(a, b) < n && bad.push(`${a} on ${b}: ${ratio(a, b).toFixed(2)}`);
+                const states = ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled', 'removed', 'running', 'leased', 'queued', 'waiting', 'deciding', 'deferred', 'retrying', 'stopping', 'paused'];
+                for (const s of states) {
+                    least('--' + s, '--bg', 4.5);
+                    least('--' + s, '--t-' + s, 4.5);
+                    least('--on', '--' + s, 4.5);
+                }
+                for (const b of ['--bg', '--bg-sub', '--sel']) for (const t of ['--text', '--muted', '--accent']) least(t, b, 4.5);
+                for (const b of ['--bg', '--bg-sub']) least('--line-ctl', b, 3);
+                least('--on', '--accent', 4.5);
+                return bad;
+            }, theme);
+            check(`texts stand out in the ${theme} theme`, !bad.length, bad);
+        }
     },
     async views() {
         const run = await trigger('etl'), bad = await trigger('fails');

@@ -1,6 +1,6 @@
 // Is all well, what broke, what waits, what comes next.
 import {html, useState, useEffect, clock, plural} from './lib.js';
-import {useApi, fetchKnown, peek, post, runPath, taskName} from './api.js';
+import {useApi, fetchKnown, peek, post, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, ago, duration, seconds, exactTime, shortTime, zone} from './format.js';
 import {Dot, Pill, CountsBar, runWord} from './state.js';
 import {Loaded, Empty, useTitle, toast, ErrorBox, Bar, lastLine} from './parts.js';
@@ -9,12 +9,25 @@ import {dagUrl, runUrl, taskUrl, go} from './route.js';
 export const isRun = (name) => name === 'run';
 const RUNNING = ['running', 'queued', 'stopping'];
 
+// The end of an attempt's log, for the last error line.
+export function useLogEnd(run, name, attempt, wanted) {
+    const path = wanted && attempt ? `${taskPath(run, name)}/attempts/${attempt}/log?offset=-2000` : null;
+    const {data} = useApi(path);
+    return typeof data === 'string' ? data.replace(/\x1b\[[0-9;]*[A-Za-z]/g, '') : '';
+}
+const ERROR_LINE = /error|exception|fatal|panic|failed|traceback/i;
+export function errorLine(text) {
+    const lines = text.trim().split('\n').filter((l) => l.trim());
+    for (let i = lines.length - 1; i >= Math.max(0, lines.length - 20); i--) if (ERROR_LINE.test(lines[i])) return lines[i].trim();
+    return lines.length ? lines[lines.length - 1].trim() : '';
+}
+
 // The first failed task of a run: its name and its error's last line. Ended runs keep theirs.
 export function useFailure(run) {
     const path = run && run.counts && run.counts.failed ? runPath(run.id) + '/tasks?state=failed&limit=1' : null;
     const {data} = useApi(path, {on: (name, d) => name === 'run' && run && d.run === run.id});
-    const t = data && data.items[0];
-    return t ? {task: taskName(t), error: lastLine(t.error) || (t.reason && t.reason.text) || 'failed', attempt: t.attempt, of: t.max_attempts} : null;
+    const t = data && data.items[0], name = t && taskName(t), end = useLogEnd(run && run.id, name, t && t.attempt, !!t);
+    return t ? {task: name, error: errorLine(end) || lastLine(t.error) || (t.reason && t.reason.text) || 'failed', attempt: t.attempt, of: t.max_attempts} : null;
 }
 export async function retryRun(run) {
     try {
@@ -25,10 +38,10 @@ export async function retryRun(run) {
     }
 }
 
-function FailedRow({run}) {
+function FailedRow({run, more}) {
     const failure = useFailure(run);
     return html`<li class="need" data-row><${Dot} state="failed" /><div class="text"><a href=${runUrl(run.id)}><b>${run.dag}</b></a>
-        ${failure ? html` · <a href=${taskUrl(run.id, failure.task)}>${failure.task}</a> failed: <code class="err">${failure.error}</code>` : html` · run ${run.id} failed`}</div>
+        ${failure ? html` · <a href=${taskUrl(run.id, failure.task)}>${failure.task}</a> failed: <code class="err">${failure.error}</code>` : html` · run ${run.id} failed`}${more ? html` <a href=${`/ui/runs?q=state:failed+dag:${run.dag}+since:24h`}>and ${more} more</a>` : null}</div>
         <span class="muted"><${Ago} at=${run.finished_at} /></span>
         <button type="button" onClick=${() => retryRun(run.id)}>Retry</button>
         ${failure ? html`<a class="button" href=${taskUrl(run.id, failure.task)}>Open log</a>` : null}</li>`;
@@ -41,7 +54,8 @@ function Needs({failed, dags, approvals, late, workers}) {
     const broken = dags.filter((d) => !d.valid);
     const gone = workers.filter((w) => w.state === 'lost');
     const [all, setAll] = useState(false);
-    const shown = all ? failed : failed.slice(0, 8);
+    // The newest of each DAG stands for those before it.
+    const newest = failed.filter((r, i) => failed.findIndex((x) => x.dag === r.dag) === i), shown = all ? newest : newest.slice(0, 8);
     if (!broken.length && !failed.length && !approvals.length && !late.length && !gone.length) return html`<${Empty}>Nothing needs you.</${Empty}>`;
     return html`<ul class="needs">
         ${approvals.map((a) => html`<li class="need" data-row><${Dot} state="deferred" /><div class="text"><a href=${'/ui/system/approvals/' + a.id}><b>${a.dag}</b> · ${a.task}</a> waits for you: ${a.message}</div>
@@ -49,8 +63,8 @@ function Needs({failed, dags, approvals, late, workers}) {
         ${broken.map((d) => html`<${BrokenRow} key=${d.id} dag=${d} />`)}
         ${gone.map((w) => html`<li class="need" data-row><${Dot} state="failed" /><div class="text"><a href="/ui/system/workers"><b>${w.id}</b></a> is lost</div><span class="muted"><${Ago} at=${w.last_seen_at} /></span></li>`)}
         ${late.map((r) => html`<li class="need" data-row><${Dot} state="retrying" /><div class="text"><a href=${runUrl(r.id)}><b>${r.dag}</b></a> is late: due <${Ago} at=${r.deadline_at} /></div></li>`)}
-        ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} />`)}
-        ${failed.length > shown.length ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${failed.length - shown.length} more failed runs</button></li>` : null}
+        ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${failed.filter((x) => x.dag === r.dag).length - 1} />`)}
+        ${newest.length > shown.length ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${plural(newest.length - shown.length, 'DAG')} more</button></li>` : null}
     </ul>`;
 }
 
@@ -109,7 +123,6 @@ export function Home() {
     const waiting = approvals.data ? approvals.data.items : [];
     const live = open.data ? open.data.items : [];
     const running = [...live, ...runs.filter((r) => RUNNING.includes(r.state) && !live.some((o) => o.id === r.id))];
-    // A failed run that was followed by a successful one of its DAG and interval needs nobody.
     const failed = runs.filter((r) => r.state === 'failed');
     const ok = runs.filter((r) => r.state === 'success').length;
     const late = running.filter((r) => r.late_at);

@@ -6,6 +6,7 @@ import {Pill, Dot, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './st
 import {Loaded, Empty, Facts, Json, lastLine, Copy} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
 import {Actions} from './actions.js';
+import {useLogEnd, errorLine} from './home.js';
 
 const splitAt = remembered('split', '55');
 export function Split({left, right}) {
@@ -30,19 +31,6 @@ export function Split({left, right}) {
     return html`<div class="split" ref=${box} style=${{'--left': at + '%'}}><div class="left">${left}</div>
         <div class="bar" role="separator" tabindex="0" aria-orientation="vertical" aria-label="Width of the left part" aria-valuenow=${at} aria-valuemin="20" aria-valuemax="80" onPointerDown=${drag} onKeyDown=${key}></div>
         <div class="right">${right}</div></div>`;
-}
-
-// The end of an attempt's log, for the last error line.
-export function useLogEnd(run, name, attempt, wanted) {
-    const path = wanted && attempt ? `${taskPath(run, name)}/attempts/${attempt}/log?offset=-2000` : null;
-    const {data} = useApi(path);
-    return typeof data === 'string' ? data.replace(/\x1b\[[0-9;]*[A-Za-z]/g, '') : '';
-}
-const ERROR_LINE = /error|exception|fatal|panic|failed|traceback/i;
-export function errorLine(text) {
-    const lines = text.trim().split('\n').filter((l) => l.trim());
-    for (let i = lines.length - 1; i >= Math.max(0, lines.length - 20); i--) if (ERROR_LINE.test(lines[i])) return lines[i].trim();
-    return lines.length ? lines[lines.length - 1].trim() : '';
 }
 
 // "train failed on attempt 3 of 3: KeyError: customer_id"

@@ -6,7 +6,7 @@ import {Dot, Pill, isFinal, word, glyph, stateOf} from './state.js';
 import {Loaded, Empty, Head, Tabs, useTitle, useKeys, Facts, Json, lastLine, Command, ErrorBox} from './parts.js';
 import {useQuery, route, go, withQuery, runUrl, taskUrl, dagUrl, taskOfUrl} from './route.js';
 import {Actions} from './actions.js';
-import {useLogEnd, errorLine} from './pane.js';
+import {useLogEnd, errorLine} from './home.js';
 import {Explain, OutputTable} from './runs.js';
 import {Log} from './log.js';
 import {Answer} from './system.js';
