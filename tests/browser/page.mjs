@@ -303,6 +303,18 @@ const parts = {
                 check(`${path} has one h1`, (await one.locator('h1').count()) === 1);
                 check(`${path} has few nodes`, (await one.evaluate(() => document.querySelectorAll('*').length)) < 3000);
             }
+            for (const [key, what] of [['C', 'the clear dialog'], ['Control+k', 'the palette'], ['?', 'the keys']]) {
+                await one.goto(`${url}/ui/runs/${bad}`);
+                await one.getByRole('button', {name: 'Clear…'}).waitFor();
+                await one.keyboard.press(key);
+                await one.locator('dialog').waitFor();
+                await sleep(300);
+                await one.evaluate(axe);
+                const found = await one.evaluate(() => window.axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 140)).join(' | ')}`)));
+                check(`axe finds nothing in ${what}${dark ? ', dark' : ''}`, !found.length, found);
+                await one.keyboard.press('Escape');
+                check(`Escape closes ${what}`, await within(1000, async () => (await one.locator('dialog').count()) === 0));
+            }
             check('nothing went wrong in any view', !one.wrong.length, one.wrong);
             await one.context().close();
         }
@@ -315,6 +327,49 @@ const parts = {
             check(`${path} fits a phone`, width <= 360, width);
         }
         await phone.context().close();
+    },
+    async backfill() {
+        await go('/ui/dags/etl/backfills');
+        const day = new Date(Date.now() - 2 * 86400e3).toISOString().slice(0, 10);
+        await page.locator('#from').fill(day + 'T00:00:00Z');
+        await page.locator('#to').fill(day + 'T03:00:00Z');
+        const plan = await post('/dags/etl/backfills', {from: day + 'T00:00:00Z', to: day + 'T03:00:00Z', dry_run: true});
+        await shows('the plan', new RegExp(`Plan: ${plan.items.length} intervals: ${plan.items.length} create`));
+        equal('the plan is that of the API', await page.locator('.scroller tbody tr').count(), plan.items.length);
+        await page.getByRole('button', {name: `Begin: ${plan.items.length} runs`}).click();
+        await shows('how far it is', new RegExp(`^${plan.items.length} of ${plan.items.length} ended`), 15000);
+        check('its runs are there', (await get('/dags/etl/runs?limit=50')).items.filter((r) => r.cause === 'backfill').length === plan.items.length);
+    },
+    async system() {
+        await go('/ui/system/pools');
+        await page.getByRole('button', {name: 'New pool'}).click();
+        await page.getByLabel('Name').fill('gpu');
+        await page.getByLabel('Slots').fill('2');
+        await page.getByRole('button', {name: 'Save pool'}).click();
+        check('a pool is made', await within(3000, async () => (await get('/pools/gpu')).slots === 2));
+        await page.getByRole('button', {name: 'Change…'}).click();
+        await page.getByLabel('Slots').fill('3');
+        await page.getByRole('button', {name: 'Save pool'}).click();
+        check('changed', await within(3000, async () => (await get('/pools/gpu')).slots === 3));
+        await page.getByRole('button', {name: 'Delete…'}).click();
+        await page.getByRole('button', {name: 'Delete 1 pool'}).click();
+        check('and deleted', await within(3000, async () => (await get('/pools')).items.every((p) => !p.exists)));
+        await go('/ui/system/secrets');
+        await page.getByRole('button', {name: 'New secret'}).click();
+        await page.getByLabel('Name').fill('key');
+        await page.getByLabel('Value').fill('hush');
+        await page.getByRole('button', {name: 'Save secret'}).click();
+        await shows('a secret by its name', /^key$/);
+        check('and not its value', !(await page.content()).includes('hush'));
+        await go('/ui/system/workers');
+        await page.getByRole('button', {name: 'Drain'}).click();
+        check('a worker is drained', await within(3000, async () => (await get('/workers')).items[0].state === 'draining'));
+        await page.getByRole('button', {name: 'Resume'}).click();
+        check('and resumed', await within(3000, async () => (await get('/workers')).items[0].state === 'online'));
+        await go('/ui/system/audit');
+        const audit = (await get('/audit?limit=100')).items;
+        await within(2000, async () => (await page.locator('tbody tr').count()) === audit.length);
+        equal('the audit list is that of the API', await page.locator('tbody tr').evaluateAll((l) => l.map((r) => r.children[2].innerText)), audit.map((a) => a.what));
     },
     async gone() {
         for (const path of ['/ui/dags/nope', '/ui/runs/99999', '/ui/nothing']) {

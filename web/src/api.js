@@ -70,7 +70,7 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
     use.current.on = on;
     useEffect(() => {
         if (path == null) return undefined;
-        let gone = false, timer = null, last = 0, again = false, busy = false;
+        let gone = false, timer = null, last = 0, took = 0, again = false, busy = false;
         const load = async () => {
             timer = null;
             if (busy) {
@@ -86,13 +86,15 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
                 if (!gone) set((s) => ({path, data: s.path === path ? s.data : known.get(path), error}));
             }
             busy = false;
+            took = Date.now() - last;
             if (again && !gone) {
                 again = false;
                 soon();
             }
         };
         const soon = () => {
-            if (timer === null) timer = setTimeout(load, Math.max(0, last + gap - Date.now()));
+            // What takes long is asked for less often.
+            if (timer === null) timer = setTimeout(load, Math.max(0, last + Math.max(gap, 6 * took) - Date.now()));
         };
         use.current.reload = soon;
         load();

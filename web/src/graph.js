@@ -34,6 +34,19 @@ function related(edges, task) {
     return set;
 }
 
+// The chain of tasks that the end of a run waited for: back from what ended last, each time to the
+// one above that ended last.
+function criticalPath(g, states) {
+    const ended = (t) => (states[t] && states[t].ended) || '';
+    const list = g.nodes.map((n) => n.task).filter(ended).sort((a, b) => ended(b).localeCompare(ended(a)));
+    const path = new Set();
+    for (let at = list[0]; at && !path.has(at);) {
+        path.add(at);
+        at = g.edges.filter((e) => e.to === at && ended(e.from)).map((e) => e.from).sort((a, b) => ended(b).localeCompare(ended(a)))[0];
+    }
+    return path;
+}
+
 // states: {task: {state, line}}; selected: a task's id; choose(id).
 export function Graph({dag, version, states = {}, selected, choose, height = 480}) {
     const data = useApi(`/dags/${enc(dag)}/graph${version ? '?version=' + version : ''}`);
@@ -44,7 +57,8 @@ export function Drawn({g, states, selected, choose, height}) {
     const [view, setView] = useState(null);
     const w = g.node_width, h = g.node_height;
     const nodes = useMemo(() => Object.fromEntries(g.nodes.map((n) => [n.task, n])), [g]);
-    const near = useMemo(() => (selected && nodes[selected] ? related(g.edges, selected) : null), [g, selected]);
+    const [critical, setCritical] = useState(false), hasEnds = Object.values(states).some((s) => s.ended);
+    const near = useMemo(() => (critical && hasEnds ? criticalPath(g, states) : selected && nodes[selected] ? related(g.edges, selected) : null), [g, selected, critical, states]);
     const fit = () => {
         if (!box.current) return;
         const r = box.current.getBoundingClientRect(), pad = 24;
@@ -90,6 +104,7 @@ export function Drawn({g, states, selected, choose, height}) {
         if (list[0]) choose(list[0].task);
         return true;
     };
+    useKeys({c: () => hasEnds && setCritical(!critical)});
     useKeys(Object.fromEntries(['ArrowRight', 'ArrowLeft', 'ArrowUp', 'ArrowDown'].map((k) => [k, () => (box.current.contains(document.activeElement) ? (walk(k), true) : false)])));
     const v = view || {k: 1, x: 0, y: 0};
     const seen = box.current ? box.current.getBoundingClientRect() : {width: 2000, height: 1000};
@@ -111,7 +126,7 @@ export function Drawn({g, states, selected, choose, height}) {
     };
     const edges = far ? [] : names ? g.edges.filter((e) => names.has(e.from) || names.has(e.to)) : g.edges;
     return html`<div class="toolbar"><button type="button" onClick=${fit}>Fit</button><button type="button" aria-label="Zoom in" onClick=${() => zoom(1.3, seen.width / 2, seen.height / 2)}>+</button>
-            <button type="button" aria-label="Zoom out" onClick=${() => zoom(0.77, seen.width / 2, seen.height / 2)}>−</button><span class="muted">${g.nodes.length} tasks${far ? ': zoom in for their names' : ''}</span></div>
+            <button type="button" aria-label="Zoom out" onClick=${() => zoom(0.77, seen.width / 2, seen.height / 2)}>−</button>${hasEnds ? html`<button type="button" aria-pressed=${critical} onClick=${() => setCritical(!critical)} title="What the end waited for (c)">Critical path</button>` : null}<span class="muted">${g.nodes.length} tasks${far ? ': zoom in for their names' : ''}</span></div>
         <div class="graph" ref=${box} style=${{height: Math.max(160, Math.min(height, g.height + 64)) + 'px'}} onPointerDown=${drag} tabindex="0" role="group" aria-label="Graph of the tasks; arrow keys walk">
         <svg onClick=${hitFar}><g transform=${`translate(${v.x},${v.y}) scale(${v.k})`}>
         ${far ? html`<path class="edge dim" d=${g.edges.map((e) => way({...e, bends: []}, nodes, w, h)).join('')} />${Object.entries(boxes).map(([s, d]) => html`<g class=${`node ${s === 'none' ? '' : 's-' + s}`}><path class="far" d=${d} /></g>`)}` : null}

@@ -76,7 +76,7 @@ function PaletteOpen() {
 }
 
 const KEYS = [['Ctrl K', 'jump or do'], ['g h · g d · g r', 'home, DAGs, runs'], ['g s · g a', 'system, data'], ['j k', 'next, previous row'], ['Enter', 'open'],
-    ['/', 'filter or search'], ['1 … 9', 'tabs'], ['v', 'grid, graph, Gantt'], ['arrows', 'move in grid and graph'], ['l', 'log'], ['e', 'explain'],
+    ['/', 'filter or search'], ['1 … 9', 'tabs'], ['v', 'grid, graph, Gantt'], ['c', 'critical path in a graph'], ['arrows', 'move in grid and graph'], ['l', 'log'], ['e', 'explain'],
     ['n N', 'next, previous error in the log'], ['f', 'follow the log'], ['w', 'wrap the log'], ['t', 'trigger'], ['R', 'retry'], ['C', 'clear'],
     ['[ ]', 'older, newer run'], ['.', 'next attempt'], ['y', 'copy the link'], ['Esc', 'back out'], ['?', 'this list']];
 export function Help() {

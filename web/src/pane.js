@@ -76,7 +76,9 @@ export function statesOf(tasks) {
         if (ORDER.indexOf(t.state) < ORDER.indexOf(o.state)) o.state = t.state;
     }
     for (const o of Object.values(out)) {
-        const t = o.list[0], failed = o.list.filter((x) => x.state === 'failed').length;
+        const t = o.list[0];
+        o.ended = o.list.map((x) => x.finished_at || '').sort().pop();
+        const failed = o.list.filter((x) => x.state === 'failed').length;
         o.line = t.map_index != null ? `×${o.list.length} ${o.list.filter((x) => isFinal(x.state)).length} done${failed ? `, ${failed} failed` : ''}`
             : t.started_at ? `${word(o.state)} ${duration(seconds(t.started_at, t.finished_at))}` : t.reason && !isFinal(t.state) ? `${word(o.state)}: ${t.reason.text}` : word(o.state);
     }

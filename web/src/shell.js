@@ -1,5 +1,5 @@
 // The frame of every view: top bar, rail, live dot, and which view an address means.
-import {html, render, useState, useEffect, remembered} from './lib.js';
+import {html, render, useState, useEffect, useRef, remembered} from './lib.js';
 import {route, go, startRoutes, dagUrl, runUrl} from './route.js';
 import {connection, startLive, retryLive, onEvent} from './live.js';
 import {zone, clockTime} from './format.js';
@@ -43,6 +43,12 @@ function View() {
     const [, redraw] = useState(0);
     const [failed, setFailed] = useState(null);
     const [file, name, props] = find(path);
+    // A new view is where keys and screen readers go on.
+    const first = useRef(true), place = path.join('/');
+    useEffect(() => {
+        if (!first.current && document.activeElement === document.body) document.getElementById('main').focus({preventScroll: true});
+        first.current = false;
+    }, [place]);
     const module = file && file !== 'home' ? loaded[file] : null;
     useEffect(() => {
         if (!file || file === 'home' || loaded[file]) return;

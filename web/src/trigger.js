@@ -4,7 +4,7 @@ import {useApi, post, call} from './api.js';
 import {Time, duration, seconds} from './format.js';
 import {Loaded, ErrorBox, Command, Empty, Json, toast} from './parts.js';
 import {go, runUrl, dagUrl, withQuery, route} from './route.js';
-import {Dot, Pill, word} from './state.js';
+import {Dot, Pill, CountsBar, word} from './state.js';
 
 // What a field's text means for its param: {value} or {error}.
 export function readParam(p, text) {
@@ -153,9 +153,10 @@ function BackfillRow({b, reload}) {
             toast(e.message, {kind: 'error'});
         }
     };
-    const open = !['done', 'success', 'failed', 'cancelled'].includes(b.state);
-    const counts = b.counts || b.runs || {};
-    return html`<tr><td>${b.id}</td><td><${Pill} state=${b.state} />${b.reason ? html` <span class="muted">${b.reason.text || b.reason}</span>` : null}</td><td><${Time} at=${b.from} /> – <${Time} at=${b.to} /></td>
-        <td class="num">${Object.entries(counts).map(([s, n]) => `${n} ${word(s)}`).join(', ')}${b.total != null ? ` of ${b.total}` : ''}</td>
-        <td><div class="actions">${open ? html`<button type="button" onClick=${() => change('PATCH', {paused: b.state !== 'paused'})}>${b.state === 'paused' ? 'Go on' : 'Pause'}</button><button type="button" class="danger" onClick=${() => change('DELETE')}>Cancel</button>` : null}</div></td></tr>`;
+    const open = b.state === 'running' || b.state === 'paused';
+    const done = (b.counts.success || 0) + (b.counts.failed || 0) + (b.counts.cancelled || 0), spent = (Date.now() - new Date(b.created_at)) / 1000;
+    const left = b.state === 'running' && done > 0 && done < b.total ? (spent / done) * (b.total - done) : null;
+    return html`<tr><td>${b.id}</td><td><${Pill} state=${b.state} />${b.reason ? html` <span class="muted">${b.reason.text}</span>` : null}</td><td><${Time} at=${b.from} /> – <${Time} at=${b.to} />${b.backwards ? ', newest first' : ''}</td>
+        <td><${CountsBar} counts=${b.counts} /><span class="num">${done} of ${b.total} ended${left ? `, about ${duration(left)} left` : ''}</span>${b.dag_paused ? html` <span class="muted">(the DAG's schedule is paused)</span>` : null}</td>
+        <td><div class="actions">${open ? html`<button type="button" onClick=${() => change('PATCH', {paused: b.state !== 'paused'})}>${b.state === 'paused' ? 'Go on' : 'Pause'}</button><button type="button" class="danger" onClick=${() => change('DELETE')}>Cancel backfill ${b.id}</button>` : null}</div></td></tr>`;
 }
