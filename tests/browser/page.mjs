@@ -1,7 +1,7 @@
 // The tests of the page: node page.mjs URL DIR PID [PART...]. PID restarts the scheduler on SIGUSR1.
 import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
 import {createRequire} from 'node:module';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync, appendFileSync} from 'node:fs';
 
 const [url, dir, pid, ...wanted] = process.argv.slice(2);
 const {api, get, post, ended} = client(url);
@@ -370,6 +370,39 @@ const parts = {
         const audit = (await get('/audit?limit=100')).items;
         await within(2000, async () => (await page.locator('tbody tr').count()) === audit.length);
         equal('the audit list is that of the API', await page.locator('tbody tr').evaluateAll((l) => l.map((r) => r.children[2].innerText)), audit.map((a) => a.what));
+    },
+    async large() {
+        // A log of 200 MB, and a graph of 3,000 tasks.
+        const run = (await get('/dags/etl/runs?limit=1')).items[0].id;
+        const block = Array.from({length: 10000}, (_, i) => `${String(i).padStart(7, '0')} a line of a log that has some text in it and goes on for a while, as lines do\n`).join('');
+        const log = `${dir}/home/logs/${run}/check_a/1.log`, n = Math.ceil(200e6 / block.length);
+        writeFileSync(log, '');
+        for (let i = 0; i < n; i++) appendFileSync(log, block);
+        appendFileSync(log, 'the very last line\n');
+        let from = Date.now();
+        await page.goto(`${url}/ui/runs/${run}/tasks/check_a`);
+        check('a log of 200 MB opens', await within(5000, async () => /a line of a log/.test(await text('.log'))));
+        console.log(`a log of 200 MB: ${Date.now() - from} ms`);
+        await page.locator('.log').evaluate((e) => (e.scrollTop = e.scrollHeight));
+        check('its end is there', await within(3000, async () => (await page.locator('.log .tx').last().innerText()) === 'the very last line'));
+        await page.goto(`${url}/ui/runs/${run}/tasks/check_a#L1234567`);
+        check('and any line by its number', await within(3000, async () => (await page.locator('.log .mark .tx').innerText()).startsWith(String(1234566 % 10000).padStart(7, '0'))));
+        await page.locator('.log').hover();
+        await page.mouse.wheel(0, 180);
+        check('the wheel goes by lines, not by pixels of a bar', await within(2000, async () => {
+            const numbers = await page.locator('.log .no').allInnerTexts();
+            return Number(numbers[0]) > 1234500 && Number(numbers[0]) < 1234600;
+        }), await page.locator('.log .no').first().innerText());
+        check('few elements are drawn', (await page.evaluate(() => document.querySelectorAll('*').length)) < 600);
+        const lines = ['id: wide', 'tasks:'];
+        for (let i = 0; i < 3000; i++) lines.push(`  t${i}: {run: "true"${i < 40 ? '' : `, needs: [t${i - 1 - (i * 7919) % 40}]`}}`);
+        writeFileSync(`${dir}/dags/wide.yaml`, lines.join('\n') + '\n');
+        await within(8000, async () => (await get('/dags/wide')).valid);
+        from = Date.now();
+        await page.goto(`${url}/ui/dags/wide/graph`);
+        check('a graph of 3,000 tasks opens', await within(5000, () => page.locator('.node .far').first().isVisible()));
+        console.log(`a graph of 3,000 tasks: ${Date.now() - from} ms`);
+        check('with few elements', (await page.evaluate(() => document.querySelectorAll('*').length)) < 3000);
     },
     async gone() {
         for (const path of ['/ui/dags/nope', '/ui/runs/99999', '/ui/nothing']) {

@@ -148,11 +148,12 @@ function Calendar({dag}) {
 }
 
 // ---- Details ----
+const names = (list) => (list || []).map((n, i) => html`${i ? ', ' : ''}<a href=${'/ui/data/' + enc(n)}>${n}</a>`);
 function Details({dag}) {
     zone.use();
     return html`<${Facts} items=${[['File', html`<code>${dag.file}</code>`], ['Version', html`<a href=${dagUrl(dag.id, 'versions')}>${dag.version}</a>`], ['Schedule', dag.schedule.join(', ') || 'none'], ['Time zone', dag.timezone],
             ['Runs at once', dag.max_active_runs], dag.timeout && ['Timeout', duration(dag.timeout)], dag.deadline && ['Deadline', duration(dag.deadline)]]} />
-        <h2>Tasks</h2><table class="list"><thead><tr><th>Task</th><th>Does</th><th>Needs</th><th class="wide">Rule</th><th class="wide">Pool, queue</th><th class="wide r">Retries</th></tr></thead><tbody>
-        ${dag.tasks.map((t) => html`<tr><td>${t.id}${t.mapped ? ' []' : ''}</td><td>${t.uses || 'script'}</td><td>${t.needs.join(', ')}</td><td class="wide">${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}${t.if ? html`<br /><code>if ${t.if}</code>` : null}</td><td class="wide">${[t.pool, t.queue].filter(Boolean).join(', ')}</td><td class="wide r">${t.retries}</td></tr>`)}</tbody></table>
+        <h2>Tasks</h2><table class="list"><thead><tr><th>Task</th><th>Does</th><th>Needs</th><th class="wide">Rule</th><th class="wide">Pool, queue</th><th class="wide">Reads, writes</th><th class="wide r">Retries</th></tr></thead><tbody>
+        ${dag.tasks.map((t) => html`<tr><td>${t.id}${t.mapped ? ' []' : ''}</td><td>${t.uses || 'script'}</td><td>${t.needs.join(', ')}</td><td class="wide">${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}${t.if ? html`<br /><code>if ${t.if}</code>` : null}</td><td class="wide">${[t.pool, t.queue].filter(Boolean).join(', ')}</td><td class="wide">${names(t.consumes)}${(t.consumes || []).length && (t.produces || []).length ? ' → ' : ''}${names(t.produces)}</td><td class="wide r">${t.retries}</td></tr>`)}</tbody></table>
         <h2>Params</h2>${dag.params.length ? html`<table class="list"><thead><tr><th>Param</th><th>Type</th><th>Default</th><th class="wide">Help</th></tr></thead><tbody>${dag.params.map((p) => html`<tr><td>${p.name}${p.required ? ' *' : ''}</td><td>${p.type}</td><td><code>${p.default == null ? '' : JSON.stringify(p.default)}</code></td><td class="wide">${p.help}</td></tr>`)}</tbody></table>` : html`<${Empty}>None.</${Empty}>`}`;
 }
