@@ -69,6 +69,7 @@ area_archive = $(if $(strip $(call area_sources,$(1))),$(B)/lib/$(call area_name
 
 ARCHIVES := $(foreach a,$(AREAS),$(call area_archive,$(a)))
 CATALOG := $(if $(wildcard tasks/main.c),$(B)/lib/catalog.a)
+WEB := $(B)/lib/web.a
 
 PROGRAMS := $(if $(wildcard cli/main.c),nexus) $(if $(wildcard scheduler/main.c),nexus-scheduler) \
             $(if $(wildcard worker/main.c),nexus-worker) $(if $(wildcard tasks/main.c),nexus-task)
@@ -138,7 +139,7 @@ $(B)/bin/$(1): $(B)/$(2)/main.o $(ARCHIVES) $(3)
 	$$(Q)$$(LINK)
 endef
 $(eval $(call program_rule,nexus,cli,$(CATALOG)))
-$(eval $(call program_rule,nexus-scheduler,scheduler,$(CATALOG)))
+$(eval $(call program_rule,nexus-scheduler,scheduler,$(CATALOG) $(WEB)))
 $(eval $(call program_rule,nexus-worker,worker,$(CATALOG)))
 $(eval $(call program_rule,nexus-task,tasks))
 
@@ -154,13 +155,25 @@ $(B)/lib/catalog.a: $(B)/gen/catalog.o
 	@mkdir -p $(@D)
 	$(Q)ar rcsD $@ $^
 
-$(TEST_PROGRAMS): $(B)/tests/%: $(B)/tests/%.o $(ARCHIVES) $(CATALOG)
+# The web page, embedded in the scheduler that serves it.
+WEB_SOURCES := $(wildcard web/*.html web/*.css web/*.js web/*.txt web/src/*.js) web/package-lock.json
+$(B)/gen/web.c: tools/web $(WEB_SOURCES)
+	$(say) GEN $@
+	@mkdir -p $(@D)
+	$(Q)tools/web $(B)/gen/web
+$(B)/gen/web.o: $(B)/gen/web.c include/nexus/web.h
+	$(Q)$(COMPILE) -c $< -o $@
+$(WEB): $(B)/gen/web.o
+	@mkdir -p $(@D)
+	$(Q)ar rcsD $@ $^
+
+$(TEST_PROGRAMS): $(B)/tests/%: $(B)/tests/%.o $(ARCHIVES) $(CATALOG) $(WEB)
 	$(say) LD $@
 	$(Q)$(LINK) -lcmocka
 $(B)/tests/sim/sim: $(SIM_SOURCES:%.c=$(B)/%.o) $(ARCHIVES)
 	$(say) LD $@
 	$(Q)$(LINK)
-$(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(ARCHIVES) $(CATALOG)
+$(FUZZERS): $(B)/tests/%: $(B)/tests/%.o $(ARCHIVES) $(CATALOG) $(WEB)
 	$(say) LD $@
 	$(Q)$(LINK) -fsanitize=fuzzer
 

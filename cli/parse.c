@@ -239,6 +239,12 @@ static int add_value(struct cli *cli, const struct cli_option *option, const cha
     int64_t number;
     if (option->number && (!str_parse_int(text, &number) || number < 0))
         return cli_fail(CLI_USAGE, "--%s takes a whole number, not '%s'", option->name, text);
+    const struct cli_option *own = cli->command ? cli->command->options : NULL;
+    if (str_eq(option->name, "output") && str_eq(text, "svg") && find_in(own, text, 3, 0)) {
+        const struct cli_value value = {find_in(own, text, 3, 0), ""}; /* -o svg is --svg */
+        vec_push(&cli->values, value);
+        return CLI_DONE;
+    }
     if (str_eq(option->name, "output")) {
         cli->format = CLI_TABLE;
         while (cli->format <= CLI_ID && !str_eq(formats[cli->format], text))

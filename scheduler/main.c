@@ -389,6 +389,7 @@ static void open_all(struct scheduler *scheduler)
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
     const struct api_config api = {
         .home = scheduler->home,
+        .dags = scheduler->dags,
         .project = scheduler->project,
         .host = scheduler->host,
         .port = scheduler->port,

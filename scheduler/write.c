@@ -402,6 +402,7 @@ static void take_row(struct engine *engine, struct pending *pending)
               : message->op == WRITE_PAUSE      ? pause_dag(engine, message, &err)
               : message->op == WRITE_NOTE       ? set_note(engine, message, &err)
               : message->op == WRITE_DELETE     ? delete_run(engine, message, &err)
+              : message->op == WRITE_AUDIT      ? true
               : message->op == WRITE_RETENTION  ? retention_hurry(engine)
               : message->op == WRITE_TOKEN      ? make_token(engine, message)
               : message->op == WRITE_TOKEN_DROP ? drop_token(engine, message, &err)

@@ -92,6 +92,8 @@ static inline void world_write(struct world *world, struct message *message)
         world_keep(world, message);
         return;
     }
+    if (message->op == WRITE_AUDIT)
+        return;
     if (message->op == WRITE_PAUSE) {
         assert_true(store_set_paused(world->store, message->dag, message->on, &err));
         return;
@@ -243,6 +245,7 @@ static inline struct world *world_open(void)
     assert_true(kept_open(&world->kept, world->store, &config_kept, &err));
     const struct api_config api = {.home = world->home,
                                    .project = world->home,
+                                   .dags = world->home,
                                    .host = "127.0.0.1",
                                    .inbox = world->inbox,
                                    .fixed = {config_kept.pools, config_kept.vars,

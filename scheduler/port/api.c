@@ -339,6 +339,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
                                      .handler = handle,
                                      .arg = api};
     must(str_copy(api->home, sizeof api->home, config->home));
+    must(str_copy(api->dags, sizeof api->dags, config->dags ? config->dags : ""));
     snprintf(path, sizeof path, "%s/nexus.db", api->home);
     json_object_seed(0); /* before threads make objects */
     api->retention = config->retention;

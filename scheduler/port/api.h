@@ -16,6 +16,7 @@ struct tokens;
 struct api_config {
     const char *home;    /* absolute: nexus.db, logs/ */
     const char *project; /* absolute */
+    const char *dags;    /* absolute: the folder of DAG files; NULL: they cannot be changed */
     const char *host;
     uint16_t port; /* 0: any free one */
     struct inbox *inbox;

@@ -37,6 +37,7 @@ struct stream {
 
 struct api {
     char home[PATH_MAX_BYTES];
+    char dags[PATH_MAX_BYTES]; /* the folder of DAG files; "": none is known */
     struct http_server *server;
     struct inbox *inbox;
     struct query_pool *pool;
@@ -181,6 +182,9 @@ void api_take_job(struct job *job);
 /* A stream that answers this request will be woken; before call_respond. */
 void api_add_stream(struct call *call, bool follows);
 
+/* Opens the log of the attempt that the path names (to be closed); fd -1: it wrote nothing. */
+bool attempt_log_open(struct call *call, int *fd, uint64_t *n_bytes, struct nx_err *err);
+
 /* ---- The table ---- */
 
 /* Finds the route and fills params. NULL: *err, call->status and headers say why. */
@@ -191,8 +195,12 @@ bool handle_dags(struct call *call, struct nx_err *err);
 bool handle_dag(struct call *call, struct nx_err *err);
 bool handle_versions(struct call *call, struct nx_err *err);
 bool handle_source(struct call *call, struct nx_err *err);
+bool handle_file(struct call *call, struct nx_err *err);
+bool handle_put_file(struct call *call, struct nx_err *err);
 bool handle_next(struct call *call, struct nx_err *err);
 bool handle_durations(struct call *call, struct nx_err *err);
+bool handle_grid(struct call *call, struct nx_err *err);
+bool handle_graph(struct call *call, struct nx_err *err);
 bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
@@ -200,6 +208,8 @@ bool handle_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);
+bool handle_log_lines(struct call *call, struct nx_err *err);
+bool handle_log_search(struct call *call, struct nx_err *err);
 bool handle_resolved(struct call *call, struct nx_err *err);
 bool handle_explain(struct call *call, struct nx_err *err);
 bool handle_workers(struct call *call, struct nx_err *err);
@@ -263,6 +273,8 @@ bool handle_patch_dag(struct call *call, struct nx_err *err);
 bool handle_patch_worker(struct call *call, struct nx_err *err);
 bool handle_backup(struct call *call, struct nx_err *err);
 bool handle_root(struct call *call, struct nx_err *err);
+bool handle_page(struct call *call, struct nx_err *err);
+bool handle_page_file(struct call *call, struct nx_err *err);
 bool handle_health(struct call *call, struct nx_err *err);
 bool handle_ready(struct call *call, struct nx_err *err);
 bool handle_metrics(struct call *call, struct nx_err *err);

@@ -438,22 +438,6 @@ bool handle_events(struct call *call, struct nx_err *err)
 
 /* ---- Health ---- */
 
-/* Until there is a viewer: the address that `nexus up` prints leads somewhere. */
-bool handle_root(struct call *call, struct nx_err *err)
-{
-    (void)err;
-    call->content_type = "text/html; charset=utf-8";
-    buf_str(&call->body,
-            "<!doctype html>\n<html lang=\"en\"><title>Nexus</title>\n"
-            "<h1>Nexus " NEXUS_VERSION "</h1>\n<p>It runs. The command line shows it: "
-            "<code>nexus status</code>, <code>nexus dag list</code>, <code>nexus runs list</code>."
-            "\n<ul>\n<li><a href=\"/api/v1/dags\">DAGs</a>\n"
-            "<li><a href=\"/api/v1/runs\">Runs</a>\n<li><a href=\"/api/v1/workers\">Workers</a>\n"
-            "<li><a href=\"/api/openapi.json\">The API</a>\n<li><a href=\"/metrics\">Figures</a>\n"
-            "<li><a href=\"/health/ready\">Health</a>\n</ul>\n</html>\n");
-    return true;
-}
-
 bool handle_health(struct call *call, struct nx_err *err)
 {
     (void)err;

@@ -205,30 +205,30 @@ static bool follow(struct call *call, const struct place *place, const char *pat
 
 /* ---- Handlers ---- */
 
-static void send_file(struct call *call, int fd, uint64_t offset, uint64_t n_bytes,
+static void send_file(struct call *call, int fd, uint64_t offset, uint64_t n, uint64_t n_bytes,
                       const char *type)
 {
     const char *size = arena_printf(call->arena, "%llu", (unsigned long long)n_bytes);
-    const char *headers[] = {"X-Log-Size", size, NULL};
+    const char *first = arena_printf(call->arena, "%llu", (unsigned long long)offset);
+    const char *headers[] = {"X-Log-Size", size, "X-Log-Offset", first, NULL};
     struct http_reply reply = {.status = 200, .content_type = type, .headers = headers};
     if (fd >= 0 && offset < n_bytes) {
         reply.from_file = true;
         reply.fd = fd;
         reply.offset = offset;
-        reply.n_body = n_bytes - offset;
+        reply.n_body = n < n_bytes - offset ? n : n_bytes - offset;
     } else if (fd >= 0) {
         close(fd);
     }
     call_respond(call, &reply);
 }
 
-static bool read_offset(const struct call *call, uint64_t *offset, struct nx_err *err)
+static bool read_bytes(const struct call *call, const char *name, int64_t least, int64_t *n,
+                       struct nx_err *err)
 {
-    const char *text = http_query(call->request, "offset");
-    int64_t n = 0;
-    if (text && (!str_parse_int(text, &n) || n < 0))
-        return nx_fail(err, NX_E_INVALID, "offset must be a number of bytes, not '%.32s'", text);
-    *offset = (uint64_t)n;
+    const char *text = http_query(call->request, name);
+    if (text && (!str_parse_int(text, n) || *n < least))
+        return nx_fail(err, NX_E_INVALID, "%s must be a number of bytes, not '%.64s'", name, text);
     return true;
 }
 
@@ -236,20 +236,32 @@ bool handle_log(struct call *call, struct nx_err *err)
 {
     struct place place;
     char path[PATH_MAX_BYTES];
-    uint64_t offset = 0, n_bytes = 0;
+    int64_t offset = 0, limit = INT64_MAX;
+    uint64_t n_bytes = 0;
     bool follows;
     int fd;
-    if (!read_offset(call, &offset, err) || !call_flag(call, "follow", &follows, err) ||
+    if (!read_bytes(call, "offset", INT64_MIN, &offset, err) ||
+        !read_bytes(call, "limit", 1, &limit, err) || !call_flag(call, "follow", &follows, err) ||
         !find_place(call, &place, err) ||
         !open_file(call, &place, PATH_LOG, path, &fd, &n_bytes, err))
         return false;
     const char *grep = http_query(call->request, "grep");
     if (grep && !*grep)
         grep = NULL;
+    if (offset < 0) /* so many before the end */
+        offset = offset < -(int64_t)n_bytes ? 0 : offset + (int64_t)n_bytes;
     if (follows || grep)
-        return follow(call, &place, path, fd, offset, place.ended || !follows, grep);
-    send_file(call, fd, offset, n_bytes, "text/plain; charset=utf-8");
+        return follow(call, &place, path, fd, (uint64_t)offset, place.ended || !follows, grep);
+    send_file(call, fd, (uint64_t)offset, (uint64_t)limit, n_bytes, "text/plain; charset=utf-8");
     return true;
+}
+
+bool attempt_log_open(struct call *call, int *fd, uint64_t *n_bytes, struct nx_err *err)
+{
+    struct place place;
+    char path[PATH_MAX_BYTES];
+    return find_place(call, &place, err) &&
+           open_file(call, &place, PATH_LOG, path, fd, n_bytes, err);
 }
 
 bool handle_resolved(struct call *call, struct nx_err *err)
@@ -265,6 +277,6 @@ bool handle_resolved(struct call *call, struct nx_err *err)
         return nx_fail(err, NX_E_NOT_FOUND,
                        "attempt %u of task '%s' of run %s has no resolved values (yet)",
                        place.attempt, place.task, call->params[0]);
-    send_file(call, fd, 0, n_bytes, "application/json");
+    send_file(call, fd, 0, UINT64_MAX, n_bytes, "application/json");
     return true;
 }

@@ -37,9 +37,13 @@ static const struct route_param next_query[] = {
     {"from", PARAM_TEXT, "fires then or later: RFC 3339 or a date, local to the DAG's zone"},
     LIMIT, {0}};
 static const struct route_param log_query[] = {
-    {"offset", PARAM_INT, "the first byte wanted"},
+    {"offset", PARAM_INT, "the first byte wanted; negative: so many before the end"},
+    {"limit", PARAM_INT, "at most so many bytes"},
     {"follow", PARAM_BOOL, "go on until the attempt has ended"},
     {"grep", PARAM_TEXT, "only lines that contain this text"}, {0}};
+static const struct route_param search_query[] = {
+    {"q", PARAM_TEXT, "what a line must have, small and capital letters alike: a text, or several with | between them"},
+    LIMIT, CURSOR, {0}};
 static const struct route_param events_query[] = {
     {"run", PARAM_TEXT, "events of this run alone"}, {0}};
 static const struct route_param create_body[] = {
@@ -92,6 +96,10 @@ static const struct route_param cancel_body[] = {
     {"dry_run", PARAM_BOOL, "change nothing: answer with the run as it is"}, {0}};
 static const struct route_param dag_body[] = {
     {"paused", PARAM_BOOL, "whether its schedule rests"}, {0}};
+static const struct route_param file_body[] = {
+    {"text", PARAM_TEXT, "the new text of the file"},
+    {"hash", PARAM_TEXT, "of the file that it was made from: when that has changed, nothing is saved"},
+    {"dry_run", PARAM_BOOL, "save nothing: list what is wrong, and show the graph"}, {0}};
 static const struct route_param backup_body[] = {
     {"file", PARAM_TEXT, "absolute path on the server's machine; must not exist"}, {0}};
 static const struct route_param worker_body[] = {
@@ -139,10 +147,21 @@ static const struct route routes[] = {
     {"PATCH", ROLE_OPERATOR, V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/source", "the text of its file", source_query, NULL, handle_source},
+    {"GET", ROLE_VIEWER, V1 "/dags/{dag}/file", "its file as it is on disk, also when it has errors", NULL, NULL,
+     handle_file},
+    {"PUT", ROLE_EDITOR, V1 "/dags/{dag}/file", "check a text in its place, and save it when it has no error",
+     NULL, file_body, handle_put_file},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/next", "when its schedule fires next, and for which data interval",
      next_query, NULL, handle_next},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/durations", "how long its tasks took in its latest runs, in seconds",
      durations_query, NULL, handle_durations},
+    {"GET", ROLE_VIEWER, V1 "/dags/{dag}/grid",
+     "its runs, newest first, each with one letter a task: s success, f failed, u upstream_failed, "
+     "k skipped, c cancelled, x removed, r running, l leased, q queued, w waiting, d deciding, "
+     "z deferred, t retrying, p stopping; a blank or nothing: it has no such task",
+     page, NULL, handle_grid},
+    {"GET", ROLE_VIEWER, V1 "/dags/{dag}/graph", "its tasks as a picture: where nodes and edges are",
+     source_query, NULL, handle_graph},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", ROLE_OPERATOR, V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
@@ -165,6 +184,11 @@ static const struct route routes[] = {
     {"GET", ROLE_VIEWER, TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
     {"GET", ROLE_VIEWER, TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
     {"GET", ROLE_VIEWER, ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
+    {"GET", ROLE_VIEWER, ATTEMPT "/log/lines",
+     "how many bytes and lines it wrote, and where every n-th line begins", NULL, NULL,
+     handle_log_lines},
+    {"GET", ROLE_VIEWER, ATTEMPT "/log/search", "lines of it that have a text, by number and offset",
+     search_query, NULL, handle_log_search},
     {"GET", ROLE_VIEWER, ATTEMPT "/resolved", "what its with, run and env became; secrets masked", NULL, NULL,
      handle_resolved},
     {"GET", ROLE_VIEWER, RUN "/explain", "why its tasks are where they are", explain_page, NULL,
@@ -253,7 +277,10 @@ static const struct route routes[] = {
     {"POST", ROLE_ANYONE, V1 "/session", "sign in: the answer sets the cookie of a session", NULL,
      session_body, handle_sign_in},
     {"DELETE", ROLE_ANYONE, V1 "/session", "sign out", NULL, NULL, handle_sign_out},
-    {"GET", ROLE_ANYONE, "/", "a page that says what is here", NULL, NULL, handle_root},
+    {"GET", ROLE_ANYONE, "/", "leads to the web page", NULL, NULL, handle_root},
+    {"GET", ROLE_ANYONE, "/ui/static/{hash}/{file}", "a part of the web page, to be kept for ever", NULL, NULL,
+     handle_page_file},
+    {"GET", ROLE_ANYONE, "/ui/{+view}", "the web page", NULL, NULL, handle_page},
     {"GET", ROLE_ANYONE, "/api/openapi.json", "this document", NULL, NULL, handle_openapi},
     {"GET", ROLE_VIEWER, "/metrics", "figures for Prometheus", NULL, NULL, handle_metrics},
     {"GET", ROLE_ANYONE, "/health", "whether the process answers", NULL, NULL, handle_health},
@@ -285,6 +312,8 @@ static bool matches(const struct call *call, const struct route *route,
         return http_segment(call->request, 0) == NULL;
     for (; next_segment(&path, &segment, &n); i++) {
         const char *given = http_segment(call->request, i);
+        if (segment[0] == '{' && segment[1] == '+') /* whatever follows */
+            return true;
         if (!given)
             return false;
         if (*segment == '{') {
@@ -342,6 +371,8 @@ static const struct route *fail_method(struct call *call, const char *allow, str
 
 static bool check_queries(struct call *call, const struct route *route, struct nx_err *err)
 {
+    if (route->handle == handle_page) /* they are the page's own */
+        return true;
     const char *value, *names[8];
     size_t n_names = 0;
     for (const struct route_param *p = route->queries; p && p->name; p++)

@@ -2,6 +2,7 @@
 #ifndef SCHEDULER_PORT_API_SHAPE_H
 #define SCHEDULER_PORT_API_SHAPE_H
 
+#include "scheduler/dag/layout.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/store/query_dataset.h"
 
@@ -17,6 +18,11 @@ bool shape_dag(struct call *call, const struct query_dag *dag, const struct quer
                int64_t next_fire_ms, const char *errors, struct nx_err *err);
 /* A file from which no DAG has come. */
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);
+/* Pieces of a graph: where it is drawn, its nodes and edges. */
+void graph_head(struct buf *body, const struct layout *layout);
+void graph_node(struct buf *body, const char *id, const char *uses, enum nx_trigger_rule rule,
+                bool mapped, bool finally, struct layout_point at);
+void graph_edge(struct buf *body, const char *from, const char *to, const struct layout_edge *edge);
 /* {"dag", "run", "task", "map_index", "attempt", "who"} and what else an event has. */
 void shape_dataset_event(struct buf *buf, const char *key, const struct query_dataset_event *event);
 /* What the DAG's schedule waits for, if datasets start it: a list. */

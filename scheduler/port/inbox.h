@@ -41,7 +41,8 @@ enum write_op {
     WRITE_TOLD,           /* notification, n_tries, told, target; note: the error; value: output */
     WRITE_RETELL,         /* notification */
     WRITE_TOKEN,          /* token, name, role, value (its hash), expires_ms */
-    WRITE_TOKEN_DROP      /* token */
+    WRITE_TOKEN_DROP,     /* token */
+    WRITE_AUDIT           /* nothing but its line on the audit list */
 };
 
 /* What came of a try to send a notification. */
