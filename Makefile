@@ -58,7 +58,7 @@ endif
 AREAS := cli worker scheduler scheduler/port scheduler/forecast scheduler/store scheduler/core scheduler/dag tasks \
          scheduler/graph lib/ml lib/net lib/script lib/model lib/artifact lib/data lib/stat lib/wire \
          lib/crypt lib/sql lib/text lib/base
-LIBS := -lnng -luv -lmicrohttpd -lcurl -lsqlite3 -lyaml -ljansson -lsodium -lmbedx509 -lmbedcrypto -llua5.4 -llbfgs -llapacke \
+LIBS := -lnng -luv -lmicrohttpd -lz -lcurl -lsqlite3 -lyaml -ljansson -lsodium -lmbedx509 -lmbedcrypto -llua5.4 -llbfgs -llapacke \
         -lopenblas -ldl -lpthread -lm
 
 area_name = $(subst /,_,$(1))

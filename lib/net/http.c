@@ -104,8 +104,11 @@ struct http_token http_token_of(struct http_request *request)
 
 void http_respond(struct http_request *request, const struct http_reply *reply)
 {
+    struct http_reply wanted = *reply;
+    struct http_packed packed;
+    http_pack(&request->wishes, &wanted, &packed);
     pthread_mutex_lock(&request->server->lock);
-    set_response(request, reply);
+    set_response(request, &wanted);
     if (request->stream)
         token_of(request);
     pthread_mutex_unlock(&request->server->lock);
@@ -114,18 +117,27 @@ void http_respond(struct http_request *request, const struct http_reply *reply)
 bool http_answer(struct http_server *server, struct http_token token,
                  const struct http_reply *reply)
 {
+    struct http_reply sent = *reply;
+    struct http_wishes wishes = {0};
+    struct http_packed packed;
     pthread_mutex_lock(&server->lock);
     struct http_request *request = map_get_num(&server->by_token, token.v);
+    if (request)
+        wishes = request->wishes;
+    pthread_mutex_unlock(&server->lock);
+    http_pack(&wishes, &sent, &packed);
+    pthread_mutex_lock(&server->lock);
+    request = map_get_num(&server->by_token, token.v); /* its client may have gone */
     bool wanted = request && request->phase != HTTP_RESPONDED;
     if (wanted) {
         bool waits = request->phase == HTTP_WAITS;
-        set_response(request, reply);
+        set_response(request, &sent);
         if (waits)
             MHD_resume_connection(request->connection);
     }
     pthread_mutex_unlock(&server->lock);
     if (!wanted)
-        http_drop_reply(reply);
+        http_drop_reply(&sent);
     return wanted;
 }
 
@@ -253,6 +265,7 @@ static enum MHD_Result look_at_headers(struct http_request *request, const char 
     request->method = arena_strdup(&request->arena, method);
     request->phase = HTTP_RECEIVES;
     http_check_headers(request);
+    http_read_wishes(request);
     if (!request->refused_status)
         return MHD_YES;
     const char *length = http_header(request, "Content-Length");

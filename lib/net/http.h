@@ -4,7 +4,9 @@
  * Before a handler sees a request it has been checked: a Host header that names this server, an
  * Origin that is this server's on writes (all but GET, HEAD, OPTIONS), bodies of at most body_max
  * bytes and of type JSON (but on raw_paths), a path that decodes to UTF-8 without "." or "..".
- * What fails is answered with {"error": {"code", "message", "details": null}}. */
+ * What a GET is answered with (a body with status 200) has an ETag, is not sent again to who has
+ * it, and goes packed with gzip to who takes it. What fails is answered with {"error": {"code",
+ * "message", "details": null}}. */
 #ifndef LIB_NET_HTTP_H
 #define LIB_NET_HTTP_H
 

@@ -52,6 +52,12 @@ struct http_stream {
     bool suspended, woken; /* under the server's lock */
 };
 
+/* What the client of a request can be spared: read with its headers. */
+struct http_wishes {
+    bool tagged, gzip; /* it may have the answer already; it takes it packed */
+    char known[256];   /* tags of those that it has; "": none */
+};
+
 struct http_request {
     struct http_server *server;
     struct MHD_Connection *connection;
@@ -62,6 +68,7 @@ struct http_request {
     VEC(struct http_pair) queries;
     struct buf body;
     uint64_t n_received;
+    struct http_wishes wishes;
     int refused_status; /* 0: not refused */
     struct nx_err refusal;
 
@@ -80,6 +87,19 @@ void http_check_headers(struct http_request *request);
 void http_check_body(struct http_request *request);
 void http_refuse(struct http_request *request, int status, enum nx_code code, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
+
+/* http_pack.c: the reply as the client wishes it; its headers are packed's from then on. */
+#define HTTP_HEADERS_MAX 24
+
+struct http_packed {
+    const char *headers[HTTP_HEADERS_MAX];
+    size_t n;
+    char tag[24];
+};
+
+void http_read_wishes(struct http_request *request);
+void http_pack(const struct http_wishes *wishes, struct http_reply *reply,
+               struct http_packed *packed);
 
 /* http_reply.c: the library's response for a reply, whose things it takes. *stream is set when it
  * is one. */
