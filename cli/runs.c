@@ -114,6 +114,8 @@ static int run_list(struct cli *cli)
         buf_str(&path, api_path(&cli->arena, "state=%s&", state));
     if (cli_given(cli, "since"))
         buf_str(&path, api_path(&cli->arena, "since=%s&", since));
+    if (cli_given(cli, "query"))
+        buf_str(&path, api_path(&cli->arena, "q=%s&", cli_get(cli, "query")));
     path.data[--path.len] = 0; /* the '?' or the last '&' */
     int64_t limit = cli_number(cli, "limit", 20);
     status = api_list(cli, &runs, buf_text(&path), limit > 0 ? (size_t)limit : 0);
@@ -209,6 +211,7 @@ static const struct cli_option list_options[] = {
     {'s', "state", "STATE", "only in this state: queued, running, failed, ...", false, false},
     {0, "late", NULL, "only those that did not end by their DAG's deadline", false, false},
     {0, "since", "T", "created since: 24h (ago), a date, an instant", false, false},
+    {'q', "query", "TEXT", "where all terms of TEXT hold (below)", false, false},
     {'n', "limit", "N", "at most N, newest first; 0: all (default 20)", true, false},
     {0},
 };
@@ -224,9 +227,14 @@ const struct cli_command cmd_runs_list = {
     .arguments = "",
     .group = "Runs",
     .summary = "runs, newest first",
-    .help = "  nexus runs list --dag hello --state failed --since 24h\n"
-            "  nexus runs list --late\n"
-            "  nexus runs list -n 5 -o json",
+    .help =
+        "Terms of --query are KEY:VALUE, several values with commas, a `-` before what is not so;\n"
+        "keys are dag, operator, task (* stands for anything), state, cause, tag, note, since,\n"
+        "until and late. Other words are looked for in the DAG's id and the note.\n\n"
+        "  nexus runs list --dag hello --state failed --since 24h\n"
+        "  nexus runs list -q 'state:failed,cancelled operator:ml.* since:7d -dag:test_*'\n"
+        "  nexus runs list --late\n"
+        "  nexus runs list -n 5 -o json",
     .options = list_options,
     .run = run_list,
 };

@@ -1,5 +1,6 @@
 /* Reads of runs, their task instances and attempts. */
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
@@ -9,6 +10,7 @@
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
+#include "scheduler/store/search.h"
 
 /* ---- Lists of runs ---- */
 
@@ -69,17 +71,41 @@ static bool read_late(const char *text, bool *late, struct nx_err *err)
            nx_fail(err, NX_E_INVALID, "late must be true or false, not '%.32s'", text);
 }
 
+/* What the search says plainly is looked for by an index. */
+static void take_plain(const struct search *search, struct query_runs *which)
+{
+    for (size_t i = 0; i < search->n; i++) {
+        const struct search_term *term = &search->terms[i];
+        const struct search_value *value = term->values;
+        if (term->not || term->n != 1)
+            continue;
+        if (term->key == SEARCH_DAG && !which->dag && !strpbrk(value->text, "*?["))
+            which->dag = value->text;
+        if (term->key == SEARCH_STATE && which->state < 0)
+            which->state = (int)value->number;
+        if (term->key == SEARCH_LATE && value->number)
+            which->late = true;
+        if (term->key == SEARCH_SINCE && value->number > which->since_ms)
+            which->since_ms = value->number;
+    }
+}
+
 static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
 {
     struct run_list list = {.call = call};
     struct query_runs which = {.dag = dag};
+    struct search search;
+    const char *text = http_query(call->request, "q");
     int64_t cursor;
     if (!call_limit(call, 100, &list.limit, err) || !call_cursor(call, &cursor, err) ||
         !read_run_state(http_query(call->request, "state"), &which.state, err) ||
         !read_since(http_query(call->request, "since"), &which.since_ms, err) ||
         !read_late(http_query(call->request, "late"), &which.late, err) ||
+        !search_read(call->arena, text ? text : "", clock_wall_ms(), &search, err) ||
         (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err))
         return false;
+    which.search = &search;
+    take_plain(&search, &which);
     which.before = (uint64_t)cursor;
     which.limit = list.limit + 1;
     put_open(&call->body, NULL, '{');

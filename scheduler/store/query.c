@@ -8,6 +8,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "scheduler/store/query_internal.h"
+#include "scheduler/store/search.h"
 
 struct query_pool {
     pthread_mutex_t lock;
@@ -421,18 +422,24 @@ static const char *index_of(const struct query_runs *which)
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err)
 {
-    char text[1536], state[64] = "";
-    if (which->state >= 0)
-        snprintf(state, sizeof state, " and r.state = %d", which->state);
+    struct buf text = {0};
     const char *index = index_of(which);
-    snprintf(text, sizeof text,
-             "%s%s%s" RUN_NUMBER " where r.run < ?1%s%s%s order by r.run desc limit ?2",
-             RUN_COLUMNS, index ? " indexed by " : "", index ? index : "",
-             which->dag ? " and r.dag = ?3" : "", state,
-             which->late ? " and r.late_at is not null" : "");
-    struct sql_stmt *stmt = query_prepare(query, text, err);
+    buf_printf(&text, "%s%s%s" RUN_NUMBER " where r.run < ?1%s", RUN_COLUMNS,
+               index ? " indexed by " : "", index ? index : "",
+               which->dag ? " and r.dag = ?3" : "");
+    if (which->state >= 0)
+        buf_printf(&text, " and r.state = %d", which->state);
+    if (which->late)
+        buf_str(&text, " and r.late_at is not null");
+    if (which->search)
+        search_sql(which->search, 4, &text);
+    buf_str(&text, " order by r.run desc limit ?2");
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
     if (!stmt)
         return false;
+    if (which->search)
+        search_bind(which->search, 4, stmt);
     sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
     sql_bind_int(stmt, 2, (int64_t)which->limit);
     if (which->dag)

@@ -127,11 +127,12 @@ struct query_run {
 };
 
 struct query_runs {
-    const char *dag;  /* or NULL: all */
-    int state;        /* enum nx_run_state, or -1: all */
-    bool late;        /* only those that were late */
-    int64_t since_ms; /* created then or later; 0: all */
-    uint64_t before;  /* only ids below; 0: all */
+    const char *dag;             /* or NULL: all */
+    int state;                   /* enum nx_run_state, or -1: all */
+    bool late;                   /* only those that were late */
+    const struct search *search; /* and these terms hold; NULL: none */
+    int64_t since_ms;            /* created then or later; 0: all */
+    uint64_t before;             /* only ids below; 0: all */
     size_t limit;
 };
 

@@ -1,0 +1,72 @@
+/* What is looked for in a list: one grammar for the API, the command line and the page.
+ *
+ *   search = term { " " term }
+ *   term   = [ "-" ] ( key ":" value { "," value } | word )     -: what is not so
+ *   value, word = letters without space, or "in quotes, \" and \\ in them"
+ *
+ * `state:failed operator:ml.train since:24h -dag:test_*`: all terms hold; of a term's values one
+ * does. Keys of runs:
+ *
+ *   dag, operator, task   ids, * in them stands for anything; operator and task: one of the tasks
+ *   state, cause          as the API names them
+ *   tag                   of the DAG, as it was
+ *   note                  is part of the note; small and capital letters are alike (in ASCII)
+ *   since, until          created then or later, or before: a duration ago (24h), a date, an
+ * instant late                  true or false a word                is part of the DAG's id or of
+ * the note */
+#ifndef SCHEDULER_STORE_SEARCH_H
+#define SCHEDULER_STORE_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "nexus/error.h"
+
+#define SEARCH_TERMS_MAX 32
+#define SEARCH_VALUES_MAX 32
+
+enum search_key {
+    SEARCH_WORD,
+    SEARCH_DAG,
+    SEARCH_OPERATOR,
+    SEARCH_TASK,
+    SEARCH_STATE,
+    SEARCH_CAUSE,
+    SEARCH_TAG,
+    SEARCH_NOTE,
+    SEARCH_SINCE,
+    SEARCH_UNTIL,
+    SEARCH_LATE,
+    SEARCH_KEYS
+};
+
+struct search_value {
+    const char *text;
+    int64_t number; /* of a state, cause, time or truth */
+};
+
+struct search_term {
+    enum search_key key;
+    bool not ;
+    size_t n;
+    struct search_value *values;
+};
+
+struct search {
+    size_t n;
+    struct search_term *terms;
+};
+
+/* NX_E_INVALID names the place and the nearest key or value; texts live in the arena. */
+bool search_read(struct arena *arena, const char *text, int64_t now_ms, struct search *search,
+                 struct nx_err *err);
+/* Appends " and (...)" for each term, about the run `r`; texts are the parameters from ?first on,
+ * in the order of search_bind. */
+struct sql_stmt;
+void search_sql(const struct search *search, int first, struct buf *sql);
+void search_bind(const struct search *search, int first, struct sql_stmt *stmt);
+
+#endif
