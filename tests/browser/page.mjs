@@ -287,7 +287,7 @@ const parts = {
         const run = await trigger('etl'), bad = await trigger('fails');
         for (const id of [run, bad, await trigger('maps'), await trigger('fails')]) await ended(id);
         const paths = ['/ui', '/ui/dags', '/ui/dags/etl', '/ui/dags/etl/graph', '/ui/dags/etl/gantt', '/ui/dags/etl/durations', '/ui/dags/etl/calendar', '/ui/dags/etl/code', '/ui/dags/broken/code',
-            '/ui/dags/etl/versions', '/ui/dags/etl/code?edit=1', '/ui/dags/etl/backfills?from=2026-01-01', '/ui/dags/etl/details', '/ui/dags/etl/trigger', '/ui/runs', `/ui/runs/${run}`, `/ui/runs/${run}?view=explain`, `/ui/runs/${run}?view=events`,
+            '/ui/dags/etl/versions', '/ui/dags/etl/code?edit=1', '/ui/dags/etl/backfills?from=2026-01-01', '/ui/dags/etl/details', '/ui/dags/etl/trigger', '/ui/runs', `/ui/runs/${run}`, `/ui/runs/${run}?view=explain`, `/ui/runs/${run}?view=events`, `/ui/runs/${bad}?view=logs`,
             `/ui/runs/${run}?view=code`, `/ui/runs/${bad}/tasks/train`, `/ui/runs/${bad}/tasks/train?tab=resolved`, `/ui/runs/${bad}/tasks/train?tab=history`, `/ui/runs/compare?a=${run}&b=${bad}`, '/ui/data',
             ...['workers', 'pools', 'variables', 'secrets', 'connections', 'approvals', 'notifications', 'retention', 'audit', 'health'].map((s) => '/ui/system/' + s)];
         const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -95,7 +95,7 @@ export function Runs() {
 }
 
 // ---- One run ----
-const VIEWS = [['tasks', 'Tasks'], ['graph', 'Graph'], ['gantt', 'Gantt'], ['params', 'Params'], ['outputs', 'Outputs'], ['explain', 'Explain'], ['events', 'Events'], ['code', 'Code']];
+const VIEWS = [['tasks', 'Tasks'], ['logs', 'Logs'], ['graph', 'Graph'], ['gantt', 'Gantt'], ['params', 'Params'], ['outputs', 'Outputs'], ['explain', 'Explain'], ['events', 'Events'], ['code', 'Code']];
 export function Run({run: id}) {
     const [view, setView] = useQuery('view', 'tasks', {replace: false});
     const run = useApi(runPath(id), {on: (n, d) => (n === 'run' || n === 'task') && d.run === id});
@@ -125,6 +125,7 @@ function RunView({view, run, median}) {
     const id = run.id, states = useStates(run);
     switch (view) {
     case 'tasks': return html`<div class="runbody"><${TaskList} run=${run} state=${query.get('state')} /><h2>About it</h2><${RunFacts} run=${run} median=${median} /></div>`;
+    case 'logs': return html`<${Logs} run=${run} />`;
     case 'graph': return html`<${Graph} dag=${run.dag} version=${run.dag_version} states=${states} selected=${query.get('task')} choose=${(t) => (query.get('task') === t ? go(taskUrl(id, t)) : go(withQuery({task: t}), {replace: true}))} height=${520} />
         ${query.get('task') ? html`<p><a href=${taskUrl(id, query.get('task'))}>Open ${query.get('task')}</a></p>` : html`<p class="muted">Choose a task; choose it again to open it.</p>`}`;
     case 'gantt': return html`<${Gantt} run=${run} tasks=${run.tasks} selected=${query.get('task')} />`;
@@ -147,6 +148,18 @@ function TaskList({run, state}) {
             ${t.error ? html` <code class="err">${lastLine(t.error)}</code>` : t.reason && t.state !== 'success' ? html` <span class="muted">${t.reason.text}</span>` : null}
             ${t.progress && t.state === 'running' ? html` <${Bar} value=${Math.round(100 * (t.progress.fraction || 0))} max=${100} /> <span class="muted">${t.progress.text}</span>` : null}</span>
             <span class="w-l">${word(t.state)}</span><span class="w-s wide right num">${t.attempt ? `${t.attempt}/${t.max_attempts}` : ''}</span><span class="w-m wide muted">${t.worker}</span><span class="w-m wide"><${Ago} at=${t.started_at} /></span><span class="w-m right"><${Took} from=${t.started_at} to=${t.finished_at} /></span></div>`} />`;
+}
+// The ends of all logs, in the order in which the tasks began.
+function Logs({run}) {
+    const begun = run.tasks.filter((t) => t.attempt && t.started_at).sort((a, b) => a.started_at.localeCompare(b.started_at));
+    if (!begun.length) return html`<${Empty}>No task has begun, so there is no log.</${Empty}>`;
+    const shown = begun.slice(-40);
+    return html`${begun.length > shown.length ? html`<p class="muted">The last ${shown.length} of ${begun.length} tasks that began.</p>` : null}${shown.map((t) => html`<${LogEnd} key=${taskName(t) + '/' + t.attempt} run=${run.id} t=${t} />`)}`;
+}
+function LogEnd({run, t}) {
+    const name = taskName(t), {data} = useApi(`${taskPath(run, name)}/attempts/${t.attempt}/log?offset=-3000`, {every: isFinal(t.state) ? 0 : 1000, on: (n, d) => n === 'task' && d.run === run && d.task === t.task});
+    const lines = (data || '').replace(/\x1b\[[0-9;]*[A-Za-z]/g, '').trimEnd().split('\n').slice(-20);
+    return html`<h2><${Dot} state=${t.state} /> <a href=${taskUrl(run, name)}>${name}</a> <span class="muted">attempt ${t.attempt}</span></h2>${data ? html`<pre class="json">${lines.join('\n')}</pre>` : html`<${Empty}>${data === '' ? 'It wrote nothing.' : ''}</${Empty}>`}`;
 }
 function RunParams({run}) {
     const dag = useApi('/dags/' + enc(run.dag));
