@@ -25,6 +25,8 @@ static const struct route_param dag_runs_page[] = {
     LIMIT, CURSOR, {0}};
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
+static const struct route_param counts_query[] = {
+    {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
@@ -172,6 +174,8 @@ static const struct route routes[] = {
     {"DELETE", V1 "/backfills/{id}", "give it up: its runs are cancelled", NULL, NULL,
      handle_cancel_backfill},
     {"GET", V1 "/runs", "runs, newest first", runs_page, NULL, handle_runs},
+    {"GET", V1 "/runs/counts", "how many runs are in each state", counts_query, NULL,
+     handle_run_counts},
     {"GET", RUN, "one run with its first 1000 tasks", NULL, NULL, handle_run},
     {"PATCH", RUN, "change its note", NULL, run_body, handle_patch_run},
     {"DELETE", RUN, "take an ended run away, with its logs", NULL, NULL, handle_delete_run},
