@@ -488,6 +488,13 @@ static bool is_first_of_path(size_t i)
     return true;
 }
 
+/* The web page is not a part of the API. */
+static bool is_page(const struct route *route)
+{
+    return route->handle == handle_page || route->handle == handle_page_file ||
+           route->handle == handle_root;
+}
+
 bool handle_openapi(struct call *call, struct nx_err *err)
 {
     struct buf *buf = &call->body;
@@ -497,7 +504,7 @@ bool handle_openapi(struct call *call, struct nx_err *err)
     put_raw(buf, "info", "{\"title\":\"Nexus\",\"version\":\"" NEXUS_VERSION "\"}");
     put_open(buf, "paths", '{');
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!is_first_of_path(i))
+        if (!is_first_of_path(i) || is_page(&routes[i]))
             continue;
         put_open(buf, routes[i].path, '{');
         for (size_t k = i; k < N_ROUTES; k++) {

@@ -290,7 +290,7 @@ const parts = {
         const paths = ['/ui', '/ui/dags', '/ui/dags/etl', '/ui/dags/etl/graph', '/ui/dags/etl/gantt', '/ui/dags/etl/durations', '/ui/dags/etl/calendar', '/ui/dags/etl/code', '/ui/dags/broken/code',
             '/ui/dags/etl/versions', '/ui/dags/etl/code?edit=1', '/ui/dags/etl/backfills?from=2026-01-01', '/ui/dags/etl/details', '/ui/dags/etl/trigger', '/ui/runs', `/ui/runs/${run}`, `/ui/runs/${run}?view=explain`, `/ui/runs/${run}?view=events`, `/ui/runs/${bad}?view=logs`,
             `/ui/runs/${run}?view=code`, `/ui/runs/${bad}/tasks/train`, `/ui/runs/${bad}/tasks/train?tab=resolved`, `/ui/runs/${bad}/tasks/train?tab=history`, `/ui/runs/compare?a=${run}&b=${bad}`, '/ui/data',
-            ...['workers', 'pools', 'variables', 'secrets', 'connections', 'approvals', 'notifications', 'retention', 'audit', 'health'].map((s) => '/ui/system/' + s)];
+            ...['workers', 'pools', 'variables', 'secrets', 'connections', 'approvals', 'notifications', 'retention', 'events', 'audit', 'health'].map((s) => '/ui/system/' + s)];
         const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
         for (const dark of [false, true]) {
             const one = await newPage(browser, url, {colorScheme: dark ? 'dark' : 'light', bypassCSP: true});
@@ -367,6 +367,10 @@ const parts = {
         check('a worker is drained', await within(3000, async () => (await get('/workers')).items[0].state === 'draining'));
         await page.getByRole('button', {name: 'Resume'}).click();
         check('and resumed', await within(3000, async () => (await get('/workers')).items[0].state === 'online'));
+        await go('/ui/system/events');
+        const seen = await trigger('etl');
+        await shows('events as they happen', `etl run ${seen}`);
+        await ended(seen);
         await go('/ui/system/audit');
         const audit = (await get('/audit?limit=100')).items;
         await within(2000, async () => (await page.locator('tbody tr').count()) === audit.length);
