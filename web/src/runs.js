@@ -1,9 +1,9 @@
 // All runs; one run; two runs compared.
 import {html, useState, useEffect, useMemo, useRef, enc, plural} from './lib.js';
 import {useApi, get, post, runPath, taskPath, taskName} from './api.js';
-import {Ago, Time, Took, duration, seconds, exactTime} from './format.js';
+import {Ago, Time, Took, duration, seconds, exactTime, number, bytes} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
-import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar, More} from './parts.js';
+import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar, More, Copy} from './parts.js';
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {useFailure, mediansOf} from './home.js';
 import {Actions} from './actions.js';
@@ -172,8 +172,14 @@ function Outputs({run}) {
     if (!list.length) return html`<${Empty}>No task has put anything out${isFinal(run.state) ? '' : ' yet'}.</${Empty}>`;
     return list.map((t) => html`<h2><a href=${taskUrl(run.id, taskName(t))}>${taskName(t)}</a></h2><${OutputTable} outputs=${t.outputs} />`);
 }
+// An artifact in a line, with all that is known of it behind it.
+function Artifact({v}) {
+    const line = [v.kind, v.rows != null && `${number(v.rows)} rows`, v.columns && plural(v.columns.length, 'column'), v.bytes != null && bytes(v.bytes)].filter(Boolean).join(' · ');
+    return html`<details><summary>${line} <code class="muted">${v.artifact.slice(0, 15)}</code></summary><p><code>${v.artifact}</code> <${Copy} text=${v.artifact} /></p>
+        ${v.columns ? html`<table class="list"><thead><tr><th>Column</th><th>Type</th></tr></thead><tbody>${v.columns.map((c) => html`<tr><td>${c.name}</td><td>${c.type}</td></tr>`)}</tbody></table>` : html`<${Json} value=${v} />`}</details>`;
+}
 export function OutputTable({outputs}) {
-    return html`<table class="list"><tbody>${Object.entries(outputs).map(([k, v]) => html`<tr><td style=${{width: '200px'}}>${k}</td><td>${typeof v === 'object' && v ? html`<${Json} value=${v} />` : typeof v === 'number' ? html`<span title=${String(v)}>${v}</span>` : String(v)}</td></tr>`)}</tbody></table>`;
+    return html`<table class="list"><tbody>${Object.entries(outputs).map(([k, v]) => html`<tr><td style=${{width: '200px'}}>${k}</td><td>${v && typeof v.artifact === 'string' ? html`<${Artifact} v=${v} />` : typeof v === 'object' && v ? html`<${Json} value=${v} />` : typeof v === 'number' ? html`<span title=${String(v)}>${v}</span>` : String(v)}</td></tr>`)}</tbody></table>`;
 }
 export function Explain({run, task}) {
     const why = useApi(`${runPath(run.id)}/explain${task ? '?task=' + enc(task) : ''}`, {on: (n, d) => (n === 'task' || n === 'run') && d.run === run.id, gap: 500, every: isFinal(run.state) ? 0 : 2000});
