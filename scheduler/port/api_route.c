@@ -28,6 +28,8 @@ static const struct route_param dag_runs_page[] = {
     LIMIT, CURSOR, {0}};
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
+static const struct route_param counts_query[] = {
+    {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
@@ -178,6 +180,8 @@ static const struct route routes[] = {
     {"DELETE", ROLE_OPERATOR, V1 "/backfills/{id}", "give it up: its runs are cancelled", NULL, NULL,
      handle_cancel_backfill},
     {"GET", ROLE_VIEWER, V1 "/runs", "runs, newest first", runs_page, NULL, handle_runs},
+    {"GET", ROLE_VIEWER, V1 "/runs/counts", "how many runs are in each state", counts_query, NULL,
+     handle_run_counts},
     {"GET", ROLE_VIEWER, RUN, "one run with its first 1000 tasks", NULL, NULL, handle_run},
     {"PATCH", ROLE_OPERATOR, RUN, "change its note", NULL, run_body, handle_patch_run},
     {"DELETE", ROLE_EDITOR, RUN, "take an ended run away, with its logs", NULL, NULL, handle_delete_run},
@@ -495,6 +499,13 @@ static bool is_first_of_path(size_t i)
     return true;
 }
 
+/* The web page is not a part of the API. */
+static bool is_page(const struct route *route)
+{
+    return route->handle == handle_page || route->handle == handle_page_file ||
+           route->handle == handle_root;
+}
+
 bool handle_openapi(struct call *call, struct nx_err *err)
 {
     struct buf *buf = &call->body;
@@ -504,7 +515,7 @@ bool handle_openapi(struct call *call, struct nx_err *err)
     put_raw(buf, "info", "{\"title\":\"Nexus\",\"version\":\"" NEXUS_VERSION "\"}");
     put_open(buf, "paths", '{');
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!is_first_of_path(i))
+        if (!is_first_of_path(i) || is_page(&routes[i]))
             continue;
         put_open(buf, routes[i].path, '{');
         for (size_t k = i; k < N_ROUTES; k++) {

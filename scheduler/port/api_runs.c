@@ -121,6 +121,19 @@ bool handle_runs(struct call *call, struct nx_err *err)
     return list_runs(call, http_query(call->request, "dag"), err);
 }
 
+bool handle_run_counts(struct call *call, struct nx_err *err)
+{
+    int64_t since_ms, counts[NX_RUN_STATES];
+    if (!read_since(http_query(call->request, "since"), &since_ms, err) || !call_query(call, err) ||
+        !query_run_counts(call->query, since_ms, counts, err))
+        return false;
+    put_open(&call->body, NULL, '{');
+    for (int i = 0; i < NX_RUN_STATES; i++)
+        put_int(&call->body, nx_run_state_name((enum nx_run_state)i), counts[i]);
+    put_close(&call->body, '}');
+    return true;
+}
+
 bool handle_dag_runs(struct call *call, struct nx_err *err)
 {
     return list_runs(call, call->params[0], err);

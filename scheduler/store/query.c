@@ -500,3 +500,52 @@ bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct
         counts[sql_int(stmt, 0)] = sql_int(stmt, 1);
     return ok;
 }
+
+/* The id of the first run that was created then or later: ids grow with the time of creation, so
+ * the halves tell. */
+static bool first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *last = query_prepare(query, "select coalesce(max(run), 0) from run", err);
+    if (!last || !sql_step(last, &row, err))
+        return false;
+    int64_t low = 1, high = sql_int(last, 0) + 1;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        struct sql_stmt *stmt = query_prepare(
+            query, "select created_at from run where run >= ?1 order by run limit 1", err);
+        if (!stmt)
+            return false;
+        sql_bind_int(stmt, 1, middle);
+        if (!sql_step(stmt, &row, err))
+            return false;
+        if (!row || sql_int(stmt, 0) >= since_ms)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *first = low;
+    return true;
+}
+
+bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
+                      struct nx_err *err)
+{
+    bool row, ok;
+    int64_t first;
+    for (int i = 0; i < NX_RUN_STATES; i++)
+        counts[i] = 0;
+    if (!first_since(query, since_ms, &first, err))
+        return false;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select state, count(*) from run where run >= ?1 group by state", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, first);
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        int64_t state = sql_int(stmt, 0);
+        if (state >= 0 && state < NX_RUN_STATES)
+            counts[state] = sql_int(stmt, 1);
+    }
+    return ok;
+}

@@ -148,6 +148,24 @@ static void a_grid_over_versions_has_all_their_tasks(void **state)
     json_decref(grid);
 }
 
+static void runs_are_counted_by_state(void **state)
+{
+    struct world *world = *state;
+    json_t *counts = world_get(world, "/api/v1/runs/counts");
+    has_keys(counts, "queued running stopping success failed cancelled");
+    assert_int_equal(json_integer_value(json_object_get(counts, "running")), 0);
+    json_decref(counts);
+    trigger(world);
+    trigger(world);
+    counts = world_get(world, "/api/v1/runs/counts?since=1h");
+    assert_int_equal(json_integer_value(json_object_get(counts, "running")), 2);
+    json_decref(counts);
+    counts = world_get(world, "/api/v1/runs/counts?since=2099-01-01");
+    assert_int_equal(json_integer_value(json_object_get(counts, "running")), 0);
+    json_decref(counts);
+    fails(world, "GET", "/api/v1/runs/counts?since=never", NULL, 400, "invalid", "since");
+}
+
 static void a_graph_says_where_nodes_and_edges_are(void **state)
 {
     struct world *world = *state;
@@ -364,6 +382,7 @@ int main(void)
         T(parts_of_the_page_are_kept_for_ever),
         T(a_grid_has_one_letter_a_task),
         T(a_grid_over_versions_has_all_their_tasks),
+        T(runs_are_counted_by_state),
         T(a_graph_says_where_nodes_and_edges_are),
         T(a_text_is_checked_in_place_of_a_file),
         T(a_file_is_saved_without_errors_and_unless_it_has_changed),

@@ -101,12 +101,17 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
         const off = onEvent((name, data) => {
             if (name === 'reset' || (use.current.on && use.current.on(name, data))) soon();
         });
-        const slow = every ? setInterval(() => document.hidden || soon(), every) : null;
+        let slow = null;
+        const poll = () => {
+            if (!document.hidden) soon();
+            slow = setTimeout(poll, Math.max(every, 100 * took));
+        };
+        if (every) slow = setTimeout(poll, every);
         return () => {
             gone = true;
             off();
             clearTimeout(timer);
-            clearInterval(slow);
+            clearTimeout(slow);
         };
     }, [path]);
     const mine = state.path === path ? state : {};

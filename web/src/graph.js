@@ -40,7 +40,10 @@ function criticalPath(g, states) {
     const ended = (t) => (states[t] && states[t].ended) || '';
     const list = g.nodes.map((n) => n.task).filter(ended).sort((a, b) => ended(b).localeCompare(ended(a)));
     const path = new Set();
-    for (let at = list[0]; at && !path.has(at);) {
+    // What runs at the very end waited for all others.
+    const finals = new Set(g.nodes.filter((n) => n.finally).map((n) => n.task));
+    for (const t of list) if (finals.has(t)) path.add(t);
+    for (let at = list.find((t) => !finals.has(t)); at && !path.has(at);) {
         path.add(at);
         at = g.edges.filter((e) => e.to === at && ended(e.from)).map((e) => e.from).sort((a, b) => ended(b).localeCompare(ended(a)))[0];
     }

@@ -97,7 +97,7 @@ function Strip({runs, dags}) {
     return html`<div class="strip" role="group" aria-label=${`The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`}>
         <div class="lane axis"><span class="name"></span><span class="track">${hours.map((h) => html`<i class="tick" style=${{left: x(now + h * 3600e3)}}>${h ? shortTime(now + h * 3600e3).slice(-5) : 'now'}</i>`)}</span></div>
         ${[...lanes].slice(0, 30).map(([id, list]) => html`<div class="lane" key=${id}><a class="name" href=${dagUrl(id)}>${id}</a><span class="track">
-            ${list.slice(0, 100).map((r) => html`<a key=${r.id} class=${'blip s-' + r.state} href=${runUrl(r.id)} title=${`run ${r.id}: ${r.state}, ${exactTime(r.started_at || r.created_at)}`}
+            ${list.map((r) => html`<a key=${r.id} class=${'blip s-' + r.state} href=${runUrl(r.id)} title=${`run ${r.id}: ${r.state}, ${exactTime(r.started_at || r.created_at)}`}
                 style=${{left: x(r.started_at || r.created_at), width: `max(4px, ${(100 * (new Date(r.finished_at || now) - new Date(r.started_at || r.created_at))) / width}%)`}}></a>`)}
             ${next.has(id) ? html`<i class="fire" style=${{left: x(next.get(id))}} title=${'next: ' + exactTime(next.get(id))}></i>` : null}
             <i class="now" style=${{left: x(now)}}></i></span></div>`)}
@@ -113,7 +113,9 @@ export function mediansOf(runs) {
 }
 
 export function Home() {
-    const day = useApi('/runs?since=24h&limit=1000', {on: isRun, gap: 500});
+    const day = useApi('/runs?since=24h&limit=300', {on: isRun, gap: 500});
+    const counts = useApi('/runs/counts?since=24h', {on: isRun, gap: 500});
+    const bad = useApi('/runs?state=failed&since=24h&limit=100', {on: isRun, gap: 500});
     const open = useApi('/runs?state=running&limit=100', {on: isRun});
     const dags = useApi('/dags', {on: isRun, every: 5000, gap: 2000});
     const approvals = useApi('/approvals', {on: (n, d) => n === 'task' && (d.state === 'deferred' || d.attempt === 0 || d.state === 'success'), gap: 500});
@@ -123,21 +125,19 @@ export function Home() {
     const waiting = approvals.data ? approvals.data.items : [];
     const live = open.data ? open.data.items : [];
     const running = [...live, ...runs.filter((r) => RUNNING.includes(r.state) && !live.some((o) => o.id === r.id))];
-    const failed = runs.filter((r) => r.state === 'failed');
-    const ok = runs.filter((r) => r.state === 'success').length;
+    const failed = bad.data ? bad.data.items : [], n = counts.data || {};
     const late = running.filter((r) => r.late_at);
     const next = list.filter((d) => d.next_fire_at).sort((a, b) => a.next_fire_at.localeCompare(b.next_fire_at))[0];
-    useTitle(failed.length ? `✕ ${failed.length} failed` : '');
-    const error = [day, open, dags, workers].map((x) => x.error).find(Boolean);
-    const more = day.data && day.data.next ? 'at least ' : '';
+    useTitle(n.failed ? `✕ ${n.failed} failed` : '');
+    const error = [day, counts, bad, open, dags, workers].map((x) => x.error).find(Boolean);
     const online = ws.filter((w) => w.state === 'online' || w.state === 'draining');
     const slots = online.reduce((n, w) => n + w.slots, 0), busy = online.reduce((n, w) => n + w.busy, 0);
-    return html`<section class="pad home"><h1 class="sentence">${day.data && dags.data ? html`<a href="/ui/runs?q=state:running">${running.length} running</a>${' · '}<a href="/ui/runs?q=state:failed+since:24h" class=${failed.length ? 'bad-text' : ''}>${failed.length} failed</a>${' · '}<a href="/ui/system/approvals">${waiting.length} waiting for you</a> · <a href="/ui/runs?q=state:success+since:24h">${more}${ok} ok in 24 h</a>
+    return html`<section class="pad home"><h1 class="sentence">${counts.data && open.data && dags.data ? html`<a href="/ui/runs?q=state:running">${running.length} running</a>${' · '}<a href="/ui/runs?q=state:failed+since:24h" class=${n.failed ? 'bad-text' : ''}>${n.failed} failed</a>${' · '}<a href="/ui/system/approvals">${waiting.length} waiting for you</a> · <a href="/ui/runs?q=state:success+since:24h">${n.success} ok in 24 h</a>
             ${next ? html` · next <a href=${dagUrl(next.id)}>${next.id}</a> <span title=${exactTime(next.next_fire_at)}>${ago(next.next_fire_at, clock.get())}</span>` : null}` : 'Nexus'}</h1>
         ${error ? html`<${ErrorBox} error=${error} retry=${day.reload} />` : null}
         ${dags.data && !list.length ? html`<div class="box"><b>No DAG yet.</b> Put a file in <code>dags/</code>: it is here within a second. <code>nexus init</code> writes an example.</div>` : null}
         <h2>Needs attention</h2>
-        <${Loaded} of=${day} rows=${3}>${() => html`<${Needs} failed=${failed} dags=${list} approvals=${waiting} late=${late} workers=${ws} />`}</${Loaded}>
+        <${Loaded} of=${bad} rows=${3}>${() => html`<${Needs} failed=${failed} dags=${list} approvals=${waiting} late=${late} workers=${ws} />`}</${Loaded}>
         <h2>Running now</h2>
         ${running.length ? html`<ul class="needs">${running.slice(0, 20).map((r) => html`<${RunningRow} key=${r.id} run=${r} medians=${mediansOf(runs)} />`)}</ul>`
             : html`<${Empty}>Nothing is running.${next ? html` Next: <a href=${dagUrl(next.id)}>${next.id}</a> ${ago(next.next_fire_at, clock.get())}.` : html` <a href="/ui/dags">Start a DAG</a>.`}</${Empty}>`}

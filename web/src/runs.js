@@ -1,9 +1,9 @@
 // All runs; one run; two runs compared.
 import {html, useState, useEffect, useMemo, useRef, enc, plural} from './lib.js';
 import {useApi, get, post, runPath, taskPath, taskName} from './api.js';
-import {Ago, Time, Took, duration, seconds, exactTime} from './format.js';
+import {Ago, Time, Took, duration, seconds, exactTime, number, bytes} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
-import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar, More} from './parts.js';
+import {Loaded, Empty, Head, Tabs, Search, Rows, useRows, useTitle, useKeys, ErrorBox, Command, Facts, Json, toast, lastLine, Bar, More, Copy} from './parts.js';
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {useFailure, mediansOf} from './home.js';
 import {Actions} from './actions.js';
@@ -95,7 +95,7 @@ export function Runs() {
 }
 
 // ---- One run ----
-const VIEWS = [['tasks', 'Tasks'], ['graph', 'Graph'], ['gantt', 'Gantt'], ['params', 'Params'], ['outputs', 'Outputs'], ['explain', 'Explain'], ['events', 'Events'], ['code', 'Code']];
+const VIEWS = [['tasks', 'Tasks'], ['logs', 'Logs'], ['graph', 'Graph'], ['gantt', 'Gantt'], ['params', 'Params'], ['outputs', 'Outputs'], ['explain', 'Explain'], ['events', 'Events'], ['code', 'Code']];
 export function Run({run: id}) {
     const [view, setView] = useQuery('view', 'tasks', {replace: false});
     const run = useApi(runPath(id), {on: (n, d) => (n === 'run' || n === 'task') && d.run === id});
@@ -125,6 +125,7 @@ function RunView({view, run, median}) {
     const id = run.id, states = useStates(run);
     switch (view) {
     case 'tasks': return html`<div class="runbody"><${TaskList} run=${run} state=${query.get('state')} /><h2>About it</h2><${RunFacts} run=${run} median=${median} /></div>`;
+    case 'logs': return html`<${Logs} run=${run} />`;
     case 'graph': return html`<${Graph} dag=${run.dag} version=${run.dag_version} states=${states} selected=${query.get('task')} choose=${(t) => (query.get('task') === t ? go(taskUrl(id, t)) : go(withQuery({task: t}), {replace: true}))} height=${520} />
         ${query.get('task') ? html`<p><a href=${taskUrl(id, query.get('task'))}>Open ${query.get('task')}</a></p>` : html`<p class="muted">Choose a task; choose it again to open it.</p>`}`;
     case 'gantt': return html`<${Gantt} run=${run} tasks=${run.tasks} selected=${query.get('task')} />`;
@@ -148,6 +149,18 @@ function TaskList({run, state}) {
             ${t.progress && t.state === 'running' ? html` <${Bar} value=${Math.round(100 * (t.progress.fraction || 0))} max=${100} /> <span class="muted">${t.progress.text}</span>` : null}</span>
             <span class="w-l">${word(t.state)}</span><span class="w-s wide right num">${t.attempt ? `${t.attempt}/${t.max_attempts}` : ''}</span><span class="w-m wide muted">${t.worker}</span><span class="w-m wide"><${Ago} at=${t.started_at} /></span><span class="w-m right"><${Took} from=${t.started_at} to=${t.finished_at} /></span></div>`} />`;
 }
+// The ends of all logs, in the order in which the tasks began.
+function Logs({run}) {
+    const begun = run.tasks.filter((t) => t.attempt && t.started_at).sort((a, b) => a.started_at.localeCompare(b.started_at));
+    if (!begun.length) return html`<${Empty}>No task has begun, so there is no log.</${Empty}>`;
+    const shown = begun.slice(-40);
+    return html`${begun.length > shown.length ? html`<p class="muted">The last ${shown.length} of ${begun.length} tasks that began.</p>` : null}${shown.map((t) => html`<${LogEnd} key=${taskName(t) + '/' + t.attempt} run=${run.id} t=${t} />`)}`;
+}
+function LogEnd({run, t}) {
+    const name = taskName(t), {data} = useApi(`${taskPath(run, name)}/attempts/${t.attempt}/log?offset=-3000`, {every: isFinal(t.state) ? 0 : 1000, on: (n, d) => n === 'task' && d.run === run && d.task === t.task});
+    const lines = (data || '').replace(/\x1b\[[0-9;]*[A-Za-z]/g, '').trimEnd().split('\n').slice(-20);
+    return html`<h2><${Dot} state=${t.state} /> <a href=${taskUrl(run, name)}>${name}</a> <span class="muted">attempt ${t.attempt}</span></h2>${data ? html`<pre class="json">${lines.join('\n')}</pre>` : html`<${Empty}>${data === '' ? 'It wrote nothing.' : ''}</${Empty}>`}`;
+}
 function RunParams({run}) {
     const dag = useApi('/dags/' + enc(run.dag));
     const defaults = dag.data ? Object.fromEntries(dag.data.params.map((p) => [p.name, p.default])) : null;
@@ -159,8 +172,14 @@ function Outputs({run}) {
     if (!list.length) return html`<${Empty}>No task has put anything out${isFinal(run.state) ? '' : ' yet'}.</${Empty}>`;
     return list.map((t) => html`<h2><a href=${taskUrl(run.id, taskName(t))}>${taskName(t)}</a></h2><${OutputTable} outputs=${t.outputs} />`);
 }
+// An artifact in a line, with all that is known of it behind it.
+function Artifact({v}) {
+    const line = [v.kind, v.rows != null && `${number(v.rows)} rows`, v.columns && plural(v.columns.length, 'column'), v.bytes != null && bytes(v.bytes)].filter(Boolean).join(' · ');
+    return html`<details><summary>${line} <code class="muted">${v.artifact.slice(0, 15)}</code></summary><p><code>${v.artifact}</code> <${Copy} text=${v.artifact} /></p>
+        ${v.columns ? html`<table class="list"><thead><tr><th>Column</th><th>Type</th></tr></thead><tbody>${v.columns.map((c) => html`<tr><td>${c.name}</td><td>${c.type}</td></tr>`)}</tbody></table>` : html`<${Json} value=${v} />`}</details>`;
+}
 export function OutputTable({outputs}) {
-    return html`<table class="list"><tbody>${Object.entries(outputs).map(([k, v]) => html`<tr><td style=${{width: '200px'}}>${k}</td><td>${typeof v === 'object' && v ? html`<${Json} value=${v} />` : typeof v === 'number' ? html`<span title=${String(v)}>${v}</span>` : String(v)}</td></tr>`)}</tbody></table>`;
+    return html`<table class="list"><tbody>${Object.entries(outputs).map(([k, v]) => html`<tr><td style=${{width: '200px'}}>${k}</td><td>${v && typeof v.artifact === 'string' ? html`<${Artifact} v=${v} />` : typeof v === 'object' && v ? html`<${Json} value=${v} />` : typeof v === 'number' ? html`<span title=${String(v)}>${v}</span>` : String(v)}</td></tr>`)}</tbody></table>`;
 }
 export function Explain({run, task}) {
     const why = useApi(`${runPath(run.id)}/explain${task ? '?task=' + enc(task) : ''}`, {on: (n, d) => (n === 'task' || n === 'run') && d.run === run.id, gap: 500, every: isFinal(run.state) ? 0 : 2000});

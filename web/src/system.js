@@ -1,17 +1,18 @@
 // Workers, pools, variables, secrets, connections, approvals, notifications, tokens, audit, health.
-import {html, useState, useEffect, enc, plural} from './lib.js';
+import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
+import {onEvent} from './live.js';
 import {useApi, call, post, get} from './api.js';
-import {Ago, Time, bytes, duration, exactTime, number} from './format.js';
+import {Ago, Time, bytes, duration, clockTime} from './format.js';
 import {Dot, Pill, word} from './state.js';
 import {Loaded, Empty, Head, Tabs, useTitle, ErrorBox, Command, Facts, Json, Dialog, toast, Bar, Search} from './parts.js';
 import {useQuery, runUrl, dagUrl, taskUrl, go} from './route.js';
 import {useParams, ParamFields} from './dags.js';
 
 const TABS = [['workers', 'Workers'], ['pools', 'Pools'], ['variables', 'Variables'], ['secrets', 'Secrets'], ['connections', 'Connections'], ['approvals', 'Approvals'],
-    ['notifications', 'Notifications'], ['retention', 'Retention'], ['audit', 'Audit'], ['health', 'Health']];
+    ['notifications', 'Notifications'], ['retention', 'Retention'], ['events', 'Events'], ['audit', 'Audit'], ['health', 'Health']];
 export function System({view, id}) {
     useTitle(`${view} · System`);
-    const Part = {workers: Workers, pools: Pools, variables: Variables, secrets: Secrets, connections: Connections, approvals: Approvals, notifications: Notifications, retention: Retention, audit: Audit, health: Health}[view];
+    const Part = {workers: Workers, pools: Pools, variables: Variables, secrets: Secrets, connections: Connections, approvals: Approvals, notifications: Notifications, retention: Retention, events: Events, audit: Audit, health: Health}[view];
     return html`<section class="pad"><${Head} title="System" /><${Tabs} current=${view} items=${TABS.map(([v, label]) => ({id: v, label, href: '/ui/system/' + v}))} />
         ${Part ? html`<${Part} id=${id} />` : html`<${Empty}>The system has no part ‘${view}’. <a href="/ui/system/workers">Workers</a></${Empty}>`}</section>`;
 }
@@ -163,6 +164,23 @@ function Notifications() {
 }
 const Retention = () => html`<${Paged} path="/retention" titles=${['DAG', 'Runs kept', 'For', 'Logs for', 'Set by', '>Due runs', '>Due logs']} empty="No DAG yet."
     row=${(r) => html`<tr key=${r.dag}><td><a href=${dagUrl(r.dag)}>${r.dag}</a></td><td>${r.runs ?? 'all'}</td><td>${r.keep == null ? 'ever' : typeof r.keep === 'number' ? duration(r.keep) : r.keep}</td><td>${r.logs == null ? 'as long as the run' : typeof r.logs === 'number' ? duration(r.logs) : r.logs}</td><td>${r.source}</td><td class="r num">${r.due_runs}</td><td class="r num">${r.due_logs}</td></tr>`} />`;
+
+// What happens while one looks, newest first.
+let eventNumber = 0;
+function Events() {
+    const [list, setList] = useState([]), [rest, setRest] = useState(false);
+    const resting = useRef(false);
+    resting.current = rest;
+    useEffect(() => onEvent((name, data) => {
+        if (resting.current || name === 'hello') return;
+        setList((l) => [{id: ++eventNumber, at: new Date().toISOString(), name, data}, ...l].slice(0, 200));
+    }), []);
+    const text = ({name, data: d}) => name === 'run' ? html`<a href=${runUrl(d.run)}>${d.dag} run ${d.run}</a> ${d.state}`
+        : name === 'task' ? html`<a href=${taskUrl(d.run, d.map_index == null ? d.task : `${d.task}[${d.map_index}]`)}>${d.dag} ${d.task}${d.map_index == null ? '' : `[${d.map_index}]`}</a> of run ${d.run}: ${word(d.state)}${d.attempt ? `, attempt ${d.attempt}` : ''}`
+        : name === 'worker' ? html`<a href="/ui/system/workers">${d.worker}</a> ${d.drain ? 'is drained' : 'takes work'}` : name === 'dataset' ? html`<a href=${'/ui/data/' + enc(d.dataset)}>${d.dataset}</a> version ${d.version}` : name;
+    return html`<p class="toolbar"><button type="button" aria-pressed=${rest} onClick=${() => setRest(!rest)}>${rest ? 'Go on' : 'Hold'}</button><span class="muted">What happens from now on; what people did is on the <a href="/ui/system/audit">audit list</a>.</span></p>
+        ${list.length ? html`<${Table} titles=${['When', 'What', '']} rows=${list.map((e) => html`<tr key=${e.id}><td style=${{width: '130px'}}>${clockTime(e.at)}</td><td style=${{width: '90px'}}>${e.name}</td><td>${e.data.state ? html`<${Dot} state=${e.data.state} /> ` : ''}${text(e)}</td></tr>`)} />` : html`<${Empty}>Nothing has happened since you came.</${Empty}>`}`;
+}
 
 function Health() {
     const [state, setState] = useState({});
