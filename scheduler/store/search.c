@@ -190,8 +190,8 @@ bool search_read(struct arena *arena, const char *text, int64_t now_ms, struct s
 
 /* What one value says of the run; ?%d is its text. NULL: it is a number. */
 static const char *const text_conditions[SEARCH_KEYS] = {
-    [SEARCH_WORD] =
-        "instr(lower(r.dag), lower(?%d)) or instr(lower(ifnull(r.note, '')), lower(?%d))",
+    [SEARCH_WORD] = "instr(lower(r.dag), lower(?%d)) or instr(lower(ifnull(r.note, '')), "
+                    "lower(?%d)) or cast(r.run as text) = ?%d",
     [SEARCH_DAG] = "r.dag glob ?%d",
     [SEARCH_OPERATOR] = "r.version in (select v.version from dag_version v, json_each(v.info,"
                         " '$.tasks') t where json_extract(t.value, '$.uses') glob ?%d)",

@@ -7,13 +7,16 @@
  * `state:failed operator:ml.train since:24h -dag:test_*`: all terms hold; of a term's values one
  * does. Keys of runs:
  *
- *   dag, operator, task   ids, * in them stands for anything; operator and task: one of the tasks
- *   state, cause          as the API names them
- *   tag                   of the DAG, as it was
- *   note                  is part of the note; small and capital letters are alike (in ASCII)
- *   since, until          created then or later, or before: a duration ago (24h), a date, an
- * instant late                  true or false a word                is part of the DAG's id or of
- * the note */
+ *   dag             its id; * stands for anything
+ *   operator, task  of one of its tasks; * stands for anything
+ *   state, cause    as the API names them
+ *   tag             of the DAG, as it was
+ *   note            a part of it; small and capital letters (of ASCII) are alike
+ *   since           created then or later: a duration ago (24h), a date, an instant
+ *   until           created before
+ *   late            true or false
+ *
+ * A word is a part of the DAG's id or of the note, or the run's id. */
 #ifndef SCHEDULER_STORE_SEARCH_H
 #define SCHEDULER_STORE_SEARCH_H
 

@@ -1,5 +1,5 @@
 // Requests to /api/v1, what is known from them, and the hook that keeps it fresh.
-import {useState, useEffect, useRef, enc} from './lib.js';
+import {useState, useEffect, useRef, enc, store} from './lib.js';
 import {onEvent} from './live.js';
 
 export class ApiError extends Error {
@@ -12,6 +12,9 @@ export class ApiError extends Error {
         this.path = path;
     }
 }
+
+// Who one is: as GET /session says; null: not known yet. A refusal says that it is nobody (any more).
+export const session = store(null);
 
 export async function call(method, path, body, options = {}) {
     let answer;
@@ -32,6 +35,7 @@ export async function call(method, path, body, options = {}) {
         } catch (e) {
             said = null;
         }
+        if (answer.status === 401 && path !== '/session') session.set({auth: true, user: 'anonymous', role: 'anyone'});
         throw new ApiError(answer.status, said, path);
     }
     if (answer.status === 204) return null;

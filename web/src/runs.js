@@ -11,17 +11,6 @@ import {FailedBox, Params, RunFacts, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 
-// "state:failed dag:x since:24h late:true" as the parameters of /runs; other words are looked for in what came.
-export function runQuery(q) {
-    const params = new URLSearchParams(), rest = [], wrong = [];
-    for (const w of q.trim().split(/\s+/).filter(Boolean)) {
-        const at = w.indexOf(':'), key = at > 0 ? w.slice(0, at) : '', value = w.slice(at + 1);
-        if (['state', 'dag', 'since', 'late'].includes(key) && value) params.set(key, value);
-        else if (key) wrong.push(key);
-        else rest.push(w.toLowerCase());
-    }
-    return {params: params.toString(), rest, wrong};
-}
 function RunRow({run, picked, pick, medians}) {
     const failure = useFailure(run);
     return html`<div class="row" role="listitem" data-row data-run=${run.id}><input class="wide" type="checkbox" aria-label=${'Choose run ' + run.id} checked=${picked} onChange=${(e) => pick(run.id, e.target.checked)} />
@@ -33,8 +22,7 @@ function RunRow({run, picked, pick, medians}) {
 export function Runs() {
     useTitle('Runs');
     const [q, setQ] = useQuery('q');
-    const {params, rest, wrong} = useMemo(() => runQuery(q), [q]);
-    const path = `/runs?limit=100${params ? '&' + params : ''}`;
+    const path = `/runs?limit=100${q.trim() ? '&q=' + enc(q.trim()) : ''}`;
     const head = useApi(path, {on: (n) => n === 'run'});
     const [older, setOlder] = useState({path, items: [], next: undefined});
     const [shown, setShown] = useState({path: null, ids: null});
@@ -49,8 +37,7 @@ export function Runs() {
     const waiting = known && over.current ? fresh.filter((r) => !known.has(r.id)) : [];
     const list = useMemo(() => {
         const held = new Set(waiting.map((r) => r.id)), ids = new Set(fresh.map((r) => r.id));
-        let items = [...fresh.filter((r) => !held.has(r.id)), ...more.items.filter((r) => !ids.has(r.id))];
-        if (rest.length) items = items.filter((r) => rest.every((w) => r.dag.includes(w) || r.id === w || (r.note || '').toLowerCase().includes(w)));
+        const items = [...fresh.filter((r) => !held.has(r.id)), ...more.items.filter((r) => !ids.has(r.id))];
         return items;
     }, [head.data, older, waiting.length, q]);
     useEffect(() => {
@@ -82,8 +69,7 @@ export function Runs() {
     const quick = [['all', ''], ['failed', 'state:failed since:24h'], ['running', 'state:running'], ['late', 'late:true since:168h']];
     const chosen = [...picked];
     return html`<section class="pad" ref=${box}><${Head} title="Runs">${quick.map(([name, value]) => html`<button type="button" class="link" aria-pressed=${q === value} onClick=${() => setQ(value)}>${name}</button>`)}
-            <${Search} value=${q} onInput=${setQ} label="Filter runs" hint="state:failed dag:etl since:24h" /></${Head}>
-        ${wrong.length ? html`<p class="err">There is no ‘${wrong[0]}:’; runs have state:, dag:, since:, late:.</p>` : null}
+            <${Search} value=${q} onInput=${setQ} label="Filter runs" hint="state:failed operator:ml.* since:24h -dag:test_*" /></${Head}>
         ${chosen.length ? html`<p class="toolbar"><b>${plural(chosen.length, 'run')} chosen</b><button type="button" onClick=${() => bulk('retry')}>Retry ${plural(chosen.length, 'run')}</button><button type="button" class="danger" onClick=${() => bulk('cancel')}>Cancel ${plural(chosen.length, 'run')}</button>
             ${chosen.length === 2 ? html`<a class="button" href=${`/ui/runs/compare?a=${chosen[0]}&b=${chosen[1]}`}>Compare</a>` : null}<button type="button" class="link" onClick=${() => setPicked(new Set())}>none</button></p>` : null}
         ${waiting.length ? html`<p><button type="button" onClick=${() => { over.current = false; setShown({path, ids: new Set(fresh.map((r) => r.id))}); }}>${plural(waiting.length, 'new run')}</button></p>` : null}

@@ -6,6 +6,8 @@ import {zone, clockTime} from './format.js';
 import {useKeys, startKeys, toasts, toast, spoken, copy, Guard, Skeleton} from './parts.js';
 import {palette, help, Palette, Help} from './palette.js';
 import {Home} from './home.js';
+import {get, session} from './api.js';
+import {SignIn, User} from './session.js';
 
 const PARTS = [['', 'Home', '⌂'], ['dags', 'DAGs', '⋔'], ['runs', 'Runs', '▶'], ['data', 'Data', '▤'], ['system', 'System', '⚙']];
 const themeChoice = remembered('theme', 'system');
@@ -44,6 +46,7 @@ function View() {
     const [failed, setFailed] = useState(null);
     const [file, name, props] = find(path);
     // A new view is where keys and screen readers go on.
+    const who = session.use();
     const first = useRef(true), place = path.join('/');
     useEffect(() => {
         if (!first.current && document.activeElement === document.body) document.getElementById('main').focus({preventScroll: true});
@@ -57,6 +60,7 @@ function View() {
             redraw((n) => n + 1);
         }, setFailed);
     }, [file]);
+    if (isNobody(who)) return html`<${SignIn} />`;
     if (!file) return html`<${NotHere} />`;
     if (failed)
         return html`<div class="box bad" role="alert"><b>A part of the page is not there any more</b> · Nexus may have been updated ·
@@ -79,8 +83,10 @@ function crumbs(path) {
     return list;
 }
 
+const isNobody = (who) => who !== null && who.role === 'anyone';
 function LiveDot() {
     const {state, wait, lost} = connection.use();
+    if (isNobody(session.use())) return null;
     const text = state === 'live' ? 'live' : state === 'reconnecting' ? `reconnecting ${Math.ceil((wait || 0) / 1000)} s`
         : state === 'offline' ? 'offline' : 'connecting';
     return html`<button type="button" class=${'live ' + state} onClick=${retryLive} title=${state === 'live' ? 'What you see is as it is now' : lost ? 'Since ' + clockTime(lost) : 'Connecting'}>
@@ -88,9 +94,11 @@ function LiveDot() {
 }
 function Banner() {
     const {state, lost} = connection.use();
+    const who = session.use();
     useEffect(() => {
-        document.documentElement.classList.toggle('stale', state === 'offline');
-    }, [state]);
+        document.documentElement.classList.toggle('stale', state === 'offline' && !isNobody(who));
+    }, [state, who]);
+    if (isNobody(who)) return null;
     if (state !== 'offline' && state !== 'reconnecting') return null;
     return html`<div class=${'banner ' + state} role="status">${state === 'offline'
         ? `Offline since ${clockTime(lost)}: what you see is old.` : 'The connection was lost; trying again …'}
@@ -109,7 +117,7 @@ function TopBar() {
             <option value="local">local time</option><option value="utc">UTC</option><option value="dag">DAG's zone</option></select></label>
         <label class="pick"><span class="hidden">Theme</span><select value=${theme} onChange=${(e) => themeChoice.set(e.target.value)}>
             <option value="system">system</option><option value="light">light</option><option value="dark">dark</option></select></label>
-        <button type="button" class="plain" onClick=${() => help.set(true)} aria-label="Keys">?</button>
+        <button type="button" class="plain" onClick=${() => help.set(true)} aria-label="Keys">?</button><${User} />
     </header>`;
 }
 const Rail = () => {
@@ -141,6 +149,7 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => appl
 startRoutes();
 startKeys();
 startLive(import.meta.url);
+get('/session').then((s) => session.set(s), () => {});
 // A run's end is said, not each task's.
 onEvent((name, data) => {
     if (name === 'run' && ['success', 'failed', 'cancelled'].includes(data.state)) spoken.set(`Run ${data.run} of ${data.dag}: ${data.state}`);
