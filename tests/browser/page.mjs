@@ -223,18 +223,13 @@ const parts = {
     async grid() {
         const m = await trigger('maps');
         await ended(m);
+        await ended(await trigger('fails'));
         await go('/ui/dags/fails');
         const grid = await get('/dags/fails/grid?limit=50');
         const letters = {s: 'success', f: 'failed', u: 'upstream failed'};
         await page.locator('table.hidden').waitFor({state: 'attached'});
         const cells = await page.locator('table.hidden tbody tr').evaluateAll((rows) => rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.innerText)));
         equal('the hidden table is the grid of the API', cells, grid.tasks.map((t, k) => [...grid.items].slice(0, 10).reverse().map((r) => letters[r.states[k]] || 'none')));
-        const drawn = await page.locator('canvas').evaluate((c) => {
-            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, colours = new Set();
-            for (let i = 0; i < d.length; i += 4) colours.add(d[i] + ',' + d[i + 1] + ',' + d[i + 2]);
-            return [...colours];
-        });
-        check('the canvas has the colours of failed and success', drawn.includes('207,34,46') && drawn.includes('26,127,55'));
         await page.locator('canvas').focus();
         await page.keyboard.press('ArrowRight');
         await page.keyboard.press('ArrowDown');
@@ -248,6 +243,13 @@ const parts = {
         await page.keyboard.press('Enter');
         check('the palette does', await within(2000, () => page.url().endsWith('/ui/dags/etl/trigger')));
         await go('/ui/dags/maps');
+        await page.locator('canvas').waitFor();
+        const drawn = await page.locator('canvas').evaluate((c) => {
+            const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, colours = new Set();
+            for (let i = 0; i < d.length; i += 4) colours.add(d[i] + ',' + d[i + 1] + ',' + d[i + 2]);
+            return [...colours];
+        });
+        check('the canvas has the colours of failed and success', drawn.includes('207,34,46') && drawn.includes('26,127,55'));
         check('one failed index makes a mapped task failed', (await get('/dags/maps/grid?limit=1')).items[0].states === 'sfs');
         await go(`/ui/runs/${m}`);
         await page.locator('.counts .s-failed').click();

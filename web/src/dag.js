@@ -69,7 +69,7 @@ function Selected({dag, selected}) {
     const run = selected.run || (selected.task ? last && last.id : null);
     if (run && selected.task) return html`<${TaskPane} key=${run + selected.task} run=${run} name=${selected.task} />`;
     if (run) return html`<${RunPane} key=${run} id=${run} />`;
-    if (last) return html`<p class="muted">The last run; choose another on the left.</p><${RunPane} key=${last.id} id=${last.id} />`;
+    if (last) return html`<p class="muted">The last run; choose another in the grid.</p><${RunPane} key=${last.id} id=${last.id} />`;
     return last === null ? html`<${Empty}>It never ran. ${dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />. ` : ''}<a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>` : null;
 }
 function LiveGraph({dag, selected, choose}) {

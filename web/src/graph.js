@@ -55,7 +55,19 @@ export function Graph({dag, version, states = {}, selected, choose, height = 480
     const data = useApi(`/dags/${enc(dag)}/graph${version ? '?version=' + version : ''}`);
     return html`<${Loaded} of=${data} rows=${6} what="The graph could not be loaded">${(g) => html`<${Drawn} g=${g} states=${states} selected=${selected} choose=${choose} height=${height} />`}</${Loaded}>`;
 }
-export function Drawn({g, states, selected, choose, height}) {
+// Where there is no room for a picture: the tasks in order, a line at the left.
+function TaskLine({g, states, selected, choose}) {
+    const list = [...g.nodes].sort((a, b) => a.finally - b.finally || a.x - b.x || a.y - b.y);
+    return html`<ol class="taskline">${list.slice(0, 500).map((n) => {
+        const s = states[n.task];
+        return html`<li key=${n.task} class=${s ? 's-' + s.state : ''}><button type="button" class="link" aria-pressed=${n.task === selected} onClick=${() => choose(n.task)}>${s ? STATES[s.state][0] + ' ' : ''}${n.task}${n.mapped ? ' []' : ''}</button>
+            <span class="muted">${(s && s.line) || n.uses || 'script'}</span></li>`;
+    })}</ol>`;
+}
+export function Drawn(props) {
+    return innerWidth <= 640 ? html`<${TaskLine} ...${props} />` : html`<${Picture} ...${props} />`;
+}
+function Picture({g, states, selected, choose, height}) {
     const box = useRef(null);
     const [view, setView] = useState(null);
     const w = g.node_width, h = g.node_height;
