@@ -135,10 +135,11 @@ bool tokens_check(struct tokens *tokens, struct wire_bytes text, char id[TOKEN_I
                    "--worker` makes a new one");
 }
 
-bool tokens_find(struct tokens *tokens, const char *id, struct token_owner *owner,
-                 struct nx_err *err)
+/* Of the API; hash as in look. */
+static bool welcome(struct tokens *tokens, const char *id, const char *hash,
+                    struct token_owner *owner, struct nx_err *err)
 {
-    switch (look(tokens, id, NULL, false, owner)) {
+    switch (look(tokens, id, hash, false, owner)) {
     case STANDS:
         return true;
     case EXPIRED:
@@ -146,7 +147,13 @@ bool tokens_find(struct tokens *tokens, const char *id, struct token_owner *owne
     case UNKNOWN:
         break;
     }
-    return nx_fail(err, NX_E_UNAUTHENTICATED, "the token was revoked");
+    return nx_fail(err, NX_E_UNAUTHENTICATED, "the token was revoked or is not of this scheduler");
+}
+
+bool tokens_find(struct tokens *tokens, const char *id, struct token_owner *owner,
+                 struct nx_err *err)
+{
+    return welcome(tokens, id, NULL, owner, err);
 }
 
 bool tokens_owner(struct tokens *tokens, const char *text, struct token_owner *owner,
@@ -159,15 +166,7 @@ bool tokens_owner(struct tokens *tokens, const char *text, struct token_owner *o
     if (!id_of(prefix_of(ROLE_ADMIN), bytes, id))
         return nx_fail(err, NX_E_UNAUTHENTICATED, "what was sent is no token");
     sha256_of(bytes.p, bytes.n, hash);
-    switch (look(tokens, id, hash, false, owner)) {
-    case STANDS:
-        return true;
-    case EXPIRED:
-        return nx_fail(err, NX_E_UNAUTHENTICATED, "the token %s has expired", id);
-    case UNKNOWN:
-        break;
-    }
-    return nx_fail(err, NX_E_UNAUTHENTICATED, "the token was revoked or is not of this scheduler");
+    return welcome(tokens, id, hash, owner, err);
 }
 
 int64_t tokens_seen_ms(struct tokens *tokens, const char *id)
