@@ -41,11 +41,11 @@ export function Palette() {
 function PaletteOpen() {
     const [query, setQuery] = useState('');
     const [at, setAt] = useState(0);
-    const [, redraw] = useState(0);
+    const [loaded, setLoaded] = useState(false), [entered, setEntered] = useState(false);
     const box = useRef(null);
     useEffect(() => {
         box.current.focus();
-        Promise.allSettled([fetchKnown('/dags'), fetchKnown('/runs?limit=100')]).then(() => redraw(1));
+        Promise.allSettled([fetchKnown('/dags'), fetchKnown('/runs?limit=100')]).then(() => setLoaded(true));
     }, []);
     const dags = (peek('/dags') || {items: []}).items, runs = (peek('/runs?limit=100') || {items: []}).items;
     const q = query.trim().toLowerCase();
@@ -58,9 +58,14 @@ function PaletteOpen() {
         close();
         go(c.href);
     };
+    // Who was faster than the lists: what was meant is known when they are here.
+    useEffect(() => {
+        if (loaded && entered && found[at]) choose(found[at]);
+    }, [loaded]);
     const key = (e) => {
         if (e.key === 'ArrowDown') setAt(Math.min(found.length - 1, at + 1));
         else if (e.key === 'ArrowUp') setAt(Math.max(0, at - 1));
+        else if (e.key === 'Enter' && !loaded) setEntered(true);
         else if (e.key === 'Enter' && found[at]) choose(found[at]);
         else return;
         e.preventDefault();

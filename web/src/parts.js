@@ -1,5 +1,5 @@
 // Pieces that views are made of: errors, empty states, tables, dialogs, copying, keys.
-import {html, store, useState, useEffect, useRef, useErrorBoundary} from './lib.js';
+import {html, store, useState, useEffect, useLayoutEffect, useRef, useErrorBoundary} from './lib.js';
 import {retryLive} from './live.js';
 
 // ---- Keys: the newest handler wins; off in inputs ----
@@ -8,7 +8,7 @@ let pending = '';
 export function useKeys(map) {
     const mine = useRef(map);
     mine.current = map;
-    useEffect(() => {
+    useLayoutEffect(() => { // what is seen takes keys
         layers.push(mine);
         return () => layers.splice(layers.indexOf(mine), 1);
     }, []);
