@@ -155,6 +155,7 @@ struct job {
     void (*work)(struct job *job);
     void *data; /* of the three, in the arena */
     struct write_result result;
+    const char *run; /* that it was to change: a conflict says who changed it last; NULL: nothing */
     bool no_core;
     struct buf body;
     int status;

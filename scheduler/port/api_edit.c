@@ -146,6 +146,7 @@ static bool edit(struct call *call, enum core_edit what, const char *name, const
     const struct edit_job data = {run->id, what, message->dry_run};
     struct job *job = job_new(call);
     job->data = arena_dup(&job->arena, &data, sizeof data);
+    job->run = arena_strdup(&job->arena, call->params[0]);
     job->finish = finish_edit;
     return job_write(call, job, message, err);
 }

@@ -1,4 +1,5 @@
 // Pieces that views are made of: errors, empty states, tables, dialogs, copying, keys.
+import {exactTime} from './format.js';
 import {html, store, useState, useEffect, useLayoutEffect, useRef, useErrorBoundary} from './lib.js';
 import {retryLive} from './live.js';
 
@@ -66,13 +67,12 @@ export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
     if (!error) return null;
     const todo = error.status === 0 ? 'Is the scheduler running? The page tries again by itself.'
         : error.status === 401 ? 'Sign in.' : error.status === 403 ? 'Ask for the role that it needs.'
-        : error.status === 409 ? 'Somebody was faster: reload, then decide anew.' : '';
+        : error.status === 409 ? (error.details && error.details.who ? `${error.details.what} by ${error.details.who}, ${exactTime(error.details.at)}: reload, then decide anew.` : 'Somebody was faster: reload, then decide anew.') : '';
     const again = () => {
         retryLive();
         if (retry) retry();
     };
     return html`<div class="box bad" role="alert"><b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
-        ${error.status === 401 ? html` <a href="/ui/sign-in">Sign in</a>` : null}
         ${retry ? html` <button type="button" onClick=${again}>Try again</button>` : null}</div>`;
 }
 export function Guard({children, name}) {
