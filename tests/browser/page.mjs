@@ -451,6 +451,7 @@ const parts = {
     async restart() {
         await go('/ui/runs');
         await within(3000, async () => (await text('.live')).includes('live'));
+        await page.mouse.move(5, 5); // rows under the pointer would not move
         process.kill(Number(pid), 'SIGUSR1');
         check('a banner says that the connection is lost', await within(4000, () => page.locator('.banner').isVisible()));
         await within(15000, () => fetch(url + '/health/ready').then((r) => r.ok, () => false));
