@@ -55,30 +55,29 @@ bool link_tls_client(const struct link_tls *tls, nng_stream_dialer *dialer, stru
     return rv == 0 || fail(rv, what, err);
 }
 
+/* "" for what is no address of the Internet. */
+static void write_address(const nng_sockaddr *at, char to[LINK_PEER_MAX])
+{
+    to[0] = 0;
+    if (at->s_family == NNG_AF_INET)
+        inet_ntop(AF_INET, &at->s_in.sa_addr, to, LINK_PEER_MAX);
+    else if (at->s_family == NNG_AF_INET6)
+        inet_ntop(AF_INET6, &at->s_in6.sa_addr, to, LINK_PEER_MAX);
+}
+
 void link_tls_peer(nng_stream *stream, char to[LINK_PEER_MAX])
 {
-    nng_sockaddr at;
-    to[0] = 0;
-    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &at) != 0)
-        return;
-    if (at.s_family == NNG_AF_INET)
-        inet_ntop(AF_INET, &at.s_in.sa_addr, to, LINK_PEER_MAX);
-    else if (at.s_family == NNG_AF_INET6)
-        inet_ntop(AF_INET6, &at.s_in6.sa_addr, to, LINK_PEER_MAX);
+    nng_sockaddr at = {0};
+    (void)nng_stream_get_addr(stream, NNG_OPT_REMADDR, &at);
+    write_address(&at, to);
 }
 
 void link_tls_network(nng_stream *stream, char to[LINK_PEER_MAX])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* ::ffff:192.0.2.1 */
-    nng_sockaddr at;
-    to[0] = 0;
-    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &at) != 0)
-        return;
-    if (at.s_family == NNG_AF_INET)
-        inet_ntop(AF_INET, &at.s_in.sa_addr, to, LINK_PEER_MAX);
-    if (at.s_family != NNG_AF_INET6)
-        return;
-    if (memcmp(at.s_in6.sa_addr, mapped, sizeof mapped) != 0)
+    nng_sockaddr at = {0};
+    (void)nng_stream_get_addr(stream, NNG_OPT_REMADDR, &at);
+    if (at.s_family == NNG_AF_INET6 && memcmp(at.s_in6.sa_addr, mapped, sizeof mapped) != 0)
         memset(at.s_in6.sa_addr + 8, 0, 8);
-    inet_ntop(AF_INET6, &at.s_in6.sa_addr, to, LINK_PEER_MAX);
+    write_address(&at, to);
 }

@@ -51,24 +51,14 @@ static bool read_run_state(const char *text, int *state, struct nx_err *err)
 
 static bool read_since(const char *text, int64_t *since_ms, struct nx_err *err)
 {
-    int64_t ms;
     *since_ms = 0;
-    if (!text)
-        return true;
-    if (str_parse_duration(text, &ms))
-        *since_ms = clock_wall_ms() - ms;
-    else if (!time_parse(text, since_ms))
-        return nx_fail(
-            err, NX_E_INVALID,
-            "since takes a duration (24h), a date (2026-01-31) or an instant, not '%.64s'", text);
-    return true;
+    return !text || search_time("since", text, clock_wall_ms(), since_ms, err);
 }
 
 static bool read_late(const char *text, bool *late, struct nx_err *err)
 {
-    *late = text && str_eq(text, "true");
-    return !text || *late || str_eq(text, "false") ||
-           nx_fail(err, NX_E_INVALID, "late must be true or false, not '%.32s'", text);
+    *late = false;
+    return !text || search_late(text, late, err);
 }
 
 /* What the search says plainly is looked for by an index. */

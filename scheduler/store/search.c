@@ -78,12 +78,11 @@ static bool find_cause(const char *text, int64_t *number, struct nx_err *err)
     return fail_nearest("cause", text, names, NX_RUN_CAUSES, err);
 }
 
-static bool find_time(const struct reading *r, const char *key, const char *text, int64_t *ms,
-                      struct nx_err *err)
+bool search_time(const char *key, const char *text, int64_t now_ms, int64_t *ms, struct nx_err *err)
 {
     int64_t ago;
     if (str_parse_duration(text, &ago)) {
-        *ms = r->now_ms - ago;
+        *ms = now_ms - ago;
         return true;
     }
     return time_parse(text, ms) ||
@@ -92,10 +91,18 @@ static bool find_time(const struct reading *r, const char *key, const char *text
                    text);
 }
 
+bool search_late(const char *text, bool *late, struct nx_err *err)
+{
+    *late = str_eq(text, "true");
+    return *late || str_eq(text, "false") ||
+           nx_fail(err, NX_E_INVALID, "late must be true or false, not '%.32s'", text);
+}
+
 static bool check_value(const struct reading *r, enum search_key key, struct search_value *value,
                         struct nx_err *err)
 {
     const char *text = value->text;
+    bool ok, late = false;
     if (!*text)
         return nx_fail(err, NX_E_INVALID, "'%s:' has no value", keys[key]);
     switch (key) {
@@ -105,11 +112,11 @@ static bool check_value(const struct reading *r, enum search_key key, struct sea
         return find_cause(text, &value->number, err);
     case SEARCH_SINCE:
     case SEARCH_UNTIL:
-        return find_time(r, keys[key], text, &value->number, err);
+        return search_time(keys[key], text, r->now_ms, &value->number, err);
     case SEARCH_LATE:
-        value->number = str_eq(text, "true");
-        return value->number || str_eq(text, "false") ||
-               nx_fail(err, NX_E_INVALID, "late must be true or false, not '%.32s'", text);
+        ok = search_late(text, &late, err);
+        value->number = late;
+        return ok;
     default:
         return true;
     }

@@ -66,6 +66,10 @@ struct search {
 /* NX_E_INVALID names the place and the nearest key or value; texts live in the arena. */
 bool search_read(struct arena *arena, const char *text, int64_t now_ms, struct search *search,
                  struct nx_err *err);
+/* The same values, where they are parameters of their own. */
+bool search_time(const char *key, const char *text, int64_t now_ms, int64_t *ms,
+                 struct nx_err *err);
+bool search_late(const char *text, bool *late, struct nx_err *err);
 /* Appends " and (...)" for each term, about the run `r`; texts are the parameters from ?first on,
  * in the order of search_bind. */
 struct sql_stmt;
