@@ -20,7 +20,7 @@
 void logs_init(struct logs *logs)
 {
     memset(logs, 0, sizeof *logs);
-    logs->fd = logs->metrics_fd = -1;
+    logs->fd = logs->metrics_fd = logs->usage_fd = -1;
     logs->max = NX_LOG_MAX;
     mask_init(&logs->mask);
 }
@@ -36,6 +36,7 @@ void logs_fini(struct logs *logs)
 {
     close_file(&logs->fd);
     close_file(&logs->metrics_fd);
+    close_file(&logs->usage_fd);
     mask_fini(&logs->mask);
     buf_fini(&logs->scratch);
     buf_fini(&logs->metrics);
@@ -45,7 +46,7 @@ void logs_fini(struct logs *logs)
 
 void logs_begin(struct logs *logs, const struct logs_place *place)
 {
-    must(logs->fd < 0 && logs->metrics_fd < 0 && !logs->tail);
+    must(logs->fd < 0 && logs->metrics_fd < 0 && logs->usage_fd < 0 && !logs->tail);
     logs->place = *place;
     logs->line_open = false;
     logs->n_written = logs->n_beyond = 0;
@@ -230,9 +231,10 @@ void logs_end(struct logs *logs)
     logs_flush(logs);
     close_file(&logs->fd);
     close_file(&logs->metrics_fd);
+    close_file(&logs->usage_fd);
 }
 
-/* ---- Resolved values, metrics ---- */
+/* ---- Resolved values, metrics, usage ---- */
 
 void logs_resolved(struct logs *logs, const char *json, size_t n)
 {
@@ -284,4 +286,15 @@ void logs_flush(struct logs *logs)
     if (logs->metrics_fd >= 0)
         write_all(logs, logs->metrics_fd, logs->metrics.data, logs->metrics.len);
     buf_clear(&logs->metrics);
+}
+
+void logs_usage(struct logs *logs, const struct usage_record *record)
+{
+    if (logs->usage_fd < 0)
+        logs->usage_fd = open_file(logs, PATH_USAGE, O_APPEND);
+    if (logs->usage_fd < 0)
+        return;
+    buf_clear(&logs->scratch);
+    usage_encode(&logs->scratch, record);
+    write_all(logs, logs->usage_fd, logs->scratch.data, logs->scratch.len);
 }

@@ -1,4 +1,5 @@
-/* What an attempt leaves in the home: its log, resolved values and metrics (lib/wire/paths.h).
+/* What an attempt leaves in the home: its log, resolved values, metrics, and what it used
+ * (lib/wire/paths.h).
  *
  * The log is made at its first byte. Bytes are kept as they come, but for secrets (worker/mask.h).
  * Above `max` a notice is written and only the last NX_LOG_TAIL bytes are kept and written at the
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/wire/usage.h"
 #include "nexus/error.h"
 #include "worker/mask.h"
 
@@ -29,10 +31,10 @@ struct logs {
     struct logs_place place;
     struct mask mask;
     struct buf scratch;
-    struct buf metrics; /* lines that are not written yet */
-    int fd, metrics_fd; /* -1: not made yet */
-    bool line_open;     /* the last byte was not the end of a line */
-    int64_t max;        /* bytes before the notice; NX_LOG_MAX */
+    struct buf metrics;           /* lines that are not written yet */
+    int fd, metrics_fd, usage_fd; /* -1: not made yet */
+    bool line_open;               /* the last byte was not the end of a line */
+    int64_t max;                  /* bytes before the notice; NX_LOG_MAX */
     int64_t n_written;
     int64_t n_beyond; /* bytes that came after the notice */
     char *tail;       /* a ring of the last of them; NULL before the notice */
@@ -51,6 +53,7 @@ void logs_write(struct logs *logs, const char *p, size_t n);
 void logs_note(struct logs *logs, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void logs_resolved(struct logs *logs, const char *json, size_t n);
 void logs_metric(struct logs *logs, const char *name, double value, int64_t step, int64_t wall_ms);
+void logs_usage(struct logs *logs, const struct usage_record *record);
 /* Writes metrics that wait: to be called now and then. */
 void logs_flush(struct logs *logs);
 /* The attempt's output is complete: writes what was held back, and the tail. */
