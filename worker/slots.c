@@ -92,7 +92,7 @@ struct slots {
 /* ---- Children ---- */
 
 static void on_message(struct child *child, const struct child_message *message);
-static void on_output(struct child *child, const char *p, size_t n);
+static void on_output(struct child *child, enum log_stream from, const char *p, size_t n);
 static void on_gone(struct child *child, const char *why);
 
 static const struct child_ops CHILD_OPS = {on_message, on_output, on_gone};
@@ -449,11 +449,11 @@ static void on_message(struct child *child, const struct child_message *message)
     }
 }
 
-static void on_output(struct child *child, const char *p, size_t n)
+static void on_output(struct child *child, enum log_stream from, const char *p, size_t n)
 {
     struct slot *slot = child->owner;
     if (slot && (slot->state == SLOT_BUSY || slot->state == SLOT_SWEEPING))
-        logs_write(&slot->logs, p, n);
+        logs_write(&slot->logs, from, p, n);
 }
 
 static void on_gone(struct child *child, const char *why)

@@ -127,9 +127,13 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
                       char *room)
 {
     struct nx_err err;
+    /* Who reads a line finds its stamp. */
+    static const enum path_kind order[PATH_KINDS] = {PATH_STAMPS, PATH_LOG, PATH_RESOLVED,
+                                                     PATH_METRICS, PATH_USAGE};
     if (clock_mono_ms() < log->not_before_ms)
         return;
-    for (int kind = 0; kind < PATH_KINDS; kind++) {
+    for (int i = 0; i < PATH_KINDS; i++) {
+        enum path_kind kind = order[i];
         if (send_rest(spool, log, kind, answer, room, &err))
             continue;
         if (err.code == NX_E_CANCELLED)
@@ -137,8 +141,8 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
         if (err.code == NX_E_CONFLICT) {
             log_warn("the log of run %llu, %s, attempt %u is not wanted: %s",
                      (unsigned long long)log->run, log->task, log->attempt, err.text);
-            for (int i = 0; i < PATH_KINDS; i++)
-                log->sent[i] = UINT64_MAX;
+            for (int k = 0; k < PATH_KINDS; k++)
+                log->sent[k] = UINT64_MAX;
             return;
         }
         if (kind >= PATH_USAGE && err.code == NX_E_INVALID) { /* an older scheduler knows none */
