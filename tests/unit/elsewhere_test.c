@@ -12,6 +12,7 @@
 #include "lib/crypt/crypt.h"
 #include "lib/sql/sql.h"
 #include "lib/wire/bulk.h"
+#include "lib/wire/paths.h"
 #include "scheduler/port/depot_file.h"
 #include "scheduler/port/tokens.h"
 #include "scheduler/store/store.h"
@@ -458,7 +459,7 @@ static void a_log_of_nothing_is_refused(void **state)
     bad[0].path = TEXT("../../x");
     bad[1].path = TEXT("");
     bad[2].map = -2;
-    bad[3].what = 3;
+    bad[3].what = PATH_KINDS;
     bad[4].number = 0;
     bad[5].offset = 1ull << 50;
     for (size_t i = 0; i < 6; i++)
