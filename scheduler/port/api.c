@@ -117,6 +117,15 @@ static bool is_type(const json_t *value, enum param_type type)
     return false;
 }
 
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: a double holds every whole number up to it */
+
+/* 7.0 is an integer too. */
+static bool is_whole(const json_t *value)
+{
+    double v = json_is_real(value) ? json_real_value(value) : 0.5;
+    return v >= -WHOLE_MAX && v <= WHOLE_MAX && (double)(int64_t)v == v;
+}
+
 static bool check_member(const struct route_param *known, const char *key, const json_t *value,
                          struct nx_err *err)
 {
@@ -128,7 +137,8 @@ static bool check_member(const struct route_param *known, const char *key, const
         names[n++] = known->name;
         if (!str_eq(known->name, key))
             continue;
-        if (json_is_null(value) || is_type(value, known->type))
+        if (json_is_null(value) || is_type(value, known->type) ||
+            (known->type == PARAM_INT && is_whole(value)))
             return true;
         bool item = known->type == PARAM_TEXTS && json_is_array(value);
         return nx_fail(err, NX_E_INVALID, "'%s' must be %s, not %s", key, types[known->type],
@@ -137,6 +147,15 @@ static bool check_member(const struct route_param *known, const char *key, const
     const char *nearest = str_nearest(key, names, n);
     return nx_fail(err, NX_E_INVALID, "the body has an unknown key '%.64s'%s%s%s", key,
                    nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static void make_integers(const struct route_param *known, json_t *body)
+{
+    for (; known && known->name; known++) {
+        const json_t *value = json_object_get(body, known->name);
+        if (known->type == PARAM_INT && json_is_real(value))
+            json_object_set_new(body, known->name, json_integer((int64_t)json_real_value(value)));
+    }
 }
 
 bool call_json(struct call *call, json_t **json, struct nx_err *err)
@@ -152,6 +171,8 @@ bool call_json(struct call *call, json_t **json, struct nx_err *err)
     {
         ok = ok && check_member(call->route->body, key, value, err);
     }
+    if (ok)
+        make_integers(call->route->body, body);
     if (ok)
         *json = body;
     else

@@ -135,6 +135,8 @@ void call_error(struct http_reply *reply, const struct nx_err *err, int status, 
 /* A write that stands on the audit list as `what` about `target`, with the body as its detail. */
 struct message *call_write(struct call *call, enum write_op op, const char *what,
                            const char *target, const json_t *body);
+/* A note that is not too long; NULL is fine. */
+bool call_note(const char *note, struct nx_err *err);
 /* The Idempotency-Key, or NULL. */
 bool call_key(struct call *call, const char **key, struct nx_err *err);
 /* Keeps it with a write, and what came with it. */

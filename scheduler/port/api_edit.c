@@ -203,7 +203,7 @@ static bool rerun(struct call *call, const json_t *body, struct nx_err *err)
     struct query_run *run;
     const char *note = js_get_text(body, "note", NULL), *key;
     if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err) ||
-        !call_key(call, &key, err))
+        !call_note(note, err) || !call_key(call, &key, err))
         return false;
     struct message *message = call_write(call, WRITE_CREATE, "run.rerun", call->params[0], body);
     message->dag = arena_strdup(&message->arena, run->dag);
@@ -249,8 +249,8 @@ static bool set_note(struct call *call, const json_t *body, struct nx_err *err)
         return false;
     if (!json_object_get(body, "note"))
         return nx_fail(err, NX_E_INVALID, "the body must have 'note'");
-    if (note && strlen(note) > NX_NOTE_MAX)
-        return nx_fail(err, NX_E_LIMIT, "a note has at most %d bytes", NX_NOTE_MAX);
+    if (!call_note(note, err))
+        return false;
     struct message *message = call_write(call, WRITE_NOTE, "run.note", call->params[0], body);
     message->run = run->id;
     message->note = note && *note ? arena_strdup(&message->arena, note) : NULL;

@@ -229,7 +229,7 @@ static void look_pools(struct job *job, const struct core *core)
         n++;
     work->seen = arena_array(&job->arena, n, sizeof *work->seen);
     for (size_t i = 0; core_view_pool(core, i, &view); i++) {
-        if (work->name && !str_eq(work->name, view.name))
+        if (!core_pool_named(core, i) || (work->name && !str_eq(work->name, view.name)))
             continue;
         work->seen[work->n_seen++] = (struct item){.name = arena_strdup(&job->arena, view.name),
                                                    .slots = view.slots,
