@@ -40,6 +40,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_approve,
     &cmd_logs,
     &cmd_explain,
+    &cmd_task_list,
     &cmd_task_test,
     &cmd_op_list,
     &cmd_op_show,

@@ -200,6 +200,26 @@ bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err)
     return true;
 }
 
+bool call_sort(struct call *call, const char *const *names, size_t *found, struct nx_err *err)
+{
+    const char *text = http_query(call->request, "sort");
+    struct buf all = {0};
+    *found = 0;
+    if (!text)
+        return true;
+    for (; names[*found]; ++*found) {
+        if (str_eq(names[*found], text)) {
+            buf_fini(&all);
+            return true;
+        }
+        buf_printf(&all, "%s%s", *found ? ", " : "", names[*found]);
+    }
+    nx_fail(err, NX_E_INVALID, "this list is sorted by one of %s, not '%.32s'", buf_text(&all),
+            text);
+    buf_fini(&all);
+    return false;
+}
+
 bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err)
 {
     const char *text = http_query(call->request, name);

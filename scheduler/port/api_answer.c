@@ -16,7 +16,7 @@
 #define BYTES "application/octet-stream"
 
 static const struct route_answer answers[] = {
-    {handle_dags, "dag_page", NULL, 0, "cursor:text", NULL, 0},
+    {handle_dags, "dag_page", NULL, ANSWER_SEARCH, "cursor:text sort:sort_dags", NULL, 0},
     {handle_dag, "dag", NULL, 0, NULL, NULL, 0},
     {handle_patch_dag, "dag", NULL, 0, "!paused:bool", NULL, 0},
     {handle_versions, "version_page", NULL, 0, NULL, NULL, 0},
@@ -27,7 +27,7 @@ static const struct route_answer answers[] = {
     {handle_durations, "duration_page", NULL, 0, NULL, NULL, 0},
     {handle_grid, "grid", NULL, 0, NULL, NULL, 0},
     {handle_graph, "graph", NULL, 0, "version:positive", NULL, 0},
-    {handle_dag_runs, "run_page", NULL, ANSWER_SEARCH, "state:run_state late:truth", NULL, 0},
+    {handle_dag_runs, "run_page", NULL, ANSWER_SEARCH, "state:run_state late:truth sort:sort_runs", NULL, 0},
     {handle_create, "run", "run", ANSWER_CONFLICT | ANSWER_DATA | ANSWER_KEY, "date:when note:note", NULL, 0},
     {handle_dag_backfills, "backfill_page", NULL, 0, NULL, NULL, 0},
     {handle_begin_backfill, "backfill|backfill_plan", "backfill", ANSWER_CONFLICT | ANSWER_DATA | ANSWER_KEY,
@@ -36,12 +36,13 @@ static const struct route_answer answers[] = {
     {handle_backfill, "backfill", NULL, 0, NULL, NULL, 0},
     {handle_patch_backfill, "backfill", NULL, ANSWER_CONFLICT, "!paused:bool", NULL, 0},
     {handle_cancel_backfill, "backfill", NULL, ANSWER_CONFLICT, NULL, NULL, 0},
-    {handle_runs, "run_page", NULL, ANSWER_SEARCH | ANSWER_MISSING, "state:run_state late:truth", NULL, 0},
+    {handle_runs, "run_page", NULL, ANSWER_SEARCH | ANSWER_MISSING, "state:run_state late:truth sort:sort_runs", NULL, 0},
     {handle_run_counts, "run_counts", NULL, 0, NULL, NULL, 0},
     {handle_run, "run_with_tasks", NULL, 0, NULL, NULL, 0},
     {handle_patch_run, "run", NULL, ANSWER_CONFLICT, "!note:note?", NULL, 0},
     {handle_delete_run, "deleted", NULL, ANSWER_CONFLICT, NULL, NULL, 0},
-    {handle_tasks, "task_page", NULL, 0, "state:task_state", NULL, 0},
+    {handle_tasks, "task_page", NULL, ANSWER_SEARCH, "state:task_state", NULL, 0},
+    {handle_all_tasks, "listed_task_page", NULL, ANSWER_SEARCH, "cursor:task_cursor", NULL, 0},
     {handle_task, "task", NULL, 0, NULL, NULL, 0},
     {handle_attempts, "attempt_page", NULL, 0, NULL, NULL, 0},
     {handle_log, "text", NULL, 0, "limit:bytes offset:offset", TEXT, 0},

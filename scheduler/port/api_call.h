@@ -126,6 +126,8 @@ bool call_json(struct call *call, json_t **json, struct nx_err *err);
 bool call_limit(struct call *call, size_t fallback, size_t *limit, struct nx_err *err);
 /* ?cursor= as a number; 0 without. */
 bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err);
+/* ?sort=, one of the names (ended by NULL), as its index; without it the first. */
+bool call_sort(struct call *call, const char *const *names, size_t *found, struct nx_err *err);
 /* A query parameter that must be true or false. */
 bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err);
 /* The error text of a body with {"error": ...}. */
@@ -209,6 +211,7 @@ bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run_counts(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
 bool handle_tasks(struct call *call, struct nx_err *err);
+bool handle_all_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);

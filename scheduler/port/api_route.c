@@ -12,25 +12,33 @@
 #define LIMIT  {"limit", PARAM_INT, "at most so many items, 1 to 1000"}
 #define CURSOR {"cursor", PARAM_TEXT, "`next` of the page before"}
 
+#define RUNS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"}
+#define TASKS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.* since:24h -pool:gpu`: keys dag, operator, task, state, pool, worker, error, cause, tag, since, until; other words are looked for in the ids of DAG and task and in the error"}
+#define DAGS_Q {"q", PARAM_TEXT, "terms that all hold, such as `tag:ml paused:false -state:failed`: keys dag, operator, task, state (of the last run, or broken), tag, paused, valid, schedule (a part of it, or none); other words are looked for in id, description and tags"}
+#define SORT_RUNS {"sort", PARAM_TEXT, "-created: newest first (the default); created: oldest first"}
+
 static const struct route_param page[] = {LIMIT, CURSOR, {0}};
+static const struct route_param dags_page[] = {DAGS_Q, {"sort", PARAM_TEXT, "by id (the default); -id: the other way round"}, LIMIT, CURSOR, {0}};
+static const struct route_param all_tasks_page[] = {TASKS_Q, LIMIT, CURSOR, {0}};
 static const struct route_param runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    RUNS_Q,
     {"dag", PARAM_TEXT, "of this DAG alone"},
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
-    LIMIT, CURSOR, {0}};
+    SORT_RUNS, LIMIT, CURSOR, {0}};
 static const struct route_param dag_runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    RUNS_Q,
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
-    LIMIT, CURSOR, {0}};
+    SORT_RUNS, LIMIT, CURSOR, {0}};
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param counts_query[] = {
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
+    TASKS_Q,
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"},
@@ -146,7 +154,7 @@ static const struct route_param session_body[] = {{"token", PARAM_TEXT, "of the 
 #define ATTEMPT TASK "/attempts/{n}"
 
 static const struct route routes[] = {
-    {"GET", ROLE_VIEWER, V1 "/dags", "DAGs, and files from which none has come", page, NULL, handle_dags},
+    {"GET", ROLE_VIEWER, V1 "/dags", "DAGs, and files from which none has come", dags_page, NULL, handle_dags},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}", "one DAG", NULL, NULL, handle_dag},
     {"PATCH", ROLE_OPERATOR, V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
@@ -207,6 +215,9 @@ static const struct route routes[] = {
     {"POST", ROLE_OPERATOR, RUN "/mark", "set the state of tasks by hand", NULL, mark_body, handle_mark},
     {"POST", ROLE_OPERATOR, RUN "/rerun", "a new run of the current version with its params and interval (Idempotency-Key: at most one a key)",
      NULL, rerun_body, handle_rerun},
+    {"GET", ROLE_VIEWER, V1 "/tasks",
+     "task instances over all runs, those of the newest run first; a page may have few items, or none, and yet a `next`",
+     all_tasks_page, NULL, handle_all_tasks},
     {"GET", ROLE_VIEWER, V1 "/approvals", "what waits for a person, oldest first", approvals_page, NULL,
      handle_approvals},
     {"GET", ROLE_VIEWER, V1 "/approvals/{id}", "one of them, and what was said", NULL, NULL, handle_approval},

@@ -77,6 +77,9 @@ static const struct plain plain_types[] = {
     {"cursor", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":4294967295000000}"},
     {"bytes", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9223372036854775807}"},
     {"offset", "{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}"},
+    {"task_cursor", "{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]{0,17}([.][0-9]{1,18})?$\"}"},
+    {"sort_runs", "{\"type\":\"string\",\"enum\":[\"-created\",\"created\"]}"},
+    {"sort_dags", "{\"type\":\"string\",\"enum\":[\"id\",\"-id\"]}"},
     {"depth", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}"},
     {"since", "{\"type\":\"string\",\"pattern\":\"^([0-9]+([.][0-9]+)?([eE][0-9]+)?(ms|s|m|h|d)?)+$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?$\","
               "\"examples\":[\"24h\",\"2026-01-31\"]}"},
@@ -204,6 +207,8 @@ static const struct shape shapes[] = {
           "queue:text? reason:reason? progress:progress? ready_at:time? started_at:time? finished_at:time? "
           "outputs:object? error:text?"),
     PAGE("task"),
+    SHAPE("listed_task", "A task instance of a list over runs.", "<task dag:text"),
+    PAGE("listed_task"),
     SHAPE("progress", "What a running task says of itself.", "fraction:number? text:text?"),
     SHAPE("attempt", "One attempt of a task instance.",
           "number:count state:outcome|task_state worker:text? started_at:time? finished_at:time? exit_code:int? signal:int? "

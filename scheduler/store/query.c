@@ -31,11 +31,20 @@ struct query_pool *query_pool_new(const char *path, int64_t query_ms)
     return pool;
 }
 
-static void close_query(struct query *query)
+/* A search has a text of its own, so there may be ever more of them. */
+#define STATEMENTS_MAX 256
+
+static void free_statements(struct query *query)
 {
     for (size_t i = 0; i < query->statements.n; i++)
         sql_stmt_free(query->statements.at[i].value);
     map_fini(&query->statements);
+    map_init(&query->statements);
+}
+
+static void close_query(struct query *query)
+{
+    free_statements(query);
     vec_fini(&query->held);
     sql_close(query->sql);
     mem_free(query);
@@ -107,6 +116,8 @@ void query_end(struct query *query)
     for (size_t i = 0; i < query->held.n; i++)
         info_release(query->pool->cache, query->held.at[i]);
     query->held.n = 0;
+    if (query->statements.n > STATEMENTS_MAX)
+        free_statements(query);
     for (size_t i = 0; i < query->statements.n; i++)
         sql_reset(query->statements.at[i].value);
     sql_rollback(query->sql);
@@ -256,6 +267,28 @@ bool query_dags(struct query *query, const char *after, size_t limit, query_dag_
     return each_dag(stmt, fn, arg, err);
 }
 
+bool query_find_dags(struct query *query, const struct query_dags *which, query_dag_fn *fn,
+                     void *arg, struct nx_err *err)
+{
+    struct buf text = {0};
+    buf_printf(&text, "select d.id, d.version, d.present, d.paused from dag d where d.present%s",
+               !which->after       ? ""
+               : which->last_first ? " and d.id < ?1"
+                                   : " and d.id > ?1");
+    if (which->search)
+        search_sql(which->search, 3, &text);
+    buf_printf(&text, " order by d.id %slimit ?2", which->last_first ? "desc " : "");
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, which->after);
+    sql_bind_int(stmt, 2, (int64_t)which->limit);
+    if (which->search)
+        search_bind(which->search, 3, stmt);
+    return each_dag(stmt, fn, arg, err);
+}
+
 bool query_dag(struct query *query, const char *id, query_dag_fn *fn, void *arg, struct nx_err *err)
 {
     struct sql_stmt *stmt =
@@ -351,7 +384,7 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
 
 /* ---- Runs ---- */
 
-#define RUN_COLUMNS \
+#define RUN_OF \
     "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
     " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
     " (select json_group_array(json_object('dataset', t.dataset, 'version', t.last," \
@@ -359,8 +392,8 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
     " 'unixepoch'), 'rows', t.rows, 'hash', t.hash, 'note', t.note, 'producer', json_object(" \
     "'dag', t.dag, 'run', cast(t.by_run as text), 'task', t.task, 'map_index', t.map_index," \
     " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)," \
-    " r.deadline_at, r.late_at, r.claims" \
-    " from run r"
+    " r.deadline_at, r.late_at, r.claims"
+#define RUN_COLUMNS RUN_OF " from run r"
 #define RUN_NUMBER " left join dag_version v on v.version = r.version"
 
 static void read_counts(uint32_t *counts, const char *text)
@@ -419,13 +452,52 @@ static const char *index_of(const struct query_runs *which)
     return which->dag ? "run_of_dag" : NULL;
 }
 
+/* The id of the first run that was created then or later: ids grow with the time of creation, so
+ * the halves tell. */
+static bool first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *last = query_prepare(query, "select coalesce(max(run), 0) from run", err);
+    if (!last || !sql_step(last, &row, err))
+        return false;
+    int64_t low = 1, high = sql_int(last, 0) + 1;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        struct sql_stmt *stmt = query_prepare(
+            query, "select created_at from run where run >= ?1 order by run limit 1", err);
+        if (!stmt)
+            return false;
+        sql_bind_int(stmt, 1, middle);
+        if (!sql_step(stmt, &row, err))
+            return false;
+        if (!row || sql_int(stmt, 0) >= since_ms)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *first = low;
+    return true;
+}
+
+static int64_t first_of(const struct query_runs *which, int64_t since_first)
+{
+    int64_t first = which->before ? (int64_t)which->before : 0;
+    if (!which->oldest_first)
+        return which->before ? first : INT64_MAX;
+    return first >= since_first ? first : since_first - 1;
+}
+
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err)
 {
     struct buf text = {0};
     const char *index = index_of(which);
-    buf_printf(&text, "%s%s%s" RUN_NUMBER " where r.run < ?1%s", RUN_COLUMNS,
-               index ? " indexed by " : "", index ? index : "",
+    int64_t since_first = 0;
+    if (which->oldest_first && which->since_ms &&
+        !first_since(query, which->since_ms, &since_first, err))
+        return false;
+    buf_printf(&text, "%s%s%s" RUN_NUMBER " where r.run %s ?1%s", RUN_COLUMNS,
+               index ? " indexed by " : "", index ? index : "", which->oldest_first ? ">" : "<",
                which->dag ? " and r.dag = ?3" : "");
     if (which->state >= 0)
         buf_printf(&text, " and r.state = %d", which->state);
@@ -433,18 +505,89 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
         buf_str(&text, " and r.late_at is not null");
     if (which->search)
         search_sql(which->search, 4, &text);
-    buf_str(&text, " order by r.run desc limit ?2");
+    buf_printf(&text, " order by r.run %slimit ?2", which->oldest_first ? "" : "desc ");
     struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
     buf_fini(&text);
     if (!stmt)
         return false;
     if (which->search)
         search_bind(which->search, 4, stmt);
-    sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
+    sql_bind_int(stmt, 1, first_of(which, since_first));
     sql_bind_int(stmt, 2, (int64_t)which->limit);
     if (which->dag)
         sql_bind_text(stmt, 3, which->dag);
-    return each_run(stmt, which->since_ms, fn, arg, err);
+    return each_run(stmt, which->oldest_first ? 0 : which->since_ms, fn, arg, err);
+}
+
+/* ---- Windows of runs ---- */
+
+/* The ids of the window; ?1 to ?4. */
+static void add_window(struct buf *text, const struct query_window *which)
+{
+    if (which->with_failed) {
+        buf_str(text,
+                "select distinct run from task_instance indexed by task_failed where state = 9"
+                " and run < ?1 and run >= ?4 order by run desc limit ?2");
+        return;
+    }
+    const char *index = which->unfinished ? "run_unfinished" : "run_of_dag";
+    bool indexed = which->unfinished || which->dag;
+    buf_printf(
+        text, "select run from run%s%s where run < ?1 and run >= ?4%s%s order by run desc limit ?2",
+        indexed ? " indexed by " : "", indexed ? index : "",
+        which->unfinished ? " and state < 3" : "", which->dag ? " and dag = ?3" : "");
+}
+
+static void bind_window(struct sql_stmt *stmt, const struct query_window *which, int64_t first)
+{
+    sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
+    sql_bind_int(stmt, 2, (int64_t)which->limit);
+    if (which->dag && !which->with_failed)
+        sql_bind_text(stmt, 3, which->dag);
+    sql_bind_int(stmt, 4, first);
+}
+
+static bool window_end(struct query *query, const struct query_window *which, int64_t first,
+                       uint64_t *last, struct nx_err *err)
+{
+    struct buf text = {0};
+    bool row;
+    buf_str(&text, "select count(*), min(run) from (");
+    add_window(&text, which);
+    buf_char(&text, ')');
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
+    if (!stmt)
+        return false;
+    bind_window(stmt, which, first);
+    if (!sql_step(stmt, &row, err))
+        return false;
+    *last = row && sql_int(stmt, 0) == (int64_t)which->limit ? (uint64_t)sql_int(stmt, 1) : 0;
+    sql_reset(stmt);
+    return true;
+}
+
+bool query_run_window(struct query *query, const struct query_window *which, query_run_fn *fn,
+                      void *arg, uint64_t *last, struct nx_err *err)
+{
+    struct buf text = {0};
+    int64_t first = 0;
+    if (which->since_ms && !first_since(query, which->since_ms, &first, err))
+        return false;
+    if (!window_end(query, which, first, last, err))
+        return false;
+    buf_str(&text, RUN_OF " from (");
+    add_window(&text, which);
+    buf_str(&text, ") w cross join run r on r.run = w.run" RUN_NUMBER " where true");
+    search_sql(which->search, 5, &text);
+    buf_str(&text, " order by w.run desc");
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
+    if (!stmt)
+        return false;
+    bind_window(stmt, which, first);
+    search_bind(which->search, 5, stmt);
+    return each_run(stmt, 0, fn, arg, err);
 }
 
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
@@ -499,33 +642,6 @@ bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct
     while ((ok = sql_step(stmt, &row, err)) && row)
         counts[sql_int(stmt, 0)] = sql_int(stmt, 1);
     return ok;
-}
-
-/* The id of the first run that was created then or later: ids grow with the time of creation, so
- * the halves tell. */
-static bool first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
-{
-    bool row;
-    struct sql_stmt *last = query_prepare(query, "select coalesce(max(run), 0) from run", err);
-    if (!last || !sql_step(last, &row, err))
-        return false;
-    int64_t low = 1, high = sql_int(last, 0) + 1;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        struct sql_stmt *stmt = query_prepare(
-            query, "select created_at from run where run >= ?1 order by run limit 1", err);
-        if (!stmt)
-            return false;
-        sql_bind_int(stmt, 1, middle);
-        if (!sql_step(stmt, &row, err))
-            return false;
-        if (!row || sql_int(stmt, 0) >= since_ms)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    *first = low;
-    return true;
 }
 
 bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],

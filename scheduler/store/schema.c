@@ -279,11 +279,13 @@ static const char version_12[] =
 static const char version_13[] = "alter table worker add column token text;";
 /* Tokens of the API; those of before are workers'. */
 static const char version_14[] = "alter table token add column role text not null default 'worker';";
+/* Failed tasks are looked for over all runs: see query_run_window. */
+static const char version_15[] = "create index task_failed on task_instance (run) where state = 9;";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},   {2, version_2},   {3, version_3},   {4, version_4},   {5, version_5},
     {6, version_6},   {7, version_7},   {8, version_8},   {9, version_9},   {10, version_10},
-    {11, version_11}, {12, version_12}, {13, version_13}, {14, version_14},
+    {11, version_11}, {12, version_12}, {13, version_13}, {14, version_14}, {15, version_15},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;
