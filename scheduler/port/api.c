@@ -49,7 +49,8 @@ void call_respond(struct call *call, const struct http_reply *reply)
 static void answer(struct call *call, bool ok, const struct nx_err *err)
 {
     struct http_reply reply = {.status = call->status ? call->status : 200,
-                               .content_type = call->content_type};
+                               .content_type = call->content_type,
+                               .revision = call->revision};
     if (ok)
         reply.body = buf_take(&call->body, &reply.n_body);
     else

@@ -108,6 +108,7 @@ struct call {
     struct query *query; /* after call_query */
     struct buf body;
     const char *content_type;   /* NULL: JSON */
+    const char *revision;       /* see call_revision */
     int status;                 /* 0: 200, or that of the error */
     const char *code, *details; /* of the error, instead of its own and null */
     const char *headers[7];     /* ended by NULL */
@@ -137,6 +138,21 @@ void call_error(struct http_reply *reply, const struct nx_err *err, int status, 
 /* A write that stands on the audit list as `what` about `target`, with the body as its detail. */
 struct message *call_write(struct call *call, enum write_op op, const char *what,
                            const char *target, const json_t *body);
+/* The ETag of the answer is good for If-Match: the last change of the target, of what begins with
+ * `kind` ("pool."). */
+bool call_revision(struct call *call, const char *kind, const char *target, struct nx_err *err);
+bool find_revision(struct query *query, struct arena *arena, const char *kind, const char *target,
+                   const char **revision, struct nx_err *err);
+/* The write is refused when If-Match has another one, and a conflict says who was faster. */
+struct job;
+void call_match(struct call *call, const char *kind, struct message *message, struct job *job);
+/* Where the thing is no row: "*" when If-Match does not say, the revision when it has it, or NULL.
+ */
+const char *call_matches(const struct call *call, const char *revision);
+/* Who changed it last, as JSON; NULL: nobody knows. */
+const char *find_change(struct query *query, struct arena *arena, const char *kind,
+                        const char *target);
+const char *job_last_change(struct job *job);
 /* A note that is not too long; NULL is fine. */
 bool call_note(const char *note, struct nx_err *err);
 /* The Idempotency-Key, or NULL. */
@@ -159,11 +175,12 @@ struct job {
     void (*work)(struct job *job);
     void *data; /* of the three, in the arena */
     struct write_result result;
-    const char *run; /* that it was to change: a conflict says who changed it last; NULL: nothing */
+    const char *changed,
+        *target; /* see call_match: a conflict says who changed it last; NULL: none */
     bool no_core;
     struct buf body;
     int status;
-    const char *content_type, *location;
+    const char *content_type, *location, *revision;
 };
 
 struct job *job_new(struct call *call);

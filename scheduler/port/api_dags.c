@@ -204,7 +204,7 @@ static bool find_dag(struct call *call, const char *id, struct dag_list *list, s
     return call_query(call, err) && query_dag(call->query, id, add_dag, list, err);
 }
 
-bool handle_dag(struct call *call, struct nx_err *err)
+static bool show_dag(struct call *call, struct nx_err *err)
 {
     const char *id = call->params[0];
     struct files files = {0};
@@ -224,6 +224,11 @@ bool handle_dag(struct call *call, struct nx_err *err)
     vec_fini(&files.files);
     vec_fini(&list.dags);
     return ok;
+}
+
+bool handle_dag(struct call *call, struct nx_err *err)
+{
+    return call_revision(call, "dag.", call->params[0], err) && show_dag(call, err);
 }
 
 struct version_list {
@@ -331,7 +336,7 @@ bool dag_to_body(struct job *job, struct query *query, const char *id, struct nx
     struct call call = {.arena = &job->arena, .query = query, .api = job->api};
     call.params[0] = id;
     buf_init(&call.body);
-    bool ok = handle_dag(&call, err);
+    bool ok = show_dag(&call, err);
     job->body = call.body;
     return ok;
 }

@@ -40,13 +40,12 @@ static const char *reason(int i)
     return i + 1 < NX_REASONS ? nx_reason_name((enum nx_reason)(i + 1)) : NULL;
 }
 
-/* Those of the error table, and two that are HTTP's own. */
+/* Those of the error table, and one that is HTTP's own. */
 static const char *error_code(int i)
 {
-    static const char *const own[] = {"method_not_allowed", "precondition_failed"};
     if (i + 1 < NX_CODES)
         return nx_code_info((enum nx_code)(i + 1))->name;
-    return i + 1 - NX_CODES < 2 ? own[i + 1 - NX_CODES] : NULL;
+    return i + 1 == NX_CODES ? "method_not_allowed" : NULL;
 }
 
 /* ---- The table ---- */

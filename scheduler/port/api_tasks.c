@@ -9,9 +9,9 @@
 #include "scheduler/port/api_shape.h"
 #include "scheduler/store/search.h"
 
-/* One answer looks at so much at most, whatever it finds: then it ends with a cursor. */
-#define LOOK_RUNS_MAX 4000
-#define LOOK_TASKS_MAX 8000
+/* A search looks for so long at most, whatever it finds: then the page ends with a cursor. */
+#define LOOK_MS 20
+#define WINDOW_RUNS 250 /* looked at by one statement */
 
 /* The run and its version that the path names. */
 bool call_run(struct call *call, struct query_run **run, const struct dag_info **info,
@@ -34,8 +34,10 @@ struct task_list {
     const struct search *search; /* NULL: all are wanted */
     const char *dag;             /* of the run at hand */
     bool over_runs;              /* each is told with its DAG */
-    size_t n, limit, n_looked;
-    uint64_t next; /* see task_cursor: where the next page begins */
+    size_t n, limit;
+    int64_t until_ms; /* of a search */
+    bool begun;       /* it has looked at something: a page gets on, however slow it is */
+    uint64_t next;    /* see task_cursor: where the next page begins */
     bool more;
 };
 
@@ -56,7 +58,8 @@ static bool put_task(void *arg, const struct query_task *task)
     struct task_list *list = arg;
     bool wanted = fits(list, task);
     bool full = list->n >= list->limit || list->call->body.len > CALL_BODY_MAX;
-    bool tired = list->search && list->n_looked++ >= LOOK_TASKS_MAX;
+    bool tired = list->search && list->begun && clock_mono_ms() > list->until_ms;
+    list->begun = true;
     if ((full && wanted) || tired) {
         list->more = true;
         list->next = task_cursor(task->id.task, task->id.map);
@@ -77,7 +80,7 @@ bool handle_run(struct call *call, struct nx_err *err)
     struct query_run *run;
     const struct dag_info *info;
     struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
-    if (!call_run(call, &run, &info, err))
+    if (!call_run(call, &run, &info, err) || !call_revision(call, "run.", call->params[0], err))
         return false;
     const struct query_tasks which = {
         .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1, .outputs = true};
@@ -104,6 +107,7 @@ bool handle_tasks(struct call *call, struct nx_err *err)
     which.run = run;
     list.dag = run->dag;
     list.search = search.n ? &search : NULL;
+    list.until_ms = clock_mono_ms() + LOOK_MS;
     from_task_cursor(cursor, which.info->n_tasks, &which.from, &which.from_map);
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
@@ -198,7 +202,7 @@ static void read_window(struct look *look, struct query_window *window)
         failed = failed && !(look->wanted[i] && i != NX_TS_FAILED);
     }
     window->search = &look->search;
-    window->limit = LOOK_RUNS_MAX;
+    window->limit = WINDOW_RUNS;
     window->unfinished = unfinished;
     window->with_failed = failed && !unfinished;
     window->before = look->run ? look->run + 1 : 0;
@@ -213,6 +217,20 @@ static void read_window(struct look *look, struct query_window *window)
     }
 }
 
+/* One window after the other while there is time and room; *end: the oldest run of the last one, 0:
+ * none is beyond it. */
+static bool look_at_windows(struct look *look, struct query_window *window, uint64_t *end)
+{
+    struct query *query = look->list.call->query;
+    for (;;) {
+        if (!query_run_window(query, window, look_at_run, look, end, look->err) || look->failed)
+            return false;
+        if (look->list.more || !*end || clock_mono_ms() > look->list.until_ms)
+            return true;
+        window->before = *end;
+    }
+}
+
 bool handle_all_tasks(struct call *call, struct nx_err *err)
 {
     struct look look = {.err = err, .list = {.call = call, .over_runs = true}};
@@ -222,10 +240,11 @@ bool handle_all_tasks(struct call *call, struct nx_err *err)
         !read_search(call, &look.search, err) || !call_query(call, err))
         return false;
     look.list.search = &look.search;
+    look.list.until_ms = clock_mono_ms() + LOOK_MS;
     read_window(&look, &window);
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
-    bool ok = query_run_window(call->query, &window, look_at_run, &look, &end, err) && !look.failed;
+    bool ok = look_at_windows(&look, &window, &end);
     put_close(&call->body, ']');
     const char *next = NULL;
     if (look.list.more)

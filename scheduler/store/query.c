@@ -393,6 +393,10 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
     "'dag', t.dag, 'run', cast(t.by_run as text), 'task', t.task, 'map_index', t.map_index," \
     " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)," \
     " r.deadline_at, r.late_at, r.claims"
+/* Likewise, without what people are shown. */
+#define RUN_STATE \
+    "select r.run, r.dag, r.version, 0, r.state, r.cause, r.reason, null, null, null, null," \
+    " r.created_at, r.started_at, r.finished_at, r.counts, null, null, null, r.claims"
 #define RUN_COLUMNS RUN_OF " from run r"
 #define RUN_NUMBER " left join dag_version v on v.version = r.version"
 
@@ -576,9 +580,9 @@ bool query_run_window(struct query *query, const struct query_window *which, que
         return false;
     if (!window_end(query, which, first, last, err))
         return false;
-    buf_str(&text, RUN_OF " from (");
+    buf_str(&text, RUN_STATE " from (");
     add_window(&text, which);
-    buf_str(&text, ") w cross join run r on r.run = w.run" RUN_NUMBER " where true");
+    buf_str(&text, ") w cross join run r on r.run = w.run where true");
     search_sql(which->search, 5, &text);
     buf_str(&text, " order by w.run desc");
     struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
@@ -600,19 +604,11 @@ bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void 
     return each_run(stmt, 0, fn, arg, err);
 }
 
-bool query_audit(struct query *query, int64_t before, size_t limit,
-                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
-                 struct nx_err *err)
+static bool each_audit(struct sql_stmt *stmt,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err)
 {
     bool row, ok;
-    struct sql_stmt *stmt = query_prepare(query,
-                                          "select id, at, who, what, target, detail from audit"
-                                          " where id < ?1 order by id desc limit ?2",
-                                          err);
-    if (!stmt)
-        return false;
-    sql_bind_int(stmt, 1, before ? before : INT64_MAX);
-    sql_bind_int(stmt, 2, (int64_t)limit);
     while ((ok = sql_step(stmt, &row, err)) && row) {
         const struct query_audit audit = {
             .id = sql_int(stmt, 0),
@@ -628,6 +624,37 @@ bool query_audit(struct query *query, int64_t before, size_t limit,
         }
     }
     return ok;
+}
+
+bool query_audit(struct query *query, int64_t before, size_t limit,
+                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                 struct nx_err *err)
+{
+    struct sql_stmt *stmt = query_prepare(query,
+                                          "select id, at, who, what, target, detail from audit"
+                                          " where id < ?1 order by id desc limit ?2",
+                                          err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, before ? before : INT64_MAX);
+    sql_bind_int(stmt, 2, (int64_t)limit);
+    return each_audit(stmt, fn, arg, err);
+}
+
+bool query_last_change(struct query *query, const char *kind, const char *target,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err)
+{
+    struct sql_stmt *stmt =
+        query_prepare(query,
+                      "select id, at, who, what, target, detail from audit where target = ?1"
+                      " and substr(what, 1, length(?2)) = ?2 order by id desc limit 1",
+                      err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, target);
+    sql_bind_text(stmt, 2, kind);
+    return each_audit(stmt, fn, arg, err);
 }
 
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err)

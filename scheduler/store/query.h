@@ -162,7 +162,8 @@ struct query_window {
     size_t limit;
 };
 
-/* Newest first. *last: the oldest run of the window; 0: none is beyond it. */
+/* Newest first, without params, note, data interval and what started it. *last: the oldest run of
+ * the window; 0: none is beyond it. */
 bool query_run_window(struct query *query, const struct query_window *which, query_run_fn *fn,
                       void *arg, uint64_t *last, struct nx_err *err);
 /* fn is called at most once. */
@@ -208,6 +209,11 @@ struct query_audit {
 bool query_audit(struct query *query, int64_t before, size_t limit,
                  bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                  struct nx_err *err);
+
+/* The last change of a target by what begins with `kind` ("pool."): fn is called at most once. */
+bool query_last_change(struct query *query, const char *kind, const char *target,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err);
 
 struct query_approval {
     uint64_t id, version;

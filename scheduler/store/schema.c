@@ -279,8 +279,10 @@ static const char version_12[] =
 static const char version_13[] = "alter table worker add column token text;";
 /* Tokens of the API; those of before are workers'. */
 static const char version_14[] = "alter table token add column role text not null default 'worker';";
-/* Failed tasks are looked for over all runs: see query_run_window. */
-static const char version_15[] = "create index task_failed on task_instance (run) where state = 9;";
+/* Failed tasks are looked for over all runs: see query_run_window. And who changed a thing last. */
+static const char version_15[] =
+    "create index task_failed on task_instance (run) where state = 9;"
+    "create index audit_of on audit (target, id);";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
