@@ -46,7 +46,10 @@ static int run_list(struct cli *cli)
     struct out_table table;
     json_t *dags = NULL, *dag;
     size_t i;
-    int status = api_list(cli, &dags, "/dags", 0);
+    const char *path = cli_given(cli, "query")
+                           ? api_path(&cli->arena, "/dags?q=%s", cli_get(cli, "query"))
+                           : "/dags";
+    int status = api_list(cli, &dags, path, 0);
     if (status)
         return status;
     if (!out_value(cli, dags, "id")) {
@@ -65,7 +68,8 @@ static int run_list(struct cli *cli)
         if (table.n_rows)
             out_table_print(&table, cli);
         else
-            puts("No DAG yet. Put a file in dags/, or run `nexus init`.");
+            puts(cli_given(cli, "query") ? "No DAG fits."
+                                         : "No DAG yet. Put a file in dags/, or run `nexus init`.");
         out_table_fini(&table);
     }
     json_decref(dags);
@@ -241,12 +245,27 @@ static int run_unpause(struct cli *cli)
     return set_paused(cli, false);
 }
 
+/* clang-format off */
+static const struct cli_option list_options[] = {
+    {'q', "query", "TEXT", "where all terms of TEXT hold (below)", false, false},
+    {0},
+};
+/* clang-format on */
+
 const struct cli_command cmd_dag_list = {
     .name = "dag list",
     .arguments = "",
     .group = "DAGs",
     .summary = "the DAGs of the server, broken files included",
-    .help = "  nexus dag list\n  nexus dag list -o id",
+    .help =
+        "Terms of --query are those of `nexus runs list`: keys are dag, operator, task (* stands\n"
+        "for anything), tag, state (of the last run, or broken), paused, valid (true or false),\n"
+        "schedule (a part of an entry, or none). Other words are looked for in id, description\n"
+        "and tags.\n\n"
+        "  nexus dag list\n"
+        "  nexus dag list -q 'tag:ml paused:false -state:success'\n"
+        "  nexus dag list -o id",
+    .options = list_options,
     .run = run_list,
 };
 

@@ -42,6 +42,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_logs,
     &cmd_artifacts,
     &cmd_explain,
+    &cmd_task_list,
     &cmd_task_test,
     &cmd_op_list,
     &cmd_op_show,

@@ -427,12 +427,33 @@ static void note_who(struct engine *engine, const struct message *message)
         engine_give_up(&err);
 }
 
+/* False, and refused: it is not what its author has seen. */
+static bool is_as_seen(struct engine *engine, struct pending *pending)
+{
+    const struct message *message = pending->message;
+    struct nx_err err;
+    int64_t last;
+    if (!message->match)
+        return true;
+    if (!store_last_change(engine->store, message->match, message->target, &last, &err))
+        engine_give_up(&err);
+    for (size_t i = 0; i < message->n_matches; i++) {
+        if (message->matches[i] == last)
+            return true;
+    }
+    nx_fail(&err, NX_E_STALE,
+            "'%.80s' was changed since it was read: read it again, then make the change anew",
+            message->target);
+    refuse(pending, &err);
+    return false;
+}
+
 void write_take(struct engine *engine, struct message *message)
 {
     size_t index = engine->pending.n, n_replies = engine->update.replies.n;
     vec_push(&engine->pending, ((struct pending){.message = message}));
     struct pending *pending = &engine->pending.at[index];
-    if (had_key(engine, pending))
+    if (had_key(engine, pending) || !is_as_seen(engine, pending))
         return;
     if (is_event(message->op))
         take_event(engine, pending, index);

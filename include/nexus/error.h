@@ -22,6 +22,7 @@ enum nx_code {
     NX_E_MEMORY,
     NX_E_INTERNAL,        /* a defect of Nexus or of a library */
     NX_E_UNAUTHENTICATED, /* who asks has to say who he is */
+    NX_E_STALE,           /* it was changed since who asks has seen it */
     NX_CODES
 };
 

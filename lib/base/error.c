@@ -21,6 +21,7 @@ static const struct nx_code_info codes[NX_CODES] = {
     [NX_E_MEMORY] = {"memory", 507, true},
     [NX_E_INTERNAL] = {"internal", 500, true},
     [NX_E_UNAUTHENTICATED] = {"unauthenticated", 401, false},
+    [NX_E_STALE] = {"stale", 412, false},
 };
 
 const struct nx_code_info *nx_code_info(enum nx_code code)

@@ -44,6 +44,8 @@ bool str_parse_duration(const char *s, int64_t *ms)
     double total = 0, value;
     if (str_parse_double(s, &value)) {
         total = value * 1000;
+    } else if (!*s) {
+        return false;
     } else {
         while (*s) {
             char *end;

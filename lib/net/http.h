@@ -84,6 +84,7 @@ struct http_server *http_server_of(const struct http_request *request);
 struct http_reply {
     int status;
     const char *content_type;   /* NULL: application/json */
+    const char *revision;       /* stands at the end of the ETag, behind a -; NULL: nothing */
     const char *const *headers; /* "Name", "value", ..., NULL; may be NULL. A value with control
                                    characters is left out */
     /* Bytes; moved in and freed with mem_free, unless body_lives: then they outlive the server. */

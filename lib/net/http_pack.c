@@ -103,7 +103,8 @@ void http_pack(const struct http_wishes *wishes, struct http_reply *reply,
         return;
     if (wishes->tagged && !has_header(reply, "ETag")) {
         sha256_of(reply->body, reply->n_body, hash);
-        snprintf(packed->tag, sizeof packed->tag, "W/\"%.16s\"", hash);
+        snprintf(packed->tag, sizeof packed->tag, "W/\"%.16s%s%.32s\"", hash,
+                 reply->revision ? "-" : "", reply->revision ? reply->revision : "");
         add(packed, "ETag", packed->tag);
         if (!has_header(reply, "Cache-Control"))
             add(packed, "Cache-Control", "private, no-cache");

@@ -94,7 +94,7 @@ void http_refuse(struct http_request *request, int status, enum nx_code code, co
 struct http_packed {
     const char *headers[HTTP_HEADERS_MAX];
     size_t n;
-    char tag[24];
+    char tag[64];
 };
 
 void http_read_wishes(struct http_request *request);

@@ -538,6 +538,8 @@ struct core_pool_view {
 };
 
 bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view);
+/* Whether the i-th pool exists or tasks have named it. */
+bool core_pool_named(const struct core *core, size_t i);
 /* How many task instances could run but for the i-th pool or for want of a worker. */
 uint32_t core_pool_waiting(const struct core *core, size_t i);
 /* The progress that a running attempt reported, in thousandths; negative: none. *text: what it said

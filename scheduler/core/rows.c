@@ -171,6 +171,16 @@ bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *vi
     return true;
 }
 
+bool core_pool_named(const struct core *core, size_t i)
+{
+    const struct pool *pool = core->pools.at[i].value;
+    for (size_t k = 0; pool->slots < 0 && k < core->classes.n; k++) {
+        if (core->classes.at[k]->pool == pool)
+            return true;
+    }
+    return pool->slots >= 0;
+}
+
 uint32_t core_pool_waiting(const struct core *core, size_t i)
 {
     uint32_t n = 0;

@@ -50,7 +50,8 @@ void call_respond(struct call *call, const struct http_reply *reply)
 static void answer(struct call *call, bool ok, const struct nx_err *err)
 {
     struct http_reply reply = {.status = call->status ? call->status : 200,
-                               .content_type = call->content_type};
+                               .content_type = call->content_type,
+                               .revision = call->revision};
     if (ok)
         reply.body = buf_take(&call->body, &reply.n_body);
     else
@@ -118,6 +119,15 @@ static bool is_type(const json_t *value, enum param_type type)
     return false;
 }
 
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: a double holds every whole number up to it */
+
+/* 7.0 is an integer too. */
+static bool is_whole(const json_t *value)
+{
+    double v = json_is_real(value) ? json_real_value(value) : 0.5;
+    return v >= -WHOLE_MAX && v <= WHOLE_MAX && (double)(int64_t)v == v;
+}
+
 static bool check_member(const struct route_param *known, const char *key, const json_t *value,
                          struct nx_err *err)
 {
@@ -129,7 +139,8 @@ static bool check_member(const struct route_param *known, const char *key, const
         names[n++] = known->name;
         if (!str_eq(known->name, key))
             continue;
-        if (json_is_null(value) || is_type(value, known->type))
+        if (json_is_null(value) || is_type(value, known->type) ||
+            (known->type == PARAM_INT && is_whole(value)))
             return true;
         bool item = known->type == PARAM_TEXTS && json_is_array(value);
         return nx_fail(err, NX_E_INVALID, "'%s' must be %s, not %s", key, types[known->type],
@@ -138,6 +149,15 @@ static bool check_member(const struct route_param *known, const char *key, const
     const char *nearest = str_nearest(key, names, n);
     return nx_fail(err, NX_E_INVALID, "the body has an unknown key '%.64s'%s%s%s", key,
                    nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static void make_integers(const struct route_param *known, json_t *body)
+{
+    for (; known && known->name; known++) {
+        const json_t *value = json_object_get(body, known->name);
+        if (known->type == PARAM_INT && json_is_real(value))
+            json_object_set_new(body, known->name, json_integer((int64_t)json_real_value(value)));
+    }
 }
 
 bool call_json(struct call *call, json_t **json, struct nx_err *err)
@@ -153,6 +173,8 @@ bool call_json(struct call *call, json_t **json, struct nx_err *err)
     {
         ok = ok && check_member(call->route->body, key, value, err);
     }
+    if (ok)
+        make_integers(call->route->body, body);
     if (ok)
         *json = body;
     else
@@ -178,6 +200,26 @@ bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err)
         return nx_fail(err, NX_E_INVALID, "'%.32s' is no cursor of this list", text);
     *cursor = n;
     return true;
+}
+
+bool call_sort(struct call *call, const char *const *names, size_t *found, struct nx_err *err)
+{
+    const char *text = http_query(call->request, "sort");
+    struct buf all = {0};
+    *found = 0;
+    if (!text)
+        return true;
+    for (; names[*found]; ++*found) {
+        if (str_eq(names[*found], text)) {
+            buf_fini(&all);
+            return true;
+        }
+        buf_printf(&all, "%s%s", *found ? ", " : "", names[*found]);
+    }
+    nx_fail(err, NX_E_INVALID, "this list is sorted by one of %s, not '%.32s'", buf_text(&all),
+            text);
+    buf_fini(&all);
+    return false;
 }
 
 bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err)

@@ -90,7 +90,8 @@ static bool put_one(struct query *query, struct buf *body, uint64_t id, struct n
 bool handle_backfill(struct call *call, struct nx_err *err)
 {
     uint64_t id;
-    return read_id(call->params[0], &id, err) && call_query(call, err) &&
+    return read_id(call->params[0], &id, err) &&
+           call_revision(call, "backfill.", call->params[0], err) &&
            put_one(call->query, &call->body, id, err);
 }
 
@@ -248,6 +249,7 @@ static bool change(struct call *call, enum core_backfill_state state, const char
     message->backfill = id;
     message->backfill_state = state;
     struct job *job = job_new(call);
+    call_match(call, "backfill.", message, job);
     job->data = arena_dup(&job->arena, &id, sizeof id);
     job->finish = finish_change;
     return job_write(call, job, message, err);

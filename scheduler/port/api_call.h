@@ -112,6 +112,7 @@ struct call {
     struct query *query; /* after call_query */
     struct buf body;
     const char *content_type;   /* NULL: JSON */
+    const char *revision;       /* see call_revision */
     int status;                 /* 0: 200, or that of the error */
     const char *code, *details; /* of the error, instead of its own and null */
     const char *headers[7];     /* ended by NULL */
@@ -130,6 +131,8 @@ bool call_json(struct call *call, json_t **json, struct nx_err *err);
 bool call_limit(struct call *call, size_t fallback, size_t *limit, struct nx_err *err);
 /* ?cursor= as a number; 0 without. */
 bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err);
+/* ?sort=, one of the names (ended by NULL), as its index; without it the first. */
+bool call_sort(struct call *call, const char *const *names, size_t *found, struct nx_err *err);
 /* A query parameter that must be true or false. */
 bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err);
 /* The error text of a body with {"error": ...}. */
@@ -139,6 +142,23 @@ void call_error(struct http_reply *reply, const struct nx_err *err, int status, 
 /* A write that stands on the audit list as `what` about `target`, with the body as its detail. */
 struct message *call_write(struct call *call, enum write_op op, const char *what,
                            const char *target, const json_t *body);
+/* The ETag of the answer is good for If-Match: the last change of the target, of what begins with
+ * `kind` ("pool."). */
+bool call_revision(struct call *call, const char *kind, const char *target, struct nx_err *err);
+bool find_revision(struct query *query, struct arena *arena, const char *kind, const char *target,
+                   const char **revision, struct nx_err *err);
+/* The write is refused when If-Match has another one, and a conflict says who was faster. */
+struct job;
+void call_match(struct call *call, const char *kind, struct message *message, struct job *job);
+/* Where the thing is no row: "*" when If-Match does not say, the revision when it has it, or NULL.
+ */
+const char *call_matches(const struct call *call, const char *revision);
+/* Who changed it last, as JSON; NULL: nobody knows. */
+const char *find_change(struct query *query, struct arena *arena, const char *kind,
+                        const char *target);
+const char *job_last_change(struct job *job);
+/* A note that is not too long; NULL is fine. */
+bool call_note(const char *note, struct nx_err *err);
 /* The Idempotency-Key, or NULL. */
 bool call_key(struct call *call, const char **key, struct nx_err *err);
 /* Keeps it with a write, and what came with it. */
@@ -159,11 +179,12 @@ struct job {
     void (*work)(struct job *job);
     void *data; /* of the three, in the arena */
     struct write_result result;
-    const char *run; /* that it was to change: a conflict says who changed it last; NULL: nothing */
+    const char *changed,
+        *target; /* see call_match: a conflict says who changed it last; NULL: none */
     bool no_core;
     struct buf body;
     int status;
-    const char *content_type, *location;
+    const char *content_type, *location, *revision;
 };
 
 struct job *job_new(struct call *call);
@@ -214,6 +235,7 @@ bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run_counts(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
 bool handle_tasks(struct call *call, struct nx_err *err);
+bool handle_all_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);

@@ -1,12 +1,14 @@
 /* Reads of DAGs. */
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "nexus/limits.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
+#include "scheduler/store/search.h"
 
 /* A file with problems. */
 struct file {
@@ -103,35 +105,50 @@ static bool put_dag(struct call *call, const struct files *files, const struct q
     return shape_dag(call, dag, &shown, next_fire_ms, errors, err);
 }
 
+/* Which DAGs and files are wanted, in which order. */
+struct dag_wish {
+    struct search search;
+    bool last_first;
+};
+
+/* Whether the id `a` comes before `b`; NULL is before all. */
+static bool comes_first(const struct dag_wish *wish, const char *a, const char *b)
+{
+    int order = a ? strcmp(a, b) : -1;
+    return a && wish->last_first ? order > 0 : order < 0;
+}
+
 /* The file without a DAG whose id is the first behind `after`, or NULL. */
-static const struct file *next_file(const struct files *files, const char *after)
+static const struct file *next_file(const struct files *files, const struct dag_wish *wish,
+                                    const char *after)
 {
     const struct file *next = NULL;
     for (size_t i = 0; i < files->files.n; i++) {
         const struct file *file = &files->files.at[i];
-        if (!file->has_dag && strcmp(file->id, after) > 0 &&
-            (!next || strcmp(file->id, next->id) < 0))
+        if (!file->has_dag && comes_first(wish, after, file->id) &&
+            (!next || comes_first(wish, file->id, next->id)) &&
+            search_fits_file(&wish->search, file->id))
             next = file;
     }
     return next;
 }
 
 /* Both lists merged by id. */
-static bool put_dags(struct dag_list *list, const struct files *files, const char *after,
-                     size_t limit, const char **next, struct nx_err *err)
+static bool put_dags(struct dag_list *list, const struct files *files, const struct dag_wish *wish,
+                     const char *after, size_t limit, const char **next, struct nx_err *err)
 {
     struct call *call = list->call;
     size_t at = 0;
     for (size_t n = 0;; n++) {
         const struct query_dag *dag = at < list->dags.n ? &list->dags.at[at] : NULL;
-        const struct file *file = next_file(files, after);
+        const struct file *file = next_file(files, wish, after);
         if (!dag && !file)
             return true;
         if (n == limit || call->body.len > CALL_BODY_MAX) {
             *next = after;
             return true;
         }
-        if (!dag || (file && strcmp(file->id, dag->id) < 0)) {
+        if (!dag || (file && comes_first(wish, file->id, dag->id))) {
             shape_file(&call->body, file->id, file->path, file->problems);
             after = file->id;
             continue;
@@ -143,20 +160,34 @@ static bool put_dags(struct dag_list *list, const struct files *files, const cha
     }
 }
 
+static bool read_wish(struct call *call, struct dag_wish *wish, struct nx_err *err)
+{
+    static const char *const sorts[] = {"id", "-id", NULL};
+    const char *text = http_query(call->request, "q");
+    size_t sort;
+    bool ok = call_sort(call, sorts, &sort, err) &&
+              search_read(call->arena, SEARCH_DAGS, text ? text : "", clock_wall_ms(),
+                          &wish->search, err);
+    wish->last_first = ok && sort == 1;
+    return ok;
+}
+
 bool handle_dags(struct call *call, struct nx_err *err)
 {
     struct files files = {0};
     struct dag_list list = {.call = call, .arena = call->arena};
+    struct dag_wish wish;
     const char *cursor = http_query(call->request, "cursor"), *next = NULL;
     size_t limit;
-    cursor = cursor ? cursor : "";
-    if (!call_limit(call, NX_PAGE_MAX, &limit, err) || !call_query(call, err))
+    if (!call_limit(call, NX_PAGE_MAX, &limit, err) || !read_wish(call, &wish, err) ||
+        !call_query(call, err))
         return false;
+    const struct query_dags which = {&wish.search, cursor, wish.last_first, limit + 1};
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
     bool ok = read_files(call, &files, err) &&
-              query_dags(call->query, cursor, limit + 1, add_dag, &list, err) &&
-              put_dags(&list, &files, cursor, limit, &next, err);
+              query_find_dags(call->query, &which, add_dag, &list, err) &&
+              put_dags(&list, &files, &wish, cursor, limit, &next, err);
     put_close(&call->body, ']');
     put_text(&call->body, "next", next);
     put_close(&call->body, '}');
@@ -173,7 +204,7 @@ static bool find_dag(struct call *call, const char *id, struct dag_list *list, s
     return call_query(call, err) && query_dag(call->query, id, add_dag, list, err);
 }
 
-bool handle_dag(struct call *call, struct nx_err *err)
+static bool show_dag(struct call *call, struct nx_err *err)
 {
     const char *id = call->params[0];
     struct files files = {0};
@@ -193,6 +224,11 @@ bool handle_dag(struct call *call, struct nx_err *err)
     vec_fini(&files.files);
     vec_fini(&list.dags);
     return ok;
+}
+
+bool handle_dag(struct call *call, struct nx_err *err)
+{
+    return call_revision(call, "dag.", call->params[0], err) && show_dag(call, err);
 }
 
 struct version_list {
@@ -300,7 +336,7 @@ bool dag_to_body(struct job *job, struct query *query, const char *id, struct nx
     struct call call = {.arena = &job->arena, .query = query, .api = job->api};
     call.params[0] = id;
     buf_init(&call.body);
-    bool ok = handle_dag(&call, err);
+    bool ok = show_dag(&call, err);
     job->body = call.body;
     return ok;
 }

@@ -284,8 +284,7 @@ static bool check_emit(const json_t *body, struct nx_err *err)
                        (long long)json_integer_value(rows));
     if (strlen(hash) > NX_NAME_MAX)
         return nx_fail(err, NX_E_LIMIT, "hash has at most %d bytes", NX_NAME_MAX);
-    return strlen(note) <= NX_NOTE_MAX ||
-           nx_fail(err, NX_E_LIMIT, "note has at most %d bytes", NX_NOTE_MAX);
+    return call_note(note, err);
 }
 
 static const char *text_of(struct message *message, const json_t *body, const char *key)

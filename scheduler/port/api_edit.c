@@ -146,7 +146,7 @@ static bool edit(struct call *call, enum core_edit what, const char *name, const
     const struct edit_job data = {run->id, what, message->dry_run};
     struct job *job = job_new(call);
     job->data = arena_dup(&job->arena, &data, sizeof data);
-    job->run = arena_strdup(&job->arena, call->params[0]);
+    call_match(call, "run.", message, job);
     job->finish = finish_edit;
     return job_write(call, job, message, err);
 }
@@ -203,7 +203,7 @@ static bool rerun(struct call *call, const json_t *body, struct nx_err *err)
     struct query_run *run;
     const char *note = js_get_text(body, "note", NULL), *key;
     if (!call_query(call, err) || !find_run(call->query, call->arena, call->params[0], &run, err) ||
-        !call_key(call, &key, err))
+        !call_note(note, err) || !call_key(call, &key, err))
         return false;
     struct message *message = call_write(call, WRITE_CREATE, "run.rerun", call->params[0], body);
     message->dag = arena_strdup(&message->arena, run->dag);
@@ -249,12 +249,13 @@ static bool set_note(struct call *call, const json_t *body, struct nx_err *err)
         return false;
     if (!json_object_get(body, "note"))
         return nx_fail(err, NX_E_INVALID, "the body must have 'note'");
-    if (note && strlen(note) > NX_NOTE_MAX)
-        return nx_fail(err, NX_E_LIMIT, "a note has at most %d bytes", NX_NOTE_MAX);
+    if (!call_note(note, err))
+        return false;
     struct message *message = call_write(call, WRITE_NOTE, "run.note", call->params[0], body);
     message->run = run->id;
     message->note = note && *note ? arena_strdup(&message->arena, note) : NULL;
     struct job *job = job_new(call);
+    call_match(call, "run.", message, job);
     job->data = arena_dup(&job->arena, &run->id, sizeof run->id);
     job->finish = finish_note;
     return job_write(call, job, message, err);
@@ -297,6 +298,7 @@ bool handle_delete_run(struct call *call, struct nx_err *err)
     message->detail = arena_printf(&message->arena, "{\"dag\":\"%s\"}", run->dag);
     message->run = run->id;
     struct job *job = job_new(call);
+    call_match(call, "run.", message, job);
     job->data = arena_dup(&job->arena, &run->id, sizeof run->id);
     job->finish = finish_delete;
     return job_write(call, job, message, err);

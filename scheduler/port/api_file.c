@@ -16,6 +16,9 @@
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
 
+#define EDIT "dag.edit"  /* on the audit list */
+#define FILE_REVISION 16 /* digits of the hash in its ETag */
+
 /* ---- Which file ---- */
 
 struct finding {
@@ -94,6 +97,7 @@ bool handle_file(struct call *call, struct nx_err *err)
     buf_init(&text);
     bool ok = read_now(path, &text, hash, err);
     if (ok) {
+        call->revision = arena_strndup(call->arena, hash, FILE_REVISION);
         put_open(&call->body, NULL, '{');
         put_text(&call->body, "file", file);
         put_text(&call->body, "hash", hash);
@@ -210,7 +214,7 @@ static bool finish_save(struct job *job, struct query *query, struct nx_err *err
 
 static bool save(struct call *call, const struct saving *checked, struct nx_err *err)
 {
-    struct message *message = call_write(call, WRITE_AUDIT, "dag.edit", call->params[0], NULL);
+    struct message *message = call_write(call, WRITE_AUDIT, EDIT, call->params[0], NULL);
     struct job *job = job_new(call);
     message->detail = arena_printf(&message->arena, "{\"from\":\"%.64s\"}", checked->hash);
     struct saving *saving = arena_dup(&job->arena, checked, sizeof *checked);
@@ -227,6 +231,27 @@ static bool is_hash(const char *text)
 {
     return text && strlen(text) == SHA256_HEX - 1 &&
            strspn(text, "0123456789abcdef") == SHA256_HEX - 1;
+}
+
+/* With If-Match the file that it names is the one which the text was made from. */
+static bool take_match(struct call *call, struct saving *saving, struct nx_err *err)
+{
+    char hash[SHA256_HEX];
+    struct buf text;
+    if (!http_header(call->request, "If-Match"))
+        return true;
+    buf_init(&text);
+    bool ok = read_now(saving->path, &text, hash, err);
+    buf_fini(&text);
+    if (!ok)
+        return false;
+    saving->hash = arena_strdup(call->arena, hash);
+    if (call_matches(call, arena_strndup(call->arena, hash, FILE_REVISION)))
+        return true;
+    call->details = find_change(call->query, call->arena, EDIT, call->params[0]);
+    return nx_fail(err, NX_E_STALE,
+                   "%s was changed since it was read: read it again, then make the change anew",
+                   saving->file);
 }
 
 static bool put_file(struct call *call, const json_t *body, struct nx_err *err)
@@ -247,10 +272,15 @@ static bool put_file(struct call *call, const json_t *body, struct nx_err *err)
     if (!fine)
         return nx_fail(err, NX_E_DATA, "%s is not saved: the text has errors", saving.file);
     call->details = NULL;
+    if (!take_match(call, &saving, err))
+        return false;
     if (!is_hash(saving.hash))
         return nx_fail(err, NX_E_INVALID,
                        "'hash' must be that of the file which the text was made from");
-    return must_be_unchanged(&saving, err) && save(call, &saving, err);
+    if (must_be_unchanged(&saving, err))
+        return save(call, &saving, err);
+    call->details = find_change(call->query, call->arena, EDIT, call->params[0]);
+    return false;
 }
 
 bool handle_put_file(struct call *call, struct nx_err *err)

@@ -42,42 +42,6 @@ static bool make_body(struct job *job, struct nx_err *err)
     return ok;
 }
 
-/* ---- Who was faster ---- */
-
-#define CHANGES_MAX 1000 /* of the audit list, the latest */
-
-struct last_change {
-    const char *run;
-    struct buf details; /* empty: none is known */
-};
-
-static bool take_change(void *arg, const struct query_audit *audit)
-{
-    struct last_change *last = arg;
-    if (!str_eq(audit->target, last->run) || !str_starts(audit->what, "run."))
-        return true;
-    put_open(&last->details, NULL, '{');
-    put_text(&last->details, "who", audit->who);
-    put_text(&last->details, "what", audit->what);
-    put_time(&last->details, "at", audit->at_ms);
-    put_close(&last->details, '}');
-    return false;
-}
-
-/* The details of a conflict, or NULL. */
-static const char *find_change(struct job *job)
-{
-    struct last_change last = {.run = job->run};
-    struct query *query = query_begin(job->api->pool, NULL);
-    if (query && !query_audit(query, 0, CHANGES_MAX, take_change, &last, NULL))
-        buf_clear(&last.details);
-    query_end(query);
-    const char *text =
-        last.details.len ? arena_strndup(&job->arena, last.details.data, last.details.len) : NULL;
-    buf_fini(&last.details);
-    return text;
-}
-
 void job_finish(struct job *job)
 {
     struct nx_err err = {0};
@@ -85,10 +49,11 @@ void job_finish(struct job *job)
     if (make_body(job, &err)) {
         reply.status = job->status;
         reply.content_type = job->content_type;
+        reply.revision = job->revision;
         reply.body = buf_take(&job->body, &reply.n_body);
     } else {
-        bool asks = err.code == NX_E_CONFLICT && job->run;
-        call_error(&reply, &err, 0, NULL, asks ? find_change(job) : NULL);
+        bool asks = (err.code == NX_E_CONFLICT || err.code == NX_E_STALE) && job->changed;
+        call_error(&reply, &err, 0, NULL, asks ? job_last_change(job) : NULL);
     }
     const char *headers[] = {"Location", job->location, NULL};
     if (job->location)
@@ -316,6 +281,7 @@ bool job_fill(struct call *call, struct nx_err *err)
     filling->body = arena_dup(&job->arena, call->body.data, call->body.len);
     filling->n_body = call->body.len;
     job->data = filling;
+    job->revision = call->revision ? arena_strdup(&job->arena, call->revision) : NULL;
     job->look = look_for_patches;
     job->finish = finish_patches;
     return job_look(call, job, err);

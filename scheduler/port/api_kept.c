@@ -10,6 +10,9 @@
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 
+/* How their changes begin on the audit list. */
+static const char *const changes[] = {"pool.", "variable.", "secret.", "connection."};
+
 /* ---- What there is ---- */
 
 struct item {
@@ -186,7 +189,8 @@ static bool put_one(struct buf *body, struct items *items, struct query *query, 
 static bool show_kept(struct call *call, enum kept_kind kind, struct nx_err *err)
 {
     struct items items = {.api = call->api, .arena = call->arena, .kind = kind};
-    return call_query(call, err) && put_one(&call->body, &items, call->query, call->params[0], err);
+    return call_revision(call, changes[kind], call->params[0], err) &&
+           put_one(&call->body, &items, call->query, call->params[0], err);
 }
 
 bool handle_variables(struct call *call, struct nx_err *err)
@@ -229,7 +233,7 @@ static void look_pools(struct job *job, const struct core *core)
         n++;
     work->seen = arena_array(&job->arena, n, sizeof *work->seen);
     for (size_t i = 0; core_view_pool(core, i, &view); i++) {
-        if (work->name && !str_eq(work->name, view.name))
+        if (!core_pool_named(core, i) || (work->name && !str_eq(work->name, view.name)))
             continue;
         work->seen[work->n_seen++] = (struct item){.name = arena_strdup(&job->arena, view.name),
                                                    .slots = view.slots,
@@ -262,7 +266,9 @@ static bool finish_pools(struct job *job, struct query *query, struct nx_err *er
 {
     struct work *work = job->data;
     struct items items = {.api = job->api, .arena = &job->arena, .kind = KEPT_POOL};
-    bool ok = merge_pools(&items, work, query, err);
+    bool ok = merge_pools(&items, work, query, err) &&
+              (!work->name || find_revision(query, &job->arena, changes[KEPT_POOL], work->name,
+                                            &job->revision, err));
     if (ok && !work->name)
         put_list(&job->body, &items, work->from, work->limit);
     else if (ok && items.list.n)
@@ -338,6 +344,7 @@ static bool send_change(struct call *call, struct message *message, enum kept_ki
     *work = (struct work){.kind = kind, .name = arena_strdup(&job->arena, name)};
     message->kept = kind;
     message->name = arena_strdup(&message->arena, name);
+    call_match(call, changes[kind], message, job);
     job->data = work;
     job->finish = drop ? finish_drop : finish_put;
     if (!drop && kind == KEPT_POOL)

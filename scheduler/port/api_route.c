@@ -1,4 +1,4 @@
-/* The table of routes, and what is made of it: the router and the OpenAPI document. */
+/* The table of routes, and the router. What is documented of them is in api_openapi.c. */
 #include <string.h>
 
 #include "lib/base/mem.h"
@@ -6,31 +6,39 @@
 #include "lib/base/str.h"
 #include "scheduler/port/api_auth.h"
 #include "scheduler/port/api_call.h"
-#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_route.h"
 
 /* clang-format off */
 #define LIMIT  {"limit", PARAM_INT, "at most so many items, 1 to 1000"}
 #define CURSOR {"cursor", PARAM_TEXT, "`next` of the page before"}
 
+#define RUNS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"}
+#define TASKS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.* since:24h -pool:gpu`: keys dag, operator, task, state, pool, worker, error, cause, tag, since, until; other words are looked for in the ids of DAG and task and in the error"}
+#define DAGS_Q {"q", PARAM_TEXT, "terms that all hold, such as `tag:ml paused:false -state:failed`: keys dag, operator, task, state (of the last run, or broken), tag, paused, valid, schedule (a part of it, or none); other words are looked for in id, description and tags"}
+#define SORT_RUNS {"sort", PARAM_TEXT, "-created: newest first (the default); created: oldest first"}
+
 static const struct route_param page[] = {LIMIT, CURSOR, {0}};
+static const struct route_param dags_page[] = {DAGS_Q, {"sort", PARAM_TEXT, "by id (the default); -id: the other way round"}, LIMIT, CURSOR, {0}};
+static const struct route_param all_tasks_page[] = {TASKS_Q, LIMIT, CURSOR, {0}};
 static const struct route_param runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    RUNS_Q,
     {"dag", PARAM_TEXT, "of this DAG alone"},
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
-    LIMIT, CURSOR, {0}};
+    SORT_RUNS, LIMIT, CURSOR, {0}};
 static const struct route_param dag_runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    RUNS_Q,
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
-    LIMIT, CURSOR, {0}};
+    SORT_RUNS, LIMIT, CURSOR, {0}};
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param counts_query[] = {
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
+    TASKS_Q,
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"},
@@ -166,7 +174,7 @@ static const struct route_param session_body[] = {{"token", PARAM_TEXT, "of the 
 #define ARTIFACT TASK "/artifacts/{name}"
 
 static const struct route routes[] = {
-    {"GET", ROLE_VIEWER, V1 "/dags", "DAGs, and files from which none has come", page, NULL, handle_dags},
+    {"GET", ROLE_VIEWER, V1 "/dags", "DAGs, and files from which none has come", dags_page, NULL, handle_dags},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}", "one DAG", NULL, NULL, handle_dag},
     {"PATCH", ROLE_OPERATOR, V1 "/dags/{dag}", "pause or unpause it", NULL, dag_body, handle_patch_dag},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/versions", "its versions, newest first", page, NULL, handle_versions},
@@ -240,6 +248,9 @@ static const struct route routes[] = {
     {"POST", ROLE_OPERATOR, RUN "/mark", "set the state of tasks by hand", NULL, mark_body, handle_mark},
     {"POST", ROLE_OPERATOR, RUN "/rerun", "a new run of the current version with its params and interval (Idempotency-Key: at most one a key)",
      NULL, rerun_body, handle_rerun},
+    {"GET", ROLE_VIEWER, V1 "/tasks",
+     "task instances over all runs, those of the newest run first; a page may have few items, or none, and yet a `next`",
+     all_tasks_page, NULL, handle_all_tasks},
     {"GET", ROLE_VIEWER, V1 "/approvals", "what waits for a person, oldest first", approvals_page, NULL,
      handle_approvals},
     {"GET", ROLE_VIEWER, V1 "/approvals/{id}", "one of them, and what was said", NULL, NULL, handle_approval},
@@ -329,10 +340,14 @@ static const struct route routes[] = {
 
 #define N_ROUTES (sizeof routes / sizeof *routes)
 
+const struct route *route_at(size_t i)
+{
+    return i < N_ROUTES ? &routes[i] : NULL;
+}
+
 /* ---- The router ---- */
 
-/* Splits a pattern's next segment off; false at the end. */
-static bool next_segment(const char **path, const char **segment, size_t *n)
+bool route_next_segment(const char **path, const char **segment, size_t *n)
 {
     if (!**path)
         return false;
@@ -349,7 +364,7 @@ static bool matches(const struct call *call, const struct route *route,
     size_t n, i = 0, n_params = 0;
     if (!path[1])
         return http_segment(call->request, 0) == NULL;
-    for (; next_segment(&path, &segment, &n); i++) {
+    for (; route_next_segment(&path, &segment, &n); i++) {
         const char *given = http_segment(call->request, i);
         if (segment[0] == '{' && segment[1] == '+') /* whatever follows */
             return true;
@@ -372,7 +387,7 @@ static const char *as_asked(const struct call *call, const struct route *route)
     size_t n;
     struct buf buf;
     buf_init(&buf);
-    for (size_t i = 0; next_segment(&path, &segment, &n); i++) {
+    for (size_t i = 0; route_next_segment(&path, &segment, &n); i++) {
         const char *given = http_segment(call->request, i);
         buf_char(&buf, '/');
         if (*segment == '{' && given)
@@ -434,12 +449,14 @@ static bool check_queries(struct call *call, const struct route *route, struct n
 const struct route *route_find(struct call *call, struct nx_err *err)
 {
     const char *method = http_method(call->request), *params[CALL_PARAMS_MAX] = {0};
-    const char *allow = NULL;
+    const char *allow = NULL, *path = NULL;
     if (str_eq(method, "HEAD"))
         method = "GET";
     for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!matches(call, &routes[i], params))
+        bool other = path && !str_eq(path, routes[i].path); /* /runs/counts is no /runs/{run} */
+        if (other || !matches(call, &routes[i], params))
             continue;
+        path = routes[i].path;
         if (str_eq(routes[i].method, method)) {
             memcpy(call->params, params, sizeof params);
             return check_queries(call, &routes[i], err) ? &routes[i] : NULL;
@@ -448,123 +465,4 @@ const struct route *route_find(struct call *call, struct nx_err *err)
             allow ? arena_printf(call->arena, "%s, %s", allow, routes[i].method) : routes[i].method;
     }
     return allow ? fail_method(call, allow, err) : fail_no_path(call, err);
-}
-
-/* ---- OpenAPI 3.1 ---- */
-
-static void put_param(struct buf *buf, const char *name, const char *in, const char *type,
-                      const char *help)
-{
-    put_open(buf, NULL, '{');
-    put_text(buf, "name", name);
-    put_text(buf, "in", in);
-    put_bool(buf, "required", str_eq(in, "path"));
-    if (help)
-        put_text(buf, "description", help);
-    put_open(buf, "schema", '{');
-    put_text(buf, "type", type);
-    put_close(buf, '}');
-    put_close(buf, '}');
-}
-
-static const char *const json_types[] = {"string", "integer", "boolean", "object", "array", ""};
-
-static void put_params(struct buf *buf, const struct route *route)
-{
-    const char *path = route->path, *segment;
-    size_t n;
-    put_open(buf, "parameters", '[');
-    while (next_segment(&path, &segment, &n)) {
-        char name[32];
-        if (*segment != '{')
-            continue;
-        memcpy(name, segment + 1, n - 2);
-        name[n - 2] = 0;
-        put_param(buf, name, "path", "string", NULL);
-    }
-    for (const struct route_param *p = route->queries; p && p->name; p++)
-        put_param(buf, p->name, "query", json_types[p->type], p->help);
-    put_close(buf, ']');
-}
-
-static void put_body(struct buf *buf, const struct route *route)
-{
-    put_raw(buf, "requestBody",
-            "{\"content\":{\"application/json\":{\"schema\":{\"type\":"
-            "\"object\",\"additionalProperties\":false,\"properties\":{");
-    for (const struct route_param *p = route->body; p->name; p++) {
-        put_open(buf, p->name, '{');
-        if (p->type != PARAM_ANY)
-            buf_printf(buf, "\"type\":[\"%s\",\"null\"]", json_types[p->type]);
-        if (p->type == PARAM_TEXTS)
-            buf_str(buf, ",\"items\":{\"type\":\"string\"}");
-        put_text(buf, "description", p->help);
-        put_close(buf, '}');
-    }
-    buf_str(buf, "}}}}}");
-}
-
-static void put_operation(struct buf *buf, const struct route *route)
-{
-    char method[8];
-    size_t n = strlen(route->method);
-    for (size_t i = 0; i <= n; i++)
-        method[i] = (char)(route->method[i] ? route->method[i] | 0x20 : 0);
-    put_open(buf, method, '{');
-    put_text(buf, "summary", route->summary);
-    put_text(buf, "x-role", role_name(route->role));
-    put_params(buf, route);
-    if (route->body)
-        put_body(buf, route);
-    put_raw(buf, "responses",
-            "{\"2XX\":{\"description\":\"done\"},"
-            "\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":"
-            "{\"schema\":{\"$ref\":\"#/components/schemas/error\"}}}}}");
-    put_close(buf, '}');
-}
-
-static bool is_first_of_path(size_t i)
-{
-    for (size_t k = 0; k < i; k++) {
-        if (str_eq(routes[k].path, routes[i].path))
-            return false;
-    }
-    return true;
-}
-
-/* The web page is not a part of the API. */
-static bool is_page(const struct route *route)
-{
-    return route->handle == handle_page || route->handle == handle_page_file ||
-           route->handle == handle_root;
-}
-
-bool handle_openapi(struct call *call, struct nx_err *err)
-{
-    struct buf *buf = &call->body;
-    (void)err;
-    put_open(buf, NULL, '{');
-    put_text(buf, "openapi", "3.1.0");
-    put_raw(buf, "info", "{\"title\":\"Nexus\",\"version\":\"" NEXUS_VERSION "\"}");
-    put_open(buf, "paths", '{');
-    for (size_t i = 0; i < N_ROUTES; i++) {
-        if (!is_first_of_path(i) || is_page(&routes[i]))
-            continue;
-        put_open(buf, routes[i].path, '{');
-        for (size_t k = i; k < N_ROUTES; k++) {
-            if (str_eq(routes[k].path, routes[i].path))
-                put_operation(buf, &routes[k]);
-        }
-        put_close(buf, '}');
-    }
-    put_close(buf, '}');
-    put_raw(buf, "security", "[{\"bearer\":[]},{\"session\":[]},{}]");
-    put_raw(buf, "components",
-            "{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
-            "\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"nexus_session_PORT\"}},"
-            "\"schemas\":{\"error\":{\"type\":\"object\",\"properties\":{\"error\":{\"type\":"
-            "\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":"
-            "\"string\"},\"details\":{}}}}}}}");
-    put_close(buf, '}');
-    return true;
 }

@@ -1,4 +1,4 @@
-/* Reads of runs, their task instances and attempts. */
+/* Reads of runs and attempts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -61,6 +61,15 @@ static bool read_late(const char *text, bool *late, struct nx_err *err)
     return !text || search_late(text, late, err);
 }
 
+static bool read_sort(struct call *call, bool *oldest_first, struct nx_err *err)
+{
+    static const char *const sorts[] = {"-created", "created", NULL};
+    size_t found;
+    bool ok = call_sort(call, sorts, &found, err);
+    *oldest_first = ok && found == 1;
+    return ok;
+}
+
 static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
 {
     struct run_list list = {.call = call};
@@ -70,12 +79,18 @@ static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
     uint64_t next = 0;
     int64_t cursor;
     if (!call_limit(call, 100, &list.limit, err) || !call_cursor(call, &cursor, err) ||
+        !read_sort(call, &which.oldest_first, err) ||
         !read_run_state(http_query(call->request, "state"), &which.state, err) ||
         !read_since(http_query(call->request, "since"), &which.since_ms, err) ||
         !read_late(http_query(call->request, "late"), &which.late, err) ||
-        !search_read(call->arena, text ? text : "", clock_wall_ms(), &search, err) ||
+        !search_read(call->arena, SEARCH_RUNS, text ? text : "", clock_wall_ms(), &search, err) ||
         (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err))
         return false;
+    if (search.n && which.oldest_first)
+        return nx_fail(
+            err, NX_E_INVALID,
+            "what is searched for (q) is listed newest first; sort=created goes with dag, "
+            "state, since and late");
     which.before = (uint64_t)cursor;
     which.limit = list.limit + 1;
     put_open(&call->body, NULL, '{');
@@ -114,102 +129,6 @@ bool handle_dag_runs(struct call *call, struct nx_err *err)
     return list_runs(call, call->params[0], err);
 }
 
-/* ---- Task instances ---- */
-
-struct task_list {
-    struct call *call;
-    size_t n, limit;
-    uint64_t next; /* see task_cursor: where the next page begins */
-    bool more;
-};
-
-static bool put_task(void *arg, const struct query_task *task)
-{
-    struct task_list *list = arg;
-    if (list->n++ >= list->limit || list->call->body.len > CALL_BODY_MAX) {
-        list->more = true;
-        list->next = task_cursor(task->id.task, task->id.map);
-        return false;
-    }
-    shape_task(list->call, task, false);
-    return true;
-}
-
-/* The list itself, and where it goes on. */
-static bool put_tasks(struct task_list *list, const char *key, const struct query_tasks *which,
-                      struct nx_err *err)
-{
-    struct call *call = list->call;
-    put_open(&call->body, key, '[');
-    bool ok = query_tasks(call->query, which, put_task, list, err);
-    put_close(&call->body, ']');
-    return ok;
-}
-
-/* The run and its version that the path names. */
-static bool open_run(struct call *call, struct query_run **run, const struct dag_info **info,
-                     struct nx_err *err)
-{
-    return call_query(call, err) && find_run(call->query, call->arena, call->params[0], run, err) &&
-           query_version(call->query, (*run)->version, info, err);
-}
-
-bool handle_run(struct call *call, struct nx_err *err)
-{
-    struct query_run *run;
-    const struct dag_info *info;
-    struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
-    if (!open_run(call, &run, &info, err))
-        return false;
-    const struct query_tasks which = {
-        .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1, .outputs = true};
-    put_open(&call->body, NULL, '{');
-    shape_run(&call->body, run);
-    bool ok = put_tasks(&list, "tasks", &which, err);
-    put_close(&call->body, '}');
-    return ok;
-}
-
-bool handle_tasks(struct call *call, struct nx_err *err)
-{
-    struct query_run *run;
-    const struct dag_info *info;
-    struct task_list list = {.call = call};
-    struct query_tasks which = {.outputs = true};
-    int64_t cursor;
-    if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
-        !shape_read_task_state(http_query(call->request, "state"), &which.state, err) ||
-        !open_run(call, &run, &info, err))
-        return false;
-    which.run = run;
-    which.info = info;
-    from_task_cursor(cursor, info->n_tasks, &which.from, &which.from_map);
-    put_open(&call->body, NULL, '{');
-    bool ok = put_tasks(&list, "items", &which, err);
-    put_page_end(&call->body, list.more, list.next);
-    return ok;
-}
-
-static bool put_one_task(void *arg, const struct query_task *task)
-{
-    shape_task(arg, task, true);
-    return false;
-}
-
-bool handle_task(struct call *call, struct nx_err *err)
-{
-    struct query_run *run;
-    const struct dag_info *info;
-    uint32_t task;
-    int32_t map;
-    bool found;
-    if (!open_run(call, &run, &info, err) || !find_task(info, call->params[1], &task, &map, err) ||
-        !query_task(call->query, run, info, task, map, put_one_task, call, &found, err))
-        return false;
-    return found || nx_fail(err, NX_E_NOT_FOUND, "task '%s' of run %s has no index %d",
-                            info->tasks[task].id, call->params[0], map);
-}
-
 /* ---- Attempts ---- */
 
 static bool put_attempt(void *arg, const struct query_attempt *attempt)
@@ -224,7 +143,7 @@ bool handle_attempts(struct call *call, struct nx_err *err)
     struct query_run *run;
     const struct dag_info *info;
     struct nx_inst_id id;
-    if (!open_run(call, &run, &info, err) ||
+    if (!call_run(call, &run, &info, err) ||
         !find_task(info, call->params[1], &id.task, &id.map, err))
         return false;
     id.run = run->id;

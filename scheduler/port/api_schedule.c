@@ -116,7 +116,9 @@ static bool read_from(struct call *call, const struct timetable *timetable, int6
     const char *text = http_query(call->request, "from");
     bool is_date;
     *from_ms = clock_wall_ms();
-    return !text || timetable_parse_time(timetable->zone, text, from_ms, &is_date) ||
+    return !text ||
+           (timetable ? timetable_parse_time(timetable->zone, text, from_ms, &is_date)
+                      : time_parse(text, from_ms)) ||
            nx_fail(err, NX_E_INVALID,
                    "from must be a date (2026-01-31) or an instant (RFC 3339), not '%.64s'", text);
 }
@@ -144,7 +146,8 @@ bool handle_next(struct call *call, struct nx_err *err)
         !shown.timetable || timetable_read(shown.timetable, id, call->api->zones, &timetable, err);
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
-    if (ok && timetable && (ok = read_from(call, timetable, &from_ms, err)))
+    ok = ok && read_from(call, timetable, &from_ms, err);
+    if (ok && timetable)
         put_fires(call, timetable, from_ms, limit);
     put_close(&call->body, ']');
     put_null(&call->body, "next");

@@ -146,10 +146,9 @@ static const char *error_of(const struct query_task *task)
     return task->error;
 }
 
-void shape_task(struct call *call, const struct query_task *task, bool live)
+static void put_task(struct call *call, const struct query_task *task, bool live)
 {
     struct buf *buf = &call->body;
-    put_open(buf, NULL, '{');
     put_id(buf, "run", task->id.run.v);
     put_text(buf, "task", task->task->id);
     if (task->id.map == NX_MAP_NONE)
@@ -175,7 +174,21 @@ void shape_task(struct call *call, const struct query_task *task, bool live)
     put_time(buf, "finished_at", task->finished_ms);
     put_raw(buf, "outputs", task->outputs);
     put_text(buf, "error", error_of(task));
-    put_close(buf, '}');
+}
+
+void shape_task(struct call *call, const struct query_task *task, bool live)
+{
+    put_open(&call->body, NULL, '{');
+    put_task(call, task, live);
+    put_close(&call->body, '}');
+}
+
+void shape_task_of(struct call *call, const struct query_task *task, const char *dag)
+{
+    put_open(&call->body, NULL, '{');
+    put_task(call, task, false);
+    put_text(&call->body, "dag", dag);
+    put_close(&call->body, '}');
 }
 
 static void put_if_known(struct buf *buf, const char *key, int64_t v)

@@ -12,6 +12,8 @@ void shape_run(struct buf *buf, const struct query_run *run);
 /* A task instance; its progress becomes a patch of the call when it is running. `live`: its reason
  * too, unless it is final. */
 void shape_task(struct call *call, const struct query_task *task, bool live);
+/* A task instance of a list over runs, with its DAG. */
+void shape_task_of(struct call *call, const struct query_task *task, const char *dag);
 void shape_attempt(struct buf *buf, const struct query_attempt *attempt);
 /* next_fire_ms 0: none. `errors`: JSON list, or NULL. */
 bool shape_dag(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
@@ -39,6 +41,10 @@ const char *shape_reason_text(enum nx_reason reason);
 bool shape_read_task_state(const char *text, int *state, struct nx_err *err);
 
 /* ---- What handlers look up ---- */
+
+/* The run that the path names, and its version. */
+bool call_run(struct call *call, struct query_run **run, const struct dag_info **info,
+              struct nx_err *err);
 
 /* When the DAG is due next; 0: never, it is paused, or its file is gone. */
 bool find_next_fire(struct call *call, const struct query_dag *dag, const struct query_shown *shown,

@@ -57,6 +57,12 @@ static bool check_date(const char *text, struct nx_err *err)
     return true;
 }
 
+bool call_note(const char *note, struct nx_err *err)
+{
+    return !note || strlen(note) <= NX_NOTE_MAX ||
+           nx_fail(err, NX_E_LIMIT, "a note has at most %d bytes", NX_NOTE_MAX);
+}
+
 bool call_key(struct call *call, const char **key, struct nx_err *err)
 {
     *key = http_header(call->request, "Idempotency-Key");
@@ -106,7 +112,7 @@ static bool post_create(struct call *call, const json_t *body, struct nx_err *er
     const json_t *params = json_object_get(body, "params");
     const char *key, *note = js_get_text(body, "note", NULL);
     const char *date = js_get_text(body, "date", NULL);
-    if (!check_date(date, err) || !call_key(call, &key, err))
+    if (!check_date(date, err) || !call_note(note, err) || !call_key(call, &key, err))
         return false;
     struct message *message = call_write(call, WRITE_CREATE, "dag.trigger", call->params[0], body);
     message->dag = arena_strdup(&message->arena, call->params[0]);
@@ -215,6 +221,7 @@ bool handle_patch_dag(struct call *call, struct nx_err *err)
     message->dag = arena_strdup(&message->arena, call->params[0]);
     message->on = on;
     struct job *job = job_new(call);
+    call_match(call, "dag.", message, job);
     job->data = arena_strdup(&job->arena, call->params[0]);
     job->finish = finish_dag;
     return job_write(call, job, message, err);

@@ -118,10 +118,15 @@ struct message {
     int64_t slots;
     int64_t rows; /* -1: not said */
     const char *hash;
-    const char *token;                        /* its id */
-    enum role role;                           /* its */
-    int64_t expires_ms;                       /* wall; 0: never */
-    bool only_new;                            /* one of that name is NX_E_CONFLICT */
+    const char *token;  /* its id */
+    enum role role;     /* its */
+    int64_t expires_ms; /* wall; 0: never */
+    bool only_new;      /* one of that name is NX_E_CONFLICT */
+    /* The last change of the target by what begins with `match` must be one of these (NULL:
+     * whatever it is), else NX_E_STALE. */
+    const char *match;
+    const int64_t *matches; /* ids of the audit list; 0: none */
+    size_t n_matches;
     const char *who, *what, *target, *detail; /* for the audit list; what NULL: not on it */
     /* Called once, on the loop, after the commit (or when it failed before): be quick. */
     void (*done)(void *arg, const struct write_result *result);

@@ -21,6 +21,25 @@ bool store_put_audit(struct store *store, const struct store_audit *audit, struc
     return ok;
 }
 
+bool store_last_change(struct store *store, const char *kind, const char *target, int64_t *id,
+                       struct nx_err *err)
+{
+    struct sql_stmt *stmt;
+    bool row;
+    if (!sql_prepare(store->sql,
+                     "select id from audit where target = ?1 and substr(what, 1, length(?2)) = ?2"
+                     " order by id desc limit 1",
+                     &stmt, err))
+        return false;
+    sql_bind_text(stmt, 1, target);
+    sql_bind_text(stmt, 2, kind);
+    bool ok = sql_step(stmt, &row, err);
+    if (ok)
+        *id = row ? sql_int(stmt, 0) : 0;
+    sql_stmt_free(stmt);
+    return ok;
+}
+
 bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,
                     struct nx_err *err)
 {

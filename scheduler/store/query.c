@@ -8,6 +8,7 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "scheduler/store/query_internal.h"
+#include "scheduler/store/search.h"
 
 struct query_pool {
     pthread_mutex_t lock;
@@ -30,11 +31,20 @@ struct query_pool *query_pool_new(const char *path, int64_t query_ms)
     return pool;
 }
 
-static void close_query(struct query *query)
+/* A search has a text of its own, so there may be ever more of them. */
+#define STATEMENTS_MAX 256
+
+static void free_statements(struct query *query)
 {
     for (size_t i = 0; i < query->statements.n; i++)
         sql_stmt_free(query->statements.at[i].value);
     map_fini(&query->statements);
+    map_init(&query->statements);
+}
+
+static void close_query(struct query *query)
+{
+    free_statements(query);
     vec_fini(&query->held);
     sql_close(query->sql);
     mem_free(query);
@@ -106,6 +116,8 @@ void query_end(struct query *query)
     for (size_t i = 0; i < query->held.n; i++)
         info_release(query->pool->cache, query->held.at[i]);
     query->held.n = 0;
+    if (query->statements.n > STATEMENTS_MAX)
+        free_statements(query);
     for (size_t i = 0; i < query->statements.n; i++)
         sql_reset(query->statements.at[i].value);
     sql_rollback(query->sql);
@@ -252,6 +264,28 @@ bool query_dags(struct query *query, const char *after, size_t limit, query_dag_
         return false;
     sql_bind_text(stmt, 1, after);
     sql_bind_int(stmt, 2, (int64_t)limit);
+    return each_dag(stmt, fn, arg, err);
+}
+
+bool query_find_dags(struct query *query, const struct query_dags *which, query_dag_fn *fn,
+                     void *arg, struct nx_err *err)
+{
+    struct buf text = {0};
+    buf_printf(&text, "select d.id, d.version, d.present, d.paused from dag d where d.present%s",
+               !which->after       ? ""
+               : which->last_first ? " and d.id < ?1"
+                                   : " and d.id > ?1");
+    if (which->search)
+        search_sql(which->search, SEARCH_OF_DAG, 3, &text);
+    buf_printf(&text, " order by d.id %slimit ?2", which->last_first ? "desc " : "");
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, which->after);
+    sql_bind_int(stmt, 2, (int64_t)which->limit);
+    if (which->search)
+        search_bind(which->search, SEARCH_OF_DAG, 3, stmt);
     return each_dag(stmt, fn, arg, err);
 }
 
@@ -406,85 +440,6 @@ static const char *index_of(const struct query_runs *which)
     return which->dag ? "run_of_dag" : NULL;
 }
 
-bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
-                struct nx_err *err)
-{
-    struct buf text = {0};
-    const char *index = index_of(which);
-    buf_printf(&text, "%s%s%s" QUERY_RUN_NUMBER " where r.run < ?1%s", QUERY_RUN_COLUMNS,
-               index ? " indexed by " : "", index ? index : "",
-               which->dag ? " and r.dag = ?3" : "");
-    if (which->state >= 0)
-        buf_printf(&text, " and r.state = %d", which->state);
-    if (which->late)
-        buf_str(&text, " and r.late_at is not null");
-    buf_str(&text, " order by r.run desc limit ?2");
-    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
-    buf_fini(&text);
-    if (!stmt)
-        return false;
-    sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
-    sql_bind_int(stmt, 2, (int64_t)which->limit);
-    if (which->dag)
-        sql_bind_text(stmt, 3, which->dag);
-    return query_each_run(stmt, which->since_ms, fn, arg, err);
-}
-
-bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
-               struct nx_err *err)
-{
-    struct sql_stmt *stmt =
-        query_prepare(query, QUERY_RUN_COLUMNS QUERY_RUN_NUMBER " where r.run = ?1", err);
-    if (!stmt)
-        return false;
-    sql_bind_int(stmt, 1, (int64_t)id.v);
-    return query_each_run(stmt, 0, fn, arg, err);
-}
-
-bool query_audit(struct query *query, int64_t before, size_t limit,
-                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
-                 struct nx_err *err)
-{
-    bool row, ok;
-    struct sql_stmt *stmt = query_prepare(query,
-                                          "select id, at, who, what, target, detail from audit"
-                                          " where id < ?1 order by id desc limit ?2",
-                                          err);
-    if (!stmt)
-        return false;
-    sql_bind_int(stmt, 1, before ? before : INT64_MAX);
-    sql_bind_int(stmt, 2, (int64_t)limit);
-    while ((ok = sql_step(stmt, &row, err)) && row) {
-        const struct query_audit audit = {
-            .id = sql_int(stmt, 0),
-            .at_ms = sql_int(stmt, 1),
-            .who = sql_text(stmt, 2),
-            .what = sql_text(stmt, 3),
-            .target = sql_text(stmt, 4),
-            .detail = sql_text(stmt, 5),
-        };
-        if (!fn(arg, &audit)) {
-            sql_reset(stmt);
-            break;
-        }
-    }
-    return ok;
-}
-
-bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err)
-{
-    bool row, ok;
-    struct sql_stmt *stmt =
-        query_prepare(query, "select state, count(*) from run where state < 3 group by state", err);
-    if (!stmt)
-        return false;
-    for (int i = 0; i < NX_RS_SUCCESS; i++)
-        counts[i] = 0;
-    while ((ok = sql_step(stmt, &row, err)) && row)
-        counts[sql_int(stmt, 0)] = sql_int(stmt, 1);
-    return ok;
-}
-
 /* Ids grow with the time of creation, so the halves tell. */
 bool query_first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
 {
@@ -509,6 +464,120 @@ bool query_first_since(struct query *query, int64_t since_ms, int64_t *first, st
     }
     *first = low;
     return true;
+}
+
+static int64_t first_of(const struct query_runs *which, int64_t since_first)
+{
+    int64_t first = which->before ? (int64_t)which->before : 0;
+    if (!which->oldest_first)
+        return which->before ? first : INT64_MAX;
+    return first >= since_first ? first : since_first - 1;
+}
+
+bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
+                struct nx_err *err)
+{
+    struct buf text = {0};
+    const char *index = index_of(which);
+    int64_t since_first = 0;
+    if (which->oldest_first && which->since_ms &&
+        !query_first_since(query, which->since_ms, &since_first, err))
+        return false;
+    buf_printf(&text, "%s%s%s" QUERY_RUN_NUMBER " where r.run %s ?1%s", QUERY_RUN_COLUMNS,
+               index ? " indexed by " : "", index ? index : "", which->oldest_first ? ">" : "<",
+               which->dag ? " and r.dag = ?3" : "");
+    if (which->state >= 0)
+        buf_printf(&text, " and r.state = %d", which->state);
+    if (which->late)
+        buf_str(&text, " and r.late_at is not null");
+    buf_printf(&text, " order by r.run %slimit ?2", which->oldest_first ? "" : "desc ");
+    struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
+    buf_fini(&text);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, first_of(which, since_first));
+    sql_bind_int(stmt, 2, (int64_t)which->limit);
+    if (which->dag)
+        sql_bind_text(stmt, 3, which->dag);
+    return query_each_run(stmt, which->oldest_first ? 0 : which->since_ms, fn, arg, err);
+}
+
+bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
+               struct nx_err *err)
+{
+    struct sql_stmt *stmt =
+        query_prepare(query, QUERY_RUN_COLUMNS QUERY_RUN_NUMBER " where r.run = ?1", err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, (int64_t)id.v);
+    return query_each_run(stmt, 0, fn, arg, err);
+}
+
+static bool each_audit(struct sql_stmt *stmt,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err)
+{
+    bool row, ok;
+    while ((ok = sql_step(stmt, &row, err)) && row) {
+        const struct query_audit audit = {
+            .id = sql_int(stmt, 0),
+            .at_ms = sql_int(stmt, 1),
+            .who = sql_text(stmt, 2),
+            .what = sql_text(stmt, 3),
+            .target = sql_text(stmt, 4),
+            .detail = sql_text(stmt, 5),
+        };
+        if (!fn(arg, &audit)) {
+            sql_reset(stmt);
+            break;
+        }
+    }
+    return ok;
+}
+
+bool query_audit(struct query *query, int64_t before, size_t limit,
+                 bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                 struct nx_err *err)
+{
+    struct sql_stmt *stmt = query_prepare(query,
+                                          "select id, at, who, what, target, detail from audit"
+                                          " where id < ?1 order by id desc limit ?2",
+                                          err);
+    if (!stmt)
+        return false;
+    sql_bind_int(stmt, 1, before ? before : INT64_MAX);
+    sql_bind_int(stmt, 2, (int64_t)limit);
+    return each_audit(stmt, fn, arg, err);
+}
+
+bool query_last_change(struct query *query, const char *kind, const char *target,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err)
+{
+    struct sql_stmt *stmt =
+        query_prepare(query,
+                      "select id, at, who, what, target, detail from audit where target = ?1"
+                      " and substr(what, 1, length(?2)) = ?2 order by id desc limit 1",
+                      err);
+    if (!stmt)
+        return false;
+    sql_bind_text(stmt, 1, target);
+    sql_bind_text(stmt, 2, kind);
+    return each_audit(stmt, fn, arg, err);
+}
+
+bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err)
+{
+    bool row, ok;
+    struct sql_stmt *stmt =
+        query_prepare(query, "select state, count(*) from run where state < 3 group by state", err);
+    if (!stmt)
+        return false;
+    for (int i = 0; i < NX_RS_SUCCESS; i++)
+        counts[i] = 0;
+    while ((ok = sql_step(stmt, &row, err)) && row)
+        counts[sql_int(stmt, 0)] = sql_int(stmt, 1);
+    return ok;
 }
 
 bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],

@@ -89,6 +89,15 @@ typedef bool query_dag_fn(void *arg, const struct query_dag *dag);
 /* Present DAGs with an id after `after`, by id. */
 bool query_dags(struct query *query, const char *after, size_t limit, query_dag_fn *fn, void *arg,
                 struct nx_err *err);
+struct query_dags {
+    const struct search *search; /* these terms hold; NULL: all */
+    const char *after;           /* ids beyond it; NULL: all */
+    bool last_first;
+    size_t limit;
+};
+/* Likewise, in one order or the other. */
+bool query_find_dags(struct query *query, const struct query_dags *which, query_dag_fn *fn,
+                     void *arg, struct nx_err *err);
 /* One DAG, present or not: fn is called at most once. */
 bool query_dag(struct query *query, const char *id, query_dag_fn *fn, void *arg,
                struct nx_err *err);
@@ -128,11 +137,12 @@ struct query_run {
 };
 
 struct query_runs {
-    const char *dag;  /* or NULL: all */
-    int state;        /* enum nx_run_state, or -1: all */
-    bool late;        /* only those that were late */
-    int64_t since_ms; /* created then or later; 0: all */
-    uint64_t before;  /* only ids below; 0: all */
+    const char *dag;   /* or NULL: all */
+    int state;         /* enum nx_run_state, or -1: all */
+    bool late;         /* only those that were late */
+    int64_t since_ms;  /* created then or later; 0: all */
+    uint64_t before;   /* only ids below; 0: all */
+    bool oldest_first; /* then `before` means only ids above */
     size_t limit;
 };
 
@@ -140,10 +150,26 @@ typedef bool query_run_fn(void *arg, const struct query_run *run);
 /* Newest first. */
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err);
-/* Those of them of which the search's terms hold. One call looks at a bounded number of runs: *next
- * is then where it has stopped (all ids from it on were looked at), else 0. */
+/* Those of them of which the search's terms hold, newest first. One call looks at a bounded number
+ * of runs: *next is then where it has stopped (all ids from it on were looked at), else 0. */
 bool query_search(struct query *query, const struct query_runs *which, const struct search *search,
                   query_run_fn *fn, void *arg, uint64_t *next, struct nx_err *err);
+/* Some of the runs: the newest `limit` below `before`, and of them those for which the search
+ * holds. So the time it takes does not depend on how many there are, nor on how few fit. */
+struct query_window {
+    const struct search *search;
+    const char *dag;  /* of this DAG; NULL: of all */
+    bool unfinished;  /* that have not ended */
+    bool with_failed; /* that have a failed task */
+    int64_t since_ms; /* created then or later; 0: all */
+    uint64_t before;  /* 0: all */
+    size_t limit;
+};
+
+/* Newest first, without params, note, data interval and what started it. *last: the oldest run of
+ * the window; 0: none is beyond it. */
+bool query_run_window(struct query *query, const struct query_window *which, query_run_fn *fn,
+                      void *arg, uint64_t *last, struct nx_err *err);
 /* fn is called at most once. */
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err);
@@ -187,6 +213,11 @@ struct query_audit {
 bool query_audit(struct query *query, int64_t before, size_t limit,
                  bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                  struct nx_err *err);
+
+/* The last change of a target by what begins with `kind` ("pool."): fn is called at most once. */
+bool query_last_change(struct query *query, const char *kind, const char *target,
+                       bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
+                       struct nx_err *err);
 
 struct query_approval {
     uint64_t id, version;

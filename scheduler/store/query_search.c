@@ -176,7 +176,8 @@ static bool find_versions(struct searching *s, struct nx_err *err)
     const char *dag = s->which->dag;
     buf_printf(&text, "select v.dag, v.version from dag_version v where %s",
                dag ? "v.dag = ?1" : "true");
-    s->by_version = search_sql(s->search, SEARCH_OF_VERSION, 2, &text) > 0;
+    search_sql(s->search, SEARCH_OF_VERSION, 2, &text);
+    s->by_version = search_has(s->search, SEARCH_OF_VERSION);
     s->by_dag = s->by_version || dag;
     buf_str(&text, " order by v.dag");
     if (!s->by_version && dag)

@@ -188,6 +188,9 @@ struct store_audit {
     const char *who, *what, *target;
     const char *detail; /* JSON object, or NULL */
 };
+/* The last entry about a target of what begins with `kind` ("pool."); 0: none. */
+bool store_last_change(struct store *store, const char *kind, const char *target, int64_t *id,
+                       struct nx_err *err);
 bool store_put_audit(struct store *store, const struct store_audit *audit, struct nx_err *err);
 /* NULL takes the note away. *found false: there is no such run. */
 bool store_set_note(struct store *store, struct nx_run_id run, const char *note, bool *found,

@@ -19,7 +19,8 @@ RUN = f"""insert into run (run, dag, version, state, cause, reason, backfill, in
  select i, v.id, v.version, {STATE}, case when i % 100000 = 5 then {MANUAL} else {SCHEDULE} end, 0, 0,
  i * 1000, i * 1000 + 1000, '{{}}',
  case when i = 13 then 'the needle' when i % 20000 = 11 then 'looked at by ' || i end,
- ?3 + i * 1000, ?3 + i * 1000 + 5, ?3 + i * 1000 + 900, '0,0,0,0,0,0,0,0,{TASKS}', 1,
+ ?3 + i * 1000, ?3 + i * 1000 + 5, ?3 + i * 1000 + 900,
+ case when {STATE} = {FAILED} then '0,0,0,0,0,0,0,0,{TASKS - 1},1' else '0,0,0,0,0,0,0,0,{TASKS}' end, 1,
  case when i % 5000 = 0 then ?3 + i * 1000 + 800 end, ?3 + i * 1000 + 800
  from n join dag v on v.id = {DAG}"""
 INSTANCE = f"""insert into task_instance (run, task, map_index, state, reason, answered, attempt, lease, failures, losses,
@@ -27,6 +28,8 @@ INSTANCE = f"""insert into task_instance (run, task, map_index, state, reason, a
  t(k) as (values {", ".join(f"({k})" for k in range(TASKS))})
  select i, k, -1, 8, 0, 0, 1, 1, 0, 0, 1, ?3 + i * 1000, ?3 + i * 1000 + 5, ?3 + i * 1000 + 900, 1, 0, 500
  from n cross join t"""
+FAILED_TASK = f"""update task_instance set state = 9 where run between ?1 and ?2 and task = {TASKS - 1}
+ and run in (select run from run where run between ?1 and ?2 and state = {FAILED})"""
 OUTPUT = f"""insert into output (run, task, map_index, json) {NUMBERS} select i, 0, -1, '{{"rows":1}}' from n
  where i % 10 = 0"""
 ATTEMPT = f"""insert into attempt (run, task, map_index, attempt, outcome, worker, started_at, finished_at) {NUMBERS}
@@ -55,7 +58,7 @@ def fill(path, n):
     for first in range(1, n + 1, CHUNK):
         span = {"1": first, "2": min(first + CHUNK - 1, n), "3": began}
         db.execute("begin")
-        for text in (RUN, INSTANCE, OUTPUT, ATTEMPT, AUDIT):
+        for text in (RUN, INSTANCE, FAILED_TASK, OUTPUT, ATTEMPT, AUDIT):
             used = [span[c] for c in "123" if f"?{c}" in text]
             db.execute(text, used)
         db.execute("commit")

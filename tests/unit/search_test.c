@@ -86,7 +86,7 @@ static size_t find_all(struct fixture *f, struct query_runs which, const char *t
     size_t calls = 0;
     uint64_t next = 0;
     arena_init(&arena);
-    assert_true(search_read(&arena, text, NOW, &search, &err));
+    assert_true(search_read(&arena, SEARCH_RUNS, text, NOW, &search, &err));
     *found = (struct found){.page = page};
     which.limit = page + 1;
     do {
