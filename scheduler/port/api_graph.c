@@ -49,12 +49,13 @@ static uint32_t row_of(struct rows *rows, const char *id)
     return (uint32_t)rows->ids.n - 1;
 }
 
-static void make_layout(struct arena *arena, const struct dag_info *info, struct layout *layout)
+static void make_layout(struct arena *arena, const struct dag_info *info, bool down,
+                        struct layout *layout)
 {
     struct layout_task *tasks = arena_array(arena, info->n_tasks + 1, sizeof *tasks);
     for (uint32_t i = 0; i < info->n_tasks; i++)
         tasks[i] = (struct layout_task){info->tasks[i].needs, info->tasks[i].n_needs};
-    layout_make(tasks, info->n_tasks, arena, layout);
+    layout_make(tasks, info->n_tasks, down, arena, layout);
 }
 
 static bool keep_run(void *arg, const struct query_run *run)
@@ -164,7 +165,7 @@ static bool find_grid(struct grid *grid, struct query_runs *which, struct nx_err
     if (!find_version(grid->call, 0, &info, err) ||
         !query_runs(grid->call->query, which, keep_run, grid, err))
         return false;
-    make_layout(grid->call->arena, info, &layout);
+    make_layout(grid->call->arena, info, false, &layout);
     for (uint32_t i = 0; i < 2 * info->n_tasks; i++) { /* what comes at the very end is last */
         const struct info_task *task = &info->tasks[layout.order[i % info->n_tasks]];
         if (task->finally == (i >= info->n_tasks))
@@ -212,15 +213,15 @@ void graph_head(struct buf *body, const struct layout *layout)
     put_int(body, "node_height", LAYOUT_NODE_HEIGHT);
 }
 
-void graph_node(struct buf *body, const char *id, const char *uses, enum nx_trigger_rule rule,
-                bool mapped, bool finally, struct layout_point at)
+void graph_node(struct buf *body, const struct drawn_task *task, struct layout_point at)
 {
     put_open(body, NULL, '{');
-    put_text(body, "task", id);
-    put_text(body, "uses", uses);
-    put_text(body, "trigger_rule", nx_rule_name(rule));
-    put_bool(body, "mapped", mapped);
-    put_bool(body, "finally", finally);
+    put_text(body, "task", task->id);
+    put_text(body, "uses", task->uses);
+    put_text(body, "group", task->group);
+    put_text(body, "trigger_rule", nx_rule_name(task->rule));
+    put_bool(body, "mapped", task->mapped);
+    put_bool(body, "finally", task->finally);
     put_int(body, "x", at.x);
     put_int(body, "y", at.y);
     put_close(body, '}');
@@ -243,6 +244,8 @@ void graph_edge(struct buf *body, const char *from, const char *to, const struct
 bool handle_graph(struct call *call, struct nx_err *err)
 {
     const char *text = http_query(call->request, "version");
+    const char *direction = http_query(call->request, "direction");
+    bool down = direction && str_eq(direction, "down");
     struct buf *body = &call->body;
     const struct dag_info *info;
     struct layout layout;
@@ -250,17 +253,20 @@ bool handle_graph(struct call *call, struct nx_err *err)
     if (text && (!str_parse_int(text, &number) || number < 1))
         return nx_fail(err, NX_E_INVALID, "'%.32s' is no version of a DAG: they are 1, 2, ...",
                        text);
+    if (direction && !down && !str_eq(direction, "right"))
+        return nx_fail(err, NX_E_INVALID, "direction is right or down, not '%.32s'", direction);
     if (!find_version(call, number, &info, err))
         return false;
-    make_layout(call->arena, info, &layout);
+    make_layout(call->arena, info, down, &layout);
     put_open(body, NULL, '{');
     put_id(body, "version", (uint64_t)info->number);
     graph_head(body, &layout);
     put_open(body, "nodes", '[');
     for (uint32_t i = 0; i < info->n_tasks; i++) {
         const struct info_task *task = &info->tasks[i];
-        graph_node(body, task->id, task->uses, task->rule, task->map != 0, task->finally,
-                   layout.nodes[i]);
+        const struct drawn_task shown = {task->id,   task->uses,     task->group,
+                                         task->rule, task->map != 0, task->finally};
+        graph_node(body, &shown, layout.nodes[i]);
     }
     put_close(body, ']');
     put_open(body, "edges", '[');

@@ -29,7 +29,7 @@ void query_end(struct query *query); /* NULL is fine */
 /* ---- DAG versions ---- */
 
 struct info_task {
-    const char *id, *uses, *pool, *queue; /* uses, pool may be NULL */
+    const char *id, *uses, *pool, *queue, *group; /* uses, pool, group may be NULL */
     const uint32_t *needs;
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
