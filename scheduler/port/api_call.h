@@ -207,6 +207,7 @@ bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run_counts(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
+bool handle_task_counts(struct call *call, struct nx_err *err);
 bool handle_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);

@@ -121,8 +121,14 @@ static void put_graph(struct buf *body, struct arena *arena, const struct spec *
     put_open(body, "nodes", '[');
     for (uint32_t i = 0; i < spec->n_tasks; i++) {
         const struct spec_task *task = &spec->tasks[i];
-        const struct drawn_task shown = {task->id,   task->uses,     task->group,
-                                         task->rule, task->map != 0, task->finally};
+        const struct drawn_task shown = {
+            .id = task->id,
+            .uses = task->uses,
+            .group = task->group,
+            .rule = task->rule,
+            .mapped = task->map != 0,
+            .finally = task->finally,
+        };
         graph_node(body, &shown, layout.nodes[i]);
     }
     put_close(body, ']');

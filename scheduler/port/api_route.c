@@ -31,6 +31,7 @@ static const struct route_param notifications_page[] = {
 static const struct route_param counts_query[] = {
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
+    {"task", PARAM_TEXT, "instances of this task alone"},
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"},
@@ -39,7 +40,8 @@ static const struct route_param source_query[] = {
     {"version", PARAM_INT, "the DAG's version number; the newest unless said"}, {0}};
 static const struct route_param graph_query[] = {
     {"version", PARAM_INT, "the DAG's version number; the newest unless said"},
-    {"direction", PARAM_TEXT, "in which what comes later lies: right (the default) or down"}, {0}};
+    {"direction", PARAM_TEXT, "in which what comes later lies: right (the default) or down"},
+    {"folded", PARAM_TEXT, "groups that are one node each, named @GROUP: a,b"}, {0}};
 static const struct route_param next_query[] = {
     {"from", PARAM_TEXT, "fires then or later: RFC 3339 or a date, local to the DAG's zone"},
     LIMIT, {0}};
@@ -191,6 +193,8 @@ static const struct route routes[] = {
     {"GET", ROLE_VIEWER, RUN "/tasks", "its task instances, in the order of the DAG", tasks_page, NULL,
      handle_tasks},
     {"GET", ROLE_VIEWER, TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
+    {"GET", ROLE_VIEWER, RUN "/counts", "of each of its tasks, how many instances are in each state", NULL, NULL,
+     handle_task_counts},
     {"GET", ROLE_VIEWER, TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
     {"GET", ROLE_VIEWER, ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
     {"GET", ROLE_VIEWER, ATTEMPT "/log/lines",

@@ -134,6 +134,7 @@ bool handle_dag_runs(struct call *call, struct nx_err *err)
 struct task_list {
     struct call *call;
     size_t n, limit;
+    uint32_t last; /* tasks behind this one are left out */
     uint64_t next; /* see task_cursor: where the next page begins */
     bool more;
 };
@@ -141,6 +142,8 @@ struct task_list {
 static bool put_task(void *arg, const struct query_task *task)
 {
     struct task_list *list = arg;
+    if (task->id.task > list->last)
+        return false;
     if (list->n++ >= list->limit || list->call->body.len > CALL_BODY_MAX) {
         list->more = true;
         list->next = task_cursor(task->id.task, task->id.map);
@@ -173,7 +176,7 @@ bool handle_run(struct call *call, struct nx_err *err)
 {
     struct query_run *run;
     const struct dag_info *info;
-    struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
+    struct task_list list = {.call = call, .limit = NX_PAGE_MAX, .last = UINT32_MAX};
     if (!open_run(call, &run, &info, err))
         return false;
     const struct query_tasks which = {
@@ -189,7 +192,8 @@ bool handle_tasks(struct call *call, struct nx_err *err)
 {
     struct query_run *run;
     const struct dag_info *info;
-    struct task_list list = {.call = call};
+    struct task_list list = {.call = call, .last = UINT32_MAX};
+    const char *only = http_query(call->request, "task");
     struct query_tasks which = {.outputs = true};
     int64_t cursor;
     if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
@@ -199,9 +203,67 @@ bool handle_tasks(struct call *call, struct nx_err *err)
     which.run = run;
     which.info = info;
     from_task_cursor(cursor, info->n_tasks, &which.from, &which.from_map);
+    int32_t all = NX_MAP_NONE;
+    if (only && !find_task(info, only, &list.last, &all, err))
+        return false;
+    if (only && which.from < list.last) {
+        which.from = list.last;
+        which.from_map = NX_MAP_NONE;
+    }
     put_open(&call->body, NULL, '{');
     bool ok = put_tasks(&list, "items", &which, err);
     put_page_end(&call->body, list.more, list.next);
+    return ok;
+}
+
+struct task_counts {
+    struct buf *body;
+    const char *task; /* that is counted; NULL: none yet */
+    int64_t n[NX_TASK_STATES];
+};
+
+static void put_counts(struct task_counts *counts)
+{
+    if (!counts->task)
+        return;
+    put_open(counts->body, NULL, '{');
+    put_text(counts->body, "task", counts->task);
+    put_open(counts->body, "counts", '{');
+    for (int i = 0; i < NX_TASK_STATES; i++) {
+        if (counts->n[i])
+            put_int(counts->body, nx_task_state_name((enum nx_task_state)i), counts->n[i]);
+    }
+    put_close(counts->body, '}');
+    put_close(counts->body, '}');
+    memset(counts->n, 0, sizeof counts->n);
+}
+
+static bool count_task(void *arg, const struct query_task *task)
+{
+    struct task_counts *counts = arg;
+    if (counts->task != task->task->id) { /* texts of the version */
+        put_counts(counts);
+        counts->task = task->task->id;
+    }
+    counts->n[task->state]++;
+    return true;
+}
+
+bool handle_task_counts(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct task_counts counts = {.body = &call->body};
+    if (!open_run(call, &run, &info, err))
+        return false;
+    const struct query_tasks which = {
+        .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1};
+    put_open(&call->body, NULL, '{');
+    put_open(&call->body, "items", '[');
+    bool ok = query_tasks(call->query, &which, count_task, &counts, err);
+    put_counts(&counts);
+    put_close(&call->body, ']');
+    put_page_end(&call->body, false, 0);
     return ok;
 }
 

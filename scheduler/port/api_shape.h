@@ -21,6 +21,8 @@ void shape_file(struct buf *buf, const char *id, const char *file, const char *e
 /* Pieces of a graph: where it is drawn, its nodes and edges. */
 struct drawn_task {
     const char *id, *uses, *group; /* uses, group: NULL: none */
+    const char **members;          /* ids of a folded group; NULL: it is a task */
+    uint32_t n_members;
     enum nx_trigger_rule rule;
     bool mapped, finally;
 };

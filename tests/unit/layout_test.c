@@ -2,7 +2,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
-#include "scheduler/dag/layout.h"
+#include "scheduler/dag/fold.h"
 #include "tests/unit/test.h"
 
 static void layers_go_from_left_to_right(void **state)
@@ -111,6 +111,28 @@ static void nodes_never_overlap_and_are_right_of_what_they_need(void **state)
     }
 }
 
+/* a and c are of group 0: folded, x between them would need what needs it. y and z of group 1 are
+ * side by side. */
+static void a_group_is_folded_unless_a_way_comes_back_to_it(void **state)
+{
+    (void)state;
+    enum { a, x, c, y, z, n };
+    static const uint32_t of_x[] = {a}, of_c[] = {x}, of_y[] = {c, a}, of_z[] = {c};
+    const struct layout_task tasks[n] = {{NULL, 0}, {of_x, 1}, {of_c, 1}, {of_y, 2}, {of_z, 1}};
+    const uint32_t groups[n] = {0, FOLD_NONE, 0, 1, 1};
+    const bool wanted[] = {true, true};
+    struct arena arena;
+    struct folded folded;
+    arena_init(&arena);
+    fold_groups(tasks, n, groups, wanted, 2, &arena, &folded);
+    assert_int_equal(folded.n, 4);
+    assert_false(folded.is_group[folded.node_of[a]]);
+    assert_true(folded.is_group[folded.node_of[y]]);
+    assert_int_equal(folded.node_of[y], folded.node_of[z]);
+    assert_int_equal(folded.tasks[folded.node_of[y]].n_needs, 2); /* c once, and a */
+    arena_fini(&arena);
+}
+
 /* The page opens 5,000 tasks within a second, of which this is a small part. */
 static void five_thousand_tasks_are_placed_soon(void **state)
 {
@@ -136,6 +158,7 @@ int main(void)
         cmocka_unit_test(layers_go_from_top_to_bottom_when_asked),
         cmocka_unit_test(an_empty_graph_has_no_size),
         cmocka_unit_test(nodes_never_overlap_and_are_right_of_what_they_need),
+        cmocka_unit_test(a_group_is_folded_unless_a_way_comes_back_to_it),
         cmocka_unit_test(five_thousand_tasks_are_placed_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ import {route, go, withQuery, dagUrl, runUrl, taskUrl} from './route.js';
 import {Split, RunPane, TaskPane, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
-import {Grid} from './grid.js';
+import {Grid, TaskHistory, RangePane} from './grid.js';
 import {PauseSwitch} from './dags.js';
 import {Trigger, Backfill} from './trigger.js';
 import {Code, Versions} from './code.js';
@@ -54,12 +54,12 @@ export function Dag({dag: id, view}) {
         gap: 2000,
         every: 3000,
     });
-    const selected = {run: query.get('run'), task: query.get('task')};
+    const selected = {run: query.get('run'), task: query.get('task'), to: query.get('to')};
     if (view === 'backfill') view = 'backfills';
     const d = dag.data;
     dagZone.name = d ? d.timezone : null;
     useTitle(`${d && !d.valid ? '✕ ' : ''}${id}`);
-    const choose = (s) => go(withQuery({run: s.run, task: s.task}), {replace: true});
+    const choose = (s) => go(withQuery({run: s.run, task: s.task, to: s.to}), {replace: true});
     useKeys({
         v: () =>
             go(
@@ -118,8 +118,8 @@ function DagView({view, dag, selected, choose}) {
     switch (view) {
         case 'grid':
             return html`<${Split}
-                left=${html`<${Grid} dag=${id} selected=${selected} choose=${choose} />`}
-                right=${html`<${Selected} dag=${dag} selected=${selected} />`}
+                left=${html`<${Grid} dag=${dag} selected=${selected} choose=${choose} />`}
+                right=${html`<${Selected} dag=${dag} selected=${selected} grid />`}
             />`;
         case 'graph':
             return html`<${Split}
@@ -152,8 +152,12 @@ function useLastRun(id) {
     });
     return data ? data.items[0] || null : undefined;
 }
-function Selected({dag, selected}) {
+function Selected({dag, selected, grid}) {
     const last = useLastRun(dag.id);
+    if (grid && selected.run && selected.task && selected.to)
+        return html`<${RangePane} dag=${dag.id} selected=${selected} />`;
+    if (grid && selected.task && !selected.run)
+        return html`<${TaskHistory} key=${selected.task} dag=${dag.id} task=${selected.task} />`;
     const run = selected.run || (selected.task ? last && last.id : null);
     if (run && selected.task)
         return html`<${TaskPane} key=${run + selected.task} run=${run} name=${selected.task} />`;

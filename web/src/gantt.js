@@ -17,7 +17,7 @@ export function ticks(total, most = 6) {
     for (let t = 0; t <= total + step / 1000; t += step) list.push(t);
     return list;
 }
-const label = (s) =>
+export const axisLabel = (s) =>
     s === 0
         ? '0'
         : s < 1
@@ -105,7 +105,7 @@ export function Gantt({run, tasks, selected, href}) {
         <div class="line axis">
             <span class="name muted">${clockTime(from)}</span
             ><span class="track">
-                ${ticks(width / 1000).map((s) => html`<i style=${{left: (100 * s * 1000) / width + '%'}}>${label(s)}</i>`)}</span
+                ${ticks(width / 1000).map((s) => html`<i style=${{left: (100 * s * 1000) / width + '%'}}>${axisLabel(s)}</i>`)}</span
             >
         </div>
         ${tasks.slice(0, 300).map((t) => html`<${Row} key=${taskName(t)} run=${run} t=${t} from=${from} width=${width} now=${now} selected=${selected === taskName(t)} href=${href || ((n) => taskUrl(run.id, n))} />`)}

@@ -89,7 +89,12 @@ export const Command = ({text, label = 'Command'}) =>
     </div>`;
 
 // ---- Errors and empty states ----
-export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
+export function ErrorBox({
+    error,
+    retry,
+    again: label = 'Try again',
+    what = 'This could not be loaded',
+}) {
     if (!error) return null;
     const todo =
         error.status === 0
@@ -109,7 +114,7 @@ export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
     };
     return html`<div class="box bad" role="alert">
         <b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
-        ${retry ? html` <button type="button" onClick=${again}>Try again</button>` : null}
+        ${retry ? html` <button type="button" onClick=${again}>${label}</button>` : null}
     </div>`;
 }
 export function Guard({children, name}) {
