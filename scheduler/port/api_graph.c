@@ -305,7 +305,10 @@ static void list_members(struct arena *arena, const struct picture *picture, uin
                          struct drawn_task *shown)
 {
     const struct dag_info *info = picture->info;
-    shown->members = arena_array(arena, info->n_tasks, sizeof *shown->members);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < info->n_tasks; i++)
+        n += picture->folded.node_of[i] == node;
+    shown->members = arena_array(arena, n, sizeof *shown->members);
     for (uint32_t i = 0; i < info->n_tasks; i++) {
         if (picture->folded.node_of[i] == node)
             shown->members[shown->n_members++] = info->tasks[i].id;

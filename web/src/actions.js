@@ -1,7 +1,7 @@
 // What people do to runs: retry, clear, mark, cancel, note, run again, delete. Each says first, by a
 // dry run, what it would change; of several runs one after the other.
 import {html, useState, useEffect, useRef, plural, enc} from './lib.js';
-import {call, get, post, runPath} from './api.js';
+import {call, get, post, runPath, taskName} from './api.js';
 import {Dialog, ErrorBox, Command, toast, useKeys} from './parts.js';
 import {Dot, word, isFinal} from './state.js';
 import {go, runUrl, dagUrl, taskUrl} from './route.js';
@@ -10,7 +10,6 @@ const AT_ONCE = 6; // requests
 const RUNS_MAX = 200; // that one dialog changes
 const SHOWN_MAX = 500; // lines of a preview
 const FAILED = ['failed', 'upstream_failed', 'cancelled'];
-const nameOf = (c) => (c.map_index == null ? c.task : `${c.task}[${c.map_index}]`);
 
 // fn of each, AT_ONCE at a time: [{item, value} or {item, error}], in order.
 async function eachOf(items, fn, gone = () => false) {
@@ -71,7 +70,7 @@ function failedAlone(plan) {
     return {
         ...plan,
         changed,
-        body: {...plan.body, tasks: changed.map(nameOf), upstream: false, downstream: false},
+        body: {...plan.body, tasks: changed.map(taskName), upstream: false, downstream: false},
     };
 }
 
@@ -98,7 +97,7 @@ function useDo(verb, onDone) {
 function ChangedRow({run, c, several}) {
     return html`<tr>
         ${several ? html`<td><a href=${runUrl(run)}>${run}</a></td>` : null}
-        <td>${nameOf(c)}</td>
+        <td>${taskName(c)}</td>
         <td><${Dot} state=${c.before} /> ${word(c.before)}</td>
         <td><${Dot} state=${c.after} /> ${word(c.after)}</td>
     </tr>`;

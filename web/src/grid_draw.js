@@ -179,6 +179,7 @@ function drawAxis(d, p) {
     g.fillRect(0, 0, p.left - 2, d.h);
     g.fillStyle = c.muted;
     g.strokeStyle = c.line;
+    g.lineWidth = 1;
     g.textAlign = 'right';
     g.font = '11px system-ui, sans-serif';
     for (const part of [0, 0.5, 1]) {

@@ -131,6 +131,23 @@ export const Skeleton = ({rows = 5}) =>
         ${Array.from({length: rows}, () => html`<div class="bone"></div>`)}
     </div>`;
 
+// What is not there (any more), and the name that may have been meant.
+export function NotThere({what, name, error, near, children}) {
+    const [, meant] = /did you mean '([^']+)'/.exec(error.message) || [];
+    return html`<section class="pad">
+        <h1>There is no ${what} ‘${name}’</h1>
+        ${
+            meant
+                ? html`<p>
+                      Did you mean <a href=${near(meant)}><b>${meant}</b></a
+                      >?
+                  </p>`
+                : null
+        }
+        <p>${children}</p>
+    </section>`;
+}
+
 // Data, or why there is none.
 export function Loaded({of, rows, children, what}) {
     if (of.data === undefined && of.error)
