@@ -1,6 +1,7 @@
 /* What only the core knows: reasons, workers, pools; health and figures. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
@@ -513,11 +514,21 @@ static void look_ready(struct job *job, const struct core *core)
     count_fleet(job->data, core);
 }
 
+#define DISK_LOW_BYTES (1024ll * 1024 * 1024)
+
+/* -1: not known. */
+static int64_t free_bytes(const char *path)
+{
+    struct statvfs fs;
+    return statvfs(path, &fs) == 0 ? (int64_t)(fs.f_bavail * fs.f_frsize) : -1;
+}
+
 static bool finish_ready(struct job *job, struct query *query, struct nx_err *err)
 {
     const struct fleet *fleet = job->data;
     struct buf *buf = &job->body;
     bool ready = atomic_load(&job->api->ready);
+    int64_t disk = free_bytes(job->api->home);
     (void)query; /* its being there says that the store is readable */
     (void)err;
     job->status = ready ? 200 : 503;
@@ -528,7 +539,9 @@ static bool finish_ready(struct job *job, struct query *query, struct nx_err *er
     put_text(buf, "store", "ok");
     put_text(buf, "loader", ready ? "ok" : "loading");
     put_text(buf, "workers", fleet->n_online ? "ok" : "none");
+    put_text(buf, "disk", disk >= 0 && disk < DISK_LOW_BYTES ? "low" : "ok");
     put_close(buf, '}');
+    put_int(buf, "disk_free_bytes", disk);
     put_int(buf, "workers_online", (int64_t)fleet->n_online);
     put_int(buf, "runs_active", (int64_t)fleet->n_active);
     put_close(buf, '}');

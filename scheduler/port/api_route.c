@@ -29,6 +29,7 @@ static const struct route_param dag_runs_page[] = {
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param counts_query[] = {
+    {"dag", PARAM_TEXT, "of this DAG alone"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
     {"task", PARAM_TEXT, "instances of this task alone"},

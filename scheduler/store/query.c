@@ -528,8 +528,8 @@ static bool first_since(struct query *query, int64_t since_ms, int64_t *first, s
     return true;
 }
 
-bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
-                      struct nx_err *err)
+bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
+                      int64_t counts[NX_RUN_STATES], struct nx_err *err)
 {
     bool row, ok;
     int64_t first;
@@ -538,10 +538,16 @@ bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_R
     if (!first_since(query, since_ms, &first, err))
         return false;
     struct sql_stmt *stmt =
-        query_prepare(query, "select state, count(*) from run where run >= ?1 group by state", err);
+        query_prepare(query,
+                      dag ? "select state, count(*) from run where run >= ?1 and dag = ?2 "
+                            "group by state"
+                          : "select state, count(*) from run where run >= ?1 group by state",
+                      err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, first);
+    if (dag)
+        sql_bind_text(stmt, 2, dag);
     while ((ok = sql_step(stmt, &row, err)) && row) {
         int64_t state = sql_int(stmt, 0);
         if (state >= 0 && state < NX_RUN_STATES)

@@ -170,8 +170,8 @@ bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
 
 /* How many runs that were created then or later are in each state. */
-bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
-                      struct nx_err *err);
+bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
+                      int64_t counts[NX_RUN_STATES], struct nx_err *err);
 
 struct query_audit {
     int64_t id, at_ms;
