@@ -148,6 +148,12 @@ export function NotThere({what, name, error, near, children}) {
     </section>`;
 }
 
+export const NoDags = () =>
+    html`<div class="box">
+        <b>No DAG yet.</b> Put a file in <code>dags/</code>: it is here within a second.
+        <${Command} text="nexus init" label="An example:" />
+    </div>`;
+
 // Data, or why there is none.
 export function Loaded({of, rows, children, what}) {
     if (of.data === undefined && of.error)
@@ -325,3 +331,16 @@ export const Json = ({value}) =>
 ${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}</pre>`;
 // The number, and the interval the mouse or screen reader asks for.
 export const lastLine = (text) => (text || '').trim().split('\n').pop();
+
+// What /health/ready says, every few seconds: to set, an error to fail.
+export function useHealth(set, fail = () => {}) {
+    useEffect(() => {
+        const load = () =>
+            fetch('/health/ready')
+                .then((r) => r.json())
+                .then(set, fail);
+        load();
+        const timer = setInterval(() => document.hidden || load(), 5000);
+        return () => clearInterval(timer);
+    }, []);
+}
