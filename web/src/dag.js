@@ -21,7 +21,8 @@ import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {Grid, TaskHistory, RangePane} from './grid.js';
 import {PauseSwitch} from './dags.js';
-import {Trigger, Backfill} from './trigger.js';
+import {Trigger} from './trigger.js';
+import {Backfill} from './backfill.js';
 import {Code, Versions} from './code.js';
 
 const TABS = [
