@@ -1,7 +1,7 @@
 // What people do to runs: retry, clear, mark, cancel, note, run again, delete. Each says first, by a
 // dry run, what it would change; of several runs one after the other.
 import {html, useState, useEffect, useRef, plural, enc} from './lib.js';
-import {call, get, post, runPath, taskName} from './api.js';
+import {useApi, call, get, post, runPath, taskName} from './api.js';
 import {Dialog, ErrorBox, Command, toast, useKeys} from './parts.js';
 import {Dot, word, isFinal} from './state.js';
 import {go, runUrl, dagUrl, taskUrl} from './route.js';
@@ -300,7 +300,7 @@ function Mark({targets, run, task, tasks, onClose}) {
         ${list.length ? html`<${Confirm} plan=${plan} state=${state} verb=${`Mark as ${to}:`} doIt=${doIt} again=${again} onClose=${onClose} />` : html`<p class="empty">Choose a task.</p>`}
     </${Dialog}>`;
 }
-function Retry({targets, run, task, onClose}) {
+function Retry({targets, run, dag, version, task, onClose}) {
     const list = targets ? targets.map((t) => t.run) : [run];
     const plan = usePlans(
         'retry',
@@ -318,10 +318,26 @@ function Retry({targets, run, task, onClose}) {
         ? `Retry from ${task}`
         : `Retry what failed in ${list.length > 1 ? plural(list.length, 'run') : `run ${list[0]}`}`;
     return html`<${Dialog} title=${title} onClose=${onClose}>
-        <p class="muted">A run goes on with the version of the DAG that it began with. For what the file says now: <i>Run again</i>.</p>
+        ${version ? html`<${NewerVersion} run=${run} dag=${dag} version=${version} onClose=${onClose} />` : null}
         <${Confirm} plan=${plan} state=${state} verb="Retry" doIt=${doIt} again=${again} onClose=${onClose} />
         <${Command} text=${forRuns(list, (id) => `nexus runs retry ${id} ${task ? '--from ' + task : '--failed'}`)} />
     </${Dialog}>`;
+}
+// A run keeps the version that it began with: who has mended the file since wants another run.
+function NewerVersion({run, dag, version, onClose}) {
+    const now = useApi(`/dags/${enc(dag)}`);
+    const [state, rerun] = useRerun(run, onClose);
+    if (!now.data || !now.data.version || now.data.version === version) return null;
+    return html`<div class="box">
+        The file has changed since: this run goes on with version ${version}. What version
+        ${now.data.version} does is seen in a new run with the same params and data interval.
+        ${state.error ? html`<${ErrorBox} error=${state.error} what="Not possible" />` : null}
+        <p class="actions">
+            <button type="button" disabled=${state.busy} onClick=${rerun}>
+                Run again with version ${now.data.version}
+            </button>
+        </p>
+    </div>`;
 }
 
 // ---- One run as a whole ----
@@ -404,19 +420,23 @@ function Note({run, note, onClose}) {
         ></textarea>
     <//>`;
 }
-function Rerun({run, onClose}) {
+function useRerun(run, onClose) {
     const [state, write] = useWrite((made) => {
         toast(`Run ${made.id} was made`);
         onClose();
         go(runUrl(made.id));
     });
+    return [state, () => write('POST', runPath(run) + '/rerun', {})];
+}
+function Rerun({run, onClose}) {
+    const [state, rerun] = useRerun(run, onClose);
     return html`<${Ask}
         title=${`Run ${run} again`}
         text="A new run of the current version, with the same params and data interval. The old one stays."
         state=${state}
         failed="Not possible"
         verb="Run again"
-        doIt=${() => write('POST', runPath(run) + '/rerun', {})}
+        doIt=${rerun}
         onClose=${onClose}
     />`;
 }
@@ -469,6 +489,7 @@ export function Actions({run, task, tasks, explain}) {
     const [start, dialog] = useDialog({
         run: run.id,
         dag: run.dag,
+        version: run.dag_version,
         note: run.note,
         task,
         tasks: names,
