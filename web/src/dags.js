@@ -31,13 +31,17 @@ function termTest(word) {
             value === 'none'
                 ? !d.schedule.length
                 : d.schedule.join(' ').toLowerCase().includes(value);
-    if (key === 'state')
-        return (d) => (value === 'broken' ? !d.valid : (lastStates.get(d.id) ?? value) === value);
+    if (key === 'state') return (d) => lastState(d, value) === value;
     if (key) return () => true;
     return (d) =>
         d.id.includes(word) ||
         (d.description || '').toLowerCase().includes(word) ||
         d.tags.some((t) => t.toLowerCase().includes(word));
+}
+// What is not known here is as the server has found it.
+function lastState(d, found) {
+    if (!d.valid && found === 'broken') return found;
+    return d.version ? (lastStates.get(d.id) ?? found) : 'never ran';
 }
 // "tag:ml -paused:true text" as a function of a DAG.
 export function dagFilter(query) {
@@ -149,7 +153,7 @@ function Row({dag, reload}) {
     });
     const runs = data ? data.items : [],
         last = runs[0];
-    if (last) lastStates.set(dag.id, last.state);
+    if (data) lastStates.set(dag.id, last ? last.state : 'never ran');
     const times = runs
         .filter((r) => r.state === 'success')
         .map((r) => seconds(r.started_at, r.finished_at));
