@@ -265,26 +265,28 @@ function Legend({runs, next, busy, older}) {
     </p>`;
 }
 const Twin = ({runs, tasks}) =>
-    html`<table class="hidden">
-        <caption>
-            The last ${runs.length} runs and what became of their tasks
-        </caption>
-        <thead>
-            <tr>
-                <th>Task</th>
-                ${runs.map((r) => html`<th>run ${r.id}, ${r.cause}: ${r.state}</th>`)}
-            </tr>
-        </thead>
-        <tbody>
-            ${tasks.map(
-                (t, k) =>
-                    html`<tr>
-                        <th>${t}</th>
-                        ${runs.map((r) => html`<td>${word(LETTERS[r.states[k]] || 'none')}</td>`)}
-                    </tr>`,
-            )}
-        </tbody>
-    </table>`;
+    html`<div class="hidden">
+        <table class="twin">
+            <caption>
+                The last ${runs.length} runs and what became of their tasks
+            </caption>
+            <thead>
+                <tr>
+                    <th>Task</th>
+                    ${runs.map((r) => html`<th>run ${r.id}, ${r.cause}: ${r.state}</th>`)}
+                </tr>
+            </thead>
+            <tbody>
+                ${tasks.map(
+                    (t, k) =>
+                        html`<tr>
+                            <th>${t}</th>
+                            ${runs.map((r) => html`<td>${word(LETTERS[r.states[k]] || 'none')}</td>`)}
+                        </tr>`,
+                )}
+            </tbody>
+        </table>
+    </div>`;
 
 // Arrows move, with shift they move the other corner of a range; [ and ] go from run to run.
 function useGridKeys({box, canvas, runs, rows, selected, choose, left, step}) {
