@@ -329,6 +329,40 @@ const parts = {
             await node.textContent(),
         );
     },
+    async gantt() {
+        const run = await trigger('etl');
+        await ended(run);
+        await go(`/ui/runs/${run}?view=gantt`);
+        const seg = page.locator('.gantt .line', {hasText: 'join'}).locator('.seg').last();
+        const before = (await seg.boundingBox()).width;
+        const box = await page.locator('.gantt .track').nth(1).boundingBox();
+        await page.mouse.move(box.x + box.width * 0.3, box.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(box.x + box.width * 0.95, box.y + 40, {steps: 4});
+        await page.mouse.up();
+        check(
+            'what is drawn over is looked at closer',
+            await within(
+                2000,
+                async () =>
+                    query('span') !== null && (await seg.boundingBox()).width > before * 1.2,
+            ),
+        );
+        await button('All of the run').click();
+        check(
+            'and all again',
+            await within(2000, async () => Math.abs((await seg.boundingBox()).width - before) < 2),
+        );
+        const live = await trigger('ticks');
+        await within(5000, async () => (await get(`/runs/${live}/tasks/tick`)).state === 'running');
+        await go(`/ui/runs/${live}?view=gantt`);
+        check(
+            'now is a line',
+            await within(3000, async () => (await page.locator('.gantt .track .now').count()) > 0),
+        );
+        await post(`/runs/${live}/cancel`);
+        await ended(live);
+    },
     async home() {
         await api('PATCH', '/dags/etl', {paused: false});
         const run = await trigger('etl');
