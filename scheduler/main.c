@@ -22,6 +22,7 @@
 #include "lib/text/conn.h"
 #include "lib/text/settings.h"
 #include "scheduler/dag/lua.h"
+#include "scheduler/effective.h"
 #include "scheduler/engine.h"
 #include "scheduler/port/api.h"
 #include "scheduler/port/checks.h"
@@ -52,6 +53,7 @@ struct scheduler {
     int lock;
     struct engine *engine;
     struct api *api;
+    char *effective; /* settings as JSON: borrowed by the API */
     int64_t started_ms;
 };
 
@@ -352,6 +354,24 @@ static const char *host_of(const char *url, char *to, size_t size)
     return to;
 }
 
+static char *describe_settings(const struct scheduler *scheduler)
+{
+    const struct options *options = &scheduler->options;
+    return effective_json(&(struct effective){
+        .settings = &scheduler->settings,
+        .listen_flag = options->listen,
+        .workers_flag = options->listen_workers,
+        .home_flag = options->home,
+        .dags_flag = options->dags,
+        .project_flag = options->project,
+        .auth_flag = options->auth,
+        .home = scheduler->home,
+        .dags = scheduler->dags,
+        .project = scheduler->project,
+        .auth = scheduler->auth != 0,
+    });
+}
+
 static void open_all(struct scheduler *scheduler)
 {
     struct nx_err err;
@@ -392,6 +412,7 @@ static void open_all(struct scheduler *scheduler)
     };
     if (!engine_open(&config, &scheduler->engine, &err))
         die(err.code == NX_E_BUSY ? EXIT_HELD : 1, "%s", err.text);
+    scheduler->effective = describe_settings(scheduler);
     const struct api_config api = {
         .home = scheduler->home,
         .dags = scheduler->dags,
@@ -403,6 +424,7 @@ static void open_all(struct scheduler *scheduler)
         .fixed = {pools_text, vars, secrets, connections},
         .key_file = key_file,
         .retention = settings->retention,
+        .settings = scheduler->effective,
         .tokens = engine_tokens(scheduler->engine),
         .workers_host = scheduler->workers_host,
         .workers_port = engine_workers_port(scheduler->engine),
@@ -491,6 +513,7 @@ int main(int argc, char **argv)
     api_stop(scheduler.api);
     engine_close(scheduler.engine);
     api_close(scheduler.api);
+    mem_free(scheduler.effective);
     settings_fini(&scheduler.settings);
     log_info("stopped");
     return 0;

@@ -530,6 +530,9 @@ int64_t core_lease_ttl_ms(const struct core *core, bool elsewhere);
 
 /* The i-th worker, from 0; false: there are no more. */
 bool core_view_worker(const struct core *core, size_t i, struct core_worker_view *view);
+/* The k-th attempt in the hands of the i-th worker; false: it has no more. */
+bool core_view_hand(const struct core *core, size_t i, size_t k, struct nx_inst_id *id,
+                    enum nx_task_state *state);
 
 struct core_pool_view {
     const char *name;

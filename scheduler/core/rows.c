@@ -162,6 +162,18 @@ bool core_view_worker(const struct core *core, size_t i, struct core_worker_view
     return true;
 }
 
+bool core_view_hand(const struct core *core, size_t i, size_t k, struct nx_inst_id *id,
+                    enum nx_task_state *state)
+{
+    if (i >= core->workers.n || k >= core->workers.at[i]->hands.n)
+        return false;
+    const struct hand *hand = &core->workers.at[i]->hands.at[k];
+    const struct run *run = core->runs.at[hand->slot];
+    *id = inst_id(run, hand->task);
+    *state = run->insts[hand->task].state;
+    return true;
+}
+
 bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *view)
 {
     if (i >= core->pools.n)

@@ -8,13 +8,12 @@
 
 #define SWEEPS 8
 #define STRAIGHTENINGS 16
-#define STEP_X (LAYOUT_NODE_WIDTH + LAYOUT_GAP_X)
 
 /* A node: a task, or the place where an edge crosses a layer. */
 struct node {
     uint32_t layer, at; /* its place in the layer */
     double wish;        /* what it is sorted by */
-    double y;
+    double y; /* across the layers: a height, or a place from the left when they go down */
     uint32_t *up, *down;
     uint32_t n_up, n_down;
     bool bend;
@@ -29,6 +28,7 @@ struct drawing {
     uint32_t **layers; /* nodes of each, top to bottom */
     uint32_t *n_in_layer, n_layers;
     bool straight; /* no bends: there would be too many */
+    bool down;     /* layers go from top to bottom */
 };
 
 /* ---- Order and layers ---- */
@@ -217,15 +217,20 @@ static void sort_layers(struct drawing *d)
 
 /* ---- Heights ---- */
 
-static double need_of(const struct node *node)
+static int32_t breadth(const struct drawing *d)
 {
-    return node->bend ? LAYOUT_GAP_Y : LAYOUT_NODE_HEIGHT + LAYOUT_GAP_Y;
+    return d->down ? LAYOUT_NODE_WIDTH : LAYOUT_NODE_HEIGHT;
+}
+
+static double need_of(const struct drawing *d, const struct node *node)
+{
+    return node->bend ? LAYOUT_GAP_Y : breadth(d) + LAYOUT_GAP_Y;
 }
 
 /* The least distance of two middles. */
-static double distance(const struct node *a, const struct node *b)
+static double distance(const struct drawing *d, const struct node *a, const struct node *b)
 {
-    return (need_of(a) + need_of(b)) / 2;
+    return (need_of(d, a) + need_of(d, b)) / 2;
 }
 
 static double mean_height(const struct drawing *d, const struct node *node)
@@ -252,7 +257,7 @@ static void place_layer(struct drawing *d, uint32_t layer, struct block *blocks,
     for (i = 0; i < n; i++) {
         struct node *node = &d->nodes[d->layers[layer][i]];
         if (i)
-            offset += distance(&d->nodes[d->layers[layer][i - 1]], node);
+            offset += distance(d, &d->nodes[d->layers[layer][i - 1]], node);
         offsets[i] = offset;
         blocks[n_blocks++] = (struct block){mean_height(d, node) - offset, 1};
         while (n_blocks > 1 && blocks[n_blocks - 1].sum / blocks[n_blocks - 1].n <
@@ -276,11 +281,11 @@ static void place_layers(struct drawing *d)
     for (uint32_t l = 0; l < d->n_layers; l++) {
         double y = 0, all = 0;
         for (uint32_t i = 0; i < d->n_in_layer[l]; i++)
-            all += need_of(&d->nodes[d->layers[l][i]]);
+            all += need_of(d, &d->nodes[d->layers[l][i]]);
         for (uint32_t i = 0; i < d->n_in_layer[l]; i++) {
             struct node *node = &d->nodes[d->layers[l][i]];
-            node->y = y + need_of(node) / 2 - all / 2;
-            y += need_of(node);
+            node->y = y + need_of(d, node) / 2 - all / 2;
+            y += need_of(d, node);
         }
     }
     for (int round = 0; round < STRAIGHTENINGS; round++) {
@@ -291,14 +296,24 @@ static void place_layers(struct drawing *d)
 
 /* ---- The result ---- */
 
+/* How far it is from one layer to the next. */
+static uint32_t step_of(const struct drawing *d)
+{
+    return (d->down ? LAYOUT_NODE_HEIGHT : LAYOUT_NODE_WIDTH) + LAYOUT_GAP_X;
+}
+
+static struct layout_point point(const struct drawing *d, int32_t along, int32_t across)
+{
+    return d->down ? (struct layout_point){across, along} : (struct layout_point){along, across};
+}
+
 static void put_nodes(const struct drawing *d, struct layout *layout, double top)
 {
     layout->nodes = arena_array(d->arena, d->n_tasks + 1, sizeof *layout->nodes);
     for (uint32_t i = 0; i < d->n_tasks; i++) {
         const struct node *node = &d->nodes[i];
-        layout->nodes[i] =
-            (struct layout_point){(int32_t)(node->layer * STEP_X),
-                                  (int32_t)lround(node->y - top) - LAYOUT_NODE_HEIGHT / 2};
+        layout->nodes[i] = point(d, (int32_t)(node->layer * step_of(d)),
+                                 (int32_t)lround(node->y - top) - breadth(d) / 2);
     }
 }
 
@@ -306,6 +321,7 @@ static void put_edges(const struct drawing *d, struct layout *layout, double top
 {
     size_t n_edges = 0;
     uint32_t bend = d->n_tasks;
+    int32_t middle = (d->down ? LAYOUT_NODE_HEIGHT : LAYOUT_NODE_WIDTH) / 2;
     for (uint32_t i = 0; i < d->n_tasks; i++)
         n_edges += d->tasks[i].n_needs;
     layout->edges = arena_array(d->arena, n_edges + 1, sizeof *layout->edges);
@@ -316,18 +332,17 @@ static void put_edges(const struct drawing *d, struct layout *layout, double top
                 n = d->nodes[i].layer - d->nodes[from].layer - 1;
             struct layout_point *bends = arena_array(d->arena, n + 1, sizeof *bends);
             for (uint32_t b = 0; b < n; b++, bend++)
-                bends[b] = (struct layout_point){(int32_t)(d->nodes[bend].layer * STEP_X) +
-                                                     LAYOUT_NODE_WIDTH / 2,
-                                                 (int32_t)lround(d->nodes[bend].y - top)};
+                bends[b] = point(d, (int32_t)(d->nodes[bend].layer * step_of(d)) + middle,
+                                 (int32_t)lround(d->nodes[bend].y - top));
             layout->edges[layout->n_edges++] = (struct layout_edge){from, i, bends, n};
         }
     }
 }
 
-void layout_make(const struct layout_task *tasks, uint32_t n, struct arena *arena,
+void layout_make(const struct layout_task *tasks, uint32_t n, bool down, struct arena *arena,
                  struct layout *layout)
 {
-    struct drawing d = {.tasks = tasks, .n_tasks = n, .arena = arena};
+    struct drawing d = {.tasks = tasks, .n_tasks = n, .arena = arena, .down = down};
     struct node *plain = d.nodes = arena_array(arena, n + 1, sizeof *d.nodes);
     double top = 0, bottom = 0;
     *layout = (struct layout){.order = find_order(&d)};
@@ -342,11 +357,13 @@ void layout_make(const struct layout_task *tasks, uint32_t n, struct arena *aren
     sort_layers(&d);
     place_layers(&d);
     for (uint32_t i = 0; i < d.n_nodes; i++) {
-        top = fmin(top, d.nodes[i].y - need_of(&d.nodes[i]) / 2);
-        bottom = fmax(bottom, d.nodes[i].y + need_of(&d.nodes[i]) / 2);
+        top = fmin(top, d.nodes[i].y - need_of(&d, &d.nodes[i]) / 2);
+        bottom = fmax(bottom, d.nodes[i].y + need_of(&d, &d.nodes[i]) / 2);
     }
-    layout->width = n ? (int32_t)(d.n_layers * STEP_X) - LAYOUT_GAP_X : 0;
-    layout->height = (int32_t)ceil(bottom - top);
+    struct layout_point size = point(&d, n ? (int32_t)(d.n_layers * step_of(&d)) - LAYOUT_GAP_X : 0,
+                                     (int32_t)ceil(bottom - top));
+    layout->width = size.x;
+    layout->height = size.y;
     put_nodes(&d, layout, top);
     put_edges(&d, layout, top);
 }

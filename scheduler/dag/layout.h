@@ -1,6 +1,7 @@
-/* A picture of a graph in layers, from left to right: what needs nothing first, every task to the
- * right of what it needs (K. Sugiyama, S. Tagawa, M. Toda, 1981). Places are those of a node's
- * upper left corner; ways are the points that an edge goes through between its two nodes.
+/* A picture of a graph in layers, from left to right or from top to bottom: what needs nothing
+ * first, every task behind what it needs (K. Sugiyama, S. Tagawa, M. Toda, 1981). Places are those
+ * of a node's upper left corner; ways are the points that an edge goes through between its two
+ * nodes.
  *
  * The order within a layer by barycenters in a few sweeps; the heights by least squares with a
  * least distance (pool adjacent violators), so that chains are straight. Time: O((n + e) log n) a
@@ -17,8 +18,8 @@
 
 #define LAYOUT_NODE_WIDTH 168
 #define LAYOUT_NODE_HEIGHT 44
-#define LAYOUT_GAP_X 56
-#define LAYOUT_GAP_Y 16
+#define LAYOUT_GAP_X 56 /* between layers */
+#define LAYOUT_GAP_Y 16 /* within one */
 #define LAYOUT_BENDS_MAX 40000
 
 /* What a task needs: indexes of others. The graph has no cycle. */
@@ -33,7 +34,7 @@ struct layout_point {
 
 struct layout_edge {
     uint32_t from, to;
-    const struct layout_point *bends; /* of the dummies between, left to right */
+    const struct layout_point *bends; /* of the dummies between, in that order */
     uint32_t n_bends;
 };
 
@@ -45,8 +46,8 @@ struct layout {
     size_t n_edges;
 };
 
-/* Everything is in the arena. */
-void layout_make(const struct layout_task *tasks, uint32_t n, struct arena *arena,
+/* Everything is in the arena. down: layers go from top to bottom. */
+void layout_make(const struct layout_task *tasks, uint32_t n, bool down, struct arena *arena,
                  struct layout *layout);
 
 #endif

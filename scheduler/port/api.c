@@ -413,6 +413,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->workers_host = config->workers_host;
     api->workers_port = config->workers_port;
     api->certificate = config->certificate;
+    api->settings = config->settings;
     api->started_ms = config->started_ms;
     api->pool = query_pool_new(path, NX_QUERY_MS);
     api->zones = zones_new();

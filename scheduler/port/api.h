@@ -27,6 +27,7 @@ struct api_config {
     const char *fixed[KEPT_KINDS];
     const char *key_file;       /* of the secrets; NULL: the usual one */
     struct retention retention; /* of DAGs that do not say */
+    const char *settings;       /* JSON, a list: see effective.h; borrowed */
     /* Of workers elsewhere; host and certificate are borrowed. */
     struct tokens *tokens;
     const char *workers_host; /* as in --listen-workers */

@@ -50,6 +50,7 @@ struct api {
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
     struct retention retention;
+    const char *settings;
     struct tokens *tokens; /* and what follows: see api_config */
     const char *workers_host, *certificate;
     unsigned workers_port;
@@ -234,6 +235,7 @@ bool handle_dag_runs(struct call *call, struct nx_err *err);
 bool handle_runs(struct call *call, struct nx_err *err);
 bool handle_run_counts(struct call *call, struct nx_err *err);
 bool handle_run(struct call *call, struct nx_err *err);
+bool handle_task_counts(struct call *call, struct nx_err *err);
 bool handle_tasks(struct call *call, struct nx_err *err);
 bool handle_all_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
@@ -301,6 +303,7 @@ bool handle_lineage(struct call *call, struct nx_err *err);
 bool handle_approvals(struct call *call, struct nx_err *err);
 bool handle_approval(struct call *call, struct nx_err *err);
 bool handle_answer_approval(struct call *call, struct nx_err *err);
+bool handle_settings(struct call *call, struct nx_err *err);
 bool handle_checks(struct call *call, struct nx_err *err);
 bool handle_retention(struct call *call, struct nx_err *err);
 bool handle_retention_due(struct call *call, struct nx_err *err);

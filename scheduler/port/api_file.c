@@ -116,7 +116,7 @@ static void put_graph(struct buf *body, struct arena *arena, const struct spec *
     struct layout_task *tasks = arena_array(arena, spec->n_tasks + 1, sizeof *tasks);
     for (uint32_t i = 0; i < spec->n_tasks; i++)
         tasks[i] = (struct layout_task){spec->tasks[i].needs, spec->tasks[i].n_needs};
-    layout_make(tasks, spec->n_tasks, arena, &layout);
+    layout_make(tasks, spec->n_tasks, false, arena, &layout);
     put_open(body, NULL, '{');
     put_text(body, "id", spec->id);
     put_open(body, "graph", '{');
@@ -125,8 +125,15 @@ static void put_graph(struct buf *body, struct arena *arena, const struct spec *
     put_open(body, "nodes", '[');
     for (uint32_t i = 0; i < spec->n_tasks; i++) {
         const struct spec_task *task = &spec->tasks[i];
-        graph_node(body, task->id, task->uses, task->rule, task->map != 0, task->finally,
-                   layout.nodes[i]);
+        const struct drawn_task shown = {
+            .id = task->id,
+            .uses = task->uses,
+            .group = task->group,
+            .rule = task->rule,
+            .mapped = task->map != 0,
+            .finally = task->finally,
+        };
+        graph_node(body, &shown, layout.nodes[i]);
     }
     put_close(body, ']');
     put_open(body, "edges", '[');

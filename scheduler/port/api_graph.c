@@ -5,7 +5,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "nexus/limits.h"
-#include "scheduler/dag/layout.h"
+#include "scheduler/dag/fold.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 #include "scheduler/port/api_shape.h"
@@ -54,7 +54,7 @@ static void make_layout(struct arena *arena, const struct dag_info *info, struct
     struct layout_task *tasks = arena_array(arena, info->n_tasks + 1, sizeof *tasks);
     for (uint32_t i = 0; i < info->n_tasks; i++)
         tasks[i] = (struct layout_task){info->tasks[i].needs, info->tasks[i].n_needs};
-    layout_make(tasks, info->n_tasks, arena, layout);
+    layout_make(tasks, info->n_tasks, false, arena, layout);
 }
 
 static bool keep_run(void *arg, const struct query_run *run)
@@ -212,15 +212,21 @@ void graph_head(struct buf *body, const struct layout *layout)
     put_int(body, "node_height", LAYOUT_NODE_HEIGHT);
 }
 
-void graph_node(struct buf *body, const char *id, const char *uses, enum nx_trigger_rule rule,
-                bool mapped, bool finally, struct layout_point at)
+void graph_node(struct buf *body, const struct drawn_task *task, struct layout_point at)
 {
     put_open(body, NULL, '{');
-    put_text(body, "task", id);
-    put_text(body, "uses", uses);
-    put_text(body, "trigger_rule", nx_rule_name(rule));
-    put_bool(body, "mapped", mapped);
-    put_bool(body, "finally", finally);
+    put_text(body, "task", task->id);
+    put_text(body, "uses", task->uses);
+    put_text(body, "group", task->group);
+    put_text(body, "trigger_rule", nx_rule_name(task->rule));
+    put_bool(body, "mapped", task->mapped);
+    put_bool(body, "finally", task->finally);
+    if (task->members) {
+        put_open(body, "tasks", '[');
+        for (uint32_t i = 0; i < task->n_members; i++)
+            put_text(body, NULL, task->members[i]);
+        put_close(body, ']');
+    }
     put_int(body, "x", at.x);
     put_int(body, "y", at.y);
     put_close(body, '}');
@@ -240,34 +246,123 @@ void graph_edge(struct buf *body, const char *from, const char *to, const struct
     put_close(body, '}');
 }
 
+/* What is asked for, and what is made of it. */
+struct picture {
+    const struct dag_info *info;
+    struct folded folded;
+    struct layout layout;
+    bool down;
+};
+
+/* Whether "a,b" has the name. */
+static bool is_named(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    while (*list) {
+        size_t k = strcspn(list, ",");
+        if (k == n && memcmp(list, name, n) == 0)
+            return true;
+        list += k + (list[k] == ',');
+    }
+    return false;
+}
+
+static void make_picture(struct arena *arena, const char *list, struct picture *picture)
+{
+    const struct dag_info *info = picture->info;
+    struct layout_task *tasks = arena_array(arena, info->n_tasks + 1, sizeof *tasks);
+    uint32_t *group_of = arena_array(arena, info->n_tasks + 1, sizeof *group_of), n_groups = 0;
+    bool *wanted = arena_array(arena, info->n_tasks + 1, sizeof *wanted);
+    struct map groups; /* name -> its number + 1 */
+    map_init(&groups);
+    for (uint32_t i = 0; i < info->n_tasks; i++) {
+        const char *group = info->tasks[i].group;
+        tasks[i] = (struct layout_task){info->tasks[i].needs, info->tasks[i].n_needs};
+        group_of[i] = FOLD_NONE;
+        if (!group)
+            continue;
+        uintptr_t number = (uintptr_t)map_get(&groups, group);
+        if (!number) {
+            wanted[n_groups] = is_named(list, group);
+            number = ++n_groups;
+            map_set(&groups, group, (void *)number);
+        }
+        group_of[i] = (uint32_t)number - 1;
+    }
+    fold_groups(tasks, info->n_tasks, group_of, wanted, n_groups, arena, &picture->folded);
+    layout_make(picture->folded.tasks, picture->folded.n, picture->down, arena, &picture->layout);
+    map_fini(&groups);
+}
+
+/* A task's id; of a folded group "@" and its name. */
+static const char *node_name(struct arena *arena, const struct picture *picture, uint32_t node)
+{
+    const struct info_task *task = &picture->info->tasks[picture->folded.task_of[node]];
+    return picture->folded.is_group[node] ? arena_printf(arena, "@%s", task->group) : task->id;
+}
+
+static void list_members(struct arena *arena, const struct picture *picture, uint32_t node,
+                         struct drawn_task *shown)
+{
+    const struct dag_info *info = picture->info;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < info->n_tasks; i++)
+        n += picture->folded.node_of[i] == node;
+    shown->members = arena_array(arena, n, sizeof *shown->members);
+    for (uint32_t i = 0; i < info->n_tasks; i++) {
+        if (picture->folded.node_of[i] == node)
+            shown->members[shown->n_members++] = info->tasks[i].id;
+    }
+}
+
+static void put_picture(struct call *call, const struct picture *picture)
+{
+    struct buf *body = &call->body;
+    put_open(body, NULL, '{');
+    put_id(body, "version", (uint64_t)picture->info->number);
+    graph_head(body, &picture->layout);
+    put_open(body, "nodes", '[');
+    for (uint32_t i = 0; i < picture->folded.n; i++) {
+        const struct info_task *task = &picture->info->tasks[picture->folded.task_of[i]];
+        bool group = picture->folded.is_group[i];
+        struct drawn_task shown = {
+            .id = node_name(call->arena, picture, i),
+            .uses = group ? NULL : task->uses,
+            .group = task->group,
+            .rule = group ? NX_TR_ALL_SUCCESS : task->rule,
+            .mapped = !group && task->map != 0,
+            .finally = task->finally,
+        };
+        if (group)
+            list_members(call->arena, picture, i, &shown);
+        graph_node(body, &shown, picture->layout.nodes[i]);
+    }
+    put_close(body, ']');
+    put_open(body, "edges", '[');
+    for (size_t i = 0; i < picture->layout.n_edges; i++) {
+        const struct layout_edge *edge = &picture->layout.edges[i];
+        graph_edge(body, node_name(call->arena, picture, edge->from),
+                   node_name(call->arena, picture, edge->to), edge);
+    }
+    put_close(body, ']');
+    put_close(body, '}');
+}
+
 bool handle_graph(struct call *call, struct nx_err *err)
 {
     const char *text = http_query(call->request, "version");
-    struct buf *body = &call->body;
-    const struct dag_info *info;
-    struct layout layout;
+    const char *direction = http_query(call->request, "direction");
+    const char *list = http_query(call->request, "folded");
+    struct picture picture = {.down = direction && str_eq(direction, "down")};
     int64_t number = 0;
     if (text && (!str_parse_int(text, &number) || number < 1))
         return nx_fail(err, NX_E_INVALID, "'%.32s' is no version of a DAG: they are 1, 2, ...",
                        text);
-    if (!find_version(call, number, &info, err))
+    if (direction && !picture.down && !str_eq(direction, "right"))
+        return nx_fail(err, NX_E_INVALID, "direction is right or down, not '%.32s'", direction);
+    if (!find_version(call, number, &picture.info, err))
         return false;
-    make_layout(call->arena, info, &layout);
-    put_open(body, NULL, '{');
-    put_id(body, "version", (uint64_t)info->number);
-    graph_head(body, &layout);
-    put_open(body, "nodes", '[');
-    for (uint32_t i = 0; i < info->n_tasks; i++) {
-        const struct info_task *task = &info->tasks[i];
-        graph_node(body, task->id, task->uses, task->rule, task->map != 0, task->finally,
-                   layout.nodes[i]);
-    }
-    put_close(body, ']');
-    put_open(body, "edges", '[');
-    for (size_t i = 0; i < layout.n_edges; i++)
-        graph_edge(body, info->tasks[layout.edges[i].from].id, info->tasks[layout.edges[i].to].id,
-                   &layout.edges[i]);
-    put_close(body, ']');
-    put_close(body, '}');
+    make_picture(call->arena, list ? list : "", &picture);
+    put_picture(call, &picture);
     return true;
 }

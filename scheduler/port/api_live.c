@@ -1,6 +1,7 @@
 /* What only the core knows: reasons, workers, pools; health and figures. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
@@ -215,8 +216,17 @@ bool handle_explain(struct call *call, struct nx_err *err)
 
 /* ---- Workers and pools ---- */
 
+#define HANDS_MAX 256 /* attempts that the list of workers names of each */
+
+struct seen_hand {
+    struct nx_inst_id inst;
+    enum nx_task_state state;
+};
+
 struct seen_worker {
     struct core_worker_view view;
+    struct seen_hand *hands;
+    size_t n_hands;
     struct seen_worker *next;
 };
 
@@ -250,6 +260,16 @@ static const char *keep(struct job *job, const char *text)
     return arena_strdup(&job->arena, text ? text : "");
 }
 
+static void look_hands(struct job *job, const struct core *core, size_t i, struct seen_worker *seen)
+{
+    size_t n = seen->view.n_leases < HANDS_MAX ? seen->view.n_leases : HANDS_MAX;
+    seen->hands = arena_array(&job->arena, n + 1, sizeof *seen->hands);
+    while (seen->n_hands < n &&
+           core_view_hand(core, i, seen->n_hands, &seen->hands[seen->n_hands].inst,
+                          &seen->hands[seen->n_hands].state))
+        seen->n_hands++;
+}
+
 static void look_workers(struct job *job, const struct core *core)
 {
     struct fleet *fleet = job->data;
@@ -270,6 +290,7 @@ static void look_workers(struct job *job, const struct core *core)
         seen->view.version = keep(job, view.version);
         seen->view.queues = keep(job, view.queues);
         seen->view.address = keep(job, view.address);
+        look_hands(job, core, i, seen);
         *fleet->last_worker = seen;
         fleet->last_worker = &seen->next;
     }
@@ -316,8 +337,33 @@ static void put_queues(struct buf *buf, const char *queues)
     put_close(buf, ']');
 }
 
-static void put_worker(struct buf *buf, const struct core_worker_view *view)
+/* One whose run has gone since is left out. */
+static void put_hand(struct job *job, struct query *query, const struct seen_hand *hand)
 {
+    const struct dag_info *info;
+    struct query_run *run;
+    struct nx_err gone;
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)hand->inst.run.v);
+    if (!find_run(query, &job->arena, id, &run, &gone) ||
+        !query_version(query, run->version, &info, &gone) || hand->inst.task >= info->n_tasks)
+        return;
+    put_open(&job->body, NULL, '{');
+    put_id(&job->body, "run", hand->inst.run.v);
+    put_text(&job->body, "dag", run->dag);
+    put_text(&job->body, "task", info->tasks[hand->inst.task].id);
+    if (hand->inst.map == NX_MAP_NONE)
+        put_null(&job->body, "map_index");
+    else
+        put_int(&job->body, "map_index", hand->inst.map);
+    put_text(&job->body, "state", nx_task_state_name(hand->state));
+    put_close(&job->body, '}');
+}
+
+static void put_worker(struct job *job, struct query *query, const struct seen_worker *seen)
+{
+    struct buf *buf = &job->body;
+    const struct core_worker_view *view = &seen->view;
     put_open(buf, NULL, '{');
     put_text(buf, "id", view->id);
     put_text(buf, "host", *view->host ? view->host : NULL);
@@ -326,6 +372,10 @@ static void put_worker(struct buf *buf, const struct core_worker_view *view)
     put_int(buf, "slots", view->slots);
     put_int(buf, "busy", view->n_running);
     put_int(buf, "leases", view->n_leases);
+    put_open(buf, "tasks", '[');
+    for (size_t i = 0; i < seen->n_hands; i++)
+        put_hand(job, query, &seen->hands[i]);
+    put_close(buf, ']');
     put_queues(buf, view->queues);
     put_text(buf, "version", *view->version ? view->version : NULL);
     put_time(buf, "last_seen_at", view->seen_ms);
@@ -356,12 +406,11 @@ static void put_next(struct buf *buf, const struct fleet *fleet)
 static bool finish_workers(struct job *job, struct query *query, struct nx_err *err)
 {
     const struct fleet *fleet = job->data;
-    (void)query;
     (void)err;
     put_open(&job->body, NULL, '{');
     put_open(&job->body, "items", '[');
     for (const struct seen_worker *seen = fleet->workers; seen; seen = seen->next)
-        put_worker(&job->body, &seen->view);
+        put_worker(job, query, seen);
     put_next(&job->body, fleet);
     return true;
 }
@@ -369,10 +418,9 @@ static bool finish_workers(struct job *job, struct query *query, struct nx_err *
 static bool finish_worker(struct job *job, struct query *query, struct nx_err *err)
 {
     const struct fleet *fleet = job->data;
-    (void)query;
     if (!fleet->workers)
         return nx_fail(err, NX_E_NOT_FOUND, "there is no worker '%.64s'", fleet->only);
-    put_worker(&job->body, &fleet->workers->view);
+    put_worker(job, query, fleet->workers);
     return true;
 }
 
@@ -466,11 +514,21 @@ static void look_ready(struct job *job, const struct core *core)
     count_fleet(job->data, core);
 }
 
+#define DISK_LOW_BYTES (1024ll * 1024 * 1024)
+
+/* -1: not known. */
+static int64_t free_bytes(const char *path)
+{
+    struct statvfs fs;
+    return statvfs(path, &fs) == 0 ? (int64_t)(fs.f_bavail * fs.f_frsize) : -1;
+}
+
 static bool finish_ready(struct job *job, struct query *query, struct nx_err *err)
 {
     const struct fleet *fleet = job->data;
     struct buf *buf = &job->body;
     bool ready = atomic_load(&job->api->ready);
+    int64_t disk = free_bytes(job->api->home);
     (void)query; /* its being there says that the store is readable */
     (void)err;
     job->status = ready ? 200 : 503;
@@ -481,7 +539,9 @@ static bool finish_ready(struct job *job, struct query *query, struct nx_err *er
     put_text(buf, "store", "ok");
     put_text(buf, "loader", ready ? "ok" : "loading");
     put_text(buf, "workers", fleet->n_online ? "ok" : "none");
+    put_text(buf, "disk", disk >= 0 && disk < DISK_LOW_BYTES ? "low" : "ok");
     put_close(buf, '}');
+    put_int(buf, "disk_free_bytes", disk);
     put_int(buf, "workers_online", (int64_t)fleet->n_online);
     put_int(buf, "runs_active", (int64_t)fleet->n_active);
     put_close(buf, '}');

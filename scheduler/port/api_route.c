@@ -36,15 +36,21 @@ static const struct route_param dag_runs_page[] = {
 static const struct route_param notifications_page[] = {
     {"state", PARAM_TEXT, "pending, sent or failed ones alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param counts_query[] = {
+    {"dag", PARAM_TEXT, "of this DAG alone"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
     TASKS_Q,
+    {"task", PARAM_TEXT, "instances of this task alone"},
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"},
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param source_query[] = {
     {"version", PARAM_INT, "the DAG's version number; the newest unless said"}, {0}};
+static const struct route_param graph_query[] = {
+    {"version", PARAM_INT, "the DAG's version number; the newest unless said"},
+    {"direction", PARAM_TEXT, "in which what comes later lies: right (the default) or down"},
+    {"folded", PARAM_TEXT, "groups that are one node each, named @GROUP: a,b"}, {0}};
 static const struct route_param next_query[] = {
     {"from", PARAM_TEXT, "fires then or later: RFC 3339 or a date, local to the DAG's zone"},
     LIMIT, {0}};
@@ -193,7 +199,7 @@ static const struct route routes[] = {
      "z deferred, t retrying, p stopping; a blank or nothing: it has no such task",
      page, NULL, handle_grid},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/graph", "its tasks as a picture: where nodes and edges are",
-     source_query, NULL, handle_graph},
+     graph_query, NULL, handle_graph},
     {"GET", ROLE_VIEWER, V1 "/dags/{dag}/runs", "its runs, newest first", dag_runs_page, NULL, handle_dag_runs},
     {"POST", ROLE_OPERATOR, V1 "/dags/{dag}/runs", "start a run (Idempotency-Key: at most one a key)", NULL,
      create_body, handle_create},
@@ -218,6 +224,8 @@ static const struct route routes[] = {
     {"GET", ROLE_VIEWER, RUN "/log", "the lines of all its tasks by time; while it runs `next` is where to go on", run_log_query, NULL,
      handle_run_log},
     {"GET", ROLE_VIEWER, TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
+    {"GET", ROLE_VIEWER, RUN "/counts", "of each of its tasks, how many instances are in each state", NULL, NULL,
+     handle_task_counts},
     {"GET", ROLE_VIEWER, TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
     {"GET", ROLE_VIEWER, ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
     {"GET", ROLE_VIEWER, ATTEMPT "/log/lines",
@@ -313,6 +321,8 @@ static const struct route routes[] = {
     {"DELETE", ROLE_ADMIN, V1 "/tokens/{id}", "revoke it: its workers are refused from now on", NULL, NULL,
      handle_delete_token},
     {"POST", ROLE_ADMIN, V1 "/backup", "write a consistent copy of nexus.db", NULL, backup_body, handle_backup},
+    {"GET", ROLE_VIEWER, V1 "/settings", "what the scheduler goes by, and what said so; nothing secret", NULL, NULL,
+     handle_settings},
     {"GET", ROLE_OPERATOR, V1 "/checks", "what the scheduler knows for nexus doctor", NULL, NULL, handle_checks},
     {"GET", ROLE_VIEWER, V1 "/retention", "how long runs and logs of each DAG stay", page, NULL,
      handle_retention},

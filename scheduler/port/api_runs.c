@@ -113,9 +113,11 @@ bool handle_runs(struct call *call, struct nx_err *err)
 
 bool handle_run_counts(struct call *call, struct nx_err *err)
 {
+    const char *dag = http_query(call->request, "dag");
     int64_t since_ms, counts[NX_RUN_STATES];
-    if (!read_since(http_query(call->request, "since"), &since_ms, err) || !call_query(call, err) ||
-        !query_run_counts(call->query, since_ms, counts, err))
+    if (!read_since(http_query(call->request, "since"), &since_ms, err) ||
+        (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err) ||
+        !query_run_counts(call->query, dag, since_ms, counts, err))
         return false;
     put_open(&call->body, NULL, '{');
     for (int i = 0; i < NX_RUN_STATES; i++)

@@ -21,9 +21,15 @@ bool shape_dag(struct call *call, const struct query_dag *dag, const struct quer
 /* A file from which no DAG has come. */
 void shape_file(struct buf *buf, const char *id, const char *file, const char *errors);
 /* Pieces of a graph: where it is drawn, its nodes and edges. */
+struct drawn_task {
+    const char *id, *uses, *group; /* uses, group: NULL: none */
+    const char **members;          /* ids of a folded group; NULL: it is a task */
+    uint32_t n_members;
+    enum nx_trigger_rule rule;
+    bool mapped, finally;
+};
 void graph_head(struct buf *body, const struct layout *layout);
-void graph_node(struct buf *body, const char *id, const char *uses, enum nx_trigger_rule rule,
-                bool mapped, bool finally, struct layout_point at);
+void graph_node(struct buf *body, const struct drawn_task *task, struct layout_point at);
 void graph_edge(struct buf *body, const char *from, const char *to, const struct layout_edge *edge);
 /* {"dag", "run", "task", "map_index", "attempt", "who"} and what else an event has. */
 void shape_dataset_event(struct buf *buf, const char *key, const struct query_dataset_event *event);

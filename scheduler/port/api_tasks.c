@@ -34,6 +34,7 @@ struct task_list {
     const struct search *search; /* NULL: all are wanted */
     const char *dag;             /* of the run at hand */
     bool over_runs;              /* each is told with its DAG */
+    uint32_t last; /* tasks behind this one are left out */
     size_t n, limit;
     int64_t until_ms; /* of a search */
     bool begun;       /* it has looked at something: a page gets on, however slow it is */
@@ -56,6 +57,8 @@ static bool fits(const struct task_list *list, const struct query_task *task)
 static bool put_task(void *arg, const struct query_task *task)
 {
     struct task_list *list = arg;
+    if (task->id.task > list->last)
+        return false;
     bool wanted = fits(list, task);
     bool full = list->n >= list->limit || list->call->body.len > CALL_BODY_MAX;
     bool tired = list->search && list->begun && clock_mono_ms() > list->until_ms;
@@ -79,7 +82,7 @@ bool handle_run(struct call *call, struct nx_err *err)
 {
     struct query_run *run;
     const struct dag_info *info;
-    struct task_list list = {.call = call, .limit = NX_PAGE_MAX};
+    struct task_list list = {.call = call, .limit = NX_PAGE_MAX, .last = UINT32_MAX};
     if (!call_run(call, &run, &info, err) || !call_revision(call, "run.", call->params[0], err))
         return false;
     const struct query_tasks which = {
@@ -97,23 +100,81 @@ bool handle_tasks(struct call *call, struct nx_err *err)
 {
     struct query_run *run;
     struct search search;
-    struct task_list list = {.call = call};
+    struct task_list list = {.call = call, .last = UINT32_MAX};
     struct query_tasks which = {.outputs = true};
+    const char *only = http_query(call->request, "task");
+    int32_t all = NX_MAP_NONE;
     int64_t cursor;
     if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
         !shape_read_task_state(http_query(call->request, "state"), &which.state, err) ||
-        !read_search(call, &search, err) || !call_run(call, &run, &which.info, err))
+        !read_search(call, &search, err) || !call_run(call, &run, &which.info, err) ||
+        (only && !find_task(which.info, only, &list.last, &all, err)))
         return false;
     which.run = run;
     list.dag = run->dag;
     list.search = search.n ? &search : NULL;
     list.until_ms = clock_mono_ms() + LOOK_MS;
     from_task_cursor(cursor, which.info->n_tasks, &which.from, &which.from_map);
+    if (only && which.from < list.last) {
+        which.from = list.last;
+        which.from_map = NX_MAP_NONE;
+    }
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
     bool ok = query_tasks(call->query, &which, put_task, &list, err);
     put_close(&call->body, ']');
     put_page_end(&call->body, list.more, list.next);
+    return ok;
+}
+
+struct task_counts {
+    struct buf *body;
+    const char *task; /* that is counted; NULL: none yet */
+    int64_t n[NX_TASK_STATES];
+};
+
+static void put_counts(struct task_counts *counts)
+{
+    if (!counts->task)
+        return;
+    put_open(counts->body, NULL, '{');
+    put_text(counts->body, "task", counts->task);
+    put_open(counts->body, "counts", '{');
+    for (int i = 0; i < NX_TASK_STATES; i++) {
+        if (counts->n[i])
+            put_int(counts->body, nx_task_state_name((enum nx_task_state)i), counts->n[i]);
+    }
+    put_close(counts->body, '}');
+    put_close(counts->body, '}');
+    memset(counts->n, 0, sizeof counts->n);
+}
+
+static bool count_task(void *arg, const struct query_task *task)
+{
+    struct task_counts *counts = arg;
+    if (counts->task != task->task->id) { /* texts of the version */
+        put_counts(counts);
+        counts->task = task->task->id;
+    }
+    counts->n[task->state]++;
+    return true;
+}
+
+bool handle_task_counts(struct call *call, struct nx_err *err)
+{
+    struct query_run *run;
+    const struct dag_info *info;
+    struct task_counts counts = {.body = &call->body};
+    if (!call_run(call, &run, &info, err))
+        return false;
+    const struct query_tasks which = {
+        .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1};
+    put_open(&call->body, NULL, '{');
+    put_open(&call->body, "items", '[');
+    bool ok = query_tasks(call->query, &which, count_task, &counts, err);
+    put_counts(&counts);
+    put_close(&call->body, ']');
+    put_page_end(&call->body, false, 0);
     return ok;
 }
 
@@ -233,7 +294,7 @@ static bool look_at_windows(struct look *look, struct query_window *window, uint
 
 bool handle_all_tasks(struct call *call, struct nx_err *err)
 {
-    struct look look = {.err = err, .list = {.call = call, .over_runs = true}};
+    struct look look = {.err = err, .list = {.call = call, .last = UINT32_MAX, .over_runs = true}};
     struct query_window window = {0};
     uint64_t end;
     if (!call_limit(call, 100, &look.list.limit, err) || !read_cursor(call, &look, err) ||

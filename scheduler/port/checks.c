@@ -88,6 +88,15 @@ int checks_print(const char *home)
     return 0;
 }
 
+bool handle_settings(struct call *call, struct nx_err *err)
+{
+    (void)err;
+    put_open(&call->body, NULL, '{');
+    put_raw(&call->body, "items", call->api->settings);
+    put_page_end(&call->body, false, 0);
+    return true;
+}
+
 bool handle_checks(struct call *call, struct nx_err *err)
 {
     struct api *api = call->api;

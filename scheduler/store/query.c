@@ -580,8 +580,8 @@ bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct
     return ok;
 }
 
-bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
-                      struct nx_err *err)
+bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
+                      int64_t counts[NX_RUN_STATES], struct nx_err *err)
 {
     bool row;
     int64_t first;
@@ -589,11 +589,16 @@ bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_R
         return false;
     /* Of one state after the other, which an index has in a row. */
     struct sql_stmt *stmt = query_prepare(
-        query, "select count(*) from run indexed by run_of_state where state = ?1 and run >= ?2",
+        query,
+        dag ? "select count(*) from run indexed by run_of_dag_state where state = ?1 and run >= ?2"
+              " and dag = ?3"
+            : "select count(*) from run indexed by run_of_state where state = ?1 and run >= ?2",
         err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 2, first);
+    if (dag)
+        sql_bind_text(stmt, 3, dag);
     for (int i = 0; i < NX_RUN_STATES; i++) {
         sql_bind_int(stmt, 1, i);
         if (!sql_step(stmt, &row, err))

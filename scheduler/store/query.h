@@ -30,7 +30,7 @@ void query_end(struct query *query); /* NULL is fine */
 /* ---- DAG versions ---- */
 
 struct info_task {
-    const char *id, *uses, *pool, *queue; /* uses, pool may be NULL */
+    const char *id, *uses, *pool, *queue, *group; /* uses, pool, group may be NULL */
     const uint32_t *needs;
     uint32_t n_needs, max_attempts;
     enum nx_trigger_rule rule;
@@ -200,8 +200,8 @@ bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
 
 /* How many runs that were created then or later are in each state. */
-bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
-                      struct nx_err *err);
+bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
+                      int64_t counts[NX_RUN_STATES], struct nx_err *err);
 
 struct query_audit {
     int64_t id, at_ms;

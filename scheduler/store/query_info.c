@@ -123,6 +123,8 @@ static void read_task(struct entry *entry, struct scan *scan, uint32_t index, co
             task->id = scan_text(scan, arena);
         else if (str_eq(key, "uses"))
             task->uses = scan_text(scan, arena);
+        else if (str_eq(key, "group"))
+            task->group = scan_text(scan, arena);
         else if (str_eq(key, "pool"))
             task->pool = scan_text(scan, arena);
         else if (str_eq(key, "queue"))

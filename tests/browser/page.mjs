@@ -452,9 +452,9 @@ const parts = {
         await go('/ui/dags/fails');
         const grid = await get('/dags/fails/grid?limit=50');
         const letters = {s: 'success', f: 'failed', u: 'upstream failed'};
-        await page.locator('table.hidden').waitFor({state: 'attached'});
+        await page.locator('table.twin').waitFor({state: 'attached'});
         const cells = await page
-            .locator('table.hidden tbody tr')
+            .locator('table.twin tbody tr')
             .evaluateAll((rows) =>
                 rows.map((r) => [...r.querySelectorAll('td')].map((c) => c.innerText)),
             );
@@ -570,10 +570,18 @@ const parts = {
     async views() {
         const run = await trigger('etl'),
             bad = await trigger('fails');
-        for (const id of [run, bad, await trigger('maps'), await trigger('fails')]) await ended(id);
+        const first = await trigger('groups'),
+            last = await trigger('groups');
+        for (const id of [run, bad, first, last, await trigger('maps'), await trigger('fails')])
+            await ended(id);
         const paths = [
             '/ui',
             '/ui/dags',
+            '/ui/dags/nope',
+            `/ui/dags/groups?run=${first}&task=clean&to=${last}.sum`,
+            '/ui/dags/groups?task=bad',
+            `/ui/dags/groups/graph?run=${last}&task=each`,
+            '/ui/dags/groups/graph?folded=intake',
             '/ui/dags/etl',
             '/ui/dags/etl/graph',
             '/ui/dags/etl/gantt',
@@ -609,6 +617,7 @@ const parts = {
                 'events',
                 'audit',
                 'health',
+                'settings',
             ].map((s) => '/ui/system/' + s),
         ];
         const axe = readFileSync(

@@ -1,18 +1,8 @@
 // One DAG: its runs as a grid, its tasks as a graph, its last run over time, and all else about it.
 import {html, useState, useEffect, useMemo, enc, plural} from './lib.js';
-import {useApi, all, get, runPath, taskName} from './api.js';
-import {
-    Ago,
-    Time,
-    duration,
-    seconds,
-    exactTime,
-    shortTime,
-    dagZone,
-    dayTime,
-    zone,
-} from './format.js';
-import {Dot, Pill, LETTERS, isFinal, word, runWord, stateOf} from './state.js';
+import {useApi, all, runPath, taskName} from './api.js';
+import {Ago, Time, duration, seconds, dagZone, zone} from './format.js';
+import {Dot, Pill, CountsBar, word, runWord, stateOf} from './state.js';
 import {
     Loaded,
     Empty,
@@ -22,16 +12,17 @@ import {
     useKeys,
     Facts,
     ErrorBox,
-    Command,
-    copy,
+    lastLine,
+    NotThere,
 } from './parts.js';
 import {route, go, withQuery, dagUrl, runUrl, taskUrl} from './route.js';
 import {Split, RunPane, TaskPane, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
-import {Grid} from './grid.js';
+import {Grid, TaskHistory, RangePane} from './grid.js';
 import {PauseSwitch} from './dags.js';
-import {Trigger, Backfill} from './trigger.js';
+import {Trigger} from './trigger.js';
+import {Backfill} from './backfill.js';
 import {Code, Versions} from './code.js';
 
 const TABS = [
@@ -54,12 +45,12 @@ export function Dag({dag: id, view}) {
         gap: 2000,
         every: 3000,
     });
-    const selected = {run: query.get('run'), task: query.get('task')};
+    const selected = {run: query.get('run'), task: query.get('task'), to: query.get('to')};
     if (view === 'backfill') view = 'backfills';
     const d = dag.data;
     dagZone.name = d ? d.timezone : null;
     useTitle(`${d && !d.valid ? '✕ ' : ''}${id}`);
-    const choose = (s) => go(withQuery({run: s.run, task: s.task}), {replace: true});
+    const choose = (s) => go(withQuery({run: s.run, task: s.task, to: s.to}), {replace: true});
     useKeys({
         v: () =>
             go(
@@ -77,14 +68,10 @@ export function Dag({dag: id, view}) {
             ),
     });
     if (dag.error && dag.error.status === 404)
-        return html`<section class="pad">
-            <h1>There is no DAG ‘${id}’</h1>
-            <p>${dag.error.message}</p>
-            <p>
-                Its file may have been renamed or deleted. Runs of DAGs that are gone stay in the
-                <a href="/ui/runs">list of runs</a>. <a href="/ui/dags">All DAGs</a>
-            </p>
-        </section>`;
+        return html`<${NotThere} what="DAG" name=${id} error=${dag.error} near=${(n) => dagUrl(n)}>
+            Its file may have been renamed or deleted. Runs of DAGs that are gone stay in the
+            <a href=${`/ui/runs?q=dag:${enc(id)}`}>list of runs</a>. <a href="/ui/dags">All DAGs</a>
+        </${NotThere}>`;
     return html`<${Loaded} of=${dag} what="The DAG could not be loaded">${(
         d,
     ) => html`<section class="pad">
@@ -118,8 +105,8 @@ function DagView({view, dag, selected, choose}) {
     switch (view) {
         case 'grid':
             return html`<${Split}
-                left=${html`<${Grid} dag=${id} selected=${selected} choose=${choose} />`}
-                right=${html`<${Selected} dag=${dag} selected=${selected} />`}
+                left=${html`<${Grid} dag=${dag} selected=${selected} choose=${choose} />`}
+                right=${html`<${Selected} dag=${dag} selected=${selected} grid />`}
             />`;
         case 'graph':
             return html`<${Split}
@@ -152,9 +139,16 @@ function useLastRun(id) {
     });
     return data ? data.items[0] || null : undefined;
 }
-function Selected({dag, selected}) {
+function Selected({dag, selected, grid}) {
     const last = useLastRun(dag.id);
+    if (grid && selected.run && selected.task && selected.to)
+        return html`<${RangePane} dag=${dag.id} selected=${selected} />`;
+    if (grid && selected.task && !selected.run)
+        return html`<${TaskHistory} key=${selected.task} dag=${dag.id} task=${selected.task} />`;
     const run = selected.run || (selected.task ? last && last.id : null);
+    const mapped = dag.tasks.some((t) => t.id === selected.task && t.mapped);
+    if (run && mapped)
+        return html`<${MappedPane} key=${run + selected.task} run=${run} task=${selected.task} />`;
     if (run && selected.task)
         return html`<${TaskPane} key=${run + selected.task} run=${run} name=${selected.task} />`;
     if (run) return html`<${RunPane} key=${run} id=${run} />`;
@@ -165,6 +159,34 @@ function Selected({dag, selected}) {
         ? html`<${Empty}>It never ran. ${dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />. ` : ''}<a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>`
         : null;
 }
+// A mapped task as a whole: how many of its instances are where, and those that failed.
+function MappedPane({run, task}) {
+    const mine = {on: (n, d) => (n === 'run' || n === 'task') && d.run === run, gap: 500};
+    const counts = useApi(`${runPath(run)}/counts`, mine);
+    const failed = useApi(`${runPath(run)}/tasks?task=${enc(task)}&state=failed&limit=20`, mine);
+    const one = counts.data && counts.data.items.find((t) => t.task === task);
+    const n = one ? Object.values(one.counts).reduce((a, b) => a + b, 0) : 0;
+    return html`<section aria-label="Selected task">
+        <header class="head">
+            <h2 class="tight">${task}</h2>
+            <span class="muted">${plural(n, 'instance')} in <a href=${runUrl(run)}>run ${run}</a></span>
+        </header>
+        ${one ? html`<${CountsBar} counts=${one.counts} href=${(s) => `${runUrl(run)}?state=${s}`} />` : null}
+        <h3>Failed</h3>
+        <${Loaded} of=${failed}>${(d) => (d.items.length ? html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />` : html`<${Empty}>None of them.</${Empty}>`)}</${Loaded}>
+    </section>`;
+}
+const FailedOnes = ({run, items, more}) =>
+    html`<ul class="needs">
+        ${items.map(
+            (t) =>
+                html`<li class="need" key=${taskName(t)}>
+                    <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}>${taskName(t)}</a>
+                    <code class="err">${lastLine(t.error) || (t.reason && t.reason.text)}</code>
+                </li>`,
+        )}
+        ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
+    </ul>`;
 function LiveGraph({dag, selected, choose}) {
     const last = useLastRun(dag.id);
     const id = selected.run || (last && last.id);
@@ -177,6 +199,8 @@ function LiveGraph({dag, selected, choose}) {
         </p>
         <${Graph}
             dag=${dag.id}
+            tasks=${dag.tasks}
+            run=${run.data}
             version=${run.data ? run.data.dag_version : null}
             states=${states}
             selected=${selected.task}

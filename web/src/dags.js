@@ -1,37 +1,55 @@
 // The list of DAGs: filter as you type, pause, what the last runs were, when the next one is.
 import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
-import {useApi, call, prefetch} from './api.js';
-import {Ago, duration, seconds, ago, exactTime} from './format.js';
+import {useApi, all, call, prefetch} from './api.js';
+import {Ago, duration, seconds, exactTime} from './format.js';
 import {Dot, stateOf} from './state.js';
-import {Loaded, Empty, Head, Search, Rows, useRows, useTitle, toast} from './parts.js';
+import {Loaded, Empty, Head, NoDags, Search, Rows, useRows, useTitle, toast} from './parts.js';
 import {dagUrl, runUrl, useQuery} from './route.js';
 import {useFailure} from './home.js';
 
-// "tag:ml paused:true text" as a function of a DAG and its last run.
+const DAGS_MAX = 20000;
+const SAVED = [
+    ['all', ''],
+    ['failed', 'state:failed'],
+    ['broken', 'state:broken'],
+    ['running', 'state:running'],
+    ['paused', 'paused:true'],
+    ['by hand', 'schedule:none'],
+];
+
+// One term, as a function of a DAG. What the page does not know (the state of a last run that it
+// has not seen) the server has looked at.
+function termTest(word) {
+    const at = word.indexOf(':'),
+        key = word.slice(0, Math.max(0, at)),
+        value = word.slice(at + 1);
+    if (key === 'tag') return (d) => d.tags.some((t) => t.toLowerCase() === value);
+    if (key === 'paused') return (d) => String(d.paused) === value;
+    if (key === 'valid') return (d) => String(d.valid) === value;
+    if (key === 'schedule')
+        return (d) =>
+            value === 'none'
+                ? !d.schedule.length
+                : d.schedule.join(' ').toLowerCase().includes(value);
+    if (key === 'state') return (d) => lastState(d, value) === value;
+    if (key) return () => true;
+    return (d) =>
+        d.id.includes(word) ||
+        (d.description || '').toLowerCase().includes(word) ||
+        d.tags.some((t) => t.toLowerCase().includes(word));
+}
+// What is not known here is as the server has found it.
+function lastState(d, found) {
+    if (!d.valid && found === 'broken') return found;
+    return d.version ? (lastStates.get(d.id) ?? found) : 'never ran';
+}
+// "tag:ml -paused:true text" as a function of a DAG.
 export function dagFilter(query) {
-    const tests = query
-        .trim()
-        .toLowerCase()
-        .split(/\s+/)
-        .filter(Boolean)
-        .map((w) => {
-            const [key, value] = w.includes(':')
-                ? [w.slice(0, w.indexOf(':')), w.slice(w.indexOf(':') + 1)]
-                : ['', w];
-            if (key === 'tag') return (d) => d.tags.some((t) => t.toLowerCase() === value);
-            if (key === 'paused') return (d) => String(d.paused) === value;
-            if (key === 'schedule')
-                return (d) =>
-                    value === 'none'
-                        ? !d.schedule.length
-                        : d.schedule.join(' ').toLowerCase().includes(value);
-            if (key === 'state')
-                return (d) => (value === 'broken' ? !d.valid : d.last_state === value);
-            return (d) =>
-                d.id.includes(w) ||
-                (d.description || '').toLowerCase().includes(w) ||
-                d.tags.some((t) => t.toLowerCase().includes(w));
-        });
+    const words = query.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const tests = words.map((w) => {
+        const test = termTest(w.replace(/^-/, ''));
+        return w.startsWith('-') ? (d) => !test(d) : test;
+    });
     return (d) => tests.every((t) => t(d));
 }
 const lastStates = new Map(); // of DAGs whose runs were seen
@@ -84,102 +102,168 @@ export function Bars({runs}) {
             )}</span
     >`;
 }
+// All DAGs that the server finds, page after page; again and again, since files come and go.
+function useDags(q) {
+    const [state, set] = useState({q: null});
+    const again = useRef(null);
+    useEffect(() => {
+        let gone = false,
+            timer = null;
+        const path = `/dags?limit=1000${q ? '&q=' + enc(q) : ''}`;
+        const load = async () => {
+            const begun = Date.now();
+            clearTimeout(timer);
+            try {
+                const data = await all(path, DAGS_MAX);
+                if (!gone) set({q, data});
+            } catch (error) {
+                if (!gone) set((s) => ({...s, error}));
+            }
+            // What takes long is asked for less often.
+            if (!gone) timer = setTimeout(load, Math.max(3000, 20 * (Date.now() - begun)));
+        };
+        again.current = load;
+        load();
+        return () => {
+            gone = true;
+            clearTimeout(timer);
+        };
+    }, [q]);
+    return {data: state.data, error: state.error, reload: () => again.current()};
+}
+
+// How the newer half of some durations stands to the older one: "↗ 20%" when it is off by a tenth.
+function trendOf(times) {
+    const half = Math.floor(times.length / 2);
+    if (half < 3) return null;
+    const [now, before] = [middle(times.slice(0, half)), middle(times.slice(-half))];
+    const by = Math.round((100 * (now - before)) / before);
+    return Math.abs(by) < 10 || !Number.isFinite(by)
+        ? {glyph: '→', by}
+        : {glyph: by > 0 ? '↗' : '↘', by};
+}
+const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
+
 function Row({dag, reload}) {
-    const {data} = useApi(dag.version ? `/dags/${enc(dag.id)}/runs?limit=20` : null, {
-        on: (n, d) => n === 'run' && d.dag === dag.id,
-        gap: 500,
+    const mine = {on: (n, d) => n === 'run' && d.dag === dag.id, gap: 500};
+    const {data} = useApi(dag.version ? `/dags/${enc(dag.id)}/runs?limit=20` : null, mine);
+    const month = useApi(dag.version ? `/runs/counts?dag=${enc(dag.id)}&since=720h` : null, {
+        ...mine,
+        gap: 3000,
     });
     const runs = data ? data.items : [],
         last = runs[0];
-    if (last) lastStates.set(dag.id, last.state);
-    const ended = runs.filter((r) => ['success', 'failed'].includes(r.state)),
-        ok = ended.filter((r) => r.state === 'success');
-    const times = ok.map((r) => seconds(r.started_at, r.finished_at)).sort((a, b) => a - b);
-    const failure = useFailure(last && last.state === 'failed' ? last : null);
-    const error = dag.errors[0];
+    if (data) lastStates.set(dag.id, last ? last.state : 'never ran');
+    const times = runs
+        .filter((r) => r.state === 'success')
+        .map((r) => seconds(r.started_at, r.finished_at));
     return html`<div
         class="row"
         role="listitem"
         data-row
         onMouseEnter=${() => prefetch(`/dags/${enc(dag.id)}`)}
     >
-        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<span style=${{width: '32px'}}><${Dot} state="failed" /></span>`}
-        <span class="main"
-            ><a href=${dagUrl(dag.id, dag.version ? '' : 'code')}><b>${dag.id}</b></a>
-            ${dag.tags.map((t) => html`<span class="tag">${t}</span> `)}
-            ${
-                error
-                    ? html`<span class="err" title=${error.message}
-                          >${[error.file, error.line, error.column].filter((x) => x != null).join(':')}:
-                          ${error.message}${error.hint ? ` — ${error.hint}` : ''}
-                          ${dag.version ? `(version ${dag.version} still runs)` : '(never loaded)'}</span
-                      >`
-                    : html`<span class="muted">${dag.description}</span>`
-            }</span
-        >
+        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<span class="switched"><${Dot} state="failed" /></span>`}
+        <${Name} dag=${dag} />
         <span class="wide low"><${Bars} runs=${runs} /></span>
-        <span class="w-l"
-            >${
-                last
-                    ? html`<${Dot} state=${last.state} />
-                          <a
-                              href=${runUrl(last.id)}
-                              title=${failure ? `${failure.task}: ${failure.error}` : last.state}
-                              ><${Ago} at=${last.finished_at || last.started_at || last.created_at}
-                          /></a>
-                          ${failure ? html` <span class="err">${failure.task}</span>` : null}`
-                    : html`<span class="muted">${data ? 'never ran' : ''}</span>`
-            }</span
-        >
-        <span class="w-m wide" title=${dag.next_fire_at ? exactTime(dag.next_fire_at) : ''}
-            >${dag.paused ? html`<span class="muted">paused</span>` : dag.next_fire_at ? html`<${Ago} at=${dag.next_fire_at} />` : html`<span class="muted">${dag.schedule.length ? '–' : 'by hand'}</span>`}</span
-        >
-        <span class="w-m right num wide low" title="median of the last 20 runs that succeeded"
-            >${times.length ? duration(times[Math.floor((times.length - 1) / 2)]) : ''}</span
-        >
-        <span
-            class="w-s right num wide low"
-            title=${`${ok.length} of the last ${ended.length} ended runs succeeded`}
-            >${ended.length ? Math.round((100 * ok.length) / ended.length) + '%' : ''}</span
-        >
-        ${dag.version && dag.valid ? html`<a class="button wide" href=${dagUrl(dag.id, 'trigger')} aria-label=${'Trigger ' + dag.id} title="Trigger">▶</a>` : html`<span class="wide" style=${{width: '34px'}}></span>`}
+        <${Last} run=${last} known=${data} />
+        <${Next} dag=${dag} />
+        <${Usual} times=${times} />
+        <${Rate} counts=${month.data} />
+        ${dag.version && dag.valid ? html`<a class="button wide" href=${dagUrl(dag.id, 'trigger')} aria-label=${'Trigger ' + dag.id} title="Trigger">▶</a>` : html`<span class="wide go"></span>`}
     </div>`;
 }
+function Name({dag}) {
+    const e = dag.errors[0];
+    const where = e && [e.file, e.line, e.column].filter((x) => x != null).join(':');
+    const what = e
+        ? html`<span class="err" title=${e.message}
+              >${where}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}
+              ${dag.version ? `(version ${dag.version} still runs)` : '(never loaded)'}</span
+          >`
+        : html`<span class="muted">${dag.description}</span>`;
+    return html`<span class="main"
+        ><a href=${dagUrl(dag.id, dag.version ? '' : 'code')}><b>${dag.id}</b></a>
+        ${dag.tags.map((t) => html`<span class="tag">${t}</span> `)} ${what}</span
+    >`;
+}
+function Last({run, known}) {
+    const failure = useFailure(run && run.state === 'failed' ? run : null);
+    if (!run) return html`<span class="w-l last muted">${known ? 'never ran' : ''}</span>`;
+    const title = failure ? `${failure.task}: ${failure.error}` : run.state;
+    return html`<span class="w-l last">
+        <${Dot} state=${run.state} />
+        <a href=${runUrl(run.id)} title=${title}
+            ><${Ago} at=${run.finished_at || run.started_at || run.created_at}
+        /></a>
+        ${failure ? html` <span class="err" title=${title}>${failure.error}</span>` : null}</span
+    >`;
+}
+function Next({dag}) {
+    const at = dag.next_fire_at;
+    const text = dag.paused
+        ? html`<span class="muted">paused</span>`
+        : at
+          ? html`<${Ago} at=${at} />`
+          : html`<span class="muted">${dag.schedule.length ? '–' : 'by hand'}</span>`;
+    return html`<span class="w-m wide" title=${at ? exactTime(at) : ''}>${text}</span>`;
+}
+function Usual({times}) {
+    const trend = trendOf(times);
+    return html`<span
+        class="w-m right num wide low"
+        title=${`median of the last ${plural(times.length, 'run')} that succeeded${trend ? `; the newer half took ${trend.by >= 0 ? '+' : ''}${trend.by}%` : ''}`}
+        >${times.length ? duration(middle(times)) : ''}${trend ? html` <span class="muted">${trend.glyph}</span>` : null}</span
+    >`;
+}
+function Rate({counts}) {
+    const ended = counts ? counts.success + counts.failed : 0;
+    return html`<span
+        class="w-s right num wide low"
+        title=${`${counts ? counts.success : 0} of ${ended} runs that ended in 30 days succeeded`}
+        >${ended ? Math.round((100 * counts.success) / ended) + '%' : ''}</span
+    >`;
+}
+const Titles = () =>
+    html`<div class="row titles" aria-hidden="true">
+        <span class="switched"></span><span class="main">DAG</span>
+        <span class="low bars-title">last 20 runs</span><span class="w-l last">last</span>
+        <span class="w-m">next</span><span class="w-m right low">median</span>
+        <span class="w-s right low">30 days</span><span class="go"></span>
+    </div>`;
 
 export function Dags() {
     useTitle('DAGs');
     const [q, setQ] = useQuery('q');
     const box = useRef(null);
-    const dags = useApi('/dags', {on: (n) => n === 'run', gap: 3000, every: 3000});
+    // The page filters what it knows; what only the server knows it is asked for.
+    const words = q
+        .trim()
+        .split(/\s+/)
+        .filter((w) => /^-?(state|operator|task|dag):./.test(w));
+    const dags = useDags(words.join(' '));
     useRows(box);
-    return html`<section class="pad" ref=${box}><${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint="name, tag:ml state:failed paused:true" /></${Head}>
-        <${Loaded} of=${dags} rows=${10}>${(data) => {
-            const test = dagFilter(q),
-                items = data.items.filter((d) => test({...d, last_state: lastStates.get(d.id)}));
-            if (!data.items.length)
-                return html`<div class="box">
-                    <b>No DAG yet.</b> Put a file in <code>dags/</code>: it is here within a second.
-                    <code>nexus init</code> writes an example.
-                </div>`;
-            if (!items.length)
-                return html`<${Empty}>No DAG fits ‘${q}’; it hides ${data.items.length}. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
-            return html`<p class="muted">
-                    ${items.length === data.items.length ? plural(items.length, 'DAG') : `${items.length} of ${data.items.length} DAGs`}
-                </p>
-                <div class="row titles" aria-hidden="true">
-                    <span style=${{width: '32px'}}></span><span class="main">DAG</span
-                    ><span class="low" style=${{width: '140px', textAlign: 'right'}}
-                        >last 20 runs</span
-                    ><span class="w-l">last</span><span class="w-m">next</span
-                    ><span class="w-m right low">median</span
-                    ><span class="w-s right low">success</span
-                    ><span style=${{width: '34px'}}></span>
-                </div>
-                <${Rows}
-                    items=${items}
-                    height=${innerWidth <= 640 ? 56 : 36}
-                    label="DAGs"
-                    render=${(d) => html`<${Row} key=${d.id} dag=${d} reload=${dags.reload} />`}
-                />`;
-        }}</${Loaded}></section>`;
+    return html`<section class="pad" ref=${box}>
+        <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint="name, tag:ml state:failed paused:true" /></${Head}>
+        <nav class="saved" aria-label="Filters">${SAVED.map(([name, terms]) => html`<a href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')} aria-current=${q.trim() === terms ? 'page' : undefined}>${name}</a>`)}</nav>
+        <${Loaded} of=${dags} rows=${10}>${(data) => html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`}</${Loaded}>
+    </section>`;
+}
+function Found({data, q, setQ, reload}) {
+    const items = data.items.filter(dagFilter(q));
+    if (!data.items.length && !q.trim()) return html`<${NoDags} />`;
+    if (!items.length)
+        return html`<${Empty}>No DAG fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
+    const n =
+        items.length === data.items.length
+            ? plural(items.length, 'DAG')
+            : `${items.length} of ${data.items.length} DAGs`;
+    return html`<p class="muted">${n}</p>
+        <${Titles} />
+        <${Rows}
+            items=${items}
+            height=${innerWidth <= 640 ? 56 : 36}
+            label="DAGs"
+            render=${(d) => html`<${Row} key=${d.id} dag=${d} reload=${reload} />`}
+        />`;
 }

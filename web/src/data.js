@@ -2,9 +2,8 @@
 import {html, enc, plural, useMemo} from './lib.js';
 import {useApi} from './api.js';
 import {Ago, number} from './format.js';
-import {Loaded, Empty, Head, useTitle, Facts, ErrorBox, Json} from './parts.js';
+import {Loaded, Empty, Head, useTitle, Facts, NotThere} from './parts.js';
 import {runUrl, dagUrl, taskUrl} from './route.js';
-import {Dot} from './state.js';
 
 const isData = (n) => n === 'dataset' || n === 'run';
 const names = (list) =>
@@ -53,11 +52,10 @@ export function Dataset({name}) {
     const events = useApi(`/datasets/${enc(name)}/events?limit=50`, {on: isData, gap: 1000});
     const lineage = useApi(`/datasets/${enc(name)}/lineage`, {on: isData, gap: 2000});
     if (one.error && one.error.status === 404)
-        return html`<section class="pad">
-            <h1>There is no dataset ‘${name}’</h1>
-            <p>${one.error.message}</p>
-            <p><a href="/ui/data">All datasets</a></p>
-        </section>`;
+        return html`<${NotThere} what="dataset" name=${name} error=${one.error} near=${(n) => '/ui/data/' + enc(n)}>
+            No DAG names it in <code>produces</code>, <code>consumes</code> or <code>schedule</code>.
+            <a href="/ui/data">All datasets</a>
+        </${NotThere}>`;
     return html`<section class="pad"><${Head} title=${name} /><${Loaded} of=${one}>${(d) => html`<${Facts} items=${[['Written by', names(d.produced_by)], ['Read by', names(d.consumed_by)], ['Starts', names(d.starts)], d.cycle && ['Cycle', html`<span class="bad-text">it starts itself: ${d.cycle.join(' → ')}</span>`]]} />`}</${Loaded}>
         <h2>What it is made of, and what is made of it</h2><${Loaded} of=${lineage}>${(l) => html`<${Lineage} l=${l} name=${name} />`}</${Loaded}>
         <h2>Written</h2><${Loaded} of=${events}>${(d) =>

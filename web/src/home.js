@@ -1,10 +1,20 @@
 // Is all well, what broke, what waits, what comes next.
-import {html, useState, useEffect, clock, plural} from './lib.js';
-import {useApi, fetchKnown, peek, post, runPath, taskPath, taskName} from './api.js';
-import {Ago, Took, ago, duration, seconds, exactTime, shortTime, zone} from './format.js';
-import {Dot, Pill, CountsBar, runWord} from './state.js';
-import {Loaded, Empty, useTitle, toast, ErrorBox, Bar, lastLine} from './parts.js';
-import {dagUrl, runUrl, taskUrl, go} from './route.js';
+import {html, useState, clock, enc, plural} from './lib.js';
+import {useApi, post, runPath, taskPath, taskName} from './api.js';
+import {Ago, Took, ago, bytes, duration, seconds, exactTime, shortTime, zone} from './format.js';
+import {Dot, isFinal} from './state.js';
+import {
+    Loaded,
+    Empty,
+    NoDags,
+    useTitle,
+    useHealth,
+    toast,
+    ErrorBox,
+    Bar,
+    lastLine,
+} from './parts.js';
+import {dagUrl, runUrl, taskUrl} from './route.js';
 
 export const isRun = (name) => name === 'run';
 const RUNNING = ['running', 'queued', 'stopping'];
@@ -55,162 +65,118 @@ export async function retryRun(run) {
     }
 }
 
+// ---- What needs somebody ----
+const Need = ({state, text, aside, children}) =>
+    html`<li class="need" data-row>
+        <${Dot} state=${state} />
+        <div class="text">${text}</div>
+        ${aside ? html`<span class="muted">${aside}</span>` : null}${children}
+    </li>`;
 function FailedRow({run, more}) {
     const failure = useFailure(run);
-    return html`<li class="need" data-row>
-        <${Dot} state="failed" />
-        <div class="text">
-            <a href=${runUrl(run.id)}><b>${run.dag}</b></a>
-            ${failure ? html` · <a href=${taskUrl(run.id, failure.task)}>${failure.task}</a> failed: <code class="err">${failure.error}</code>` : html` · run ${run.id} failed`}${more ? html` <a href=${`/ui/runs?q=state:failed+dag:${run.dag}+since:24h`}>and ${more} more</a>` : null}
-        </div>
-        <span class="muted"><${Ago} at=${run.finished_at} /></span>
-        <button type="button" onClick=${() => retryRun(run.id)}>Retry</button>
-        ${failure ? html`<a class="button" href=${taskUrl(run.id, failure.task)}>Open log</a>` : null}
-    </li>`;
+    const others = `/ui/runs?q=${enc(`state:failed dag:${run.dag} since:24h`)}`;
+    const what = failure
+        ? html` · <a href=${taskUrl(run.id, failure.task)}>${failure.task}</a> failed:
+              <code class="err">${failure.error}</code>`
+        : html` · run ${run.id} failed`;
+    return html`<${Need}
+        state="failed"
+        text=${html`<a href=${runUrl(run.id)}><b>${run.dag}</b></a
+            >${what} ${more ? html`<a href=${others}>and ${more} more</a>` : null}`}
+        aside=${html`<${Ago} at=${run.finished_at} />`}
+        ><button type="button" onClick=${() => retryRun(run.id)}>Retry</button>
+        ${failure ? html`<a class="button" href=${taskUrl(run.id, failure.task)}>Open log</a>` : null}<//
+    >`;
 }
+const placeOf = (e, file) => [e.file || file, e.line, e.column].filter((x) => x != null).join(':');
 const BrokenRow = ({dag}) =>
-    dag.errors.slice(0, 3).map(
-        (e) =>
-            html`<li class="need" data-row>
-                <${Dot} state="failed" />
-                <div class="text">
-                    <a href=${dagUrl(dag.id, 'code')}><b>${dag.id}</b></a> ·
-                    <code class="err"
-                        >${[e.file || dag.file, e.line, e.column].filter((x) => x != null).join(':')}:
-                        ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code
-                    >
-                </div>
-                <a class="button" href=${dagUrl(dag.id, 'code')}>Open code</a>
-            </li>`,
-    );
+    dag.errors
+        .slice(0, 3)
+        .map(
+            (e) =>
+                html`<${Need}
+                    state="failed"
+                    text=${html`<a href=${dagUrl(dag.id, 'code')}><b>${dag.id}</b></a> ·
+                        <code class="err"
+                            >${placeOf(e, dag.file)}:
+                            ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code
+                        >`}
+                    ><a class="button" href=${dagUrl(dag.id, 'code')}>Open code</a><//
+                >`,
+        );
+function ApprovalRow({a}) {
+    const href = '/ui/system/approvals/' + a.id;
+    return html`<${Need}
+        state="deferred"
+        text=${html`<a href=${href}><b>${a.dag}</b> · ${a.task}</a> waits for you: ${a.message}`}
+        aside=${html`<${Ago} at=${a.asked_at || a.created_at} />`}
+        ><a class="button" href=${href}>Answer</a><//
+    >`;
+}
+const LostRow = ({w}) =>
+    html`<${Need}
+        state="failed"
+        text=${html`worker <a href="/ui/system/workers"><b>${w.id}</b></a> is lost`}
+        aside=${html`<${Ago} at=${w.last_seen_at} />`}
+    />`;
+const LateRow = ({r}) =>
+    html`<${Need}
+        state="retrying"
+        text=${html`<a href=${runUrl(r.id)}><b>${r.dag}</b></a> is late: it was to end
+            <${Ago} at=${r.deadline_at} />`}
+        ><a class="button" href=${runUrl(r.id) + '?view=explain'}>Explain</a><//
+    >`;
+// A paused DAG whose schedule would have fired: nothing, unless it did within the last 24 hours.
+function MissedRow({dag}) {
+    const [yesterday] = useState(() => new Date(Date.now() - DAY).toISOString());
+    const versions = useApi(`/dags/${enc(dag.id)}/versions?limit=1000`);
+    const first = versions.data && versions.data.items[versions.data.items.length - 1];
+    const since = first && first.created_at > yesterday ? first.created_at : yesterday;
+    const due = useApi(first ? `/dags/${enc(dag.id)}/next?from=${enc(since)}&limit=1000` : null, {
+        every: 60000,
+    });
+    const ran = useApi(`/dags/${enc(dag.id)}/runs?since=24h&limit=1000`);
+    if (!first || !due.data || !ran.data) return null;
+    const now = new Date().toISOString(),
+        done = new Set(ran.data.items.map((r) => r.interval.start));
+    const missed = due.data.items.filter(
+        (f) => f.fire_at <= now && !done.has(f.interval.start),
+    ).length;
+    if (!missed) return null;
+    return html`<${Need}
+        state="stopping"
+        text=${html`<a href=${dagUrl(dag.id)}><b>${dag.id}</b></a> is paused: ${plural(missed, 'fire')} missed in 24 h`}
+        ><a class="button" href=${dagUrl(dag.id, 'backfills')}>Backfill</a><//
+    >`;
+}
 
+const DAY = 24 * 3600e3;
+const FIRST = 8, // failed DAGs before one asks for more
+    PAUSED_MAX = 10; // paused DAGs that are looked at
 function Needs({failed, dags, approvals, late, workers}) {
     const broken = dags.filter((d) => !d.valid);
     const gone = workers.filter((w) => w.state === 'lost');
+    const paused = dags
+        .filter((d) => d.paused && d.valid && d.schedule.length)
+        .slice(0, PAUSED_MAX);
     const [all, setAll] = useState(false);
     // The newest of each DAG stands for those before it.
     const newest = failed.filter((r, i) => failed.findIndex((x) => x.dag === r.dag) === i),
-        shown = all ? newest : newest.slice(0, 8);
-    if (!broken.length && !failed.length && !approvals.length && !late.length && !gone.length)
-        return html`<${Empty}>Nothing needs you.</${Empty}>`;
+        shown = all ? newest : newest.slice(0, FIRST);
+    const n = broken.length + failed.length + approvals.length + late.length + gone.length;
     return html`<ul class="needs">
-        ${approvals.map(
-            (a) =>
-                html`<li class="need" data-row>
-                    <${Dot} state="deferred" />
-                    <div class="text">
-                        <a href=${'/ui/system/approvals/' + a.id}><b>${a.dag}</b> · ${a.task}</a>
-                        waits for you: ${a.message}
-                    </div>
-                    <span class="muted"><${Ago} at=${a.asked_at || a.created_at} /></span
-                    ><a class="button" href=${'/ui/system/approvals/' + a.id}>Answer</a>
-                </li>`,
-        )}
-        ${broken.map((d) => html`<${BrokenRow} key=${d.id} dag=${d} />`)}
-        ${gone.map(
-            (w) =>
-                html`<li class="need" data-row>
-                    <${Dot} state="failed" />
-                    <div class="text">
-                        <a href="/ui/system/workers"><b>${w.id}</b></a> is lost
-                    </div>
-                    <span class="muted"><${Ago} at=${w.last_seen_at} /></span>
-                </li>`,
-        )}
-        ${late.map(
-            (r) =>
-                html`<li class="need" data-row>
-                    <${Dot} state="retrying" />
-                    <div class="text">
-                        <a href=${runUrl(r.id)}><b>${r.dag}</b></a> is late: due
-                        <${Ago} at=${r.deadline_at} />
-                    </div>
-                </li>`,
-        )}
-        ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${failed.filter((x) => x.dag === r.dag).length - 1} />`)}
-        ${newest.length > shown.length ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${plural(newest.length - shown.length, 'DAG')} more</button></li>` : null}
-    </ul>`;
+            ${approvals.map((a) => html`<${ApprovalRow} key=${a.id} a=${a} />`)}
+            ${broken.map((d) => html`<${BrokenRow} key=${d.id} dag=${d} />`)}
+            ${gone.map((w) => html`<${LostRow} key=${w.id} w=${w} />`)}
+            ${late.map((r) => html`<${LateRow} key=${r.id} r=${r} />`)}
+            ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${failed.filter((x) => x.dag === r.dag).length - 1} />`)}
+            ${newest.length > shown.length ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${plural(newest.length - shown.length, 'DAG')} more</button></li>` : null}
+            ${paused.map((d) => html`<${MissedRow} key=${d.id} dag=${d} />`)}
+        </ul>
+        ${n ? null : html`<p class="empty else">Nothing needs you.</p>`}`;
 }
 
-// How far a run is, and when it may end by the medians of the past.
-function RunningRow({run, medians}) {
-    clock.use();
-    const total = Object.values(run.counts).reduce((a, b) => a + b, 0);
-    const done = ['success', 'failed', 'upstream_failed', 'skipped', 'cancelled', 'removed'].reduce(
-        (n, s) => n + (run.counts[s] || 0),
-        0,
-    );
-    const median = medians[run.dag],
-        took = seconds(run.started_at);
-    return html`<li class="need" data-row>
-        <${Dot} state=${run.state} />
-        <div class="text">
-            <a href=${runUrl(run.id)}><b>${run.dag}</b></a> · run ${run.id}
-        </div>
-        <${Bar} value=${done} max=${total} /><span class="num">${done}/${total}</span>
-        <span class="num muted"
-            >${took == null ? 'queued' : html`<${Took} from=${run.started_at} />`}${median ? ` of ~${duration(median)}` : ''}</span
-        >
-    </li>`;
-}
-
-// One lane a DAG: what ran in the last 24 hours, and what will in the next two.
-function Strip({runs, dags}) {
-    const now = clock.use() - (clock.use() % 10000);
-    zone.use();
-    const from = now - 24 * 3600e3,
-        to = now + 2 * 3600e3,
-        width = to - from;
-    const x = (t) => `${Math.max(0, (100 * (new Date(t) - from)) / width)}%`;
-    const lanes = new Map();
-    for (const r of runs) {
-        if (!lanes.has(r.dag)) lanes.set(r.dag, []);
-        lanes.get(r.dag).push(r);
-    }
-    const next = new Map(
-        dags
-            .filter((d) => d.next_fire_at && new Date(d.next_fire_at) < to)
-            .map((d) => [d.id, d.next_fire_at]),
-    );
-    for (const id of next.keys()) if (!lanes.has(id)) lanes.set(id, []);
-    if (!lanes.size)
-        return html`<${Empty}>Nothing ran in the last 24 hours, and nothing is due soon.</${Empty}>`;
-    const hours = [-24, -18, -12, -6, 0];
-    return html`<div
-        class="strip"
-        role="group"
-        aria-label=${`The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`}
-    >
-        <div class="lane axis">
-            <span class="name"></span
-            ><span class="track"
-                >${hours.map((h) => html`<i class="tick" style=${{left: x(now + h * 3600e3)}}>${h ? shortTime(now + h * 3600e3).slice(-5) : 'now'}</i>`)}</span
-            >
-        </div>
-        ${[...lanes].slice(0, 30).map(
-            ([id, list]) =>
-                html`<div class="lane" key=${id}>
-                    <a class="name" href=${dagUrl(id)}>${id}</a
-                    ><span class="track">
-                        ${list.map(
-                            (r) =>
-                                html`<a
-                                    key=${r.id}
-                                    class=${'blip s-' + r.state}
-                                    href=${runUrl(r.id)}
-                                    title=${`run ${r.id}: ${r.state}, ${exactTime(r.started_at || r.created_at)}`}
-                                    style=${{left: x(r.started_at || r.created_at), width: `max(4px, ${(100 * (new Date(r.finished_at || now) - new Date(r.started_at || r.created_at))) / width}%)`}}
-                                ></a>`,
-                        )}
-                        ${next.has(id) ? html`<i class="fire" style=${{left: x(next.get(id))}} title=${'next: ' + exactTime(next.get(id))}></i>` : null}
-                        <i class="now" style=${{left: x(now)}}></i
-                    ></span>
-                </div>`,
-        )}
-        ${lanes.size > 30 ? html`<p class="muted">and ${lanes.size - 30} more DAGs</p>` : null}
-    </div>`;
-}
-
+// ---- What runs ----
 // Medians of successful runs by DAG.
 export function mediansOf(runs) {
     const lists = {};
@@ -221,66 +187,185 @@ export function mediansOf(runs) {
         lists[dag] = lists[dag].sort((a, b) => a - b)[Math.floor((lists[dag].length - 1) / 2)];
     return lists;
 }
+// How far a run is, and when it may end by the medians of the past.
+function RunningRow({run}) {
+    const now = clock.use();
+    const past = useApi(`/dags/${enc(run.dag)}/runs?state=success&limit=20`);
+    const total = Object.values(run.counts).reduce((a, b) => a + b, 0);
+    const done = Object.keys(run.counts)
+        .filter(isFinal)
+        .reduce((n, s) => n + run.counts[s], 0);
+    const median = past.data && mediansOf(past.data.items)[run.dag],
+        left = median && run.started_at ? median - (now - new Date(run.started_at)) / 1000 : null;
+    const when =
+        left == null
+            ? ''
+            : left > 0
+              ? `, about ${duration(Math.ceil(left))} left`
+              : `, ${duration(-left)} over`;
+    return html`<li class="need" data-row>
+        <${Dot} state=${run.state} />
+        <div class="text">
+            <a href=${runUrl(run.id)}><b>${run.dag}</b></a> · run ${run.id}
+        </div>
+        <${Bar} value=${done} max=${total} /><span class="num">${done}/${total}</span>
+        <span class="num muted"
+            >${run.started_at ? html`<${Took} from=${run.started_at} />` : 'queued'}${median ? ` of ~${duration(median)}${when}` : ''}</span
+        >
+    </li>`;
+}
 
-export function Home() {
+// ---- The last 24 hours, and the next two ----
+const AHEAD = 2 * 3600e3;
+const LANES_MAX = 30;
+function Strip({runs, dags}) {
+    const now = Math.floor(clock.use() / 10000) * 10000;
+    zone.use();
+    const from = now - DAY,
+        width = DAY + AHEAD;
+    const x = (t) => `${Math.max(0, (100 * (new Date(t) - from)) / width)}%`;
+    const lanes = new Map();
+    for (const r of runs) lanes.set(r.dag, [...(lanes.get(r.dag) || []), r]);
+    const soon = dags
+        .filter((d) => d.next_fire_at && new Date(d.next_fire_at) < now + AHEAD)
+        .map((d) => d.id);
+    for (const id of soon) if (!lanes.has(id)) lanes.set(id, []);
+    if (!lanes.size)
+        return html`<${Empty}>Nothing ran in the last 24 hours, and nothing is due soon.</${Empty}>`;
+    const label = `The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`;
+    return html`<div class="strip" role="group" aria-label=${label}>
+        <div class="lane axis">
+            <span class="name"></span
+            ><span class="track"
+                >${[-24, -18, -12, -6, 0].map((h) => html`<${Hour} h=${h} now=${now} x=${x} />`)}</span
+            >
+        </div>
+        ${[...lanes].slice(0, LANES_MAX).map(([id, list]) => html`<${Lane} key=${id} id=${id} runs=${list} soon=${soon.includes(id)} x=${x} now=${now} width=${width} />`)}
+        ${lanes.size > LANES_MAX ? html`<p class="muted">and ${lanes.size - LANES_MAX} more DAGs</p>` : null}
+    </div>`;
+}
+function Hour({h, now, x}) {
+    const at = now + h * 3600e3;
+    return html`<i class="tick" style=${{left: x(at)}}>${h ? shortTime(at).slice(-5) : 'now'}</i>`;
+}
+function Lane({id, runs, soon, x, now, width}) {
+    const next = useApi(soon ? `/dags/${enc(id)}/next?limit=130` : null, {every: 60000});
+    const fires = next.data ? next.data.items.filter((f) => new Date(f.fire_at) < now + AHEAD) : [];
+    return html`<div class="lane">
+        <a class="name" href=${dagUrl(id)}>${id}</a>
+        <span class="track">
+            ${runs.map((r) => html`<${Blip} key=${r.id} r=${r} x=${x} now=${now} width=${width} />`)}
+            ${fires.map((f) => html`<i class="fire" style=${{left: x(f.fire_at)}} title=${'next: ' + exactTime(f.fire_at)}></i>`)}
+            <i class="now" style=${{left: x(now)}}></i
+        ></span>
+    </div>`;
+}
+function Blip({r, x, now, width}) {
+    const from = r.started_at || r.created_at;
+    const wide = (100 * (new Date(r.finished_at || now) - new Date(from))) / width;
+    return html`<a
+        class=${'blip s-' + r.state}
+        href=${runUrl(r.id)}
+        title=${`run ${r.id}: ${r.state}, ${exactTime(from)}`}
+        style=${{left: x(from), width: `max(4px, ${wide}%)`}}
+    ></a>`;
+}
+
+// ---- The page ----
+function useHome() {
     const day = useApi('/runs?since=24h&limit=300', {on: isRun, gap: 500});
     const counts = useApi('/runs/counts?since=24h', {on: isRun, gap: 500});
     const bad = useApi('/runs?state=failed&since=24h&limit=100', {on: isRun, gap: 500});
     const open = useApi('/runs?state=running&limit=100', {on: isRun});
     const dags = useApi('/dags', {on: isRun, every: 5000, gap: 2000});
-    const approvals = useApi('/approvals', {
-        on: (n, d) =>
-            n === 'task' && (d.state === 'deferred' || d.attempt === 0 || d.state === 'success'),
-        gap: 500,
-    });
     const workers = useApi('/workers', {on: (n) => n === 'worker', every: 5000});
-    clock.use();
-    const runs = day.data ? day.data.items : [],
-        list = dags.data ? dags.data.items : [],
-        ws = workers.data ? workers.data.items : [];
-    const waiting = approvals.data ? approvals.data.items : [];
-    const live = open.data ? open.data.items : [];
-    const running = [
-        ...live,
-        ...runs.filter((r) => RUNNING.includes(r.state) && !live.some((o) => o.id === r.id)),
-    ];
-    const failed = bad.data ? bad.data.items : [],
-        n = counts.data || {};
-    const late = running.filter((r) => r.late_at);
-    const next = list
-        .filter((d) => d.next_fire_at)
-        .sort((a, b) => a.next_fire_at.localeCompare(b.next_fire_at))[0];
-    useTitle(n.failed ? `✕ ${n.failed} failed` : '');
-    const error = [day, counts, bad, open, dags, workers].map((x) => x.error).find(Boolean);
-    const online = ws.filter((w) => w.state === 'online' || w.state === 'draining');
+    const asks = (n, d) =>
+        n === 'task' && (d.state === 'deferred' || d.attempt === 0 || d.state === 'success');
+    const approvals = useApi('/approvals', {on: asks, gap: 500});
+    const items = (of) => (of.data ? of.data.items : []);
+    const live = items(open),
+        runs = items(day);
+    return {
+        loads: {day, counts, bad, open, dags, approvals, workers},
+        runs,
+        counts: counts.data || {},
+        dags: items(dags),
+        workers: items(workers),
+        approvals: items(approvals),
+        failed: items(bad),
+        running: [
+            ...live,
+            ...runs.filter((r) => RUNNING.includes(r.state) && !live.some((o) => o.id === r.id)),
+        ],
+    };
+}
+function Sentence({home, late, next}) {
+    const n = home.counts,
+        {counts, open, dags} = home.loads;
+    const now = clock.use();
+    if (!counts.data || !open.data || !dags.data) return html`<h1 class="sentence">Nexus</h1>`;
+    const part = (href, text, kind) => html`<a href=${href} class=${kind || ''}>${text}</a>`;
+    const dot = ' · ';
+    return html`<h1 class="sentence">
+        ${part('/ui/runs?q=state:running', `${home.running.length} running`)}${dot}
+        ${part('/ui/runs?q=state:failed+since:24h', `${n.failed} failed`, n.failed ? 'bad-text' : '')}${dot}
+        ${late.length ? html`${part('/ui/runs?q=late:true+state:running', `${late.length} late`)}${dot}` : null}
+        ${part('/ui/system/approvals', `${home.approvals.length} waiting for you`)}${dot}
+        ${part('/ui/runs?q=state:success+since:24h', `${n.success} ok in 24 h`)}
+        ${next ? html`${dot}next <a href=${dagUrl(next.id)}>${next.id}</a> <span title=${exactTime(next.next_fire_at)}>${ago(next.next_fire_at, now)}</span>` : null}
+    </h1>`;
+}
+function Running({running, next}) {
+    const now = clock.use();
+    if (running.length)
+        return html`<ul class="needs">
+            ${running.slice(0, 20).map((r) => html`<${RunningRow} key=${r.id} run=${r} />`)}
+        </ul>`;
+    return html`<${Empty}>Nothing is running. ${next ? html`Next: <a href=${dagUrl(next.id)}>${next.id}</a> ${ago(next.next_fire_at, now)}.` : html`<a href="/ui/dags">Start a DAG</a>.`}</${Empty}>`;
+}
+// Workers, slots and disk in a row.
+function Machine({workers, known}) {
+    const [health, setHealth] = useState(null);
+    useHealth(setHealth);
+    const online = workers.filter((w) => w.state === 'online' || w.state === 'draining');
     const slots = online.reduce((n, w) => n + w.slots, 0),
         busy = online.reduce((n, w) => n + w.busy, 0);
-    return html`<section class="pad home"><h1 class="sentence">${
-        counts.data && open.data && dags.data
-            ? html`<a href="/ui/runs?q=state:running">${running.length} running</a>${' · '}<a
-                      href="/ui/runs?q=state:failed+since:24h"
-                      class=${n.failed ? 'bad-text' : ''}
-                      >${n.failed} failed</a
-                  >${' · '}<a href="/ui/system/approvals">${waiting.length} waiting for you</a> ·
-                  <a href="/ui/runs?q=state:success+since:24h">${n.success} ok in 24 h</a>
-                  ${next ? html` · next <a href=${dagUrl(next.id)}>${next.id}</a> <span title=${exactTime(next.next_fire_at)}>${ago(next.next_fire_at, clock.get())}</span>` : null}`
-            : 'Nexus'
-    }</h1>
-        ${error ? html`<${ErrorBox} error=${error} retry=${day.reload} />` : null}
-        ${dags.data && !list.length ? html`<div class="box"><b>No DAG yet.</b> Put a file in <code>dags/</code>: it is here within a second. <code>nexus init</code> writes an example.</div>` : null}
+    const low = health && health.parts.disk === 'low';
+    return html`<p class="footing">
+        <a href="/ui/system/workers">${plural(online.length, 'worker')}</a
+        >${known && !online.length ? html` · <span class="bad-text">nothing can run: start one with <code>nexus worker</code></span>` : null}
+        ${' · '}slots <${Bar} value=${busy} max=${slots} />
+        <span class="num">${busy}/${slots}</span>
+        ${health ? html` · <a href="/ui/system/health" class=${low ? 'bad-text' : ''}>disk ${bytes(health.disk_free_bytes)} free</a>` : null}
+    </p>`;
+}
+export function Home() {
+    const home = useHome(),
+        {loads} = home;
+    const late = home.running.filter((r) => r.late_at);
+    const next = home.dags
+        .filter((d) => d.next_fire_at)
+        .sort((a, b) => a.next_fire_at.localeCompare(b.next_fire_at))[0];
+    useTitle(home.counts.failed ? `✕ ${home.counts.failed} failed` : '');
+    const wrong = Object.values(loads).find((x) => x.error);
+    const needs = () =>
+        html`<${Needs}
+            failed=${home.failed}
+            dags=${home.dags}
+            approvals=${home.approvals}
+            late=${late}
+            workers=${home.workers}
+        />`;
+    return html`<section class="pad home">
+        <${Sentence} home=${home} late=${late} next=${next} />
+        ${wrong ? html`<${ErrorBox} error=${wrong.error} retry=${wrong.reload} />` : null}
+        ${loads.dags.data && !home.dags.length ? html`<${NoDags} />` : null}
         <h2>Needs attention</h2>
-        <${Loaded} of=${bad} rows=${3}>${() => html`<${Needs} failed=${failed} dags=${list} approvals=${waiting} late=${late} workers=${ws} />`}</${Loaded}>
+        <${Loaded} of=${loads.bad} rows=${3}>${needs}</${Loaded}>
         <h2>Running now</h2>
-        ${
-            running.length
-                ? html`<ul class="needs">
-                      ${running.slice(0, 20).map((r) => html`<${RunningRow} key=${r.id} run=${r} medians=${mediansOf(runs)} />`)}
-                  </ul>`
-                : html`<${Empty}>Nothing is running.${next ? html` Next: <a href=${dagUrl(next.id)}>${next.id}</a> ${ago(next.next_fire_at, clock.get())}.` : html` <a href="/ui/dags">Start a DAG</a>.`}</${Empty}>`
-        }
+        <${Running} running=${home.running} next=${next} />
         <h2>Last 24 hours</h2>
-        ${day.data ? html`<${Strip} runs=${runs} dags=${list} />` : null}
-        <p class="footing"><a href="/ui/system/workers">${plural(online.length, 'worker')}</a>${workers.data && !online.length ? html` · <span class="bad-text">nothing can run: start one with <code>nexus worker</code></span>` : null}
-            ${' · '}slots <${Bar} value=${busy} max=${slots} /> <span class="num">${busy}/${slots}</span></p>
+        ${loads.day.data ? html`<${Strip} runs=${home.runs} dags=${home.dags} />` : null}
+        <${Machine} workers=${home.workers} known=${loads.workers.data} />
     </section>`;
 }

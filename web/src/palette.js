@@ -20,6 +20,10 @@ const VIEWS = [
     ['Notifications', '/ui/system/notifications'],
     ['Audit', '/ui/system/audit'],
     ['Health', '/ui/system/health'],
+    ['Settings', '/ui/system/settings'],
+    ['Secrets', '/ui/system/secrets'],
+    ['Retention', '/ui/system/retention'],
+    ['Events', '/ui/system/events'],
 ];
 
 function candidates(dags, runs) {

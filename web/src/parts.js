@@ -89,7 +89,12 @@ export const Command = ({text, label = 'Command'}) =>
     </div>`;
 
 // ---- Errors and empty states ----
-export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
+export function ErrorBox({
+    error,
+    retry,
+    again: label = 'Try again',
+    what = 'This could not be loaded',
+}) {
     if (!error) return null;
     const todo =
         error.status === 0
@@ -109,7 +114,7 @@ export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
     };
     return html`<div class="box bad" role="alert">
         <b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
-        ${retry ? html` <button type="button" onClick=${again}>Try again</button>` : null}
+        ${retry ? html` <button type="button" onClick=${again}>${label}</button>` : null}
     </div>`;
 }
 export function Guard({children, name}) {
@@ -124,6 +129,29 @@ export const Empty = ({children}) => html`<p class="empty">${children}</p>`;
 export const Skeleton = ({rows = 5}) =>
     html`<div class="skeleton" aria-busy="true" aria-label="Loading">
         ${Array.from({length: rows}, () => html`<div class="bone"></div>`)}
+    </div>`;
+
+// What is not there (any more), and the name that may have been meant.
+export function NotThere({what, name, error, near, children}) {
+    const [, meant] = /did you mean '([^']+)'/.exec(error.message) || [];
+    return html`<section class="pad">
+        <h1>There is no ${what} ‘${name}’</h1>
+        ${
+            meant
+                ? html`<p>
+                      Did you mean <a href=${near(meant)}><b>${meant}</b></a
+                      >?
+                  </p>`
+                : null
+        }
+        <p>${children}</p>
+    </section>`;
+}
+
+export const NoDags = () =>
+    html`<div class="box">
+        <b>No DAG yet.</b> Put a file in <code>dags/</code>: it is here within a second.
+        <${Command} text="nexus init" label="An example:" />
     </div>`;
 
 // Data, or why there is none.
@@ -303,3 +331,16 @@ export const Json = ({value}) =>
 ${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}</pre>`;
 // The number, and the interval the mouse or screen reader asks for.
 export const lastLine = (text) => (text || '').trim().split('\n').pop();
+
+// What /health/ready says, every few seconds: to set, an error to fail.
+export function useHealth(set, fail = () => {}) {
+    useEffect(() => {
+        const load = () =>
+            fetch('/health/ready')
+                .then((r) => r.json())
+                .then(set, fail);
+        load();
+        const timer = setInterval(() => document.hidden || load(), 5000);
+        return () => clearInterval(timer);
+    }, []);
+}

@@ -270,6 +270,7 @@ function RunView({view, run, median}) {
             return html`<${Logs} run=${run} />`;
         case 'graph':
             return html`<${Graph}
+                    run=${run}
                     dag=${run.dag}
                     version=${run.dag_version}
                     states=${states}

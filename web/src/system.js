@@ -1,7 +1,7 @@
-// Workers, pools, variables, secrets, connections, approvals, notifications, tokens, audit, health.
+// Workers, pools, variables, secrets, connections, approvals, notifications, audit, health, settings.
 import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
 import {onEvent} from './live.js';
-import {useApi, call, post, get} from './api.js';
+import {useApi, call, post, get, runPath, taskName} from './api.js';
 import {Ago, Time, bytes, duration, clockTime} from './format.js';
 import {Dot, Pill, word} from './state.js';
 import {
@@ -10,6 +10,7 @@ import {
     Head,
     Tabs,
     useTitle,
+    useHealth,
     ErrorBox,
     Command,
     Facts,
@@ -17,9 +18,8 @@ import {
     Dialog,
     toast,
     Bar,
-    Search,
 } from './parts.js';
-import {useQuery, runUrl, dagUrl, taskUrl, go} from './route.js';
+import {useQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {useParams, ParamFields} from './dags.js';
 
 const TABS = [
@@ -34,6 +34,7 @@ const TABS = [
     ['events', 'Events'],
     ['audit', 'Audit'],
     ['health', 'Health'],
+    ['settings', 'Settings'],
 ];
 export function System({view, id}) {
     useTitle(`${view} · System`);
@@ -49,6 +50,7 @@ export function System({view, id}) {
         events: Events,
         audit: Audit,
         health: Health,
+        settings: Settings,
     }[view];
     return html`<section class="pad">
         <${Head} title="System" /><${Tabs}
@@ -70,56 +72,116 @@ const Table = ({titles, rows}) =>
         </tbody>
     </table>`;
 
+// ---- Workers ----
 function Workers() {
     const list = useApi('/workers', {
         on: (n) => n === 'worker' || n === 'task',
         gap: 500,
         every: 3000,
     });
-    const drain = async (w) => {
-        try {
-            await call('PATCH', '/workers/' + enc(w.id), {drain: w.state !== 'draining'});
-            list.reload();
-        } catch (e) {
-            toast(`${w.id}: ${e.message}`, {kind: 'error'});
-        }
-    };
     return html`<${Loaded} of=${list}>${(d) =>
         d.items.length
             ? html`<${Table}
                   titles=${['Worker', 'State', 'Slots', '>Busy', 'Queues', '>Memory', '>GPUs', 'Seen', '']}
-                  rows=${d.items.map(
-                      (w) =>
-                          html`<tr>
-                              <td>
-                                  ${w.id}${w.host !== w.id ? html` <span class="muted">${w.host}</span>` : null}${w.note ? html`<div class="muted">${w.note}</div>` : null}
-                              </td>
-                              <td>
-                                  <${Pill}
-                                      state=${w.state === 'lost' ? 'failed' : w.state}
-                                      word=${w.state}
-                                  />
-                              </td>
-                              <td>
-                                  <span
-                                      class="slots"
-                                      role="img"
-                                      aria-label=${`${w.busy} of ${w.slots} slots busy`}
-                                      >${Array.from({length: Math.min(64, w.slots)}, (_, i) => html`<i class=${i < w.busy ? 'on' : ''}></i>`)}</span
-                                  >
-                              </td>
-                              <td class="r num">${w.busy}/${w.slots}</td>
-                              <td>${w.queues.join(', ')}</td>
-                              <td class="r num">${bytes(w.memory_bytes)}</td>
-                              <td class="r num">${w.gpus}</td>
-                              <td><${Ago} at=${w.last_seen_at} /></td>
-                              <td>
-                                  ${w.state === 'online' || w.state === 'draining' ? html`<button type="button" onClick=${() => drain(w)}>${w.state === 'draining' ? 'Resume' : 'Drain'}</button>` : null}
-                              </td>
-                          </tr>`,
-                  )}
+                  rows=${d.items.map((w) => html`<${WorkerRow} key=${w.id} w=${w} reload=${list.reload} />`)}
               />`
-            : html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`}</${Loaded}>`;
+            : html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`}</${Loaded}>
+        <h2>Waiting</h2>
+        <${Waiting} />`;
+}
+function WorkerRow({w, reload}) {
+    const drain = async () => {
+        try {
+            await call('PATCH', '/workers/' + enc(w.id), {drain: w.state !== 'draining'});
+            reload();
+        } catch (e) {
+            toast(`${w.id}: ${e.message}`, {kind: 'error'});
+        }
+    };
+    const here = w.state === 'online' || w.state === 'draining';
+    return html`<tr>
+        <td>
+            ${w.id}${w.host !== w.id ? html` <span class="muted">${w.host}</span>` : null}${w.note ? html`<div class="muted">${w.note}</div>` : null}
+        </td>
+        <td><${Pill} state=${w.state === 'lost' ? 'failed' : w.state} word=${w.state} /></td>
+        <td><${Slots} w=${w} /></td>
+        <td class="r num">${w.busy}/${w.slots}</td>
+        <td>${w.queues.join(', ')}</td>
+        <td class="r num">${bytes(w.memory_bytes)}</td>
+        <td class="r num">${w.gpus}</td>
+        <td><${Ago} at=${w.last_seen_at} /></td>
+        <td>
+            ${here ? html`<button type="button" onClick=${drain}>${w.state === 'draining' ? 'Resume' : 'Drain'}</button>` : null}
+        </td>
+    </tr>`;
+}
+const SLOTS_SHOWN = 64;
+const RUNS_ON = ['running', 'stopping'];
+// One square a slot: what runs in it is a link.
+function Slots({w}) {
+    const busy = w.tasks.filter((t) => RUNS_ON.includes(t.state)),
+        queued = w.tasks.length - busy.length;
+    const free = Math.max(0, Math.min(w.slots, SLOTS_SHOWN) - busy.length);
+    return html`<span class="slots" role="group" aria-label=${`${w.busy} of ${w.slots} slots busy`}
+            >${busy.slice(0, SLOTS_SHOWN).map((t) => html`<${Slot} key=${t.run + taskName(t)} t=${t} />`)}${Array.from({length: free}, () => html`<i></i>`)}</span
+        >
+        ${busy.slice(0, 3).map((t) => html`<div class="muted"><a href=${taskUrl(t.run, taskName(t))}>${t.dag} ${taskName(t)}</a></div>`)}
+        ${busy.length > 3 ? html`<div class="muted">and ${busy.length - 3} more</div>` : null}
+        ${queued ? html`<div class="muted">${plural(queued, 'task')} given to it, not begun</div>` : null}`;
+}
+const Slot = ({t}) => {
+    const text = `${t.dag} ${taskName(t)} of run ${t.run}: ${word(t.state)}`;
+    return html`<a
+        class="on"
+        href=${taskUrl(t.run, taskName(t))}
+        title=${text}
+        aria-label=${text}
+    ></a>`;
+};
+const LOOKED_AT = 20; // running runs whose waiting tasks are counted
+// Why what waits does not run, most frequent first; by pool.
+function Waiting() {
+    const open = useApi('/runs?state=running&limit=' + LOOKED_AT, {
+        on: (n) => n === 'run' || n === 'task',
+        gap: 1000,
+    });
+    const [why, setWhy] = useState(null);
+    const runs = open.data ? open.data.items.filter((r) => r.counts.queued).map((r) => r.id) : null;
+    const key = runs && open.data.items.map((r) => `${r.id}:${r.counts.queued}`).join();
+    useEffect(() => {
+        if (!runs) return undefined;
+        let gone = false;
+        Promise.all(runs.map((id) => get(`${runPath(id)}/explain?state=queued&limit=1000`))).then(
+            (answers) => gone || setWhy(reasonsOf(answers.flatMap((a) => a.items))),
+            () => {},
+        );
+        return () => (gone = true);
+    }, [key]);
+    const total = why ? why.reduce((n, [, k]) => n + k, 0) : 0;
+    if (!why) return null;
+    if (!total) return html`<${Empty}>Nothing is queued.</${Empty}>`;
+    return html`<${Table}
+            titles=${['Why it does not run', '>Tasks']}
+            rows=${why.map(
+                ([text, n]) =>
+                    html`<tr>
+                        <td>${text}</td>
+                        <td class="r num">${n}</td>
+                    </tr>`,
+            )}
+        />
+        <p class="muted">
+            Queued tasks of the ${plural(runs.length, 'newest running run')} that have any.
+            <a href="/ui/system/pools">Pools</a>
+        </p>`;
+}
+function reasonsOf(items) {
+    const counts = new Map();
+    for (const t of items) {
+        const text = t.reasons[0] ? t.reasons[0].text : 'not known';
+        counts.set(text, (counts.get(text) || 0) + 1);
+    }
+    return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
 // ---- Things with a name that people make, change and take away ----
@@ -428,27 +490,62 @@ function Paged({path, titles, row, empty, options}) {
         return items.length
             ? html`<${Table}
                       titles=${titles}
-                      rows=${items.map(row)}
+                      rows=${items.map((x, i) => row(x, i, items))}
                   />${next ? html`<p><button type="button" onClick=${load}>Older</button></p>` : null}`
             : html`<${Empty}>${empty}</${Empty}>`;
     }}</${Loaded}>`;
 }
+const isPair = (v) => v && typeof v === 'object' && !Array.isArray(v);
+// What a change made of what the change before it had said: [[key, before, after]]; the rest as it is.
+function changesOf(now, before) {
+    const keys = Object.keys(now).filter(
+        (k) => JSON.stringify(now[k]) !== JSON.stringify(before[k]),
+    );
+    return keys.map((k) => [k, before[k], now[k]]);
+}
+function AuditDetail({a, before}) {
+    if (!a.detail) return null;
+    const changes =
+        isPair(a.detail) && before && isPair(before.detail)
+            ? changesOf(a.detail, before.detail)
+            : null;
+    if (!changes) return html`<code>${JSON.stringify(a.detail)}</code>`;
+    if (!changes.length) return html`<span class="muted">as before</span>`;
+    return changes.map(
+        ([k, was, is]) =>
+            html`<div>
+                ${k}: <del>${JSON.stringify(was) ?? 'nothing'}</del> →
+                <ins>${JSON.stringify(is)}</ins>
+            </div>`,
+    );
+}
+function AuditTarget({a}) {
+    if (a.what.startsWith('run.')) return html`<a href=${runUrl(a.target)}>run ${a.target}</a>`;
+    if (a.what === 'dag.edit')
+        return html`<a href=${dagUrl(a.target, 'versions')}>${a.target}: what changed</a>`;
+    if (a.what.startsWith('dag.')) return html`<a href=${dagUrl(a.target)}>${a.target}</a>`;
+    return a.target;
+}
+// Things that are made and changed by the same words: what one said before is what it was.
+const KEPT_WORDS = /^(pool|variable|connection)\./;
 const Audit = () =>
     html`<${Paged}
         path="/audit?limit=100"
         options=${{on: (n) => n === 'run', gap: 1000, every: 10000}}
         titles=${['When', 'Who', 'What', 'About', 'Detail']}
         empty="Nobody has changed anything yet."
-        row=${(a) =>
-            html`<tr key=${a.id}>
+        row=${(a, i, items) => {
+            const before = KEPT_WORDS.test(a.what)
+                ? items.slice(i + 1).find((x) => x.what === a.what && x.target === a.target)
+                : null;
+            return html`<tr key=${a.id}>
                 <td><${Ago} at=${a.at} /></td>
                 <td>${a.who}</td>
                 <td>${a.what}</td>
-                <td>
-                    ${a.what.startsWith('run.') ? html`<a href=${runUrl(a.target)}>run ${a.target}</a>` : a.what.startsWith('dag.') ? html`<a href=${dagUrl(a.target)}>${a.target}</a>` : a.target}
-                </td>
-                <td>${a.detail ? html`<code>${JSON.stringify(a.detail)}</code>` : ''}</td>
-            </tr>`}
+                <td><${AuditTarget} a=${a} /></td>
+                <td><${AuditDetail} a=${a} before=${before} /></td>
+            </tr>`;
+        }}
     />`;
 function Notifications() {
     const [, redraw] = useState(0);
@@ -567,57 +664,80 @@ function Events() {
 }
 
 function Health() {
-    const [state, setState] = useState({});
+    const [ready, setReady] = useState(null),
+        [error, setError] = useState(null);
     const checks = useApi('/checks', {every: 5000});
-    useEffect(() => {
-        const load = () =>
-            fetch('/health/ready')
-                .then((r) => r.json())
-                .then(
-                    (ready) => setState({ready}),
-                    (error) => setState({error}),
-                );
-        load();
-        const timer = setInterval(() => document.hidden || load(), 5000);
-        return () => clearInterval(timer);
-    }, []);
-    const r = state.ready;
-    return html`${
-        r
-            ? html`<p>
-                      <${Pill} state=${r.status === 'ok' ? 'success' : 'failed'} word=${r.status} />
-                  </p>
-                  <${Facts}
-                      items=${Object.entries(r.parts || {}).map(([k, v]) => [k, html`<${Dot} state=${v === 'ok' ? 'success' : 'retrying'} /> ${v}`])}
-                  />
-                  <p class="muted">
-                      ${plural(r.workers_online ?? 0, 'worker')} online,
-                      ${plural(r.runs_active ?? 0, 'run')} under way
-                  </p>`
-            : state.error
-              ? html`<${ErrorBox} error=${state.error} />`
-              : null
-    }
-        <${Loaded} of=${checks}>${(c) =>
-            html`<h2>The scheduler</h2>
-                <${Facts}
-                    items=${[
-                        ['Version', c.version],
-                        ['Since', html`<${Ago} at=${c.started_at} />`],
-                        [
-                            'Database',
-                            `${bytes(c.database.bytes)}, ${bytes(c.database.free_bytes)} free, log ${bytes(c.database.log_bytes)}`,
-                        ],
-                        ['Schema', `${c.database.schema} of ${c.database.schema_known}`],
-                        [
-                            'Damage',
-                            c.database.damage || (c.database.checked ? 'none' : 'not looked for'),
-                        ],
-                    ]}
-                />
-                <p>
-                    <a href="/metrics" target="_blank" rel="noreferrer">Figures for Prometheus</a> ·
-                    <a href="/api/openapi.json" target="_blank" rel="noreferrer">The API</a>
-                </p>
-                <${Command} text="nexus doctor" />`}</${Loaded}>`;
+    useHealth(setReady, setError);
+    return html`${ready ? html`<${Parts} r=${ready} />` : html`<${ErrorBox} error=${error} />`}
+        <${Loaded} of=${checks}>${(c) => html`<${Checks} c=${c} />`}</${Loaded}>
+        <h2>For programs</h2>
+        <p>
+            <a href="/api/openapi.json" target="_blank" rel="noreferrer">The API (OpenAPI)</a> ·
+            <a href="/metrics" target="_blank" rel="noreferrer">Figures for Prometheus</a> ·
+            <a href="/health/ready" target="_blank" rel="noreferrer">Health</a>
+        </p>
+        <${Command} text="nexus doctor" />`;
+}
+function Parts({r}) {
+    const parts = Object.entries(r.parts || {});
+    return html`<p>
+            <${Pill} state=${r.status === 'ok' ? 'success' : 'failed'} word=${r.status} />
+        </p>
+        <${Facts}
+            items=${[
+                ...parts.map(([k, v]) => [
+                    k,
+                    html`<${Dot} state=${v === 'ok' ? 'success' : 'retrying'} /> ${v}`,
+                ]),
+                ['Disk', `${bytes(r.disk_free_bytes)} free`],
+                ['Workers', `${r.workers_online} online`],
+                ['Runs', `${r.runs_active} under way`],
+            ]}
+        />`;
+}
+function Checks({c}) {
+    const d = c.database;
+    return html`<h2>The scheduler</h2>
+        <${Facts}
+            items=${[
+                ['Version', c.version],
+                ['Since', html`<${Ago} at=${c.started_at} />`],
+                [
+                    'Database',
+                    `${bytes(d.bytes)}, ${bytes(d.free_bytes)} free in it, log ${bytes(d.log_bytes)}`,
+                ],
+                ['Schema', `${d.schema} of ${d.schema_known}`],
+                ['Damage', d.damage || (d.checked ? 'none' : 'not looked for')],
+            ]}
+        />`;
+}
+
+// What the scheduler goes by, and which of flag, environment, file or default said so.
+const SECONDS = /^(lost_after|grace|notify_delay|retention\.(runs|logs))$/;
+function settingText({name, value}) {
+    if (value == null) return html`<span class="muted">–</span>`;
+    if (SECONDS.test(name)) return duration(value);
+    return html`<code>${name === 'log_max' ? bytes(value) : String(value)}</code>`;
+}
+function Settings() {
+    const list = useApi('/settings');
+    return html`<p class="muted">
+            A flag goes before the environment, that before <code>nexus.yaml</code>. They are read when the
+            scheduler starts.
+        </p>
+        <${Loaded} of=${list}>${(d) =>
+            html`<${Table}
+                titles=${['Setting', 'Value', 'Set by', 'What it is']}
+                rows=${d.items.map(
+                    (s) =>
+                        html`<tr key=${s.name}>
+                            <td>${s.name}</td>
+                            <td>${settingText(s)}</td>
+                            <td>
+                                ${s.source === 'default' ? html`<span class="muted">default</span>` : s.source}
+                            </td>
+                            <td class="muted">${s.help}</td>
+                        </tr>`,
+                )}
+            />`}</${Loaded}>`;
 }
