@@ -30,6 +30,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_runs_rerun,
     &cmd_runs_note,
     &cmd_runs_delete,
+    &cmd_runs_usage,
     &cmd_backfill,
     &cmd_backfills_list,
     &cmd_backfills_show,

@@ -25,7 +25,12 @@ static void close_both(int fds[2])
     close(fds[1]);
 }
 
-static int spawn_with(const char *program, char *const *env, int socket, int output, pid_t *pid)
+/* Each of which has our end first. */
+struct pipes {
+    int messages[2], output[2], errors[2];
+};
+
+static int spawn_with(const char *program, char *const *env, const struct pipes *pipes, pid_t *pid)
 {
     char *argv[] = {(char *)program, "--child", NULL};
     posix_spawnattr_t attr;
@@ -41,9 +46,9 @@ static int spawn_with(const char *program, char *const *env, int socket, int out
                                         POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, socket, CHILD_FD);
+    posix_spawn_file_actions_adddup2(&actions, pipes->output[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, pipes->errors[1], STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, pipes->messages[1], CHILD_FD);
     posix_spawn_file_actions_addclosefrom_np(&actions, CHILD_FD + 1);
     int e = posix_spawn(pid, program, &actions, &attr, argv, env);
     posix_spawn_file_actions_destroy(&actions);
@@ -51,16 +56,21 @@ static int spawn_with(const char *program, char *const *env, int socket, int out
     return e;
 }
 
-static bool open_pipes(int sockets[2], int pipes[2], struct nx_err *err)
+static bool open_pipes(struct pipes *pipes, struct nx_err *err)
 {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes->messages) != 0)
         return nx_fail(err, NX_E_IO, "cannot make a socket for nexus-task: %s", strerror(errno));
-    if (pipe2(pipes, O_CLOEXEC) != 0) {
-        close_both(sockets);
-        return nx_fail(err, NX_E_IO, "cannot make a pipe for nexus-task: %s", strerror(errno));
+    bool first = pipe2(pipes->output, O_CLOEXEC) == 0;
+    if (first && pipe2(pipes->errors, O_CLOEXEC) == 0) {
+        must(pipes->messages[1] > STDERR_FILENO && pipes->output[1] > STDERR_FILENO &&
+             pipes->errors[1] > STDERR_FILENO);
+        return true;
     }
-    must(sockets[1] > STDERR_FILENO && pipes[1] > STDERR_FILENO);
-    return true;
+    nx_fail(err, NX_E_IO, "cannot make a pipe for nexus-task: %s", strerror(errno));
+    close_both(pipes->messages);
+    if (first)
+        close_both(pipes->output);
+    return false;
 }
 
 static void on_messages(uv_poll_t *handle, int status, int events);
@@ -70,33 +80,38 @@ static void watch(struct child *child, uv_loop_t *loop)
 {
     must(uv_poll_init(loop, &child->messages, child->fd) == 0);
     must(uv_poll_init(loop, &child->output, child->out_fd) == 0);
-    child->messages.data = child->output.data = child;
-    child->n_handles = 2;
+    must(uv_poll_init(loop, &child->errors, child->err_fd) == 0);
+    child->messages.data = child->output.data = child->errors.data = child;
+    child->n_handles = 3;
     uv_poll_start(&child->messages, UV_READABLE, on_messages);
     uv_poll_start(&child->output, UV_READABLE, on_output);
+    uv_poll_start(&child->errors, UV_READABLE, on_output);
 }
 
 bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
                  const struct child_ops *ops, void *owner, struct child **out, struct nx_err *err)
 {
-    int sockets[2], pipes[2];
+    struct pipes pipes;
     pid_t pid;
-    if (!open_pipes(sockets, pipes, err))
+    if (!open_pipes(&pipes, err))
         return false;
-    int e = spawn_with(program, env, sockets[1], pipes[1], &pid);
-    close(sockets[1]);
-    close(pipes[1]);
+    int e = spawn_with(program, env, &pipes, &pid);
+    close(pipes.messages[1]);
+    close(pipes.output[1]);
+    close(pipes.errors[1]);
     if (e != 0) {
-        close(sockets[0]);
-        close(pipes[0]);
+        close(pipes.messages[0]);
+        close(pipes.output[0]);
+        close(pipes.errors[0]);
         return nx_fail(err, NX_E_IO, "cannot start %s: %s", program, strerror(e));
     }
     struct child *child = mem_alloc(sizeof *child);
     child->ops = ops;
     child->owner = owner;
     child->pid = pid;
-    child->fd = sockets[0];
-    child->out_fd = pipes[0];
+    child->fd = pipes.messages[0];
+    child->out_fd = pipes.output[0];
+    child->err_fd = pipes.errors[0];
     watch(child, loop);
     *out = child;
     return true;
@@ -208,12 +223,16 @@ bool child_send(struct child *child, const struct child_message *message, struct
 
 /* ---- Output ---- */
 
+/* The loop tells of the two in the order in which something came first; what is written in turns
+ * faster than it looks is put together by stream. */
+
 /* Returns whether there may be more. */
-static bool read_output(struct child *child, int rounds)
+static bool read_output(struct child *child, enum log_stream from, int rounds)
 {
     char bytes[READ_BYTES];
-    for (int i = 0; i < rounds && child->out_fd >= 0; i++) {
-        ssize_t n = read(child->out_fd, bytes, sizeof bytes);
+    int fd = from == LOG_ERR ? child->err_fd : child->out_fd;
+    for (int i = 0; i < rounds && fd >= 0; i++) {
+        ssize_t n = read(fd, bytes, sizeof bytes);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -223,7 +242,7 @@ static bool read_output(struct child *child, int rounds)
         /* The secrets to mask were sent before these bytes were written, on the other pipe. */
         if (!child->is_gone)
             read_messages(child, false);
-        child->ops->output(child, bytes, (size_t)n);
+        child->ops->output(child, from, bytes, (size_t)n);
         if (child->closing || n < (ssize_t)sizeof bytes / 2)
             return true;
     }
@@ -233,22 +252,29 @@ static bool read_output(struct child *child, int rounds)
 static void on_output(uv_poll_t *handle, int status, int events)
 {
     struct child *child = handle->data;
+    enum log_stream from = handle == &child->errors ? LOG_ERR : LOG_OUT;
     (void)events;
-    if (status < 0 || !read_output(child, READ_ROUNDS))
+    if (status < 0 || !read_output(child, from, READ_ROUNDS))
         uv_poll_stop(handle);
     if (child->in.len)
         take_frames(child, true); /* what was left */
 }
 
-void child_drain(struct child *child)
+static void drain(struct child *child, enum log_stream from, int fd)
 {
     char bytes[READ_BYTES];
     for (int i = 0; i < DRAIN_ROUNDS; i++) {
-        ssize_t n = read(child->out_fd, bytes, sizeof bytes);
+        ssize_t n = read(fd, bytes, sizeof bytes);
         if (n <= 0)
             return;
-        child->ops->output(child, bytes, (size_t)n);
+        child->ops->output(child, from, bytes, (size_t)n);
     }
+}
+
+void child_drain(struct child *child)
+{
+    drain(child, LOG_OUT, child->out_fd);
+    drain(child, LOG_ERR, child->err_fd);
 }
 
 /* ---- The end ---- */
@@ -270,6 +296,7 @@ static void on_closed(uv_handle_t *handle)
         return;
     close(child->fd);
     close(child->out_fd);
+    close(child->err_fd);
     buf_fini(&child->in);
     buf_fini(&child->out);
     mem_free(child);
@@ -281,4 +308,5 @@ void child_close(struct child *child)
     child->closing = true;
     uv_close((uv_handle_t *)&child->messages, on_closed);
     uv_close((uv_handle_t *)&child->output, on_closed);
+    uv_close((uv_handle_t *)&child->errors, on_closed);
 }

@@ -1,5 +1,5 @@
-/* A nexus-task process with its two pipes: messages (lib/wire/child.h) and output. On the agent's
- * loop; everything here is called on its thread. */
+/* A nexus-task process with its pipes: messages (lib/wire/child.h), stdout and stderr. On the
+ * agent's loop; everything here is called on its thread. */
 #ifndef WORKER_CHILD_H
 #define WORKER_CHILD_H
 
@@ -11,6 +11,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/wire/child.h"
+#include "lib/wire/stamp.h"
 #include "nexus/error.h"
 
 struct child;
@@ -18,8 +19,8 @@ struct child;
 struct child_ops {
     /* A message; its texts live until the function returns. */
     void (*message)(struct child *child, const struct child_message *message);
-    /* Bytes of stdout and stderr. */
-    void (*output)(struct child *child, const char *p, size_t n);
+    /* Bytes of LOG_OUT or LOG_ERR. */
+    void (*output)(struct child *child, enum log_stream from, const char *p, size_t n);
     /* No message will come any more: it has ended, is about to, or sent what is none. `why` is ""
      * or the reason. Once. */
     void (*gone)(struct child *child, const char *why);
@@ -38,9 +39,9 @@ struct child {
     unsigned n_attempts;
     char work[512]; /* its working folder, for attempts one after the other */
     /* The rest is child.c's. */
-    int fd, out_fd;
+    int fd, out_fd, err_fd;
     bool closing, writing;
-    uv_poll_t messages, output;
+    uv_poll_t messages, output, errors;
     unsigned n_handles; /* that are open */
     struct buf in, out;
 };

@@ -63,6 +63,26 @@ int64_t process_rss_bytes(pid_t pid)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
+bool process_use(pid_t pid, struct process_use *use)
+{
+    /* pid (name) state ... utime stime cutime cstime (14 to 17) ... rss (24); a name may have
+     * anything in it, also brackets */
+    static const char format[] = " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld"
+                                 " %*d %*d %*d %*d %*u %*u %lld";
+    long long user, system, of_children, system_of_children, pages;
+    struct buf text = {0};
+    const char *end = read_proc(pid, "stat", &text) ? strrchr(buf_text(&text), ')') : NULL;
+    bool there = end && sscanf(end + 1, format, &user, &system, &of_children, &system_of_children,
+                               &pages) == 5;
+    buf_fini(&text);
+    if (!there)
+        return false;
+    use->rss_bytes = pages * sysconf(_SC_PAGESIZE);
+    use->cpu_us =
+        (user + system + of_children + system_of_children) * 1000000 / sysconf(_SC_CLK_TCK);
+    return true;
+}
+
 unsigned marks_each(const char *prefix, bool with_rss, marks_visit *visit, void *arg)
 {
     unsigned n = 0;

@@ -26,4 +26,12 @@ bool marks_kill_all(const char *prefix, int64_t timeout_ms, unsigned *n_killed);
 /* Resident memory of one process; 0 when it is gone. */
 int64_t process_rss_bytes(pid_t pid);
 
+struct process_use {
+    int64_t rss_bytes;
+    int64_t cpu_us; /* of it and of its children that it has waited for */
+};
+
+/* False when it is gone. */
+bool process_use(pid_t pid, struct process_use *use);
+
 #endif

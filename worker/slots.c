@@ -23,6 +23,7 @@
 #include "worker/logs.h"
 #include "worker/pokes.h"
 #include "worker/start.h"
+#include "worker/usage.h"
 
 #define ATTEMPTS_MAX 20000 /* of one child */
 #define RETIRE_MS 5000     /* an idle child that was told to end is killed after this */
@@ -51,6 +52,7 @@ struct slot {
     enum fate fate;
     char why[256];                 /* of the fate, or of a child's death */
     int64_t rss_bytes, peak_bytes; /* of a limited attempt: last seen, highest */
+    struct usage_meter meter;
     struct logs logs;
     /* Elsewhere. */
     struct ledger_start lease; /* while bringing */
@@ -75,6 +77,7 @@ struct slots {
     struct slot **free; /* a stack: the warmest is taken first */
     uint32_t n_free, n_sweeping, n_limited;
     int64_t memory_ms; /* when memory was looked at last */
+    struct usage_looks *looks;
     uint64_t last_ticket;
     unsigned n_spawned;
     VEC(struct retired) retired;
@@ -89,7 +92,7 @@ struct slots {
 /* ---- Children ---- */
 
 static void on_message(struct child *child, const struct child_message *message);
-static void on_output(struct child *child, const char *p, size_t n);
+static void on_output(struct child *child, enum log_stream from, const char *p, size_t n);
 static void on_gone(struct child *child, const char *why);
 
 static const struct child_ops CHILD_OPS = {on_message, on_output, on_gone};
@@ -446,11 +449,11 @@ static void on_message(struct child *child, const struct child_message *message)
     }
 }
 
-static void on_output(struct child *child, const char *p, size_t n)
+static void on_output(struct child *child, enum log_stream from, const char *p, size_t n)
 {
     struct slot *slot = child->owner;
     if (slot && (slot->state == SLOT_BUSY || slot->state == SLOT_SWEEPING))
-        logs_write(&slot->logs, p, n);
+        logs_write(&slot->logs, from, p, n);
 }
 
 static void on_gone(struct child *child, const char *why)
@@ -478,6 +481,7 @@ static void take_order(struct slot *slot, const struct wire_order *order)
     slot->fate = FATE_NONE;
     slot->why[0] = slot->mark[0] = 0;
     slot->rss_bytes = slot->peak_bytes = 0;
+    slot->meter.begun = false;
     slot->started_us = clock_mono_us();
     slot->deadline_ms = order->timeout_ms ? clock_steady_ms() + order->timeout_ms : NEVER;
     slot->kill_ms = NEVER;
@@ -731,6 +735,31 @@ static void check_memories(struct slots *slots)
     }
 }
 
+static void on_seen(void *arg, uint32_t i, uint64_t ticket, const struct usage_seen *seen)
+{
+    struct slots *slots = arg;
+    struct slot *slot = &slots->at[i];
+    struct usage_record record;
+    int64_t age_ms = (clock_mono_us() - slot->started_us) / 1000;
+    if (slot->state == SLOT_BUSY && slot->ticket == ticket && seen->n_processes > 0 &&
+        usage_meter_take(&slot->meter, clock_wall_ms(), age_ms, seen, &record))
+        logs_usage(&slot->logs, &record);
+}
+
+/* What is used by attempts that are not over at once. */
+static void look_at_usage(struct slots *slots, int64_t now_ms)
+{
+    if (!usage_looks_due(slots->looks, now_ms))
+        return;
+    for (uint32_t i = 0; i < slots->config.n; i++) {
+        const struct slot *slot = &slots->at[i];
+        if (slot->state == SLOT_BUSY && slot->child &&
+            clock_mono_us() - slot->started_us >= USAGE_AFTER_MS * 1000)
+            usage_looks_add(slots->looks, i, slot->ticket, slot->child->pid, slot->mark);
+    }
+    usage_looks_start(slots->looks, now_ms);
+}
+
 static void check_retired(struct slots *slots, int64_t now_ms)
 {
     for (size_t i = 0; i < slots->retired.n; i++) {
@@ -759,6 +788,7 @@ void slots_tick(struct slots *slots)
         slots->memory_ms = now_ms;
         check_memories(slots);
     }
+    look_at_usage(slots, now_ms);
     check_retired(slots, now_ms);
     slots_reap(slots);
 }
@@ -823,6 +853,7 @@ struct slots *slots_new(uv_loop_t *loop, const struct slots_config *config, stru
     }
     snprintf(slots->child_mark, sizeof slots->child_mark, MARK_NAME "=%schild;", config->mark);
     slots->env = make_env(slots->child_mark);
+    slots->looks = usage_looks_new(loop, config->mark, on_seen, slots);
     must(path_join(slots->artifacts, sizeof slots->artifacts, config->home, "artifacts"));
     return slots;
 }
@@ -855,6 +886,7 @@ void slots_free(struct slots *slots)
             end_child(slots, slot->child);
         logs_fini(&slot->logs);
     }
+    usage_looks_free(slots->looks);
     for (size_t i = 0; i < slots->retired.n; i++)
         end_child(slots, slots->retired.at[i].child);
     vec_fini(&slots->retired);

@@ -21,7 +21,6 @@
 #include "nexus/limits.h"
 #include "worker/patience.h"
 
-#define KINDS 3         /* enum path_kind */
 #define LOOK_MS 100     /* at what has been added */
 #define AGAIN_MS 20000  /* a log that could not be sent */
 #define ROUND_CHUNKS 16 /* of one file before the others have their turn */
@@ -32,7 +31,7 @@ struct spooled {
     int32_t map;
     uint32_t attempt;
     int64_t began_ms;
-    _Atomic uint64_t sent[KINDS];
+    _Atomic uint64_t sent[PATH_KINDS];
     int64_t not_before_ms; /* mono; the thread's */
     bool ended, dropped;   /* under the lock, with what follows */
     unsigned n_holds;
@@ -104,7 +103,7 @@ static bool send_rest(struct spool *spool, struct spooled *log, int kind,
 static void remove_files(const struct spool *spool, const struct spooled *log)
 {
     char path[PATH_MAX_BYTES];
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (int kind = 0; kind < PATH_KINDS; kind++) {
         if (path_of(spool, log, kind, path))
             unlink(path);
     }
@@ -117,7 +116,7 @@ static void remove_files(const struct spool *spool, const struct spooled *log)
 
 static bool all_sent(const struct spool *spool, const struct spooled *log)
 {
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (int kind = 0; kind < PATH_KINDS; kind++) {
         if (size_of(spool, log, kind) > log->sent[kind])
             return false;
     }
@@ -128,9 +127,13 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
                       char *room)
 {
     struct nx_err err;
+    /* Who reads a line finds its stamp. */
+    static const enum path_kind order[PATH_KINDS] = {PATH_STAMPS, PATH_LOG, PATH_RESOLVED,
+                                                     PATH_METRICS, PATH_USAGE};
     if (clock_mono_ms() < log->not_before_ms)
         return;
-    for (int kind = 0; kind < KINDS; kind++) {
+    for (int i = 0; i < PATH_KINDS; i++) {
+        enum path_kind kind = order[i];
         if (send_rest(spool, log, kind, answer, room, &err))
             continue;
         if (err.code == NX_E_CANCELLED)
@@ -138,9 +141,13 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
         if (err.code == NX_E_CONFLICT) {
             log_warn("the log of run %llu, %s, attempt %u is not wanted: %s",
                      (unsigned long long)log->run, log->task, log->attempt, err.text);
-            for (int i = 0; i < KINDS; i++)
-                log->sent[i] = UINT64_MAX;
+            for (int k = 0; k < PATH_KINDS; k++)
+                log->sent[k] = UINT64_MAX;
             return;
+        }
+        if (kind >= PATH_USAGE && err.code == NX_E_INVALID) { /* an older scheduler knows none */
+            log->sent[kind] = UINT64_MAX;
+            continue;
         }
         log_warn("the log of run %llu, %s, attempt %u cannot be sent: %s",
                  (unsigned long long)log->run, log->task, log->attempt, err.text);
@@ -236,7 +243,7 @@ static void keep_bounded(struct spool *spool)
 void spool_end(struct spool *spool, struct spooled *log)
 {
     uint64_t n_waiting = 0;
-    for (int kind = 0; kind < KINDS; kind++)
+    for (int kind = 0; kind < PATH_KINDS; kind++)
         n_waiting += size_of(spool, log, kind);
     pthread_mutex_lock(&spool->lock);
     log->ended = true;

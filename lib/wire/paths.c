@@ -15,7 +15,8 @@ static bool fits(char *to, size_t size, int n)
 bool attempt_path(char *to, size_t size, const char *home, enum path_kind kind, uint64_t run,
                   const char *task_id, int32_t map, uint32_t attempt)
 {
-    static const char *const ends[] = {"log", "resolved.json", "metrics.jsonl"};
+    static const char *const ends[PATH_KINDS] = {"log", "resolved.json", "metrics.jsonl", "usage",
+                                                 "stamps"};
     char mapped[16] = "";
     if (map >= 0)
         snprintf(mapped, sizeof mapped, ".%d", map);

@@ -4,6 +4,10 @@
  *                                    <attempt>.resolved.json    what `with`, `run`, `env` became
  *                                    <attempt>.metrics.jsonl    {"name", "value", "step", "at"} a
  *                                                               line
+ *                                    <attempt>.stamps           when its bytes came, and from which
+ *                                                               stream: lib/wire/stamp.h
+ *                                    <attempt>.usage            processor and memory over time:
+ *                                                               lib/wire/usage.h
  *   <home>/files/<version>/          the `files:` of a DAG version, laid out
  *   <home>/artifacts/                the artifact store
  *   <home>/work/<worker>/            working folders, one a child
@@ -16,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum path_kind { PATH_LOG, PATH_RESOLVED, PATH_METRICS };
+/* A scheduler may know fewer of them than a worker elsewhere: they are added at the end. */
+enum path_kind { PATH_LOG, PATH_RESOLVED, PATH_METRICS, PATH_USAGE, PATH_STAMPS, PATH_KINDS };
 
 /* False (to is "") when it does not fit. task_id: as in the DAG; map -1: not mapped. */
 bool attempt_path(char *to, size_t size, const char *home, enum path_kind kind, uint64_t run,

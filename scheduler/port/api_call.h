@@ -16,6 +16,7 @@
 #include "lib/base/vec.h"
 #include "lib/crypt/crypt.h"
 #include "lib/net/http.h"
+#include "lib/wire/paths.h"
 #include "scheduler/dag/timetable_json.h"
 #include "scheduler/port/api.h"
 #include "scheduler/port/api_events.h"
@@ -183,8 +184,9 @@ void api_take_job(struct job *job);
 /* A stream that answers this request will be woken; before call_respond. */
 void api_add_stream(struct call *call, bool follows);
 
-/* Opens the log of the attempt that the path names (to be closed); fd -1: it wrote nothing. */
-bool attempt_log_open(struct call *call, int *fd, uint64_t *n_bytes, struct nx_err *err);
+/* Opens a file of the attempt that the path names (to be closed); fd -1: there is none. */
+bool attempt_file_open(struct call *call, enum path_kind kind, int *fd, uint64_t *n_bytes,
+                       struct nx_err *err);
 
 /* ---- The table ---- */
 
@@ -212,6 +214,7 @@ bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);
 bool handle_log_lines(struct call *call, struct nx_err *err);
 bool handle_log_search(struct call *call, struct nx_err *err);
+bool handle_usage(struct call *call, struct nx_err *err);
 bool handle_resolved(struct call *call, struct nx_err *err);
 bool handle_explain(struct call *call, struct nx_err *err);
 bool handle_workers(struct call *call, struct nx_err *err);

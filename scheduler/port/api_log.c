@@ -256,12 +256,12 @@ bool handle_log(struct call *call, struct nx_err *err)
     return true;
 }
 
-bool attempt_log_open(struct call *call, int *fd, uint64_t *n_bytes, struct nx_err *err)
+bool attempt_file_open(struct call *call, enum path_kind kind, int *fd, uint64_t *n_bytes,
+                       struct nx_err *err)
 {
     struct place place;
     char path[PATH_MAX_BYTES];
-    return find_place(call, &place, err) &&
-           open_file(call, &place, PATH_LOG, path, fd, n_bytes, err);
+    return find_place(call, &place, err) && open_file(call, &place, kind, path, fd, n_bytes, err);
 }
 
 bool handle_resolved(struct call *call, struct nx_err *err)

@@ -226,7 +226,7 @@ static bool start(struct call *call, const struct scan *wanted, struct nx_err *e
 {
     uint64_t n_bytes;
     int fd;
-    if (!attempt_log_open(call, &fd, &n_bytes, err))
+    if (!attempt_file_open(call, PATH_LOG, &fd, &n_bytes, err))
         return false;
     struct job *job = job_new(call);
     struct scan *scan = arena_dup(&job->arena, wanted, sizeof *wanted);

@@ -197,6 +197,8 @@ static const struct route routes[] = {
      search_query, NULL, handle_log_search},
     {"GET", ROLE_VIEWER, ATTEMPT "/resolved", "what its with, run and env became; secrets masked", NULL, NULL,
      handle_resolved},
+    {"GET", ROLE_VIEWER, ATTEMPT "/usage", "what it used of processor and memory over time, so far", NULL, NULL,
+     handle_usage},
     {"GET", ROLE_VIEWER, RUN "/explain", "why its tasks are where they are", explain_page, NULL,
      handle_explain},
     {"POST", ROLE_OPERATOR, RUN "/cancel", "stop it", NULL, cancel_body, handle_cancel},

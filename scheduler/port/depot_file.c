@@ -248,7 +248,7 @@ static bool serve_log(struct depot_files *files, const char *token,
                       struct nx_err *err)
 {
     char task[NX_ID_MAX + 1], path[PATH_MAX_BYTES];
-    if (request->path.n == 0 || request->path.n > NX_ID_MAX || request->what > PATH_METRICS ||
+    if (request->path.n == 0 || request->path.n > NX_ID_MAX || request->what >= PATH_KINDS ||
         request->map < -1 || request->number == 0 || request->attempt == 0)
         return nx_fail(err, NX_E_INVALID, "a log of no attempt");
     memcpy(task, request->path.p, request->path.n);

@@ -458,7 +458,7 @@ static void a_log_of_nothing_is_refused(void **state)
     bad[0].path = TEXT("../../x");
     bad[1].path = TEXT("");
     bad[2].map = -2;
-    bad[3].what = 3;
+    bad[3].what = PATH_KINDS;
     bad[4].number = 0;
     bad[5].offset = 1ull << 50;
     for (size_t i = 0; i < 6; i++)

@@ -53,7 +53,7 @@ static void a_silent_attempt_makes_no_file(void **state)
     struct fixture *f = *state;
     begin(f);
     logs_mask(&f->logs, "secret", 6);
-    logs_write(&f->logs, "", 0);
+    logs_write(&f->logs, LOG_OUT, "", 0);
     logs_end(&f->logs);
     assert_false(path_exists(f->log));
     char folder[256];
@@ -66,9 +66,9 @@ static void bytes_are_kept_as_they_are_and_notes_are_lines(void **state)
     struct fixture *f = *state;
     static const char binary[] = "a\0b\xff\x1b[31m";
     begin(f);
-    logs_write(&f->logs, binary, sizeof binary - 1);
+    logs_write(&f->logs, LOG_OUT, binary, sizeof binary - 1);
     logs_note(&f->logs, "stopped after %d s", 5);
-    logs_write(&f->logs, "end\n", 4);
+    logs_write(&f->logs, LOG_OUT, "end\n", 4);
     logs_note(&f->logs, "second");
     logs_end(&f->logs);
     content(f, f->log);
@@ -86,7 +86,7 @@ static void a_log_above_its_limit_keeps_head_notice_and_tail(void **state)
     begin(f);
     for (int i = 0; i < 20000; i++) {
         int n = snprintf(line, sizeof line, "line %06d\n", i);
-        logs_write(&f->logs, line, (size_t)n);
+        logs_write(&f->logs, LOG_OUT, line, (size_t)n);
     }
     logs_note(&f->logs, "the end");
     logs_end(&f->logs);
@@ -107,7 +107,7 @@ static void a_log_a_little_above_its_limit_loses_nothing(void **state)
     struct fixture *f = *state;
     f->logs.max = 10;
     begin(f);
-    logs_write(&f->logs, "0123456789abc\n", 14);
+    logs_write(&f->logs, LOG_OUT, "0123456789abc\n", 14);
     logs_end(&f->logs);
     const char *text = content(f, f->log);
     assert_memory_equal(text, "0123456789\nnexus: ", 18);
@@ -184,15 +184,15 @@ static void what_is_no_secret_is_not_held_back(void **state)
     struct fixture *f = *state;
     begin(f);
     logs_mask(&f->logs, "hunter2", 7);
-    logs_write(&f->logs, "progress\n", 9);
+    logs_write(&f->logs, LOG_OUT, "progress\n", 9);
     assert_string_equal(content(f, f->log), "progress\n");
-    logs_write(&f->logs, "hunt", 4);
+    logs_write(&f->logs, LOG_OUT, "hunt", 4);
     assert_string_equal(content(f, f->log), "progress\n");
     logs_end(&f->logs);
     assert_string_equal(content(f, f->log), "progress\n***");
     begin(f);
     logs_mask(&f->logs, "hunter2", 7);
-    logs_write(&f->logs, "hun", 3);
+    logs_write(&f->logs, LOG_OUT, "hun", 3);
     logs_end(&f->logs);
     assert_string_equal(content(f, f->log), "progress\n***hun"); /* as any word may end */
 }
@@ -202,9 +202,9 @@ static void a_note_does_not_cut_a_secret_in_two(void **state)
     struct fixture *f = *state;
     begin(f);
     logs_mask(&f->logs, "hunter2", 7);
-    logs_write(&f->logs, "it is hunt", 10);
+    logs_write(&f->logs, LOG_OUT, "it is hunt", 10);
     logs_note(&f->logs, "stopping: cancelled");
-    logs_write(&f->logs, "er2\n", 4);
+    logs_write(&f->logs, LOG_OUT, "er2\n", 4);
     logs_end(&f->logs);
     assert_string_equal(content(f, f->log), "it is \nnexus: stopping: cancelled\n***\n");
 }
@@ -219,8 +219,8 @@ static void a_secret_at_the_limit_of_a_log_is_masked(void **state)
             unlink(f->log);
             begin(f);
             logs_mask(&f->logs, "hunter2", 7);
-            logs_write(&f->logs, text, cut);
-            logs_write(&f->logs, text + cut, sizeof text - 1 - cut);
+            logs_write(&f->logs, LOG_OUT, text, cut);
+            logs_write(&f->logs, LOG_OUT, text + cut, sizeof text - 1 - cut);
             logs_end(&f->logs);
             assert_null(strstr(content(f, f->log), "hun"));
             assert_null(strstr(buf_text(&f->got), "er2"));
@@ -247,13 +247,130 @@ static void metrics_and_resolved_values_are_files_beside_the_log(void **state)
     assert_string_equal(content(f, path), "{\"with\": {}}");
 }
 
+/* "out:offset err:offset ..." of the log's stamps; their times must not go back. */
+static const char *stamps(struct fixture *f)
+{
+    static char text[1024];
+    char path[256];
+    int64_t at_ms = 1;
+    text[0] = 0;
+    assert_true(attempt_path(path, sizeof path, f->home, PATH_STAMPS, 7, "load", -1, 1));
+    content(f, path);
+    assert_int_equal(f->got.len % STAMP_BYTES, 0);
+    for (size_t i = 0; i < f->got.len; i += STAMP_BYTES) {
+        struct stamp stamp = stamp_decode(f->got.data + i);
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof text - n, "%s%s:%llu", i ? " " : "",
+                 log_stream_name(stamp.stream), (unsigned long long)stamp.offset);
+        assert_true(stamp.at_ms >= at_ms);
+        at_ms = stamp.at_ms;
+    }
+    return text;
+}
+
+/* As if no time went on: only streams make stamps. */
+static void stop_time(struct fixture *f)
+{
+    f->logs.stamps.n = 7u * 131072;
+    f->logs.stamps.last.stream = LOG_UNKNOWN;
+}
+
+static void each_line_has_its_stream(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    stop_time(f);
+    logs_write(&f->logs, LOG_OUT, "a\nb\n", 4);
+    logs_write(&f->logs, LOG_ERR, "c\n", 2);
+    logs_write(&f->logs, LOG_ERR, "d\n", 2);
+    logs_write(&f->logs, LOG_OUT, "e\n", 2);
+    logs_note(&f->logs, "f");
+    logs_write(&f->logs, LOG_OUT, "g", 1);
+    logs_end(&f->logs);
+    assert_string_equal(content(f, f->log), "a\nb\nc\nd\ne\nnexus: f\ng");
+    assert_string_equal(stamps(f), "out:0 err:4 out:8 nexus:10 out:19");
+}
+
+static void streams_do_not_get_into_each_others_lines(void **state)
+{
+    struct fixture *f = *state;
+    begin(f);
+    stop_time(f);
+    logs_mask(&f->logs, "hunter2", 7);
+    logs_write(&f->logs, LOG_OUT, "out one hun", 11);
+    logs_write(&f->logs, LOG_ERR, "err one hunter2\nerr hun", 23);
+    logs_write(&f->logs, LOG_OUT, "ter2\nout two", 12);
+    logs_write(&f->logs, LOG_ERR, "ted\n", 4);
+    logs_end(&f->logs);
+    assert_string_equal(content(f, f->log), "err one ***\nout one ***\nerr hunted\nout two");
+    assert_string_equal(stamps(f), "err:0 out:12 err:24 out:35");
+}
+
+static void the_end_of_a_line_is_waited_for_a_moment_only(void **state)
+{
+    struct fixture *f = *state;
+    char long_line[LOGS_PART_MAX + 1];
+    begin(f);
+    logs_write(&f->logs, LOG_OUT, "50 %", 4);
+    assert_false(path_exists(f->log));
+    usleep((LOGS_PART_MS + 10) * 1000);
+    logs_flush(&f->logs);
+    assert_string_equal(content(f, f->log), "50 %");
+    logs_write(&f->logs, LOG_OUT, " 60 %", 5);
+    memset(long_line, 'x', sizeof long_line);
+    logs_write(&f->logs, LOG_OUT, long_line, sizeof long_line);
+    content(f, f->log);
+    assert_int_equal(f->got.len, 9 + sizeof long_line);
+    logs_end(&f->logs);
+}
+
+static void the_tail_of_a_long_log_has_stamps_too(void **state)
+{
+    struct fixture *f = *state;
+    char line[100];
+    f->logs.max = 10;
+    begin(f);
+    stop_time(f);
+    memset(line, 'x', sizeof line);
+    line[99] = '\n';
+    logs_write(&f->logs, LOG_OUT, "0123456789\n", 11);
+    for (int i = 0; i < 1000; i++)
+        logs_write(&f->logs, LOG_OUT, line, sizeof line);
+    f->logs.tail_marked.n = 7u * 131072 / LOGS_TAIL_STAMPS * LOGS_TAIL_STAMPS;
+    f->logs.tail_marked.last.stream = LOG_UNKNOWN;
+    for (int i = 0; i < 3; i++)
+        logs_write(&f->logs, i == 1 ? LOG_ERR : LOG_OUT, line, sizeof line);
+    logs_end(&f->logs);
+    const char *text = content(f, f->log);
+    long long cut = strstr(text, "\nnexus") - text, left = strstr(text, "nexus: 3") - text;
+    char expected[200];
+    snprintf(expected, sizeof expected, "out:0 nexus:%lld nexus:%lld out:%lld err:%lld out:%lld",
+             cut, left, (long long)f->got.len - 300, (long long)f->got.len - 200,
+             (long long)f->got.len - 100);
+    const char *got = stamps(f);
+    assert_non_null(strstr(got, strstr(expected, " err:")));
+    assert_memory_equal(got, "out:0 nexus:10", 14);
+}
+
+static void stamps_are_few_whatever_is_printed(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    int64_t ms = 0;
+    while (stamp_step_ms(n) < INT64_MAX) {
+        ms += stamp_step_ms(n++);
+        assert_true(n <= STAMPS_MAX);
+    }
+    assert_true(ms > 24ll * 86400 * 1000); /* so long each can have its own */
+}
+
 static void a_log_that_cannot_be_written_says_why_and_harms_nothing(void **state)
 {
     struct fixture *f = *state;
     struct logs_place place = {"/proc/none", 7, "load", 3, 1};
     logs_begin(&f->logs, &place);
     for (int i = 0; i < 10; i++)
-        logs_write(&f->logs, "hello\n", 6);
+        logs_write(&f->logs, LOG_OUT, "hello\n", 6);
     logs_metric(&f->logs, "m", 1, 1, 1);
     logs_end(&f->logs);
     assert_int_equal(f->logs.failed.code, NX_E_IO);
@@ -285,6 +402,11 @@ int main(void)
         WITH_HOME(a_note_does_not_cut_a_secret_in_two),
         WITH_HOME(a_secret_at_the_limit_of_a_log_is_masked),
         WITH_HOME(metrics_and_resolved_values_are_files_beside_the_log),
+        WITH_HOME(each_line_has_its_stream),
+        WITH_HOME(streams_do_not_get_into_each_others_lines),
+        WITH_HOME(the_end_of_a_line_is_waited_for_a_moment_only),
+        WITH_HOME(the_tail_of_a_long_log_has_stamps_too),
+        cmocka_unit_test(stamps_are_few_whatever_is_printed),
         WITH_HOME(a_log_that_cannot_be_written_says_why_and_harms_nothing),
         cmocka_unit_test(paths_name_run_task_map_and_attempt),
     };
