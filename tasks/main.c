@@ -2,6 +2,7 @@
  *
  *   --child            serve a worker's attempts on descriptor 3
  *   --run FILE | -     one attempt by itself (--result FILE: where its result goes, else stdout)
+ *   --rows REQUEST     rows of the table on stdin, as JSON (rows.h)
  *   --catalog          all operators as JSON
  *   --version */
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "lib/text/json.h"
 #include "tasks/catalog.h"
 #include "tasks/once.h"
+#include "tasks/rows.h"
 #include "tasks/serve.h"
 
 #define SPEC_MAX (32 * 1024 * 1024)
@@ -125,6 +127,8 @@ int main(int argc, char **argv)
         return child();
     if (strcmp(mode, "--catalog") == 0 && argc == 2)
         return catalog();
+    if (strcmp(mode, "--rows") == 0 && argc == 3)
+        return rows_child(argv[2]);
     if (strcmp(mode, "--run") == 0 && argc == 3)
         return once(argv[2], NULL);
     if (strcmp(mode, "--run") == 0 && argc == 5 && strcmp(argv[3], "--result") == 0)
@@ -133,7 +137,8 @@ int main(int argc, char **argv)
         printf("nexus-task %s\n", NEXUS_VERSION);
         return 0;
     }
-    fprintf(stderr, "usage: nexus-task --child | --run SPEC.json [--result FILE] | --catalog | "
-                    "--version\n");
+    fprintf(stderr,
+            "usage: nexus-task --child | --run SPEC.json [--result FILE] | --rows REQUEST | "
+            "--catalog | --version\n");
     return 2;
 }

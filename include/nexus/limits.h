@@ -109,5 +109,6 @@
 #define NX_HTTP_CONNECTIONS_MAX 1000
 #define NX_QUERY_MS 1000 /* a reader's query is interrupted after this */
 #define NX_PAGE_MAX 1000
+#define NX_ROWS_MS 10000 /* to read some rows of a table for somebody */
 
 #endif

@@ -72,9 +72,9 @@ bool artifact_is_address(const char *text)
            strspn(text + 7, "0123456789abcdef") == 64;
 }
 
-/* The file of an address: the content, or the manifest of a folder, whose files are in `files`. */
-static bool find(const struct artifact_store *store, const char *address, char file[PATH_MAX_BYTES],
-                 char files[PATH_MAX_BYTES], bool *is_folder, struct nx_err *err)
+bool artifact_find(const struct artifact_store *store, const char *address,
+                   char file[PATH_MAX_BYTES], char files[PATH_MAX_BYTES], bool *is_folder,
+                   struct nx_err *err)
 {
     if (!artifact_is_address(address))
         return nx_fail(err, NX_E_INVALID, "'%.100s' is not the address of an artifact", address);
@@ -92,7 +92,7 @@ bool artifact_path(const struct artifact_store *store, const char *address, char
 {
     char file[PATH_MAX_BYTES], files[PATH_MAX_BYTES];
     bool is_folder;
-    if (!find(store, address, file, files, &is_folder, err))
+    if (!artifact_find(store, address, file, files, &is_folder, err))
         return false;
     return str_copy(to, size, is_folder ? files : file) ||
            nx_fail(err, NX_E_LIMIT, "the path of %s is too long", address);
@@ -117,7 +117,7 @@ bool artifact_stat(const struct artifact_store *store, const char *address,
     struct artifact_manifest manifest = {0};
     struct artifact_info found = {.n_files = 1};
     struct stat st;
-    if (!find(store, address, file, files, &found.is_folder, err))
+    if (!artifact_find(store, address, file, files, &found.is_folder, err))
         return false;
     if (stat(file, &st) != 0)
         return nx_fail(err, NX_E_IO, "%s: %s", file, strerror(errno));
@@ -156,7 +156,7 @@ bool artifact_verify(const struct artifact_store *store, const char *address, st
     char file[PATH_MAX_BYTES], files[PATH_MAX_BYTES], hex[SHA256_HEX];
     struct artifact_manifest manifest = {0};
     bool is_folder;
-    if (!find(store, address, file, files, &is_folder, err) ||
+    if (!artifact_find(store, address, file, files, &is_folder, err) ||
         !sha256_of_file(file, hex, NULL, err))
         return false;
     if (!str_eq(hex, address + 7))
@@ -234,8 +234,8 @@ static bool remove_one(struct sweep *sweep, const char *address)
     if (!artifact_lock(sweep->store, true, &lock, sweep->err))
         return false;
     bool ok = true;
-    if (find(sweep->store, address, file, files, &is_folder, NULL) && stat(file, &st) == 0 &&
-        mtime_ms(&st) < sweep->before_ms) {
+    if (artifact_find(sweep->store, address, file, files, &is_folder, NULL) &&
+        stat(file, &st) == 0 && mtime_ms(&st) < sweep->before_ms) {
         /* The manifest first: without it the files are nobody's. */
         ok = unlink(file) == 0 && (!is_folder || rename(files, temp) == 0);
         if (!ok)

@@ -52,6 +52,22 @@ bool artifact_path(const struct artifact_store *store, const char *address, char
 /* As above, what it is (a folder's sizes come from its manifest). */
 bool artifact_stat(const struct artifact_store *store, const char *address,
                    struct artifact_info *info, struct nx_err *err);
+/* One file of a folder; lives as long as the call. */
+struct artifact_entry {
+    const char *path; /* below the folder */
+    uint64_t n_bytes;
+    const char *sha256; /* 64 digits */
+};
+
+/* Calls each with the folder's files in the order of their paths, from the `from`-th on, until it
+ * returns false. NX_E_INVALID when the artifact is a file. */
+bool artifact_files(const struct artifact_store *store, const char *address, uint64_t from,
+                    bool (*each)(void *arg, const struct artifact_entry *entry), void *arg,
+                    struct nx_err *err);
+/* Opens a file for reading: that of a folder at `path`, exactly as its list has it; or, path NULL,
+ * the artifact that is a file. `sha256`: 65 bytes. */
+bool artifact_open_file(const struct artifact_store *store, const char *address, const char *path,
+                        int *fd, uint64_t *n_bytes, char *sha256, struct nx_err *err);
 /* Hashes the stored content again; NX_E_DATA says what differs. */
 bool artifact_verify(const struct artifact_store *store, const char *address, struct nx_err *err);
 

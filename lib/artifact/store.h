@@ -26,7 +26,12 @@ struct artifact_manifest {
     uint64_t n_bytes;
 };
 
-/* artifact.c: locks <root>/lock, shared to put, exclusive to remove. Closing *fd unlocks. (A
+/* artifact.c: the file of an address: the content, or the manifest of a folder, whose files are in
+ * `files`. */
+bool artifact_find(const struct artifact_store *store, const char *address,
+                   char file[PATH_MAX_BYTES], char files[PATH_MAX_BYTES], bool *is_folder,
+                   struct nx_err *err);
+/* Locks <root>/lock, shared to put, exclusive to remove. Closing *fd unlocks. (A
  * descriptor each time: the locks of one descriptor are one lock for all threads.) */
 bool artifact_lock(const struct artifact_store *store, bool exclusive, int *fd, struct nx_err *err);
 
@@ -38,6 +43,10 @@ bool artifact_walk(const char *folder, bool tidy, struct artifact_manifest *mani
 bool artifact_hash_files(const char *folder, struct artifact_manifest *manifest,
                          struct nx_err *err);
 void artifact_manifest_text(const struct artifact_manifest *manifest, struct buf *text);
+/* One line of a manifest, without its newline, taken apart in place: entry points into it. */
+bool artifact_manifest_line(char *line, struct artifact_entry *entry);
+/* Whether it is the first line of a manifest, newline included. */
+bool artifact_manifest_begins(const char *line);
 /* Reads a manifest; false when the text is none. */
 bool artifact_manifest_parse(const char *text, struct artifact_manifest *manifest);
 void artifact_manifest_fini(struct artifact_manifest *manifest);

@@ -104,31 +104,44 @@ void artifact_manifest_text(const struct artifact_manifest *manifest, struct buf
     }
 }
 
-/* "<sha256> <size> <path>" with its end at `end`. */
+bool artifact_manifest_begins(const char *line)
+{
+    return str_starts(line, FIRST_LINE);
+}
+
+/* "<sha256> <size> <path>" */
+bool artifact_manifest_line(char *line, struct artifact_entry *entry)
+{
+    char *size = strchr(line, ' '), *path = size ? strchr(size + 1, ' ') : NULL;
+    int64_t n_bytes;
+    if (!path || size - line != SHA256_HEX - 1 || !path[1])
+        return false;
+    *size++ = 0;
+    *path++ = 0;
+    if (strspn(line, "0123456789abcdef") != SHA256_HEX - 1 || !str_parse_int(size, &n_bytes) ||
+        n_bytes < 0)
+        return false;
+    *entry = (struct artifact_entry){path, (uint64_t)n_bytes, line};
+    return true;
+}
+
 static bool parse_line(const char *line, const char *end, struct artifact_file *file)
 {
-    char size[24];
-    if (end - line < SHA256_HEX + 3 || line[64] != ' ')
-        return false;
-    memcpy(file->sha256, line, 64);
-    file->sha256[64] = 0;
-    const char *digits = line + 65;
-    size_t n = strcspn(digits, " \n");
-    int64_t bytes;
-    if (n >= sizeof size || digits[n] != ' ' || digits + n + 1 >= end)
-        return false;
-    memcpy(size, digits, n);
-    size[n] = 0;
-    if (strspn(file->sha256, "0123456789abcdef") != 64 || !str_parse_int(size, &bytes) || bytes < 0)
-        return false;
-    file->n_bytes = (uint64_t)bytes;
-    file->path = mem_strndup(digits + n + 1, (size_t)(end - digits) - n - 1);
-    return true;
+    struct artifact_entry entry;
+    char *copy = mem_strndup(line, (size_t)(end - line));
+    bool ok = artifact_manifest_line(copy, &entry);
+    if (ok) {
+        memcpy(file->sha256, entry.sha256, SHA256_HEX);
+        file->n_bytes = entry.n_bytes;
+        file->path = mem_strdup(entry.path);
+    }
+    mem_free(copy);
+    return ok;
 }
 
 bool artifact_manifest_parse(const char *text, struct artifact_manifest *manifest)
 {
-    if (!str_starts(text, FIRST_LINE))
+    if (!artifact_manifest_begins(text))
         return false;
     for (const char *line = text + strlen(FIRST_LINE); *line;) {
         const char *end = strchr(line, '\n');

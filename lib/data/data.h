@@ -140,6 +140,16 @@ bool data_query_int(struct data_db *db, const char *sql, int64_t *v, struct nx_e
 bool data_add_table(struct data_db *db, const char *name, const char *path,
                     const struct table_info **info, struct nx_err *err);
 
+/* A view `name` over whatever `from` (SQL text after FROM) reads, to be looked at: columns of types
+ * outside our list become text. The columns live as long as db. */
+struct data_any_column {
+    const char *name;
+    const char *type; /* one of ours, or SQL's of what is shown as text */
+    bool is_list;
+};
+bool data_add_any(struct data_db *db, const char *name, const char *from,
+                  const struct data_any_column **columns, size_t *n_columns, struct nx_err *err);
+
 /* Files and folders that SQL may read after data_lock; folders also for data_write_table. */
 void data_allow_file(struct data_db *db, const char *path);
 void data_allow_folder(struct data_db *db, const char *path);

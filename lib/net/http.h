@@ -108,6 +108,18 @@ struct http_reply {
 /* Inside the handler, once. Takes what the reply owns. */
 void http_respond(struct http_request *request, const struct http_reply *reply);
 
+/* Which part of `size` bytes is wanted. */
+enum http_range {
+    HTTP_RANGE_ALL,  /* no range that we know (of several parts): 200 */
+    HTTP_RANGE_PART, /* 206 */
+    HTTP_RANGE_NONE  /* it begins behind the end: 416 */
+};
+/* The value of a Range header (NULL: none); *first and *n are all bytes unless it is PART. */
+enum http_range http_range_read(const char *text, uint64_t size, uint64_t *first, uint64_t *n);
+/* That of a request for what has the (strong) entity tag now. */
+enum http_range http_range_of(const struct http_request *request, const char *tag, uint64_t size,
+                              uint64_t *first, uint64_t *n);
+
 /* To answer after the handler returned HTTP_LATER, or to wake a stream. */
 struct http_token http_token_of(struct http_request *request);
 /* From any thread, once. Takes what the reply owns in any case. False when the client has gone or

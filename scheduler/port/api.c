@@ -14,6 +14,7 @@
 #include "scheduler/port/api_auth.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
+#include "scheduler/port/rows.h"
 
 #define FOLLOW_EVERY_MS 100 /* a log that is followed is looked at */
 #define EVENTS_EVERY_MS 20  /* streams are woken at most so often */
@@ -320,11 +321,28 @@ static void free_api(struct api *api)
     query_pool_free(api->pool);
     zones_free(api->zones);
     events_free(api->events);
+    artifact_close(api->artifacts);
+    rows_free(api->rows);
     vec_fini(&api->streams);
     pthread_cond_destroy(&api->worked);
     pthread_cond_destroy(&api->changed);
     pthread_mutex_destroy(&api->lock);
     mem_free(api);
+}
+
+bool api_is_ending(void *arg)
+{
+    struct api *api = arg;
+    return atomic_load(&api->ending);
+}
+
+static bool open_artifacts(struct api *api, struct nx_err *err)
+{
+    char root[PATH_MAX_BYTES];
+    api->rows = rows_new(api_is_ending, api);
+    if (!path_join(root, sizeof root, api->home, "artifacts"))
+        return nx_fail(err, NX_E_LIMIT, "the path %s is too long", api->home);
+    return artifact_open(root, &api->artifacts, err);
 }
 
 bool api_open(const struct api_config *config, struct api **out, struct nx_err *err)
@@ -359,7 +377,8 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->events = events_new(config->started_ms);
     api->last_job = &api->jobs;
     init_lock(api);
-    if (!auth_open(api, config, err) || !http_open(&http, &api->server, err)) {
+    if (!open_artifacts(api, err) || !auth_open(api, config, err) ||
+        !http_open(&http, &api->server, err)) {
         free_api(api);
         return false;
     }
@@ -407,6 +426,7 @@ void api_stop(struct api *api)
     pthread_join(api->thread, NULL);
     http_stop(api->server);
     job_end_works(api);
+    rows_end(api->rows);
     while (api->jobs) {
         struct job *next = api->jobs->next;
         job_free(api->jobs);

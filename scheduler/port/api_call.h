@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lib/artifact/artifact.h"
 #include "lib/base/buf.h"
 #include "lib/base/path.h"
 #include "lib/base/vec.h"
@@ -44,6 +45,8 @@ struct api {
     struct query_pool *pool;
     struct zones *zones;
     struct events *events;
+    struct artifact_store *artifacts;
+    struct rows *rows;
     struct map fixed[KEPT_KINDS]; /* name -> its value as JSON text: see api_config */
     char key_path[PATH_MAX_BYTES];
     struct retention retention;
@@ -176,6 +179,8 @@ void job_end_works(struct api *api); /* after api->stopped: waits until none is 
 /* The call's body with its patches filled from the core. */
 bool job_fill(struct call *call, struct nx_err *err);
 
+bool api_is_ending(void *api); /* such works are to give up */
+
 void job_finish(struct job *job); /* answers and frees */
 void job_free(struct job *job);
 /* From any thread: the API's thread finishes it (or it is freed when the API has stopped). */
@@ -216,6 +221,10 @@ bool handle_log_lines(struct call *call, struct nx_err *err);
 bool handle_log_search(struct call *call, struct nx_err *err);
 bool handle_usage(struct call *call, struct nx_err *err);
 bool handle_resolved(struct call *call, struct nx_err *err);
+bool handle_artifacts(struct call *call, struct nx_err *err);
+bool handle_artifact_files(struct call *call, struct nx_err *err);
+bool handle_artifact_file(struct call *call, struct nx_err *err);
+bool handle_artifact_rows(struct call *call, struct nx_err *err);
 bool handle_explain(struct call *call, struct nx_err *err);
 bool handle_workers(struct call *call, struct nx_err *err);
 bool handle_pools(struct call *call, struct nx_err *err);

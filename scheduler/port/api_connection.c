@@ -17,16 +17,10 @@ struct trial {
     int64_t took_ms;
 };
 
-static bool is_ending(void *arg)
-{
-    struct api *api = arg;
-    return atomic_load(&api->ending);
-}
-
 static void try_it(struct job *job)
 {
     struct trial *trial = job->data;
-    const struct reach_bounds bounds = {TEST_MS, is_ending, job->api};
+    const struct reach_bounds bounds = {TEST_MS, api_is_ending, job->api};
     int64_t began = clock_mono_ms();
     trial->ok = reach_try(&trial->conn, &bounds, &job->arena, &trial->said, &trial->err);
     trial->took_ms = clock_mono_ms() - began;

@@ -48,6 +48,16 @@ static const struct route_param log_query[] = {
 static const struct route_param search_query[] = {
     {"q", PARAM_TEXT, "what a line must have, small and capital letters alike: a text, or several with | between them"},
     LIMIT, CURSOR, {0}};
+#define AS_OF {"artifact", PARAM_TEXT, "its address: not found when the output is another by now; the answer may be kept for ever"}
+#define PATH {"path", PARAM_TEXT, "of a folder: which of its files"}
+static const struct route_param files_page[] = {AS_OF, LIMIT, CURSOR, {0}};
+static const struct route_param content_query[] = {
+    PATH, AS_OF, {"download", PARAM_BOOL, "to be saved, not shown"}, {0}};
+static const struct route_param rows_query[] = {
+    PATH, AS_OF, LIMIT,
+    {"offset", PARAM_INT, "the first row, from 0"},
+    {"first_column", PARAM_INT, "the first of at most 100 columns, from 0"},
+    {"summary", PARAM_BOOL, "and of each column missing values, least and greatest one"}, {0}};
 static const struct route_param events_query[] = {
     {"run", PARAM_TEXT, "events of this run alone"}, {0}};
 static const struct route_param create_body[] = {
@@ -144,6 +154,7 @@ static const struct route_param session_body[] = {{"token", PARAM_TEXT, "of the 
 #define RUN V1 "/runs/{run}"
 #define TASK RUN "/tasks/{task}"
 #define ATTEMPT TASK "/attempts/{n}"
+#define ARTIFACT TASK "/artifacts/{name}"
 
 static const struct route routes[] = {
     {"GET", ROLE_VIEWER, V1 "/dags", "DAGs, and files from which none has come", page, NULL, handle_dags},
@@ -199,6 +210,14 @@ static const struct route routes[] = {
      handle_resolved},
     {"GET", ROLE_VIEWER, ATTEMPT "/usage", "what it used of processor and memory over time, so far", NULL, NULL,
      handle_usage},
+    {"GET", ROLE_VIEWER, TASK "/artifacts", "what its outputs name: files, folders, tables, models", page,
+     NULL, handle_artifacts},
+    {"GET", ROLE_VIEWER, ARTIFACT "/files", "the files of a folder, by path", files_page, NULL,
+     handle_artifact_files},
+    {"GET", ROLE_VIEWER, ARTIFACT "/file", "the bytes of a file (Range, ETag: its SHA-256)", content_query, NULL,
+     handle_artifact_file},
+    {"GET", ROLE_VIEWER, ARTIFACT "/rows", "rows of a table, or of a CSV or JSON file", rows_query, NULL,
+     handle_artifact_rows},
     {"GET", ROLE_VIEWER, RUN "/explain", "why its tasks are where they are", explain_page, NULL,
      handle_explain},
     {"POST", ROLE_OPERATOR, RUN "/cancel", "stop it", NULL, cancel_body, handle_cancel},
