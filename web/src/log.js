@@ -164,7 +164,7 @@ function FoldHead({fold, text, onToggle}) {
             <i aria-hidden="true">${open ? '▾' : '▸'}</i> ${name}
         </button>
         ${open ? null : html`<span class="muted">${inside}</span>`}
-        ${open && kind === 'frames' ? html`<span>${ansi(text)}</span>` : null}
+        ${open && kind === 'frames' ? html`<span class="pre">${ansi(text)}</span>` : null}
     </span>`;
 }
 function Find({search, hits, onStep}) {

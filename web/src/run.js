@@ -11,6 +11,7 @@ import {FailedBox, Params, RunFacts, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {OutputTable, Explain} from './outputs.js';
+import {RunArtifacts} from './artifacts.js';
 
 const EVENTS_MAX = 300; // tasks whose events are listed
 const totalOf = (run) => Object.values(run.counts).reduce((a, b) => a + b, 0);
@@ -22,6 +23,7 @@ const VIEWS = [
     ['gantt', 'Gantt'],
     ['params', 'Params'],
     ['outputs', 'Outputs'],
+    ['artifacts', 'Artifacts'],
     ['explain', 'Explain'],
     ['events', 'Events'],
     ['code', 'Code'],
@@ -129,6 +131,8 @@ function RunView({view, run, median}) {
             return html`<${RunParams} run=${run} />`;
         case 'outputs':
             return html`<${Outputs} run=${run} />`;
+        case 'artifacts':
+            return html`<${RunArtifacts} run=${run} />`;
         case 'explain':
             return html`<${Explain} run=${run} />`;
         case 'events':

@@ -8,6 +8,7 @@ import {useQuery, go, runUrl, taskUrl, dagUrl, taskOfUrl} from './route.js';
 import {Actions} from './actions.js';
 import {FailedTask} from './pane.js';
 import {Explain, OutputTable} from './outputs.js';
+import {Artifacts} from './artifacts.js';
 import {Log} from './log.js';
 import {Usage} from './usage.js';
 import {Answer} from './system.js';
@@ -16,6 +17,7 @@ const TABS = [
     ['log', 'Log'],
     ['resolved', 'Resolved'],
     ['outputs', 'Outputs'],
+    ['artifacts', 'Artifacts'],
     ['usage', 'Usage'],
     ['explain', 'Explain'],
     ['history', 'History'],
@@ -143,6 +145,8 @@ function TaskTab({tab, id, name, task, attempt, run}) {
             return task.outputs && Object.keys(task.outputs).length
                 ? html`<${OutputTable} outputs=${task.outputs} />`
                 : html`<${Empty}>It has put nothing out${isFinal(task.state) ? '' : ' yet'}.</${Empty}>`;
+        case 'artifacts':
+            return html`<${Artifacts} run=${id} name=${name} done=${isFinal(task.state)} />`;
         case 'usage':
             if (!attempt)
                 return html`<${Empty}>It has not begun, so it has used nothing.</${Empty}>`;
