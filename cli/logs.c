@@ -7,12 +7,12 @@
 #include "cli/live.h"
 #include "cli/out.h"
 #include "cli/table.h"
-#include "cli/tail.h"
 #include "lib/base/str.h"
 #include "lib/text/json.h"
 #include "nexus/states.h"
 
 #define POLL_MS 300
+#define LINE_SHOWN 16000 /* about what the API gives of a line */
 
 struct copy {
     uint64_t offset;
@@ -83,34 +83,51 @@ static int no_log(const json_t *instance, const char *run, const char *task)
                     error || *why ? ": " : "", error ? error : why);
 }
 
-/* The logs of all tasks that have started, or of all instances of one, each line after its task's
- * name. */
+/* "2026-11-27T07:12:01.123Z err load[3] | text", time and stream only if wanted. */
+static void put_line(struct cli *cli, const json_t *item, struct buf *lines)
+{
+    const char *text = js_get_text(item, "text", "");
+    int64_t n_bytes = js_get_int(item, "bytes", 0);
+    size_t n = strlen(text);
+    if (cli_given(cli, "times"))
+        buf_printf(lines, "%-24s %-5s ", js_get_text(item, "at", "-"),
+                   js_get_text(item, "stream", "-"));
+    buf_printf(lines, "%s |%s", live_task_name(&cli->arena, item), n ? " " : "");
+    out_safe(lines, text, n);
+    if (n >= LINE_SHOWN && n_bytes > (int64_t)n)
+        buf_printf(lines, " ... (%lld bytes)", (long long)n_bytes);
+    buf_char(lines, '\n');
+}
+
+/* The lines of all tasks that have started, or of all instances of one, by time. */
 static int all_tasks(struct cli *cli, const char *run, const char *only)
 {
-    json_t *tasks = NULL, *item;
-    size_t i, n_bytes = 0;
-    int status = api_list(cli, &tasks, api_path(&cli->arena, "/runs/%s/tasks", run), 0);
-    if (status)
-        return status;
-    json_array_foreach(tasks, i, item)
-    {
-        int64_t attempt = js_get_int(item, "attempt", 0);
-        const char *name = live_task_name(&cli->arena, item);
+    struct buf cursor = {0};
+    bool any = false, more = true;
+    int status = CLI_DONE;
+    while (more && !status) {
+        const char *path = api_path(&cli->arena, "/runs/%s/log?now=true&limit=1000", run);
         struct buf lines = {0};
-        struct tail tail;
-        if (attempt < 1 || (only && !str_eq(only, js_get_text(item, "task", ""))))
-            continue;
-        tail_init(&tail, name);
-        tail_read(cli, &tail, run, name, attempt, &lines);
-        tail_finish(&tail, &lines);
+        json_t *page = NULL, *item;
+        size_t i;
+        if (only)
+            path = arena_printf(&cli->arena, "%s%s", path, api_path(&cli->arena, "&task=%s", only));
+        if (cursor.len)
+            path = arena_printf(&cli->arena, "%s%s", path,
+                                api_path(&cli->arena, "&cursor=%s", buf_text(&cursor)));
+        status = api_get(cli, &page, path);
+        json_array_foreach(json_object_get(page, "items"), i, item) put_line(cli, item, &lines);
         fputs(buf_text(&lines), stdout);
-        n_bytes += lines.len;
-        tail_fini(&tail);
+        more = lines.len > 0 && js_get_text(page, "next", NULL);
+        any = any || lines.len > 0;
+        buf_clear(&cursor);
+        buf_str(&cursor, js_get_text(page, "next", ""));
         buf_fini(&lines);
+        json_decref(page);
     }
-    json_decref(tasks);
-    return n_bytes
-               ? CLI_DONE
+    buf_fini(&cursor);
+    return status || any
+               ? status
                : cli_fail(CLI_DONE, "no %s of run %s has written anything, or their logs are gone",
                           only ? arena_printf(&cli->arena, "instance of task %s", only) : "task",
                           run);
@@ -178,6 +195,11 @@ static int run_logs(struct cli *cli)
     bool follow = cli_given(cli, "follow");
     if (follow)
         live_block();
+    if (cli_given(cli, "times") && (follow || cli_given(cli, "attempt")))
+        return cli_fail(CLI_USAGE, "--times shows the last attempts as they are now: without "
+                                   "--follow and --attempt");
+    if (cli_given(cli, "times"))
+        return all_tasks(cli, run, task);
     if (task)
         return one_task(cli, run, task, follow);
     if (cli_given(cli, "attempt"))
@@ -192,6 +214,7 @@ static int run_logs(struct cli *cli)
 static const struct cli_option options[] = {
     {'a', "attempt", "N", "of this attempt (default: the last)", true, false},
     {'f', "follow", NULL, "go on until the attempt, or the run, has ended", false, false},
+    {'t', "times", NULL, "each line after its time and stream (out, err, nexus)", false, false},
     {0},
 };
 /* clang-format on */
@@ -202,10 +225,11 @@ const struct cli_command cmd_logs = {
     .group = "Runs",
     .summary = "the output of a task, or of all tasks of a run",
     .help = "Of one task: its bytes as they are. Of a run, or of all instances of a mapped task: "
-            "lines,\n"
-            "each after its task's name.\n"
+            "lines\n"
+            "in the order of their times, each after its task's name.\n"
             "\n"
-            "  nexus logs 12 train --follow\n  nexus logs 12 'load[3]' --attempt 1",
+            "  nexus logs 12 train --follow\n  nexus logs 12 'load[3]' --attempt 1\n"
+            "  nexus logs 12 --times",
     .options = options,
     .run = run_logs,
 };

@@ -217,6 +217,7 @@ bool handle_tasks(struct call *call, struct nx_err *err);
 bool handle_task(struct call *call, struct nx_err *err);
 bool handle_attempts(struct call *call, struct nx_err *err);
 bool handle_log(struct call *call, struct nx_err *err);
+bool handle_run_log(struct call *call, struct nx_err *err);
 bool handle_log_lines(struct call *call, struct nx_err *err);
 bool handle_log_search(struct call *call, struct nx_err *err);
 bool handle_usage(struct call *call, struct nx_err *err);

@@ -33,13 +33,18 @@ void put_close(struct buf *buf, char bracket)
     buf_char(buf, bracket);
 }
 
-void put_text(struct buf *buf, const char *key, const char *text)
+void put_textn(struct buf *buf, const char *key, const char *text, size_t n)
 {
     put_key(buf, key);
+    js_add_string(buf, text, n);
+}
+
+void put_text(struct buf *buf, const char *key, const char *text)
+{
     if (text)
-        js_add_string(buf, text, strlen(text));
+        put_textn(buf, key, text, strlen(text));
     else
-        buf_str(buf, "null");
+        put_null(buf, key);
 }
 
 void put_int(struct buf *buf, const char *key, int64_t v)

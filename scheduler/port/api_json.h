@@ -12,6 +12,7 @@
 void put_open(struct buf *buf, const char *key, char bracket);     /* '{' or '[' */
 void put_close(struct buf *buf, char bracket);                     /* '}' or ']' */
 void put_text(struct buf *buf, const char *key, const char *text); /* NULL: null */
+void put_textn(struct buf *buf, const char *key, const char *text, size_t n);
 void put_int(struct buf *buf, const char *key, int64_t v);
 void put_id(struct buf *buf, const char *key, uint64_t v); /* as a string */
 void put_bool(struct buf *buf, const char *key, bool v);

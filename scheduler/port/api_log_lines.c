@@ -8,8 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "nexus/limits.h"
-#include "scheduler/port/api_call.h"
-#include "scheduler/port/api_json.h"
+#include "scheduler/port/api_log.h"
 
 #define PIECE (256 * 1024)
 #define MARKS_MAX 4096  /* of lines; with more every second one goes */
@@ -17,11 +16,19 @@
 #define WORDS_MAX 8     /* that are looked for at once */
 #define WORD_BYTES 128  /* of each */
 #define SHOWN_BYTES 512 /* of a line that has one */
+#define GROUPS_MAX 1000 /* of lines that fold */
 
 struct match {
     int64_t line;
     uint64_t offset;
     const char *text; /* its beginning, in the job's arena */
+};
+
+/* Lines from ::group::NAME to ::endgroup::, or to the next group, or to the end of the log. */
+struct group {
+    int64_t line, end_line;
+    uint64_t offset;
+    const char *name; /* in the job's arena */
 };
 
 /* What a scan of a log looks for and finds. Lines count from 1. */
@@ -34,7 +41,10 @@ struct scan {
     /* Marks. */
     uint64_t marks[MARKS_MAX];
     size_t n_marks;
-    int64_t every; /* a power of two */
+    int64_t every;        /* a power of two */
+    struct group *groups; /* GROUPS_MAX */
+    size_t n_groups;
+    bool in_group, more_groups;
     /* Search. */
     char words[WORDS_MAX][WORD_BYTES]; /* in small letters */
     bool *begins;                      /* whether a word begins with two bytes a b: at a << 8 | b */
@@ -115,9 +125,32 @@ static void look(struct scan *scan, const char *line, size_t n)
                        arena_strndup(&scan->job->arena, line, n < SHOWN_BYTES ? n : SHOWN_BYTES)};
 }
 
+static void fold(struct scan *scan, const char *line, size_t n)
+{
+    const char *name;
+    size_t n_name;
+    enum log_fold what = scan->n_words ? FOLD_NONE : log_fold(line, n, &name, &n_name);
+    if (what == FOLD_NONE)
+        return;
+    if (scan->in_group)
+        scan->groups[scan->n_groups - 1].end_line = scan->line - (what == FOLD_BEGINS);
+    scan->in_group = false;
+    if (what == FOLD_ENDS)
+        return;
+    scan->more_groups = scan->n_groups == GROUPS_MAX;
+    if (scan->more_groups)
+        return;
+    struct group *group = &scan->groups[scan->n_groups++];
+    *group = (struct group){.line = scan->line, .offset = scan->offset};
+    group->name =
+        arena_strndup(&scan->job->arena, name, n_name < SHOWN_BYTES ? n_name : SHOWN_BYTES);
+    scan->in_group = true;
+}
+
 static void end_line(struct scan *scan, const char *line, size_t n, uint64_t n_bytes)
 {
     mark(scan);
+    fold(scan, line, n);
     look(scan, line, n);
     scan->offset += n_bytes;
     scan->line++;
@@ -204,6 +237,19 @@ static void put_marks(struct buf *body, const struct scan *scan)
     for (size_t i = 0; i < scan->n_marks; i++)
         put_int(body, NULL, (int64_t)scan->marks[i]);
     put_close(body, ']');
+    put_open(body, "groups", '[');
+    for (size_t i = 0; i < scan->n_groups; i++) {
+        const struct group *group = &scan->groups[i];
+        put_open(body, NULL, '{');
+        put_text(body, "name", group->name);
+        put_int(body, "line", group->line);
+        put_int(body, "offset", (int64_t)group->offset);
+        put_int(body, "end_line", group->end_line ? group->end_line : scan->line - 1);
+        put_bool(body, "open", !group->end_line);
+        put_close(body, '}');
+    }
+    put_close(body, ']');
+    put_bool(body, "more_groups", scan->more_groups);
     put_close(body, '}');
 }
 
@@ -235,6 +281,7 @@ static bool start(struct call *call, const struct scan *wanted, struct nx_err *e
     scan->begins = arena_array(&job->arena, 1 << 16, sizeof *scan->begins);
     for (size_t i = 0; i < scan->n_words; i++)
         note_begin(scan->begins, scan->words[i]);
+    scan->groups = arena_array(&job->arena, GROUPS_MAX, sizeof *scan->groups);
     scan->matches = arena_array(&job->arena, wanted->limit + 1, sizeof *scan->matches);
     job->data = scan;
     job->work = work;
@@ -249,6 +296,8 @@ static bool start(struct call *call, const struct scan *wanted, struct nx_err *e
 bool handle_log_lines(struct call *call, struct nx_err *err)
 {
     const struct scan wanted = {0};
+    if (http_query(call->request, "from") || http_query(call->request, "offset"))
+        return list_log_lines(call, err);
     return start(call, &wanted, err);
 }
 

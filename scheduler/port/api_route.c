@@ -45,6 +45,15 @@ static const struct route_param log_query[] = {
     {"limit", PARAM_INT, "at most so many bytes"},
     {"follow", PARAM_BOOL, "go on until the attempt has ended"},
     {"grep", PARAM_TEXT, "only lines that contain this text"}, {0}};
+static const struct route_param lines_query[] = {
+    {"from", PARAM_INT, "list lines from this one on (they count from 1), with times and streams"},
+    {"offset", PARAM_INT, "where that line begins, if it is known"},
+    {"limit", PARAM_INT, "at most so many lines, 1 to 1000"}, {0}};
+static const struct route_param run_log_query[] = {
+    {"task", PARAM_TEXT, "of this task alone, all its instances, or of one: name[3]"},
+    {"all", PARAM_BOOL, "of all attempts, not of the latest alone"},
+    {"now", PARAM_BOOL, "of a run that goes on: lines of the last half second too, before which others may still come"},
+    {"limit", PARAM_INT, "at most so many lines, 1 to 1000"}, CURSOR, {0}};
 static const struct route_param search_query[] = {
     {"q", PARAM_TEXT, "what a line must have, small and capital letters alike: a text, or several with | between them"},
     LIMIT, CURSOR, {0}};
@@ -198,12 +207,15 @@ static const struct route routes[] = {
     {"DELETE", ROLE_EDITOR, RUN, "take an ended run away, with its logs", NULL, NULL, handle_delete_run},
     {"GET", ROLE_VIEWER, RUN "/tasks", "its task instances, in the order of the DAG", tasks_page, NULL,
      handle_tasks},
+    {"GET", ROLE_VIEWER, RUN "/log", "the lines of all its tasks by time; while it runs `next` is where to go on", run_log_query, NULL,
+     handle_run_log},
     {"GET", ROLE_VIEWER, TASK, "one task instance: name or name[3]", NULL, NULL, handle_task},
     {"GET", ROLE_VIEWER, TASK "/attempts", "its attempts, the first first", NULL, NULL, handle_attempts},
     {"GET", ROLE_VIEWER, ATTEMPT "/log", "what the attempt wrote, as bytes", log_query, NULL, handle_log},
     {"GET", ROLE_VIEWER, ATTEMPT "/log/lines",
-     "how many bytes and lines it wrote, and where every n-th line begins", NULL, NULL,
-     handle_log_lines},
+     "how many bytes and lines it wrote, where every n-th line begins, and which lines ::group:: folds; "
+     "with from or offset: the lines themselves, with times and streams",
+     lines_query, NULL, handle_log_lines},
     {"GET", ROLE_VIEWER, ATTEMPT "/log/search", "lines of it that have a text, by number and offset",
      search_query, NULL, handle_log_search},
     {"GET", ROLE_VIEWER, ATTEMPT "/resolved", "what its with, run and env became; secrets masked", NULL, NULL,

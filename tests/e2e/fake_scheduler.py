@@ -182,6 +182,12 @@ class Handler(BaseHTTPRequestHandler):
                 {"task": i["task"], "map_index": None, "state": i["state"],
                  "reasons": [{**i["reason"], "since": i["ready_at"]}]} for i in instances(run)],
                 "next": None})
+        if rest == ["log"]:
+            return self.page([
+                {"task": i["task"], "map_index": None, "attempt": 1, "offset": 0, "bytes": 12,
+                 "whole": True, "at": i["started_at"], "stream": "out", "group": None,
+                 "text": f"{i['task']} line {n}"}
+                for i in instances(run) if i["attempt"] for n in range(1, 21)])
         if rest == ["cancel"]:
             run["cancelled"] = True
             return self.answer(200, run_json(run))
