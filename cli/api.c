@@ -268,8 +268,9 @@ int api_list(struct cli *cli, json_t **reply, const char *path, size_t limit)
     return api_try_list(cli, reply, path, limit, &err) ? CLI_DONE : fail_path(cli, &err, path);
 }
 
-bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const char *p, size_t n),
-                bool (*cancelled)(void *arg), void *arg, struct nx_err *err)
+/* The request with our address, headers and patience; its answer's body goes where it says. */
+static bool get_bytes(struct cli *cli, const char *path, struct fetch_request request,
+                      struct nx_err *err)
 {
     struct fetch_response answer = {0};
     struct buf url = {0};
@@ -281,12 +282,9 @@ bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const
     buf_printf(&url, "%s/api/v1%s", cli->url, path);
     const char *headers[3];
     put_headers(cli, headers);
-    struct fetch_request request = {.url = buf_text(&url),
-                                    .headers = headers,
-                                    .connect_ms = CONNECT_MS,
-                                    .on_data = each,
-                                    .cancelled = cancelled,
-                                    .arg = arg};
+    request.url = buf_text(&url);
+    request.headers = headers;
+    request.connect_ms = CONNECT_MS;
     bool ok = fetch_run(cli->fetch, &request, &answer, err);
     if (!ok && err->code == NX_E_UNREACHABLE)
         unreachable(cli, err);
@@ -296,4 +294,16 @@ bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const
     }
     buf_fini(&url);
     return ok;
+}
+
+bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const char *p, size_t n),
+                bool (*cancelled)(void *arg), void *arg, struct nx_err *err)
+{
+    const struct fetch_request request = {.on_data = each, .cancelled = cancelled, .arg = arg};
+    return get_bytes(cli, path, request, err);
+}
+
+bool api_download(struct cli *cli, const char *path, const char *file, struct nx_err *err)
+{
+    return get_bytes(cli, path, (struct fetch_request){.to_file = file}, err);
 }

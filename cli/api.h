@@ -31,6 +31,9 @@ bool api_try_list(struct cli *cli, json_t **reply, const char *path, size_t limi
 bool api_stream(struct cli *cli, const char *path, bool (*each)(void *arg, const char *p, size_t n),
                 bool (*cancelled)(void *arg), void *arg, struct nx_err *err);
 
+/* The answer's bytes to a file: all or nothing. */
+bool api_download(struct cli *cli, const char *path, const char *file, struct nx_err *err);
+
 /* Says why a request failed and returns the status. When a DAG, run or task does not exist, the
  * nearest name is added. */
 int api_fail(struct cli *cli, const struct nx_err *err);

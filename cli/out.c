@@ -349,6 +349,17 @@ char *out_duration(char *to, size_t size, int64_t ms)
     return to;
 }
 
+char *out_size(char *to, size_t size, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double v = (double)bytes;
+    size_t unit = 0;
+    for (; v >= 1023.95 && unit + 1 < sizeof units / sizeof *units; unit++)
+        v /= 1024;
+    snprintf(to, size, unit ? "%.1f %s" : "%.0f %s", v, units[unit]);
+    return to;
+}
+
 char *out_ago(char *to, size_t size, const char *rfc3339, int64_t now_ms)
 {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",

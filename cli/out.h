@@ -63,6 +63,8 @@ size_t out_width(const char *text);
 
 /* "850 ms", "12 s", "3 min 05 s", "2 h 14 min", "3 d 2 h". */
 char *out_duration(char *to, size_t size, int64_t ms);
+/* "850 B", "19.4 KiB", "2.0 GiB". */
+char *out_size(char *to, size_t size, int64_t bytes);
 /* "3 min ago", "in 12 min", "in 3 d"; more than a day ago "23 Nov 01:30" in UTC, long ago "23 Nov
  * 2001". NULL time text: "-". */
 char *out_ago(char *to, size_t size, const char *rfc3339, int64_t now_ms);

@@ -40,6 +40,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_approvals,
     &cmd_approve,
     &cmd_logs,
+    &cmd_artifacts,
     &cmd_explain,
     &cmd_task_test,
     &cmd_op_list,

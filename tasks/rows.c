@@ -106,8 +106,7 @@ static bool open_table(struct rows *rows, struct nx_err *err)
         return nx_fail(err, NX_E_INVALID, "'%.40s' is no format of a table", rows->format);
     bool ok = from ? data_add_any(rows->db, "t", from, &rows->columns, &rows->n_columns, err)
                    : open_parquet(rows, err);
-    if (from && ok)
-        data_allow_file(rows->db, THE_FILE);
+    data_allow_file(rows->db, THE_FILE);
     return ok && data_lock(rows->db, err);
 }
 
@@ -359,7 +358,6 @@ static void bound(int what, rlim_t max)
 int rows_child(const char *request)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_IGN);
     bound(RLIMIT_CORE, 0);
     bound(RLIMIT_FSIZE, 0);
     bound(RLIMIT_CPU, NX_ROWS_MS / 1000);

@@ -159,6 +159,8 @@ static bool read_rows(struct rows *rows, const struct rows_wish *wish, struct nx
     int status = 0;
     if (rows_find(rows, wish->key, wish->to)) /* somebody else has asked the same meanwhile */
         return true;
+    if (rows->ending(rows->arg))
+        return judge(APART_CANCELLED, 0, NULL, err);
     if (!path_find_program(CHILD, program, sizeof program, err))
         return nx_wrap(err, "tables are read by it");
     choose_env(env, sizeof env / sizeof *env);

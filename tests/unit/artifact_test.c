@@ -198,6 +198,79 @@ static void a_folder_has_the_hash_of_its_manifest(void **state)
     assert_int_equal(count_in(world, "tmp"), 0);
 }
 
+struct listing {
+    struct buf text;
+    size_t most;
+};
+
+static bool add_entry(void *arg, const struct artifact_entry *entry)
+{
+    struct listing *listing = arg;
+    buf_printf(&listing->text, "%s %d\n", entry->path, (int)entry->n_bytes);
+    return --listing->most > 0;
+}
+
+static const char *files_from(struct world *world, const char *address, uint64_t from, size_t most)
+{
+    static char text[400];
+    struct listing listing = {.most = most};
+    assert_true(artifact_files(world->store, address, from, add_entry, &listing, NULL));
+    snprintf(text, sizeof text, "%s", buf_text(&listing.text));
+    buf_fini(&listing.text);
+    return text;
+}
+
+static void the_files_of_a_folder_are_listed_from_anywhere(void **state)
+{
+    struct world *world = *state;
+    struct nx_err err;
+    struct artifact_info folder = put(world, make_folder(world, "f"), ARTIFACT_COPY);
+    write_file(world, "one", "single");
+    char path[300];
+    snprintf(path, sizeof path, "%s/one", world->folder);
+    struct artifact_info file = put(world, path, ARTIFACT_COPY);
+    assert_string_equal(files_from(world, folder.address, 0, 100),
+                        "a/deep/er/one 13\nb.txt 5\nb/two 5\nmodel.json 10\n");
+    assert_string_equal(files_from(world, folder.address, 1, 2), "b.txt 5\nb/two 5\n");
+    assert_string_equal(files_from(world, folder.address, 4, 100), "");
+    assert_false(artifact_files(world->store, file.address, 0, add_entry, NULL, &err));
+    assert_int_equal(err.code, NX_E_INVALID);
+}
+
+static void one_file_is_opened_by_the_path_of_the_list_alone(void **state)
+{
+    struct world *world = *state;
+    static const char *const wrong[] = {"",           "b",      "b/",          "./b.txt",
+                                        "b/../b.txt", "../f",   "/etc/passwd", "B.TXT",
+                                        "b.txt ",     "a/deep", "zz"};
+    struct artifact_info folder = put(world, make_folder(world, "f"), ARTIFACT_COPY);
+    char sha256[SHA256_HEX], wanted[SHA256_HEX], text[16] = "";
+    uint64_t n;
+    int fd;
+    struct nx_err err;
+    assert_true(artifact_open_file(world->store, folder.address, "b/two", &fd, &n, sha256, NULL));
+    assert_int_equal(n, 5);
+    assert_int_equal(read(fd, text, sizeof text), 5);
+    assert_string_equal(text, "b/two");
+    close(fd);
+    sha256_of("b/two", 5, wanted);
+    assert_string_equal(sha256, wanted);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_false(
+            artifact_open_file(world->store, folder.address, wrong[i], &fd, &n, sha256, &err));
+        assert_int_equal(err.code, NX_E_NOT_FOUND);
+    }
+    assert_false(artifact_open_file(world->store, folder.address, NULL, &fd, &n, sha256, &err));
+    assert_int_equal(err.code, NX_E_INVALID);
+    write_file(world, "one", "single");
+    char path[300];
+    snprintf(path, sizeof path, "%s/one", world->folder);
+    struct artifact_info file = put(world, path, ARTIFACT_COPY);
+    assert_true(artifact_open_file(world->store, file.address, NULL, &fd, &n, sha256, NULL));
+    close(fd);
+    assert_string_equal(sha256, file.address + 7);
+}
+
 static void what_cannot_be_kept_is_refused_and_stays_where_it_is(void **state)
 {
     struct world *world = *state;
@@ -412,6 +485,8 @@ int main(void)
         WITH_WORLD(a_file_is_found_by_the_hash_of_its_content),
         WITH_WORLD(an_empty_file_and_an_empty_folder_are_artifacts),
         WITH_WORLD(a_folder_has_the_hash_of_its_manifest),
+        WITH_WORLD(the_files_of_a_folder_are_listed_from_anywhere),
+        WITH_WORLD(one_file_is_opened_by_the_path_of_the_list_alone),
         WITH_WORLD(what_cannot_be_kept_is_refused_and_stays_where_it_is),
         WITH_WORLD(an_address_is_checked_before_it_is_a_path),
         WITH_WORLD(damage_is_found),

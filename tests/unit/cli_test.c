@@ -270,6 +270,11 @@ static void durations_and_times_read_as_people_say_them(void **state)
                  {90000000, "1 d 1 h"}};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
         assert_string_equal(out_duration(text, sizeof text, spans[i].ms), spans[i].text);
+    assert_string_equal(out_size(text, sizeof text, 0), "0 B");
+    assert_string_equal(out_size(text, sizeof text, 1023), "1023 B");
+    assert_string_equal(out_size(text, sizeof text, 1536), "1.5 KiB");
+    assert_string_equal(out_size(text, sizeof text, 1048575), "1.0 MiB");
+    assert_string_equal(out_size(text, sizeof text, 5ll << 40), "5.0 TiB");
     const int64_t now = 1000000000000; /* 2001-09-09T01:46:40Z */
     assert_string_equal(out_ago(text, sizeof text, "2001-09-09T01:43:30.000Z", now), "3 min ago");
     assert_string_equal(out_ago(text, sizeof text, "2001-09-09T01:58:40Z", now), "in 12 min");

@@ -859,6 +859,38 @@ static void an_event_without_end_is_refused(void **state)
     sse_fini(&sse), buf_fini(&seen);
 }
 
+static void expect_range(const char *text, uint64_t size, enum http_range wanted, uint64_t first,
+                         uint64_t n)
+{
+    uint64_t got_first, got_n;
+    assert_int_equal(http_range_read(text, size, &got_first, &got_n), wanted);
+    assert_int_equal(got_first, first);
+    assert_int_equal(got_n, n);
+}
+
+static void a_range_is_read_as_the_standard_says(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"bytes=1-2,4-5", "lines=1-2", "bytes=",    "bytes=-",
+                                         "bytes=a-b",     "bytes=5-4", "bytes 1-2", "bytes=1",
+                                         "bytes=+1-2",    "bytes=1- ", "bytes=--1"};
+    expect_range("bytes=0-0", 10, HTTP_RANGE_PART, 0, 1);
+    expect_range("bytes=2-4", 10, HTTP_RANGE_PART, 2, 3);
+    expect_range("bytes=2-", 10, HTTP_RANGE_PART, 2, 8);
+    expect_range("bytes=2-99999", 10, HTTP_RANGE_PART, 2, 8);
+    expect_range("bytes=9-9", 10, HTTP_RANGE_PART, 9, 1);
+    expect_range("bytes=-3", 10, HTTP_RANGE_PART, 7, 3);
+    expect_range("bytes=-30", 10, HTTP_RANGE_PART, 0, 10);
+    expect_range("bytes=10-", 10, HTTP_RANGE_NONE, 0, 10);
+    expect_range("bytes=-0", 10, HTTP_RANGE_NONE, 0, 10);
+    expect_range("bytes=0-", 0, HTTP_RANGE_NONE, 0, 0);
+    expect_range("bytes=-1", 0, HTTP_RANGE_NONE, 0, 0);
+    expect_range("bytes=99999999999999999999999999-", 10, HTTP_RANGE_ALL, 0, 10);
+    expect_range(NULL, 10, HTTP_RANGE_ALL, 0, 10);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        expect_range(others[i], 10, HTTP_RANGE_ALL, 0, 10);
+}
+
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
 
 int main(void)
@@ -888,6 +920,7 @@ int main(void)
         WITH_WORLD(a_request_ends_by_its_time_its_caller_or_its_receiver),
         cmocka_unit_test(events_are_read_whatever_the_pieces),
         cmocka_unit_test(an_event_without_end_is_refused),
+        cmocka_unit_test(a_range_is_read_as_the_standard_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
