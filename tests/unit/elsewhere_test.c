@@ -12,6 +12,7 @@
 #include "lib/crypt/crypt.h"
 #include "lib/sql/sql.h"
 #include "lib/wire/bulk.h"
+#include "lib/wire/paths.h"
 #include "scheduler/port/depot_file.h"
 #include "scheduler/port/tokens.h"
 #include "scheduler/store/store.h"

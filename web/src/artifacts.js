@@ -17,11 +17,12 @@ const query = (values) =>
 // The address of a file's bytes, which never change under it.
 const fileUrl = (of, more) =>
     `/api/v1${of.base}/file?${query({artifact: of.address, path: of.path, ...more})}`;
+const isFolder = (a) => a.media_type == null;
 const sizeOf = (a) =>
     [
         a.n_rows != null && plural(a.n_rows, 'row'),
         a.columns && plural(a.columns.length, 'column'),
-        a.n_files != null && a.kind !== 'file' && plural(a.n_files, 'file'),
+        isFolder(a) && a.n_files != null && plural(a.n_files, 'file'),
         a.n_bytes != null && bytes(a.n_bytes),
     ]
         .filter(Boolean)
@@ -100,14 +101,16 @@ function Cell({v}) {
     return html`<td>${text(v)}</td>`;
 }
 const text = (v) => (typeof v === 'string' ? v : JSON.stringify(v));
+const NUMERIC = /^(u?int|float|double|decimal|real|.*int$)/i;
 function TableRows({data}) {
+    const side = data.columns.map((c) => (NUMERIC.test(c.type) ? 'r' : ''));
     return html`<div class="scroller" tabindex="0" role="region" aria-label="Rows">
         <table class="list cells">
             <thead>
                 <tr>
                     ${data.columns.map(
-                        (c) =>
-                            html`<th>
+                        (c, i) =>
+                            html`<th class=${side[i]}>
                                 ${c.name} <span class="type">${c.type.toLowerCase()}</span>
                             </th>`,
                     )}
@@ -192,9 +195,11 @@ function useFiles(of) {
 function Folder({of, path, choose}) {
     const {first, items, next, load, error} = useFiles(of);
     const chosen = items.find((f) => f.path === path);
+    const line = (f) =>
+        html`<${File} key=${f.path} of=${of} file=${f} chosen=${f === chosen} choose=${choose} />`;
     return html`<${Loaded} of=${first}>${() =>
         html`<ul class="files" aria-label=${`Files of ${of.name}`}>
-                ${items.map((f) => html`<${File} key=${f.path} of=${of} file=${f} chosen=${f === chosen} choose=${choose} />`)}
+                ${items.map(line)}
             </ul>
             <${ErrorBox} error=${error} what="The other files could not be listed" />
             ${next && !error ? html`<${More} onMore=${load}>More files</${More}>` : null}
@@ -215,7 +220,6 @@ const FilePreview = ({of, file}) =>
         />`;
 
 // ---- What a task made ----
-const isFolder = (a) => a.media_type == null;
 function Row({a, task, chosen, href}) {
     const of = {base: artifactPath(task, a.name), address: a.address};
     return html`<tr aria-current=${chosen ? 'true' : undefined}>
@@ -278,8 +282,16 @@ export function Artifacts({run, name, done}) {
             </${Empty}>`;
         const chosen = items.find((a) => a.name === asked.get('artifact')) || items[0];
         const href = (a) => withQuery({artifact: a.name, path: null});
+        const row = (a) =>
+            html`<${Row}
+                key=${a.name}
+                a=${a}
+                task=${task}
+                chosen=${a === chosen}
+                href=${href(a)}
+            />`;
         return html`<${ArtifactTable}>
-                ${items.map((a) => html`<${Row} key=${a.name} a=${a} task=${task} chosen=${a === chosen} href=${href(a)} />`)}
+                ${items.map(row)}
             </${ArtifactTable}>
             <${Chosen} key=${chosen.address} a=${chosen} task=${task} path=${asked.get('path')} />`;
     }}</${Loaded}>`;
@@ -318,5 +330,7 @@ export function RunArtifacts({run}) {
     return html`<${ArtifactTable} first="Task">
             ${makers.slice(0, TASKS_MAX).map((t) => html`<${OfTask} key=${taskName(t)} run=${run.id} t=${t} />`)}
         </${ArtifactTable}>
-        ${makers.length > TASKS_MAX ? html`<p class="muted">The first ${TASKS_MAX} of ${makers.length} tasks that made any.</p>` : null}`;
+        ${makers.length > TASKS_MAX ? html`<${Rest} n=${makers.length} />` : null}`;
 }
+const Rest = ({n}) =>
+    html`<p class="muted">The first ${TASKS_MAX} of ${n} tasks that made any.</p>`;

@@ -9,7 +9,10 @@ sheet.href = new URL('charts.css', import.meta.url).pathname;
 document.head.append(sheet);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// limit: a dashed line, e.g. what may be used. xFormat: of x that is no time.
+// What memory is divided by.
+const BINARY = Array.from({length: 50}, (_, i) => 2 ** i);
+
+// limit: a dashed line, e.g. what may be used. binary: y is bytes. xFormat: of x that is no time.
 export function Line({
     x,
     y,
@@ -18,6 +21,8 @@ export function Line({
     height = 220,
     time = true,
     limit = null,
+    binary = false,
+    fromZero = false,
     xFormat = String,
     xLabel,
 }) {
@@ -34,7 +39,10 @@ export function Line({
                 {
                     width: box.current.clientWidth,
                     height,
-                    scales: {x: {time}},
+                    scales: {
+                        x: {time},
+                        ...(fromZero ? {y: {range: (u, lo, hi) => [0, hi * 1.1 || 1]}} : {}),
+                    },
                     legend: {show: true},
                     axes: [
                         time
@@ -44,7 +52,12 @@ export function Line({
                                       vs.map((v, i) => (i % 2 ? '' : shortTime(v * 1000))),
                               }
                             : {...axis, values: (u, vs) => vs.map(xFormat)},
-                        {...axis, size: 70, values: (u, vs) => vs.map(format)},
+                        {
+                            ...axis,
+                            size: 70,
+                            values: (u, vs) => vs.map(format),
+                            ...(binary ? {incrs: BINARY} : {}),
+                        },
                     ],
                     series: [
                         {

@@ -4,33 +4,52 @@ const GROUP = /^::group::(.*)/,
     END = /^::endgroup::/,
     ENGINE = /^nexus: /;
 
-export const GROUPS = '::group::|::endgroup::|nexus: ';
+export const ENGINE_TEXT = 'nexus: ';
+export const endsGroup = (text) => END.test(text);
 
 export class Folds {
     // chosen: head -> whether it is open, as somebody wanted it.
     constructor(chosen) {
         this.chosen = chosen;
         this.heads = new Map(); // line -> {from, to, name, n, kind, open, bad}; to: the line after it
-        this.begun = []; // groups without an end so far
-        this.ends = new Set(); // lines that end a group
+        this.group = null; // the last one, while it has no end
         this.engine = new Set();
         this.withEngine = true;
         this.hidden = []; // {from, to, before}: disjoint, in order; before: lines hidden before it
     }
-    // A complete line, in order; then arrange(). folds: whether a group that ends now is put away.
+    beginGroup(at, name) {
+        this.group = {from: at, to: null, name: name.trim(), kind: 'group', open: true, bad: false};
+        this.heads.set(at, this.group);
+    }
+    // folds: whether it is put away if nothing went wrong in it.
+    endGroup(to, folds) {
+        const group = this.group;
+        this.group = null;
+        if (!group) return;
+        group.to = to;
+        group.open = this.chosen.get(group.from) ?? !(folds && !group.bad);
+    }
+    // As the server has them.
+    addGroups(groups) {
+        for (const g of groups) {
+            this.beginGroup(g.line - 1, g.name);
+            if (!g.open) this.endGroup(g.end_line, true);
+        }
+    }
+    // A complete line, in order; then arrange(). A group ends with its mark, or where the next begins.
     note(at, text, folds) {
         const name = GROUP.exec(text);
         if (name) {
-            this.begun.push({from: at, to: null, name: name[1].trim(), kind: 'group', open: true});
-            this.heads.set(at, this.begun[this.begun.length - 1]);
-        } else if (END.test(text) && this.begun.length) {
-            const group = this.begun.pop();
-            group.to = at + 1;
-            group.open = this.chosen.get(group.from) ?? !(folds && !group.bad);
-            this.ends.add(at);
-        } else if (ENGINE.test(text)) {
-            this.engine.add(at);
+            this.endGroup(at, folds);
+            this.beginGroup(at, name[1]);
+        } else if (END.test(text)) {
+            this.endGroup(at + 1, folds);
+        } else {
+            this.noteEngine(at, text);
         }
+    }
+    noteEngine(at, text) {
+        if (ENGINE.test(text)) this.engine.add(at);
     }
     // A line says that something went wrong: groups around it stay open.
     noteError(at) {

@@ -1,11 +1,13 @@
-// The lines of an attempt's log: where every n-th begins, and the pieces of text that were asked for.
-// However long a log is, little of it is here.
+// The lines of an attempt's log: where every n-th begins, and the pieces that were asked for. However long
+// a log is, little of it is here.
 import {enc} from './lib.js';
 import {get} from './api.js';
 
 const PIECES_MAX = 128,
-    PIECE_MAX = 8e6, // bytes; very long lines are cut here and whole in the raw log
+    TIMES_EVERY = 1000, // ms: how often times of lines that have just come are asked for
     LOST_MAX = 20;
+export const PAGE = 1000; // lines that the server lists at once
+export const LATER = TIMES_EVERY + 100; // ms: when to look again for times of the last lines
 
 export class Lines {
     constructor(path) {
@@ -14,7 +16,9 @@ export class Lines {
         this.every = 64;
         this.lines = 0;
         this.size = 0;
-        this.pieces = new Map(); // number of the mark -> its lines
+        this.groups = []; // that were there from the beginning, as the server has them
+        this.pieces = new Map(); // number of the mark -> its lines: {text, bytes, at, stream}
+        this.asked = new Map(); // the same -> when its times were asked for
         this.flying = new Map(); // the same -> what is awaited
         this.tail = ''; // an unfinished last line
         this.decoder = new TextDecoder();
@@ -28,6 +32,7 @@ export class Lines {
             every: d.every,
             lines: d.lines,
             size: d.bytes,
+            groups: d.groups,
         });
         this.pieces.clear();
     }
@@ -37,7 +42,7 @@ export class Lines {
         const last = await get(`${this.path}?offset=${this.size - 1}&limit=1`);
         if (last === '\n') return;
         await this.need([this.lines - 1]);
-        this.tail = this.line(this.lines - 1) || '';
+        this.tail = (this.line(this.lines - 1) || {text: ''}).text;
     }
     // What was begun of a character is lost when what follows comes by another answer.
     cut() {
@@ -61,47 +66,76 @@ export class Lines {
         if (this.tail) this.push(this.tail, begin);
         this.size += bytes.length;
     }
-    push(line, offset) {
+    push(text, offset) {
         const mark = Math.floor(this.lines / this.every);
         if (this.lines % this.every === 0) {
             this.offsets[mark] = offset;
             this.pieces.set(mark, []);
         }
-        const piece = this.pieces.get(mark);
-        if (piece && piece.length === this.lines % this.every) piece.push(line);
+        const piece = this.pieces.get(mark),
+            at = this.lines % this.every;
+        if (piece && piece.length === at)
+            piece.push({text, bytes: text.length, at: null, stream: null});
+        else if (piece && piece.length > at) piece[at].text = text; // listed before it came
         this.lines++;
     }
     dropLast() {
         const piece = this.pieces.get(Math.floor(this.lines / this.every));
-        if (piece && piece.length) piece.pop();
+        if (piece && piece.length === (this.lines % this.every) + 1) piece.pop();
     }
     line(i) {
         const piece = this.pieces.get(Math.floor(i / this.every));
         return piece ? piece[i % this.every] : undefined;
     }
+    // The lines from a mark on. Of lines that have come by themselves times and streams are taken.
     async load(mark) {
-        const start = this.offsets[mark],
-            end = mark + 1 < this.offsets.length ? this.offsets[mark + 1] : this.size;
-        const limit = Math.min(end - start, PIECE_MAX);
-        const text = limit > 0 ? await get(`${this.path}?offset=${start}&limit=${limit}`) : '';
-        const lines = text.split('\n');
-        if (lines[lines.length - 1] === '' && text) lines.pop();
-        this.pieces.set(mark, lines.slice(0, this.every));
+        const listed = [];
+        let from = mark * this.every + 1,
+            offset = this.offsets[mark];
+        while (offset != null && listed.length < this.every) {
+            const limit = Math.min(PAGE, this.every - listed.length);
+            const page = await get(
+                `${this.path}/lines?from=${from}&offset=${offset}&limit=${limit}`,
+            );
+            listed.push(...page.items);
+            from += page.items.length;
+            offset = page.items.length ? page.next_offset : null;
+        }
+        const piece = this.pieces.get(mark) || [];
+        listed.forEach((line, i) => {
+            if (piece[i]) Object.assign(piece[i], {at: line.at, stream: line.stream});
+            else piece[i] = line;
+        });
+        this.pieces.set(mark, piece);
         while (this.pieces.size > PIECES_MAX) this.pieces.delete(this.pieces.keys().next().value);
+    }
+    // Whether a piece is to be asked for: it is not there, or has not all, or of some only the text.
+    lacks(mark, numbers) {
+        if (mark >= this.offsets.length) return false;
+        if (!this.pieces.has(mark)) return true;
+        const lacking = numbers.some((i) => {
+            if (Math.floor(i / this.every) !== mark || i >= this.lines) return false;
+            const line = this.line(i);
+            return !line || (line.at === null && line.offset === undefined);
+        });
+        return lacking && Date.now() - (this.asked.get(mark) || 0) >= TIMES_EVERY;
     }
     // Asks for what is missing of these lines; done: when some of it has come.
     need(numbers, done = () => {}) {
-        const marks = new Set(numbers.map((i) => Math.floor(i / this.every)));
-        const asked = [...marks].filter((m) => m < this.offsets.length && !this.pieces.has(m));
+        const marks = [...new Set(numbers.map((i) => Math.floor(i / this.every)))];
         return Promise.all(
-            asked.map((mark) => {
-                if (!this.flying.has(mark))
-                    this.flying.set(
-                        mark,
-                        this.load(mark).finally(() => this.flying.delete(mark)),
-                    );
-                return this.flying.get(mark).then(done);
-            }),
+            marks
+                .filter((mark) => this.flying.has(mark) || this.lacks(mark, numbers))
+                .map((mark) => {
+                    if (!this.flying.has(mark)) {
+                        this.asked.set(mark, Date.now());
+                        this.flying.set(
+                            mark,
+                            this.load(mark).finally(() => this.flying.delete(mark)),
+                        );
+                    }
+                    return this.flying.get(mark).then(done);
+                }),
         );
     }
     // Lines that have one of the texts in q (a|b), at most so many: {items, more}.
@@ -110,7 +144,7 @@ export class Lines {
         let cursor = null;
         do {
             const page = await get(
-                `${this.path}/search?q=${enc(q)}&limit=1000${cursor ? '&cursor=' + cursor : ''}`,
+                `${this.path}/search?q=${enc(q)}&limit=${PAGE}${cursor ? '&cursor=' + cursor : ''}`,
                 {signal},
             );
             items.push(...page.items);
@@ -121,7 +155,7 @@ export class Lines {
 }
 
 // Resolves when somebody sees the page, or nobody wants to know any more.
-function whenSeen(signal) {
+export function whenSeen(signal) {
     return new Promise((done) => {
         const look = () => {
             if (document.hidden && !signal.aborted) return;

@@ -2,43 +2,47 @@
 // the attempt runs its end is followed.
 import {html, useState, useEffect, useRef, plural, remembered} from './lib.js';
 import {taskPath} from './api.js';
-import {bytes, number} from './format.js';
+import {bytes, number, clockTime, exactTime, zone} from './format.js';
 import {useKeys, ErrorBox, Empty, copy} from './parts.js';
 import {route, go, withQuery} from './route.js';
 import {ansi, plain} from './ansi.js';
-import {Lines, follow} from './lines.js';
-import {Folds, GROUPS} from './folds.js';
+import {Lines, follow, LATER} from './lines.js';
+import {Folds, endsGroup, ENGINE_TEXT} from './folds.js';
 import {libraryRuns, FRAMES} from './trace.js';
 import {useTall} from './tall.js';
 
 const LINE_MAX = 4000,
-    MARKS_MAX = 5000,
     HITS_MAX = 1000,
     COPIED_MAX = 500,
     ERRORS = 'error|exception|traceback|fatal|panic',
     ERROR = new RegExp(ERRORS, 'i');
 const NOTHING = {q: '', items: [], more: false, errors: false};
 
-export const wraps = remembered('log-wrap', 'yes');
+const wraps = remembered('log-wrap', 'yes');
 const engine = remembered('log-engine', 'yes');
+// The time of a line: off, since (the attempt began), clock. A phone has no room for it unless it is wanted.
+export const times = remembered('log-time', innerWidth <= 640 ? 'off' : 'clock');
 
 // ---- What is known of a log ----
+const textOf = (lines, i) => plain((lines.line(i) || {text: ''}).text);
 // The line after a frame: below it are its source and what is marked in that.
 async function endOfFrame(lines, at) {
     const below = [at + 1, at + 2, at + 3].filter((i) => i < lines.lines);
     await lines.need(below);
-    const end = below.find((i) => !/^\s{4}/.test(plain(lines.line(i) || '')));
+    const end = below.find((i) => !/^\s{4}/.test(textOf(lines, i)));
     return end === undefined ? at + 1 + below.length : end;
 }
 // Looks for what is put away; returns the lines with errors.
 async function lookInto({lines, folds}, failed, signal) {
     const search = (q, max) => lines.search(q, max, signal);
-    const [marks, frames] = await Promise.all([
-        search(GROUPS, MARKS_MAX),
+    folds.addGroups(lines.groups);
+    folds.arrange();
+    const [own, errors, frames] = await Promise.all([
+        search(ENGINE_TEXT, HITS_MAX),
+        failed || lines.groups.length ? search(ERRORS, HITS_MAX) : NOTHING,
         failed ? search(FRAMES, HITS_MAX) : NOTHING,
     ]);
-    for (const m of marks.items) if (m.line <= lines.lines) folds.note(m.line - 1, m.text, true);
-    const errors = failed || folds.heads.size ? await search(ERRORS, HITS_MAX) : NOTHING;
+    for (const e of own.items) folds.noteEngine(e.line - 1, e.text);
     folds.addErrors(errors.items.map((e) => e.line - 1));
     for (const run of libraryRuns(frames.items))
         folds.addFrames(run.from, run.to ?? (await endOfFrame(lines, run.end)), run.n);
@@ -109,8 +113,7 @@ async function chosenText(lines, marked) {
     const numbers = [];
     for (let n = marked.from; n <= last; n++) numbers.push(n - 1);
     await lines.need(numbers);
-    const text = numbers.map((i) => plain(lines.line(i) || '')).join('\n');
-    return {text, ...marked};
+    return {text: numbers.map((i) => textOf(lines, i)).join('\n'), ...marked};
 }
 async function copyWithLink(lines, marked) {
     const what = await chosenText(lines, marked);
@@ -138,23 +141,44 @@ function useHits(show, setError) {
 }
 
 // ---- How it looks ----
-function Row({n, text, fold, marks, onToggle, choose}) {
-    const long = text && text.length > LINE_MAX;
-    const shown =
-        text === undefined ? '…' : long ? text.slice(0, LINE_MAX) : text.replace(/\r$/, '');
-    const cut = long ? html`<${Cut} n=${text.length} />` : null;
+// When a line came: by the clock, or since the attempt began.
+export function When({at, start, how}) {
+    if (how === 'off') return null;
+    const text = !at ? '' : how === 'clock' ? clockTime(at) : sinceText(new Date(at) - start);
+    return html`<time class="at" datetime=${at} title=${at ? exactTime(at) : 'not known yet'}
+        >${text}</time
+    >`;
+}
+function sinceText(ms) {
+    const two = (n) => String(n).padStart(2, '0'),
+        s = Math.max(0, ms) / 1000,
+        minutes = Math.floor(s / 60);
+    const rest = (s % 60).toFixed(3).padStart(6, '0');
+    return minutes < 60
+        ? `${minutes}:${rest}`
+        : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
+}
+function LineText({line}) {
+    if (!line) return html`<span class="tx">…</span>`;
+    const shown = line.text.slice(0, LINE_MAX).replace(/\r$/, ''),
+        more = Math.max(line.text.length, line.bytes) - LINE_MAX;
+    return html`<span class="tx"
+        >${ansi(shown)}${more > 0 ? html`<${Cut} n=${more} />` : null}</span
+    >`;
+}
+const Cut = ({n}) => html`<span class="cut"> … ${number(n)} more characters in the raw log</span>`;
+function Row({n, line, fold, marks, start, how, onToggle, choose}) {
     const body = fold
-        ? html`<${FoldHead} fold=${fold} text=${shown} onToggle=${onToggle} />`
-        : html`<span class="tx">${ansi(shown)}${cut}</span>`;
+        ? html`<${FoldHead} fold=${fold} text=${line ? line.text : ''} onToggle=${onToggle} />`
+        : html`<${LineText} line=${line} />`;
     return html`<div class=${['l', ...marks].join(' ')} data-n=${n}>
         <a class="no" tabindex="-1" href=${withQuery({}, {hash: 'L' + n})} onClick=${choose}
             >${n}</a
         >
+        <${When} at=${line && line.at} start=${start} how=${how} />
         ${body}
     </div>`;
 }
-const Cut = ({n}) =>
-    html`<span class="cut"> … ${number(n - LINE_MAX)} more characters in the raw log</span>`;
 function FoldHead({fold, text, onToggle}) {
     const {kind, open, from, to, n} = fold;
     const name = kind === 'group' ? fold.name || 'group' : `${plural(n, 'frame')} of libraries`;
@@ -195,17 +219,32 @@ export const Check = ({label, checked, onChange}) =>
         ><input type="checkbox" checked=${checked} onChange=${(e) => onChange(e.target.checked)} />
         ${label}</label
     >`;
+export const flipWrap = () => wraps.set(yes(wraps.get() !== 'yes'));
+export function Wrap() {
+    const wrap = wraps.use();
+    return html`<${Check} label="wrap" checked=${wrap === 'yes'} onChange=${flipWrap} />`;
+}
+export function Times() {
+    const how = times.use();
+    return html`<label class="pick-time"
+        >time
+        <select value=${how} onChange=${(e) => times.set(e.target.value)}>
+            <option value="clock">by the clock</option>
+            <option value="since">since the start</option>
+            <option value="off">off</option>
+        </select></label
+    >`;
+}
 const yes = (on) => (on ? 'yes' : 'no');
 
 function Toolbar({text, find, file, path, onEngine, onCopy}) {
-    const wrap = wraps.use(),
-        own = engine.use();
+    const own = engine.use();
     const {lines, folds} = text || {};
     const raw = '/api/v1' + path;
     return html`<div class="toolbar">
         ${find}
         <div class="grow"></div>
-        <${Check} label="wrap" checked=${wrap === 'yes'} onChange=${(on) => wraps.set(yes(on))} />
+        <${Times} /><${Wrap} />
         ${
             folds && folds.engine.size
                 ? html`<${Check}
@@ -234,11 +273,13 @@ export function Unseen({n, onEnd}) {
     </button>`;
 }
 
-export function Log({run, task, attempt, running, failed, error: why}) {
+export function Log({run, task, attempt, started, running, failed, error: why}) {
     const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
     const {query, hash} = route.use(),
         marked = markedLines(hash),
         search = query.get('find') || '';
+    const how = times.use();
+    zone.use();
     const now = useRef(null),
         tallNow = useRef(null),
         onReady = useRef(null),
@@ -297,14 +338,18 @@ export function Log({run, task, attempt, running, failed, error: why}) {
         n: () => step(1),
         N: () => step(-1),
         f: tall.toEnd,
-        w: () => wraps.set(yes(wraps.get() !== 'yes')),
+        w: flipWrap,
         y: () => text && copyWithLink(text.lines, marked),
         '/': () => document.getElementById('log-find').focus(),
     });
     const numbers = [];
     for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
     useEffect(() => {
-        if (text && ready) text.lines.need(numbers, tall.draw).catch(setError);
+        if (!text || !ready) return undefined;
+        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
+        ask();
+        const later = running ? setTimeout(ask, LATER) : null;
+        return () => clearTimeout(later);
     }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
     if (tall.follows.current || !ready) seen.current = rows();
 
@@ -316,26 +361,29 @@ export function Log({run, task, attempt, running, failed, error: why}) {
         go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
     };
     const errorLines = new Set(hits.errors ? hits.items.map((h) => h.line) : []);
-    const marksOf = (i) =>
+    const marksOf = (i, line) =>
         [
             marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
             hits.current === i + 1 && 'hit',
             errorLines.has(i + 1) && 'bad',
-            text.folds.engine.has(i) && 'engine',
-            text.folds.ends.has(i) && 'end',
+            line && line.stream === 'err' && 'stderr',
+            (line && line.stream ? line.stream === 'nexus' : text.folds.engine.has(i)) && 'engine',
+            line && endsGroup(line.text) && 'end',
         ].filter(Boolean);
-    const drawn = numbers.map(
-        (i) =>
-            html`<${Row}
-                key=${i}
-                n=${i + 1}
-                text=${text.lines.line(i)}
-                fold=${text.folds.heads.get(i)}
-                marks=${marksOf(i)}
-                onToggle=${(from) => keepTop((folds) => folds.toggle(from))}
-                choose=${choose}
-            />`,
-    );
+    const drawn = numbers.map((i) => {
+        const line = text.lines.line(i);
+        return html`<${Row}
+            key=${i}
+            n=${i + 1}
+            line=${line}
+            fold=${text.folds.heads.get(i)}
+            marks=${marksOf(i, line)}
+            start=${new Date(started)}
+            how=${how}
+            onToggle=${(from) => keepTop((folds) => folds.toggle(from))}
+            choose=${choose}
+        />`;
+    });
     const silent = ready && !text.lines.lines;
     return html`<${Toolbar}
             text=${text}

@@ -1,6 +1,6 @@
 // One run: what failed, its tasks, and all that belongs to it.
 import {html, useState, useEffect, enc, plural} from './lib.js';
-import {useApi, runPath, taskPath, taskName} from './api.js';
+import {useApi, runPath, taskName} from './api.js';
 import {Ago, Took, exactTime} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
 import {Loaded, Empty, Head, Tabs, Rows, Bar, useTitle, useKeys, lastLine} from './parts.js';
@@ -12,13 +12,14 @@ import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {OutputTable, Explain} from './outputs.js';
 import {RunArtifacts} from './artifacts.js';
+import {RunLog} from './runlog.js';
 
 const EVENTS_MAX = 300; // tasks whose events are listed
 const totalOf = (run) => Object.values(run.counts).reduce((a, b) => a + b, 0);
 
 const VIEWS = [
     ['tasks', 'Tasks'],
-    ['logs', 'Log'],
+    ['log', 'Log'],
     ['graph', 'Graph'],
     ['gantt', 'Gantt'],
     ['params', 'Params'],
@@ -121,8 +122,8 @@ function RunView({view, run, median}) {
                 <h2>About it</h2>
                 <${RunFacts} run=${run} median=${median} />
             </div>`;
-        case 'logs':
-            return html`<${Logs} run=${run} />`;
+        case 'log':
+            return html`<${RunLog} run=${run} />`;
         case 'graph':
             return html`<${RunGraph} run=${run} selected=${query.get('task')} />`;
         case 'gantt':
@@ -218,34 +219,6 @@ const Progress = ({of}) =>
     html` <${Bar} value=${Math.round(100 * (of.fraction || 0))} max=${100} />
         <span class="muted">${of.text}</span>`;
 
-// The ends of all logs, in the order in which the tasks began.
-function Logs({run}) {
-    const begun = run.tasks
-        .filter((t) => t.attempt && t.started_at)
-        .sort((a, b) => a.started_at.localeCompare(b.started_at));
-    if (!begun.length) return html`<${Empty}>No task has begun, so there is no log.</${Empty}>`;
-    return begun
-        .slice(-40)
-        .map((t) => html`<${LogEnd} key=${taskName(t) + '/' + t.attempt} run=${run.id} t=${t} />`);
-}
-function LogEnd({run, t}) {
-    const name = taskName(t),
-        {data} = useApi(`${taskPath(run, name)}/attempts/${t.attempt}/log?offset=-3000`, {
-            every: isFinal(t.state) ? 0 : 1000,
-            on: (n, d) => n === 'task' && d.run === run && d.task === t.task,
-        });
-    const lines = (data || '')
-        .replace(/\x1b\[[0-9;]*[A-Za-z]/g, '')
-        .trimEnd()
-        .split('\n')
-        .slice(-20);
-    return html`<h2>
-            <${Dot} state=${t.state} /> <a href=${taskUrl(run, name)}>${name}</a>
-            <span class="muted">attempt ${t.attempt}</span>
-        </h2>
-        ${data ? html`<pre class="json">${lines.join('\n')}</pre>` : null}
-        ${data === '' ? html`<${Empty}>It wrote nothing.</${Empty}>` : null}`;
-}
 // ---- What it was given, what it put out ----
 function RunParams({run}) {
     const dag = useApi('/dags/' + enc(run.dag));

@@ -182,6 +182,7 @@ function LogTab({id, name, task, attempt}) {
             run=${id}
             task=${name}
             attempt=${number}
+            started=${attempt.started_at}
             running=${!ended}
             failed=${stateOf(state) === 'failed'}
             error=${error}

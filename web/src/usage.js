@@ -29,16 +29,26 @@ function meanCores(attempt, samples) {
         ? attempt.cpu_s / took
         : mean(samples.map((s) => s.cpu_cores));
 }
-function Curve({name, samples, of, format, from, limit, facts}) {
+function Curve({name, samples, of, format, from, limit, binary, facts}) {
     const Line = useChart();
     const since = (s) => (new Date(s.at) - new Date(from)) / 1000;
-    const x = samples.map(since),
-        y = samples.map(of);
+    const curve = () =>
+        html`<${Line}
+            x=${samples.map(since)}
+            y=${samples.map(of)}
+            label=${name}
+            format=${format}
+            limit=${limit || null}
+            height=${180}
+            time=${false}
+            fromZero=${true}
+            binary=${binary}
+            xFormat=${duration}
+            xLabel="after"
+        />`;
     return html`<section class="usage">
         <h2>${name}</h2>
-        <div>
-            ${Line ? html`<${Line} x=${x} y=${y} label=${name} format=${format} limit=${limit || null} height=${180} time=${false} xFormat=${duration} xLabel="after" />` : null}
-        </div>
+        <div>${Line ? curve() : null}</div>
         <${Facts} items=${facts} />
     </section>`;
 }
@@ -79,6 +89,7 @@ function Curves({samples, attempt, limits}) {
             format=${bytes}
             from=${attempt.started_at}
             limit=${memory}
+            binary=${true}
             facts=${[
                 ['Peak', bytes(most(held, attempt.max_rss_bytes))],
                 ['Mean', bytes(mean(held))],
