@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -9,12 +10,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 
 #define READ_BYTES 65536
-#define DRAIN_ROUNDS 64       /* of READ_BYTES */
-#define READ_ROUNDS 8         /* of READ_BYTES a turn of the loop: others want their share */
+#define DRAIN_MAX (64u * READ_BYTES)
+#define READ_MAX (8u * READ_BYTES) /* a turn of the loop: others want their share */
+#define PIPE_WRITES 64             /* that a pipe holds */
+#define FLOOD_MS 100               /* as much in such a time is a flood */
+#define FLOOD_BYTES (1u << 20)
+#define FLOOD_WRITES 4096
+#define LATE_MS 20            /* after its bytes a signal comes, if it does */
 #define KEEP_MAX (256 * 1024) /* of a buffer's memory when it is empty */
 
 /* ---- Starting ---- */
@@ -56,12 +63,21 @@ static int spawn_with(const char *program, char *const *env, const struct pipes 
     return e;
 }
 
+/* In packet mode each write is read by itself (and takes a page). */
+static bool open_pipe(int pipe[2])
+{
+    if (pipe2(pipe, O_CLOEXEC | O_DIRECT) != 0 && pipe2(pipe, O_CLOEXEC) != 0)
+        return false;
+    fcntl(pipe[0], F_SETPIPE_SZ, PIPE_WRITES * PIPE_BUF); /* else it has the usual 16 */
+    return true;
+}
+
 static bool open_pipes(struct pipes *pipes, struct nx_err *err)
 {
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pipes->messages) != 0)
         return nx_fail(err, NX_E_IO, "cannot make a socket for nexus-task: %s", strerror(errno));
-    bool first = pipe2(pipes->output, O_CLOEXEC) == 0;
-    if (first && pipe2(pipes->errors, O_CLOEXEC) == 0) {
+    bool first = open_pipe(pipes->output);
+    if (first && open_pipe(pipes->errors)) {
         must(pipes->messages[1] > STDERR_FILENO && pipes->output[1] > STDERR_FILENO &&
              pipes->errors[1] > STDERR_FILENO);
         return true;
@@ -79,16 +95,19 @@ static void on_output(uv_poll_t *handle, int status, int events);
 static void watch(struct child *child, uv_loop_t *loop)
 {
     must(uv_poll_init(loop, &child->messages, child->fd) == 0);
-    must(uv_poll_init(loop, &child->output, child->out_fd) == 0);
-    must(uv_poll_init(loop, &child->errors, child->err_fd) == 0);
-    child->messages.data = child->output.data = child->errors.data = child;
+    must(uv_poll_init(loop, &child->output.poll, child->output.fd) == 0);
+    must(uv_poll_init(loop, &child->errors.poll, child->errors.fd) == 0);
+    child->messages.data = child->output.poll.data = child->errors.poll.data = child;
     child->n_handles = 3;
     uv_poll_start(&child->messages, UV_READABLE, on_messages);
-    uv_poll_start(&child->output, UV_READABLE, on_output);
-    uv_poll_start(&child->errors, UV_READABLE, on_output);
+    uv_poll_start(&child->output.poll, UV_READABLE, on_output);
+    uv_poll_start(&child->errors.poll, UV_READABLE, on_output);
+    if (child->writes && (!writes_watch(child->writes, child->output.fd, child, LOG_OUT) ||
+                          !writes_watch(child->writes, child->errors.fd, child, LOG_ERR)))
+        child->writes = NULL;
 }
 
-bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
+bool child_spawn(uv_loop_t *loop, struct writes *writes, const char *program, char *const *env,
                  const struct child_ops *ops, void *owner, struct child **out, struct nx_err *err)
 {
     struct pipes pipes;
@@ -97,12 +116,10 @@ bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
         return false;
     int e = spawn_with(program, env, &pipes, &pid);
     close(pipes.messages[1]);
-    close(pipes.output[1]);
-    close(pipes.errors[1]);
     if (e != 0) {
         close(pipes.messages[0]);
-        close(pipes.output[0]);
-        close(pipes.errors[0]);
+        close_both(pipes.output);
+        close_both(pipes.errors);
         return nx_fail(err, NX_E_IO, "cannot start %s: %s", program, strerror(e));
     }
     struct child *child = mem_alloc(sizeof *child);
@@ -110,8 +127,11 @@ bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
     child->owner = owner;
     child->pid = pid;
     child->fd = pipes.messages[0];
-    child->out_fd = pipes.output[0];
-    child->err_fd = pipes.errors[0];
+    child->output.fd = pipes.output[0];
+    child->output.far_fd = pipes.output[1];
+    child->errors.fd = pipes.errors[0];
+    child->errors.far_fd = pipes.errors[1];
+    child->writes = writes;
     watch(child, loop);
     *out = child;
     return true;
@@ -223,58 +243,182 @@ bool child_send(struct child *child, const struct child_message *message, struct
 
 /* ---- Output ---- */
 
-/* The loop tells of the two in the order in which something came first; what is written in turns
- * faster than it looks is put together by stream. */
+/* What is read is handed on by stream, in the order of the writes: signals say whose turn it is
+ * (worker/writes.h). Bytes of which no signal has told when the loop tells of them a second time
+ * are read all the same. */
 
-/* Returns whether there may be more. */
-static bool read_output(struct child *child, enum log_stream from, int rounds)
-{
+/* Bytes of one stream on their way. */
+struct batch {
+    struct child *child;
+    enum log_stream from;
+    size_t room; /* bytes that may still be read: others want their share */
+    size_t n;
     char bytes[READ_BYTES];
-    int fd = from == LOG_ERR ? child->err_fd : child->out_fd;
-    for (int i = 0; i < rounds && fd >= 0; i++) {
-        ssize_t n = read(fd, bytes, sizeof bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN;
-        if (n == 0)
-            return false;
-        /* The secrets to mask were sent before these bytes were written, on the other pipe. */
-        if (!child->is_gone)
-            read_messages(child, false);
-        child->ops->output(child, from, bytes, (size_t)n);
-        if (child->closing || n < (ssize_t)sizeof bytes / 2)
+};
+
+static struct child_pipe *pipe_of(struct child *child, enum log_stream from)
+{
+    return from == LOG_ERR ? &child->errors : &child->output;
+}
+
+static void hand_on(struct batch *batch)
+{
+    struct child *child = batch->child;
+    size_t n = batch->n;
+    batch->n = 0;
+    if (!n)
+        return;
+    /* The secrets to mask were sent before these bytes were written, on the other pipe. */
+    if (!child->is_gone)
+        read_messages(child, false);
+    child->ops->output(child, batch->from, batch->bytes, n);
+}
+
+/* A packet, or what there is. False when there is nothing. */
+static bool read_once(struct batch *batch, enum log_stream from, ssize_t *n)
+{
+    struct child_pipe *pipe = pipe_of(batch->child, from);
+    if (batch->from != from || batch->n + PIPE_BUF > READ_BYTES)
+        hand_on(batch);
+    batch->from = from;
+    do
+        *n = pipe->ended ? 0 : read(pipe->fd, batch->bytes + batch->n, READ_BYTES - batch->n);
+    while (*n < 0 && errno == EINTR);
+    pipe->ended = pipe->ended || *n == 0 || (*n < 0 && errno != EAGAIN);
+    if (*n <= 0)
+        return false;
+    batch->n += (size_t)*n;
+    batch->room -= batch->room < (size_t)*n ? batch->room : (size_t)*n;
+    return true;
+}
+
+static void begin(struct batch *batch, struct child *child, enum log_stream from, size_t room)
+{
+    batch->child = child;
+    batch->from = from;
+    batch->room = room;
+    batch->n = 0; /* the bytes need no zeros */
+}
+
+static void note_turn(void *owner, int stream)
+{
+    struct child *child = owner;
+    if (child->n_turns < CHILD_TURNS_MAX)
+        child->turns[child->n_turns++] = (enum log_stream)stream;
+}
+
+/* What was written in a turn: a long write is several packets, each but the last of PIPE_BUF bytes.
+ * False: there was no room for all of it. */
+static bool read_turn(struct batch *batch, enum log_stream from)
+{
+    ssize_t n = PIPE_BUF;
+    while (n == PIPE_BUF && batch->room) {
+        if (!read_once(batch, from, &n))
             return true;
     }
-    return true;
+    return n < PIPE_BUF;
+}
+
+static void read_turns(struct batch *batch)
+{
+    struct child *child = batch->child;
+    int64_t now_ms = clock_mono_ms();
+    unsigned i = 0;
+    while (i < child->n_turns && batch->room && !child->closing) {
+        enum log_stream from = child->turns[i];
+        struct child_pipe *pipe = pipe_of(child, from);
+        pipe->unsaid = false;
+        if (now_ms - pipe->early_ms >= LATE_MS)
+            pipe->n_early = 0;
+        if (pipe->n_early)
+            pipe->n_early--;
+        else if (!read_turn(batch, from))
+            break; /* the rest of it is still its turn */
+        i++;
+    }
+    child->n_turns -= i;
+    memmove(child->turns, child->turns + i, child->n_turns * sizeof *child->turns);
+}
+
+static void read_rest(struct batch *batch, enum log_stream from)
+{
+    struct child_pipe *pipe = pipe_of(batch->child, from);
+    ssize_t n;
+    while (batch->room && !batch->child->closing && read_once(batch, from, &n))
+        pipe->n_early += n < PIPE_BUF && !pipe->plain;
+    pipe->early_ms = clock_mono_ms();
+}
+
+/* Packets and signals cost a flood half its speed, and nobody asks for the order within one. */
+static void make_plain(struct child_pipe *pipe, bool plain)
+{
+    int flags = fcntl(pipe->far_fd, F_GETFL);
+    if (flags < 0 || fcntl(pipe->far_fd, F_SETFL, plain ? flags & ~O_DIRECT : flags | O_DIRECT))
+        return;
+    writes_pause(pipe->fd, plain);
+    pipe->plain = plain;
+    pipe->unsaid = false;
+    pipe->n_early = 0;
+}
+
+static void count(struct child_pipe *pipe, size_t n_looks, size_t n_bytes)
+{
+    int64_t now_ms = clock_mono_ms();
+    pipe->n_window += n_looks;
+    pipe->n_bytes += n_bytes;
+    bool flood = pipe->n_bytes > FLOOD_BYTES || pipe->n_window > FLOOD_WRITES;
+    bool over = now_ms - pipe->window_ms >= FLOOD_MS;
+    if (pipe->plain != flood && (flood || over))
+        make_plain(pipe, flood);
+    if (!over)
+        return;
+    pipe->window_ms = now_ms;
+    pipe->n_window = pipe->n_bytes = 0;
 }
 
 static void on_output(uv_poll_t *handle, int status, int events)
 {
     struct child *child = handle->data;
-    enum log_stream from = handle == &child->errors ? LOG_ERR : LOG_OUT;
+    enum log_stream from = handle == &child->errors.poll ? LOG_ERR : LOG_OUT;
+    struct child_pipe *pipe = pipe_of(child, from);
+    struct batch batch;
     (void)events;
-    if (status < 0 || !read_output(child, from, READ_ROUNDS))
+    begin(&batch, child, from, READ_MAX);
+    if (child->writes)
+        writes_take(child->writes, note_turn);
+    unsigned n_turns = child->n_turns;
+    if (n_turns)
+        read_turns(&batch);
+    if (!child->writes || pipe->plain || (!n_turns && pipe->unsaid))
+        read_rest(&batch, from);
+    pipe->unsaid = !n_turns;
+    hand_on(&batch);
+    if (child->closing)
+        return;
+    if (child->writes)
+        count(pipe, n_turns, READ_MAX - batch.room);
+    if (status < 0 || pipe->ended)
         uv_poll_stop(handle);
     if (child->in.len)
         take_frames(child, true); /* what was left */
 }
 
-static void drain(struct child *child, enum log_stream from, int fd)
-{
-    char bytes[READ_BYTES];
-    for (int i = 0; i < DRAIN_ROUNDS; i++) {
-        ssize_t n = read(fd, bytes, sizeof bytes);
-        if (n <= 0)
-            return;
-        child->ops->output(child, from, bytes, (size_t)n);
-    }
-}
-
 void child_drain(struct child *child)
 {
-    drain(child, LOG_OUT, child->out_fd);
-    drain(child, LOG_ERR, child->err_fd);
+    struct batch batch;
+    begin(&batch, child, LOG_OUT, DRAIN_MAX);
+    if (child->writes)
+        writes_take(child->writes, note_turn);
+    read_turns(&batch);
+    read_rest(&batch, LOG_OUT);
+    read_rest(&batch, LOG_ERR);
+    hand_on(&batch);
+    child->n_turns = 0;
+    child->output.n_early = child->errors.n_early = 0;
+    if (child->output.plain)
+        make_plain(&child->output, false);
+    if (child->errors.plain)
+        make_plain(&child->errors, false);
 }
 
 /* ---- The end ---- */
@@ -295,8 +439,10 @@ static void on_closed(uv_handle_t *handle)
     if (--child->n_handles)
         return;
     close(child->fd);
-    close(child->out_fd);
-    close(child->err_fd);
+    close(child->output.fd);
+    close(child->output.far_fd);
+    close(child->errors.fd);
+    close(child->errors.far_fd);
     buf_fini(&child->in);
     buf_fini(&child->out);
     mem_free(child);
@@ -306,7 +452,11 @@ void child_close(struct child *child)
 {
     must(child->reaped && !child->closing);
     child->closing = true;
+    if (child->writes) {
+        writes_forget(child->writes, child->output.fd);
+        writes_forget(child->writes, child->errors.fd);
+    }
     uv_close((uv_handle_t *)&child->messages, on_closed);
-    uv_close((uv_handle_t *)&child->output, on_closed);
-    uv_close((uv_handle_t *)&child->errors, on_closed);
+    uv_close((uv_handle_t *)&child->output.poll, on_closed);
+    uv_close((uv_handle_t *)&child->errors.poll, on_closed);
 }

@@ -13,8 +13,25 @@
 #include "lib/wire/child.h"
 #include "lib/wire/stamp.h"
 #include "nexus/error.h"
+#include "worker/writes.h"
+
+#define CHILD_TURNS_MAX 256 /* writes whose bytes are not read yet; more than the pipes hold */
 
 struct child;
+
+/* One of the two pipes of output. */
+struct child_pipe {
+    int fd;
+    int far_fd; /* its other end, to change how the child writes */
+    uv_poll_t poll;
+    bool ended;
+    bool plain;       /* it is flooded: the order of its writes is not asked for */
+    bool unsaid;      /* at the last look it had bytes of which no signal told */
+    unsigned n_early; /* writes that were read before their signals came */
+    int64_t early_ms;
+    int64_t window_ms; /* when what follows began to count */
+    size_t n_window, n_bytes;
+};
 
 struct child_ops {
     /* A message; its texts live until the function returns. */
@@ -39,15 +56,20 @@ struct child {
     unsigned n_attempts;
     char work[512]; /* its working folder, for attempts one after the other */
     /* The rest is child.c's. */
-    int fd, out_fd, err_fd;
+    int fd;
     bool closing, writing;
-    uv_poll_t messages, output, errors;
+    uv_poll_t messages;
+    struct child_pipe output, errors;
+    struct writes *writes; /* NULL: the order of writes is not known */
+    enum log_stream turns[CHILD_TURNS_MAX];
+    unsigned n_turns;
     unsigned n_handles; /* that are open */
     struct buf in, out;
 };
 
-/* Starts `program --child` with that environment (NULL-ended), in a process group of its own. */
-bool child_spawn(uv_loop_t *loop, const char *program, char *const *env,
+/* Starts `program --child` with that environment (NULL-ended), in a process group of its own.
+ * writes: tells the order in which it writes to stdout and stderr; NULL: nobody does. */
+bool child_spawn(uv_loop_t *loop, struct writes *writes, const char *program, char *const *env,
                  const struct child_ops *ops, void *owner, struct child **child,
                  struct nx_err *err);
 /* Never blocks: what the socket does not take now is written when it does. */

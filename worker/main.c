@@ -232,12 +232,12 @@ static void hash_catalog(const char *program, char hex[SHA256_HEX])
     sha256_end_hex(&sha, hex);
 }
 
-/* Three descriptors a child, and those of its log, stamps, metrics and usage while they are open.
+/* Five descriptors a child, and those of its log, stamps, metrics and usage while they are open.
  */
 static void allow_files(int64_t slots)
 {
     struct rlimit limit;
-    rlim_t needed = (rlim_t)slots * 7 + 256;
+    rlim_t needed = (rlim_t)slots * 9 + 256;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
         return;
     limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;

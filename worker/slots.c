@@ -78,6 +78,7 @@ struct slots {
     uint32_t n_free, n_sweeping, n_limited;
     int64_t memory_ms; /* when memory was looked at last */
     struct usage_looks *looks;
+    struct writes *writes;
     uint64_t last_ticket;
     unsigned n_spawned;
     VEC(struct retired) retired;
@@ -162,7 +163,8 @@ static bool spawn(struct slot *slot, struct nx_err *err)
 {
     struct slots *slots = slot->all;
     struct child *child;
-    if (!child_spawn(slots->loop, slots->config.program, slots->env, &CHILD_OPS, slot, &child, err))
+    if (!child_spawn(slots->loop, slots->writes, slots->config.program, slots->env, &CHILD_OPS,
+                     slot, &child, err))
         return false;
     int n = snprintf(child->work, sizeof child->work, "%s/work/%s/%u", slots->config.home,
                      slots->config.worker, ++slots->n_spawned);
@@ -853,6 +855,7 @@ struct slots *slots_new(uv_loop_t *loop, const struct slots_config *config, stru
     }
     snprintf(slots->child_mark, sizeof slots->child_mark, MARK_NAME "=%schild;", config->mark);
     slots->env = make_env(slots->child_mark);
+    slots->writes = writes_open();
     slots->looks = usage_looks_new(loop, config->mark, on_seen, slots);
     must(path_join(slots->artifacts, sizeof slots->artifacts, config->home, "artifacts"));
     return slots;
@@ -890,6 +893,7 @@ void slots_free(struct slots *slots)
     for (size_t i = 0; i < slots->retired.n; i++)
         end_child(slots, slots->retired.at[i].child);
     vec_fini(&slots->retired);
+    writes_close(slots->writes);
     marks_kill_all(slots->config.mark, 5000, NULL);
     start_texts_fini(&slots->texts);
     mem_free(slots->env);

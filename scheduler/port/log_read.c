@@ -137,11 +137,12 @@ void log_reader_seek_time(struct log_reader *reader, int64_t at_ms)
         else
             high = middle;
     }
+    /* None: all came before. A stamp is there before its bytes are. */
+    struct stat info;
     uint64_t offset = read_stamp(reader, low).offset;
-    if (offset == UINT64_MAX) { /* all came before; its last line is told by its first byte */
-        struct stat info;
-        offset = fstat(reader->fd, &info) == 0 ? (uint64_t)info.st_size : 0;
-    }
+    uint64_t size = fstat(reader->fd, &info) == 0 ? (uint64_t)info.st_size : 0;
+    if (offset > size)
+        offset = size;
     log_reader_seek(reader, offset);
     /* It may hold from the middle of a line on, which came when it began. */
     if (offset && have(reader, offset - 1) &&
