@@ -359,7 +359,6 @@ int rows_child(const char *request)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     bound(RLIMIT_CORE, 0);
-    bound(RLIMIT_FSIZE, 0);
     bound(RLIMIT_CPU, NX_ROWS_MS / 1000);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     bound(RLIMIT_AS, ADDRESSES_MAX);

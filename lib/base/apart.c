@@ -15,18 +15,26 @@
 
 extern char **environ;
 
+/* More of what is read, with a zero behind it; 0: the end, negative: errno. */
+static ssize_t read_piece(int fd, struct buf *to)
+{
+    ssize_t n;
+    do
+        n = read(fd, buf_reserve(to, PIECE + 1), PIECE);
+    while (n < 0 && errno == EINTR);
+    to->len += n > 0 ? (size_t)n : 0;
+    to->data[to->len] = 0;
+    return n;
+}
+
 bool apart_read(int fd, struct buf *to, size_t max)
 {
-    for (;;) {
-        ssize_t n = read(fd, buf_reserve(to, PIECE), PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        to->len += (size_t)n;
+    ssize_t n;
+    while ((n = read_piece(fd, to)) > 0) {
         if (to->len > max)
             return false;
     }
+    return n == 0;
 }
 
 bool apart_write(int fd, const char *p, size_t n)
@@ -73,12 +81,8 @@ static enum apart_end read_answer(const struct apart *apart, int fd, struct buf 
             return APART_CANCELLED;
         if (poll(&wait, 1, apart->cancelled && left > ASK_MS ? ASK_MS : (int)left) <= 0)
             continue;
-        ssize_t n = read(fd, buf_reserve(to, PIECE), PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
+        if (read_piece(fd, to) <= 0)
             return APART_ENDED;
-        to->len += (size_t)n;
         if (to->len > apart->out_max)
             return APART_TOO_LONG;
     }

@@ -126,9 +126,14 @@ static size_t lines_of(struct world *world, const char *name, char greatest[8])
     snprintf(path, sizeof path, "%s/%s", world->folder, name);
     assert_true(path_read(path, 100000, &text, NULL));
     strcpy(greatest, "");
-    for (char *line = strtok(text.data, " \n"); line; line = strtok(NULL, " \n"), n++)
-        if (strcmp(line, greatest) > 0)
-            snprintf(greatest, 8, "%s", line);
+    for (const char *word = buf_text(&text); *(word += strspn(word, " \n")); n++) {
+        char one[8];
+        size_t length = strcspn(word, " \n");
+        snprintf(one, sizeof one, "%.*s", (int)length, word);
+        if (strcmp(one, greatest) > 0)
+            strcpy(greatest, one);
+        word += length;
+    }
     buf_fini(&text);
     return n;
 }
