@@ -228,7 +228,11 @@ export function Times() {
     const how = times.use();
     return html`<label class="pick-time"
         >time
-        <select value=${how} onChange=${(e) => times.set(e.target.value)}>
+        <select
+            aria-label="Time of lines"
+            value=${how}
+            onChange=${(e) => times.set(e.target.value)}
+        >
             <option value="clock">by the clock</option>
             <option value="since">since the start</option>
             <option value="off">off</option>

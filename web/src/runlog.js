@@ -91,7 +91,7 @@ function Line({line, run, hue, start, how}) {
 function Which({tasks, of, setOf, all, setAll}) {
     return html`<label
             >task
-            <select value=${of} onChange=${(e) => setOf(e.target.value)}>
+            <select aria-label="Task" value=${of} onChange=${(e) => setOf(e.target.value)}>
                 <option value="">all</option>
                 ${tasks.map((t) => html`<option value=${t}>${t}</option>`)}
             </select></label
