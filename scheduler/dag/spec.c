@@ -272,6 +272,10 @@ static json_t *task_json(const struct spec *spec, const struct spec_task *task)
                             ? json_pack("{s:o, s:I}", "key", js_string(task->concurrency_key),
                                         "limit", (json_int_t)task->concurrency_limit)
                             : json_null());
+    json_object_set_new(o, "cpus", task->cpus > 0 ? json_real(task->cpus) : json_null());
+    json_object_set_new(o, "memory_bytes",
+                        task->memory_bytes > 0 ? json_integer(task->memory_bytes) : json_null());
+    json_object_set_new(o, "gpus", json_integer(task->gpus));
     json_object_set_new(o, "depends_on_past", json_boolean(task->depends_on_past));
     json_object_set_new(o, "retries", json_integer(task->retries));
     json_object_set_new(o, "if", js_string(task->condition));

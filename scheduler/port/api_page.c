@@ -10,7 +10,8 @@
 
 #define POLICY \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " \
-    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; " \
+    "connect-src 'self'; worker-src 'self'; frame-src 'self'; base-uri 'none'; form-action " \
+    "'none'; " \
     "frame-ancestors 'none'"
 
 bool handle_root(struct call *call, struct nx_err *err)

@@ -598,7 +598,7 @@ const parts = {
             `/ui/runs/${run}`,
             `/ui/runs/${run}?view=explain`,
             `/ui/runs/${run}?view=events`,
-            `/ui/runs/${bad}?view=logs`,
+            `/ui/runs/${bad}?view=log`,
             `/ui/runs/${run}?view=code`,
             `/ui/runs/${bad}/tasks/train`,
             `/ui/runs/${bad}/tasks/train?tab=resolved`,

@@ -9,7 +9,23 @@ sheet.href = new URL('charts.css', import.meta.url).pathname;
 document.head.append(sheet);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function Line({x, y, label, format = String, height = 220, time = true}) {
+// What memory is divided by.
+const BINARY = Array.from({length: 50}, (_, i) => 2 ** i);
+
+// limit: a dashed line, e.g. what may be used. binary: y is bytes. xFormat: of x that is no time.
+export function Line({
+    x,
+    y,
+    label,
+    format = String,
+    height = 220,
+    time = true,
+    limit = null,
+    binary = false,
+    fromZero = false,
+    xFormat = String,
+    xLabel,
+}) {
     const box = useRef(null);
     useEffect(() => {
         const make = () => {
@@ -23,7 +39,10 @@ export function Line({x, y, label, format = String, height = 220, time = true}) 
                 {
                     width: box.current.clientWidth,
                     height,
-                    scales: {x: {time}},
+                    scales: {
+                        x: {time},
+                        ...(fromZero ? {y: {range: (u, lo, hi) => [0, hi * 1.1 || 1]}} : {}),
+                    },
                     legend: {show: true},
                     axes: [
                         time
@@ -32,11 +51,20 @@ export function Line({x, y, label, format = String, height = 220, time = true}) 
                                   values: (u, vs) =>
                                       vs.map((v, i) => (i % 2 ? '' : shortTime(v * 1000))),
                               }
-                            : axis,
-                        {...axis, size: 70, values: (u, vs) => vs.map(format)},
+                            : {...axis, values: (u, vs) => vs.map(xFormat)},
+                        {
+                            ...axis,
+                            size: 70,
+                            values: (u, vs) => vs.map(format),
+                            ...(binary ? {incrs: BINARY} : {}),
+                        },
                     ],
                     series: [
-                        {value: (u, v) => (v == null ? '–' : time ? shortTime(v * 1000) : v)},
+                        {
+                            label: xLabel,
+                            value: (u, v) =>
+                                v == null ? '–' : time ? shortTime(v * 1000) : xFormat(v),
+                        },
                         {
                             label,
                             stroke: colour('--running'),
@@ -44,9 +72,21 @@ export function Line({x, y, label, format = String, height = 220, time = true}) 
                             points: {show: x.length < 60, size: 5},
                             value: (u, v) => (v == null ? '–' : format(v)),
                         },
+                        ...(limit == null
+                            ? []
+                            : [
+                                  {
+                                      label: 'limit',
+                                      stroke: colour('--failed'),
+                                      width: 1,
+                                      dash: [6, 4],
+                                      points: {show: false},
+                                      value: () => format(limit),
+                                  },
+                              ]),
                     ],
                 },
-                [x, y],
+                limit == null ? [x, y] : [x, y, x.map(() => limit)],
                 box.current,
             );
         };
@@ -65,6 +105,6 @@ export function Line({x, y, label, format = String, height = 220, time = true}) 
             watch.disconnect();
             plot.destroy();
         };
-    }, [JSON.stringify([x, y])]);
+    }, [JSON.stringify([x, y, limit])]);
     return html`<div ref=${box} role="img" aria-label=${label}></div>`;
 }

@@ -1,456 +1,430 @@
 // An attempt's log. Only the lines that are seen are asked for and drawn, however long it is; while
 // the attempt runs its end is followed.
-import {html, useState, useEffect, useLayoutEffect, useRef, clamp, plural, enc} from './lib.js';
-import {get, taskPath} from './api.js';
-import {bytes, number} from './format.js';
+import {html, useState, useEffect, useRef, plural, remembered} from './lib.js';
+import {taskPath} from './api.js';
+import {bytes, number, clockTime, exactTime, zone} from './format.js';
 import {useKeys, ErrorBox, Empty, copy} from './parts.js';
 import {route, go, withQuery} from './route.js';
+import {ansi, plain} from './ansi.js';
+import {Lines, follow, LATER} from './lines.js';
+import {Folds, endsGroup, ENGINE_TEXT} from './folds.js';
+import {libraryRuns, FRAMES} from './trace.js';
+import {useTall} from './tall.js';
 
-const LINE = 18,
-    ROWS_MAX = 400,
-    LINE_MAX = 4000,
-    TALL = 4e6,
-    ERRORS = 'error|exception|traceback|fatal|panic';
+const LINE_MAX = 4000,
+    HITS_MAX = 1000,
+    COPIED_MAX = 500,
+    ERRORS = 'error|exception|traceback|fatal|panic',
+    ERROR = new RegExp(ERRORS, 'i');
+const NOTHING = {q: '', items: [], more: false, errors: false};
 
-// ---- Text with colours ----
-export function ansi(text) {
-    const parts = [];
-    let classes = [],
-        at = 0;
-    const re = /\x1b\[([0-9;]*)([A-Za-z])/g;
-    for (let m; (m = re.exec(text));) {
-        if (m.index > at) parts.push([classes.join(' '), text.slice(at, m.index)]);
-        at = re.lastIndex;
-        if (m[2] !== 'm') continue;
-        for (const code of (m[1] || '0').split(';').map(Number)) {
-            if (code === 0) classes = [];
-            else if (code === 22) classes = classes.filter((c) => c !== 'a1' && c !== 'a2');
-            else if (code === 39) classes = classes.filter((c) => !/^a3\d$/.test(c));
-            else if (code >= 30 && code <= 37)
-                classes = [...classes.filter((c) => !/^a3\d$/.test(c)), 'a' + code];
-            else if (code >= 90 && code <= 97)
-                classes = [...classes.filter((c) => !/^a3\d$/.test(c)), 'a' + (code - 60)];
-            else if (code >= 1 && code <= 4) classes = [...classes, 'a' + code];
-        }
-    }
-    if (at < text.length) parts.push([classes.join(' '), text.slice(at)]);
-    return parts.map(([c, t]) => (c ? html`<span class=${c}>${t}</span>` : t));
+const wraps = remembered('log-wrap', 'yes');
+const engine = remembered('log-engine', 'yes');
+// The time of a line: off, since (the attempt began), clock. A phone has no room for it unless it is wanted.
+export const times = remembered('log-time', innerWidth <= 640 ? 'off' : 'clock');
+
+// ---- What is known of a log ----
+const textOf = (lines, i) => plain((lines.line(i) || {text: ''}).text);
+// The line after a frame: below it are its source and what is marked in that.
+async function endOfFrame(lines, at) {
+    const below = [at + 1, at + 2, at + 3].filter((i) => i < lines.lines);
+    await lines.need(below);
+    const end = below.find((i) => !/^\s{4}/.test(textOf(lines, i)));
+    return end === undefined ? at + 1 + below.length : end;
 }
-
-// ---- Where the lines are: offsets of every n-th, and pieces of text by mark ----
-class Lines {
-    constructor(path) {
-        this.path = path;
-        this.offsets = [0];
-        this.every = 64;
-        this.lines = 0;
-        this.size = 0;
-        this.pieces = new Map(); // number of the mark -> its lines
-        this.flying = new Set();
-        this.tail = ''; // an unfinished last line
-        this.decoder = new TextDecoder();
-        this.wide = new TextEncoder();
-    }
-    async index(signal) {
-        const d = await get(this.path + '/lines', {signal});
-        Object.assign(this, {
-            offsets: d.offsets.length ? d.offsets : [0],
-            every: d.every,
-            lines: d.lines,
-            size: d.bytes,
-        });
-        this.pieces.clear();
-    }
-    // What followed: lines are appended to the last piece.
-    append(text, n_bytes) {
-        let begin = this.size - this.wide.encode(this.tail).length;
-        if (this.tail) {
-            this.lines--;
-            this.dropLast();
-        }
-        const parts = (this.tail + text).split('\n');
-        this.tail = parts.pop();
-        for (const line of parts) {
-            this.push(line, begin);
-            begin += this.wide.encode(line).length + 1;
-        }
-        if (this.tail) this.push(this.tail, begin);
-        this.size += n_bytes;
-    }
-    push(line, offset) {
-        const mark = Math.floor(this.lines / this.every);
-        if (this.lines % this.every === 0) {
-            this.offsets[mark] = offset;
-            this.pieces.set(mark, []);
-        }
-        const piece = this.pieces.get(mark);
-        if (piece && piece.length === this.lines % this.every) piece.push(line);
-        this.lines++;
-    }
-    dropLast() {
-        const piece = this.pieces.get(Math.floor(this.lines / this.every));
-        if (piece && piece.length) piece.pop();
-    }
-    line(i) {
-        const piece = this.pieces.get(Math.floor(i / this.every));
-        return piece ? piece[i % this.every] : undefined;
-    }
-    async need(from, to, done) {
-        for (
-            let mark = Math.floor(from / this.every);
-            mark <= Math.floor(Math.max(from, to - 1) / this.every);
-            mark++
-        ) {
-            if (mark >= this.offsets.length || this.pieces.has(mark) || this.flying.has(mark))
-                continue;
-            this.flying.add(mark);
-            const start = this.offsets[mark],
-                end = mark + 1 < this.offsets.length ? this.offsets[mark + 1] : this.size;
-            try {
-                // Very long lines are cut here and whole in the raw log.
-                const text =
-                    end > start
-                        ? await get(
-                              `${this.path}?offset=${start}&limit=${Math.min(end - start, 8e6)}`,
-                          )
-                        : '';
-                const lines = text.split('\n');
-                if (lines[lines.length - 1] === '' && text) lines.pop();
-                this.pieces.set(mark, lines.slice(0, this.every));
-                while (this.pieces.size > 64) this.pieces.delete(this.pieces.keys().next().value);
-                done();
-            } finally {
-                this.flying.delete(mark);
-            }
-        }
-    }
+// Looks for what is put away; returns the lines with errors.
+async function lookInto({lines, folds}, failed, signal) {
+    const search = (q, max) => lines.search(q, max, signal);
+    folds.addGroups(lines.groups);
+    folds.arrange();
+    const [own, errors, frames] = await Promise.all([
+        search(ENGINE_TEXT, HITS_MAX),
+        failed || lines.groups.length ? search(ERRORS, HITS_MAX) : NOTHING,
+        failed ? search(FRAMES, HITS_MAX) : NOTHING,
+    ]);
+    for (const e of own.items) folds.noteEngine(e.line - 1, e.text);
+    folds.addErrors(errors.items.map((e) => e.line - 1));
+    for (const run of libraryRuns(frames.items))
+        folds.addFrames(run.from, run.to ?? (await endOfFrame(lines, run.end)), run.n);
+    folds.arrange();
+    return errors;
 }
-
-export function Log({run, task, attempt, running, failed}) {
-    const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
-    const [error, setError] = useState(null),
-        [ready, setReady] = useState(false);
-    const [, redraw] = useState(0);
-    const lines = useRef(null);
-    const box = useRef(null),
-        win = useRef(null);
-    const place = useRef({line: 0, px: 0}); // the line at the top, with its fraction; where that scrolls to
-    const [wrap, setWrap] = useState(true);
-    const follows = useRef(running),
-        [unseen, setUnseen] = useState(0);
-    const {query, hash} = route.use();
-    const marked = /^L\d+$/.test(hash) ? Number(hash.slice(1)) : null;
-    const search = query.get('find') || '';
-    const [hits, setHits] = useState({q: '', items: []}),
-        [hit, setHit] = useState(-1);
-    const draw = () => redraw((n) => n + 1);
-
-    const L = lines.current;
-    const total = L ? L.lines : 0;
-    const scale = total * LINE > TALL ? TALL / (total * LINE) : 1;
-    const tall = Math.max(1, Math.round(total * LINE * scale));
-    const shown = box.current
-        ? Math.min(ROWS_MAX, Math.ceil(box.current.clientHeight / LINE) + 4)
-        : 60;
-
-    // Where a log is too tall for a browser a pixel is many lines: then the line is what counts.
-    const moveTo = (line) => {
-        const el = box.current,
-            l = lines.current;
-        if (!el || !l) return;
-        const per = LINE * (l.lines * LINE > TALL ? TALL / (l.lines * LINE) : 1);
-        place.current.line = clamp(line, 0, Math.max(0, l.lines - 1));
-        el.scrollTop = place.current.line * per;
-        place.current.px = el.scrollTop;
-        draw();
-    };
-    const showLine = (n) => {
-        follows.current = false;
-        if (box.current) moveTo(n - 1 - Math.floor(box.current.clientHeight / LINE / 3));
-    };
+// {ready, error}; text becomes {lines, folds}. onReady(errors): what is put away is known.
+function useText(text, path, {running, failed, tall, atEnd, onReady}) {
+    const chosen = useRef(new Map());
+    const [ready, setReady] = useState(false),
+        [error, setError] = useState(null);
     useEffect(() => {
-        const el = box.current;
-        if (!el || scale === 1) return undefined;
-        const wheel = (e) => {
-            if (e.ctrlKey || e.shiftKey) return;
-            e.preventDefault();
-            follows.current = false;
-            moveTo(place.current.line + (e.deltaMode ? e.deltaY * 3 : e.deltaY / LINE));
+        const stop = new AbortController(),
+            signal = stop.signal;
+        const lines = new Lines(path),
+            folds = new Folds(chosen.current);
+        folds.showEngine(engine.get() === 'yes');
+        lines.onLine = (at, line) => {
+            if (ERROR.test(line)) folds.noteError(at);
+            folds.note(at, plain(line), tall.current.follows.current);
         };
-        const key = (e) => {
-            const page = Math.floor(el.clientHeight / LINE) - 2,
-                by = {ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, ' ': page}[e.key];
-            if (!by) return;
-            e.preventDefault();
-            moveTo(place.current.line + by);
+        const take = (piece) => {
+            lines.append(piece);
+            folds.arrange();
+            tall.current.draw();
         };
-        el.addEventListener('wheel', wheel, {passive: false});
-        el.addEventListener('keydown', key);
-        return () => {
-            el.removeEventListener('wheel', wheel);
-            el.removeEventListener('keydown', key);
+        const open = async () => {
+            await lines.index(signal);
+            if (running) await lines.openEnd();
+            text.current = {lines, folds};
+            tall.current.follows.current = running && atEnd;
+            setReady(true);
+            onReady.current(await lookInto(text.current, failed, signal));
+            const address = () => `${path}?offset=${lines.size}&follow=true`;
+            if (running) await follow({address, begin: () => lines.cut(), take, signal});
         };
-    }, [scale, ready]);
-    const toEnd = () => {
-        follows.current = true;
-        setUnseen(0);
-        if (box.current) box.current.scrollTop = box.current.scrollHeight;
-    };
-    const find = async (q, onFound) => {
-        try {
-            const items = [];
-            let cursor = null;
-            do {
-                const page = await get(
-                    `${path}/search?q=${enc(q)}&limit=1000${cursor ? '&cursor=' + cursor : ''}`,
-                );
-                items.push(...page.items);
-                cursor = page.next;
-            } while (cursor && items.length < 1000);
-            onFound(items, !!cursor);
-        } catch (e) {
-            setError(e);
-        }
-    };
-    // The beginning: the index, then where to look first, then what follows.
-    useEffect(() => {
-        const stop = new AbortController();
-        const l = (lines.current = new Lines(path));
-        follows.current = running && !marked;
         setReady(false);
         setError(null);
-        // A tab that nobody sees gives its connection back: a browser has six for a server.
-        const seen = () =>
-            new Promise((done) => {
-                const look = () => {
-                    if (document.hidden && !stop.signal.aborted) return;
-                    document.removeEventListener('visibilitychange', look);
-                    done();
-                };
-                document.addEventListener('visibilitychange', look);
-                stop.signal.addEventListener('abort', look);
-                look();
-            });
-        const followOnce = async () => {
-            const pause = new AbortController();
-            const hide = () => document.hidden && pause.abort();
-            document.addEventListener('visibilitychange', hide);
-            stop.signal.addEventListener('abort', () => pause.abort());
-            try {
-                return await read(pause.signal);
-            } catch (e) {
-                if (e.name !== 'AbortError') throw e;
-                return false;
-            } finally {
-                document.removeEventListener('visibilitychange', hide);
-            }
-        };
-        // True: the attempt has ended. What is read after a pause or a cut begins where it ended.
-        const follow = async () => {
-            for (let lost = 0; !stop.signal.aborted;) {
-                await seen();
-                try {
-                    if (stop.signal.aborted || (await followOnce())) return;
-                    lost = 0;
-                } catch (e) {
-                    if (++lost > 20) throw e;
-                    await new Promise((done) => setTimeout(done, Math.min(250 * lost, 2000)));
-                }
-                l.decoder = new TextDecoder();
-            }
-        };
-        const read = async (signal) => {
-            const answer = await fetch(`/api/v1${path}?offset=${l.size}&follow=true`, {
-                signal,
-                cache: 'no-store',
-            });
-            if (!answer.ok) return true;
-            const reader = answer.body.getReader();
-            for (;;) {
-                const {value, done} = await reader.read();
-                if (done) return true;
-                const before = l.lines;
-                l.append(l.decoder.decode(value, {stream: true}), value.length);
-                if (!follows.current) setUnseen((n) => n + l.lines - before);
-                draw();
-            }
-        };
-        (async () => {
-            await l.index(stop.signal);
-            setReady(true);
-            if (marked) setReady(true);
-            else if (failed)
-                find(ERRORS, (items) => {
-                    // The first error of the last burst: nearest to where it gave up.
-                    requestAnimationFrame(() => (items.length ? showLine(items[0].line) : toEnd()));
-                    setHits({q: ERRORS, items, errors: true});
-                    setHit(items.length ? 0 : -1);
-                });
-            else if (running) requestAnimationFrame(toEnd);
-            if (running) await follow();
-        })().catch((e) => e.name === 'AbortError' || setError(e));
+        open().catch((e) => e.name === 'AbortError' || setError(e));
         return () => stop.abort();
     }, [path, running]);
-    useEffect(() => {
-        if (marked && ready) showLine(marked);
-    }, [marked, ready]);
-    useEffect(() => {
-        if (!search || !ready) return;
-        find(search, (items, more) => {
-            setHits({q: search, items, more});
-            setHit(items.length ? 0 : -1);
-            if (items.length) showLine(items[0].line);
-        });
-    }, [search, ready]);
-    useLayoutEffect(() => {
-        if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight;
-    });
-    // The window sits where the scroll is: the first line by the part of it that is scrolled away; at
-    // the very end it ends with the log.
-    useLayoutEffect(() => {
-        const el = box.current,
-            w = win.current;
-        if (!el || !w) return;
-        const end = el.scrollTop + el.clientHeight >= el.scrollHeight - 1;
-        const top = w.querySelector('.l'),
-            part = place.current.line % 1;
-        const y =
-            end && w.offsetHeight > el.clientHeight
-                ? el.scrollTop + el.clientHeight - w.offsetHeight
-                : el.scrollTop - part * (top ? top.offsetHeight : LINE);
-        w.style.transform = `translateY(${Math.max(end ? -1e9 : 0, y)}px)`;
-    });
-    const scrolled = () => {
-        const el = box.current,
-            end = el.scrollTop + el.clientHeight >= el.scrollHeight - 4;
-        if (running) {
-            if (!end) follows.current = false;
-            else if (!follows.current) toEnd();
-        }
-        if (Math.abs(el.scrollTop - place.current.px) >= 1) {
-            place.current.line = el.scrollTop / (LINE * scale);
-            place.current.px = el.scrollTop;
-        }
-        draw();
-    };
-    const step = (by) => () => {
-        const list = hits.items;
-        if (!list.length)
-            return find(search || ERRORS, (items) => {
-                setHits({q: search || ERRORS, items, errors: !search});
-                setHit(0);
-                if (items.length) showLine(items[0].line);
-            });
-        const n = (hit + by + list.length) % list.length;
-        setHit(n);
-        showLine(list[n].line);
-        return true;
-    };
-    useKeys({
-        n: step(1),
-        N: step(-1),
-        f: toEnd,
-        w: () => setWrap(!wrap),
-        '/': () => document.getElementById('log-find').focus(),
-    });
+    return {ready, error, setError};
+}
 
-    const atEnd =
-        box.current &&
-        box.current.scrollTop + box.current.clientHeight >= box.current.scrollHeight - 1;
-    let from = clamp(Math.floor(place.current.line), 0, Math.max(0, total - 1));
-    if (atEnd || follows.current) from = Math.max(0, total - shown);
-    const to = Math.min(total, from + shown);
-    useEffect(() => {
-        if (L && ready) L.need(from, to, draw).catch(setError);
-    }, [from, to, ready, total]);
+// ---- Where one is ----
+// The lines of the address: #L7, #L7-L9.
+function markedLines(hash) {
+    const m = /^L(\d+)(?:-L?(\d+))?$/.exec(hash);
+    if (!m) return null;
+    const a = Number(m[1]),
+        b = Number(m[2] || a);
+    return {from: Math.min(a, b), to: Math.max(a, b)};
+}
+const hashOf = (from, to) => (from === to ? `L${from}` : `L${from}-L${to}`);
+const lineNumber = (node) => {
+    const row = node && (node.closest ? node : node.parentElement).closest('[data-n]');
+    return row ? Number(row.dataset.n) : null;
+};
+// What is chosen with the pointer, else the lines of the address: {text, from, to}; null: nothing.
+async function chosenText(lines, marked) {
+    const selection = getSelection(),
+        from = lineNumber(selection.anchorNode),
+        to = lineNumber(selection.focusNode),
+        said = selection.toString().trim();
+    if (said && from && to) return {text: said, from: Math.min(from, to), to: Math.max(from, to)};
+    if (!marked) return null;
+    const last = Math.min(marked.to, marked.from + COPIED_MAX - 1, lines.lines);
+    const numbers = [];
+    for (let n = marked.from; n <= last; n++) numbers.push(n - 1);
+    await lines.need(numbers);
+    return {text: numbers.map((i) => textOf(lines, i)).join('\n'), ...marked};
+}
+async function copyWithLink(lines, marked) {
+    const what = await chosenText(lines, marked);
+    if (!what) return copy(location.href);
+    const hash = hashOf(what.from, what.to);
+    return copy(`${what.text}\n${location.origin}${withQuery({}, {hash})}`);
+}
+// The lines that are walked with n and N: those that were searched for, else those with an error.
+function useHits(show, setError) {
+    const [hits, setHits] = useState(NOTHING),
+        [at, setAt] = useState(-1);
+    const set = (found, {q, errors = false, move = true}) => {
+        setHits({...found, q, errors});
+        setAt(found.items.length ? 0 : -1);
+        if (found.items.length && move) show(found.items[0].line);
+    };
+    const find = (lines, q, errors) =>
+        lines.search(q, HITS_MAX).then((found) => set(found, {q, errors}), setError);
+    const step = (by) => {
+        const n = (at + by + hits.items.length) % hits.items.length;
+        setAt(n);
+        show(hits.items[n].line);
+    };
+    return {...hits, at, current: hits.items[at] && hits.items[at].line, set, find, step};
+}
 
-    const rows = [],
-        at = new Set(hits.items.map((h) => h.line));
-    for (let i = from; i < to; i++) {
-        const text = L.line(i),
-            n = i + 1,
-            long = text && text.length > LINE_MAX;
-        rows.push(
-            html`<div
-                key=${n}
-                class=${`l${marked === n ? ' mark' : ''}${hits.items[hit] && hits.items[hit].line === n ? ' hit' : ''}${hits.errors && at.has(n) ? ' bad' : ''}`}
-            >
-                <a
-                    class="no"
-                    tabindex="-1"
-                    href=${withQuery({}, {hash: 'L' + n})}
-                    onClick=${(e) => {
-                        e.preventDefault();
-                        go(withQuery({}, {hash: 'L' + n}), {replace: true});
-                    }}
-                    >${n}</a
-                >
-                <span class="tx"
-                    >${text === undefined ? '…' : ansi(long ? text.slice(0, LINE_MAX) : text.replace(/\r$/, ''))}${long ? html`<span class="cut"> … ${number(text.length - LINE_MAX)} more characters in the raw log</span>` : null}</span
-                >
-            </div>`,
-        );
-    }
+// ---- How it looks ----
+// When a line came: by the clock, or since the attempt began.
+export function When({at, start, how}) {
+    if (how === 'off') return null;
+    const text = !at ? '' : how === 'clock' ? clockTime(at) : sinceText(new Date(at) - start);
+    return html`<time class="at" datetime=${at} title=${at ? exactTime(at) : 'not known yet'}
+        >${text}</time
+    >`;
+}
+function sinceText(ms) {
+    const two = (n) => String(n).padStart(2, '0'),
+        s = Math.max(0, ms) / 1000,
+        minutes = Math.floor(s / 60);
+    const rest = (s % 60).toFixed(3).padStart(6, '0');
+    return minutes < 60
+        ? `${minutes}:${rest}`
+        : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
+}
+function LineText({line}) {
+    if (!line) return html`<span class="tx">…</span>`;
+    const shown = line.text.slice(0, LINE_MAX).replace(/\r$/, ''),
+        more = Math.max(line.text.length, line.bytes) - LINE_MAX;
+    return html`<span class="tx"
+        >${ansi(shown)}${more > 0 ? html`<${Cut} n=${more} />` : null}</span
+    >`;
+}
+const Cut = ({n}) => html`<span class="cut"> … ${number(n)} more characters in the raw log</span>`;
+function Row({n, line, fold, marks, start, how, onToggle, choose}) {
+    const body = fold
+        ? html`<${FoldHead} fold=${fold} text=${line ? line.text : ''} onToggle=${onToggle} />`
+        : html`<${LineText} line=${line} />`;
+    return html`<div class=${['l', ...marks].join(' ')} data-n=${n}>
+        <a class="no" tabindex="-1" href=${withQuery({}, {hash: 'L' + n})} onClick=${choose}
+            >${n}</a
+        >
+        <${When} at=${line && line.at} start=${start} how=${how} />
+        ${body}
+    </div>`;
+}
+function FoldHead({fold, text, onToggle}) {
+    const {kind, open, from, to, n} = fold;
+    const name = kind === 'group' ? fold.name || 'group' : `${plural(n, 'frame')} of libraries`;
+    const inside = kind === 'group' && to !== null ? plural(to - from - 2, 'line') : '';
+    return html`<span class="tx fold ${kind}">
+        <button type="button" class="plain" aria-expanded=${open} onClick=${() => onToggle(from)}>
+            <i aria-hidden="true">${open ? '▾' : '▸'}</i> ${name}
+        </button>
+        ${open ? null : html`<span class="muted">${inside}</span>`}
+        ${open && kind === 'frames' ? html`<span class="pre">${ansi(text)}</span>` : null}
+    </span>`;
+}
+function Find({search, hits, onStep}) {
+    const change = (e) => go(withQuery({find: e.target.value}), {replace: true});
+    return html`<label
+            ><span class="hidden">Search the log</span
+            ><input
+                id="log-find"
+                type="search"
+                placeholder="search (a|b)"
+                value=${search}
+                onChange=${change}
+        /></label>
+        <${Found} search=${search} hits=${hits} onStep=${onStep} />`;
+}
+function Found({search, hits, onStep}) {
+    if (!hits.items.length)
+        return search && hits.q === search
+            ? html`<span class="muted">no line has it</span>`
+            : html`<button type="button" onClick=${() => onStep(1)}>First error</button>`;
+    const what = plural(hits.items.length, hits.errors ? 'error line' : 'line');
+    return html`<span class="num">${hits.at + 1} of ${hits.more ? 'more than ' : ''}${what}</span
+        ><button type="button" aria-label="Previous (N)" onClick=${() => onStep(-1)}>↑</button
+        ><button type="button" aria-label="Next (n)" onClick=${() => onStep(1)}>↓</button>`;
+}
+export const Check = ({label, checked, onChange}) =>
+    html`<label class="check"
+        ><input type="checkbox" checked=${checked} onChange=${(e) => onChange(e.target.checked)} />
+        ${label}</label
+    >`;
+export const flipWrap = () => wraps.set(yes(wraps.get() !== 'yes'));
+export function Wrap() {
+    const wrap = wraps.use();
+    return html`<${Check} label="wrap" checked=${wrap === 'yes'} onChange=${flipWrap} />`;
+}
+export function Times() {
+    const how = times.use();
+    return html`<label class="pick-time"
+        >time
+        <select
+            aria-label="Time of lines"
+            value=${how}
+            onChange=${(e) => times.set(e.target.value)}
+        >
+            <option value="clock">by the clock</option>
+            <option value="since">since the start</option>
+            <option value="off">off</option>
+        </select></label
+    >`;
+}
+const yes = (on) => (on ? 'yes' : 'no');
+
+function Toolbar({text, find, file, path, onEngine, onCopy}) {
+    const own = engine.use();
+    const {lines, folds} = text || {};
     const raw = '/api/v1' + path;
     return html`<div class="toolbar">
-            <label
-                ><span class="hidden">Search the log</span
-                ><input
-                    id="log-find"
-                    type="search"
-                    placeholder="search (a|b)"
-                    value=${search}
-                    onChange=${(e) => go(withQuery({find: e.target.value}), {replace: true})}
-            /></label>
-            ${
-                hits.items.length
-                    ? html`<span class="num"
-                              >${hit + 1} of
-                              ${hits.more ? 'more than ' : ''}${plural(hits.items.length, hits.errors ? 'error line' : 'line')}</span
-                          ><button type="button" aria-label="Previous (N)" onClick=${step(-1)}>
-                              ↑</button
-                          ><button type="button" aria-label="Next (n)" onClick=${step(1)}>
-                              ↓
-                          </button>`
-                    : search && hits.q === search
-                      ? html`<span class="muted">no line has it</span>`
-                      : html`<button type="button" onClick=${step(1)}>First error</button>`
-            }
-            <div class="grow"></div>
-            <label class="check"
-                ><input
-                    type="checkbox"
-                    checked=${wrap}
-                    onChange=${(e) => setWrap(e.target.checked)}
-                />
-                wrap</label
-            >
-            <span class="muted num">${number(total)} lines, ${bytes(L ? L.size : 0)}</span
-            ><a href=${raw} target="_blank" rel="noreferrer">raw</a
-            ><a href=${raw} download=${`${run}-${task}-${attempt}.log`}>download</a>
-            <button type="button" class="link" onClick=${() => copy(location.href)}>
-                copy link
-            </button>
-        </div>
+        ${find}
+        <div class="grow"></div>
+        <${Times} /><${Wrap} />
+        ${
+            folds && folds.engine.size
+                ? html`<${Check}
+                      label="engine’s lines"
+                      checked=${own === 'yes'}
+                      onChange=${onEngine}
+                  />`
+                : null
+        }
+        <span class="muted num"
+            >${number(lines ? lines.lines : 0)} lines, ${bytes(lines ? lines.size : 0)}</span
+        ><a href=${raw} target="_blank" rel="noreferrer">raw</a
+        ><a href=${raw} download=${file}>download</a>
+        <button type="button" class="link" onClick=${onCopy}>copy with the link</button>
+    </div>`;
+}
+// A log without a line: why.
+function Silence({running, error}) {
+    if (running) return html`<${Empty}>It has written nothing yet.</${Empty}>`;
+    return html`<${Empty}>It wrote nothing${error ? ` before it ended: ${error}` : ''}.</${Empty}>`;
+}
+export function Unseen({n, onEnd}) {
+    if (n <= 0) return null;
+    return html`<button type="button" class="pillbtn primary" onClick=${onEnd}>
+        ↓ ${plural(n, 'new line')}
+    </button>`;
+}
+
+export function Log({run, task, attempt, started, running, failed, error: why}) {
+    const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
+    const {query, hash} = route.use(),
+        marked = markedLines(hash),
+        search = query.get('find') || '';
+    const how = times.use();
+    zone.use();
+    const now = useRef(null),
+        tallNow = useRef(null),
+        onReady = useRef(null),
+        seen = useRef(0);
+    const rows = () => (now.current ? now.current.folds.rows(now.current.lines.lines) : 0);
+    const tall = (tallNow.current = useTall(rows, running));
+    const {ready, error, setError} = useText(now, path, {
+        running,
+        failed,
+        tall: tallNow,
+        atEnd: !marked,
+        onReady,
+    });
+    const text = now.current;
+    const showLine = (n) => {
+        const {folds} = now.current;
+        folds.reveal(n - 1);
+        tall.showRow(folds.rowOf(n - 1));
+    };
+    const hits = useHits(showLine, setError);
+    // Where to look first.
+    onReady.current = (errors) => {
+        if (errors.items.length && failed && !search)
+            hits.set(errors, {q: ERRORS, errors: true, move: false});
+        requestAnimationFrame(() => {
+            if (marked) showLine(marked.from);
+            else if (failed && errors.items.length && !search) showLine(errors.items[0].line);
+            else if ((failed && !search) || running) tall.toEnd();
+            else tall.draw();
+        });
+    };
+    useEffect(() => {
+        if (marked && ready) showLine(marked.from);
+    }, [hash, ready]);
+    useEffect(() => {
+        if (search && ready) hits.find(text.lines, search, false);
+    }, [search, ready]);
+    const step = (by) => {
+        if (!text) return;
+        if (hits.items.length) hits.step(by);
+        else hits.find(text.lines, search || ERRORS, !search);
+    };
+    // What is at the top stays there when lines are put away.
+    const keepTop = (change) => {
+        const {folds} = text,
+            line = folds.lineOf(Math.floor(tall.top()));
+        change(folds);
+        if (tall.follows.current) tall.draw();
+        else tall.moveTo(folds.rowOf(line));
+    };
+    const showEngine = (on) => {
+        engine.set(yes(on));
+        keepTop((folds) => folds.showEngine(on));
+    };
+    useKeys({
+        n: () => step(1),
+        N: () => step(-1),
+        f: tall.toEnd,
+        w: flipWrap,
+        y: () => text && copyWithLink(text.lines, marked),
+        '/': () => document.getElementById('log-find').focus(),
+    });
+    const numbers = [];
+    for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
+    useEffect(() => {
+        if (!text || !ready) return undefined;
+        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
+        ask();
+        const later = running ? setTimeout(ask, LATER) : null;
+        return () => clearTimeout(later);
+    }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
+    if (tall.follows.current || !ready) seen.current = rows();
+
+    const choose = (e) => {
+        const n = lineNumber(e.target);
+        const from = e.shiftKey && marked ? Math.min(marked.from, n) : n,
+            to = e.shiftKey && marked ? Math.max(marked.to, n) : n;
+        e.preventDefault();
+        go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
+    };
+    const errorLines = new Set(hits.errors ? hits.items.map((h) => h.line) : []);
+    const marksOf = (i, line) =>
+        [
+            marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
+            hits.current === i + 1 && 'hit',
+            errorLines.has(i + 1) && 'bad',
+            line && line.stream === 'err' && 'stderr',
+            (line && line.stream ? line.stream === 'nexus' : text.folds.engine.has(i)) && 'engine',
+            line && endsGroup(line.text) && 'end',
+        ].filter(Boolean);
+    const drawn = numbers.map((i) => {
+        const line = text.lines.line(i);
+        return html`<${Row}
+            key=${i}
+            n=${i + 1}
+            line=${line}
+            fold=${text.folds.heads.get(i)}
+            marks=${marksOf(i, line)}
+            start=${new Date(started)}
+            how=${how}
+            onToggle=${(from) => keepTop((folds) => folds.toggle(from))}
+            choose=${choose}
+        />`;
+    });
+    const silent = ready && !text.lines.lines;
+    return html`<${Toolbar}
+            text=${text}
+            find=${html`<${Find} search=${search} hits=${hits} onStep=${step} />`}
+            file=${`${run}-${task}-${attempt}.log`}
+            path=${path}
+            onEngine=${showEngine}
+            onCopy=${() => text && copyWithLink(text.lines, marked)}
+        />
         <${ErrorBox} error=${error} what="The log could not be loaded" />
         ${
-            ready && !total && !running
+            silent && !running
                 ? null
-                : html`<div class="logwrap">
-                      <div
-                          class=${'log' + (wrap ? '' : ' nowrap')}
-                          ref=${box}
-                          onScroll=${scrolled}
-                          tabindex="0"
-                          role="log"
-                          aria-live="off"
-                          aria-label=${`Log of ${task}, attempt ${attempt}`}
-                      >
-                          <div style=${{height: tall + 'px'}}></div>
-                          <div class="window" ref=${win}>${rows}</div>
-                      </div>
-                      ${running && unseen > 0 && !follows.current ? html`<button type="button" class="pillbtn primary" onClick=${toEnd}>↓ ${plural(unseen, 'new line')}</button>` : null}
-                  </div>`
+                : html`<${LogBox}
+                      tall=${tall}
+                      label=${`Log of ${task}, attempt ${attempt}`}
+                      rows=${drawn}
+                      unseen=${running ? rows() - seen.current : 0}
+                  />`
         }
-        ${ready && !total ? html`<${Empty}>${running ? 'It has written nothing yet.' : 'It wrote nothing.'}</${Empty}>` : null}`;
+        ${silent ? html`<${Silence} running=${running} error=${why} />` : null}`;
+}
+export function LogBox({tall, label, rows, unseen}) {
+    const wrap = wraps.use();
+    return html`<div class="logwrap">
+        <div
+            class=${'log' + (wrap === 'yes' ? '' : ' nowrap')}
+            ref=${tall.box}
+            onScroll=${tall.scrolled}
+            tabindex="0"
+            role="log"
+            aria-live="off"
+            aria-label=${label}
+        >
+            <div style=${{height: tall.height + 'px'}}></div>
+            <div class="window" ref=${tall.win}>${rows}</div>
+        </div>
+        <${Unseen} n=${unseen} onEnd=${tall.toEnd} />
+    </div>`;
 }

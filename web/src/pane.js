@@ -1,12 +1,13 @@
 // The right half of a DAG or run: what is selected, in short, with the way on. And the split itself.
-import {html, useState, useEffect, useRef, useMemo, remembered, clamp, enc} from './lib.js';
-import {useApi, get, runPath, taskPath, taskName} from './api.js';
+import {html, useRef, useMemo, remembered, clamp, enc} from './lib.js';
+import {useApi, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, Time, duration, seconds} from './format.js';
-import {Pill, Dot, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
-import {Loaded, Empty, Facts, Json, lastLine, Copy} from './parts.js';
+import {Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
+import {Loaded, Empty, Facts, Json, lastLine} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
 import {Actions} from './actions.js';
 import {useLogEnd, errorLine} from './home.js';
+import {ownPlace} from './trace.js';
 
 const splitAt = remembered('split', '55');
 export function Split({left, right}) {
@@ -49,62 +50,56 @@ export function Split({left, right}) {
     </div>`;
 }
 
-// "train failed on attempt 3 of 3: KeyError: customer_id"
-export function FailedBox({run, dag, onRetry}) {
+// "train failed on attempt 3 of 3: KeyError: customer_id · train.py:41"
+export function FailedBox({run}) {
     const {data} = useApi(
         run.counts.failed ? runPath(run.id) + '/tasks?state=failed&limit=3' : null,
         {on: (n, d) => n === 'run' && d.run === run.id},
     );
     if (!data) return null;
-    return data.items.map((t) => html`<${FailedTask} key=${taskName(t)} run=${run.id} t=${t} />`);
+    return data.items.map(
+        (t) => html`<${FailedTask} key=${taskName(t)} run=${run.id} t=${t} open=${true} />`,
+    );
 }
-export function FailedTask({run, t}) {
+// open: with a button that leads to the log.
+export function FailedTask({run, t, open}) {
     const name = taskName(t),
-        end = useLogEnd(run, name, t.attempt, true),
-        line = errorLine(end);
+        end = useLogEnd(run, name, t.attempt, true);
+    const line = errorLine(end),
+        place = ownPlace(end),
+        why = lastLine(t.error) || (t.reason && t.reason.text);
     return html`<div class="box bad" role="status">
         <b>${name} failed</b>${t.attempt ? ` on attempt ${t.attempt} of ${t.max_attempts}` : ''}:
-        ${line ? html`<code class="err">${line}</code> · ` : ''}${lastLine(t.error) || (t.reason && t.reason.text)}
-        <span class="actions"
-            ><a class="button" href=${taskUrl(run, name)}
-                >${t.attempt ? 'Open log' : 'Open'}</a
-            ></span
-        >
+        ${line ? html`<code class="err">${line}</code> · ` : ''}
+        ${place ? html`<code>${place}</code> · ` : ''}${why}
+        ${open ? html`<${OpenLog} href=${taskUrl(run, name)} begun=${t.attempt} />` : null}
     </div>`;
 }
+const OpenLog = ({href, begun}) =>
+    html`<span class="actions"
+        ><a class="button" href=${href}>${begun ? 'Open log' : 'Open'}</a></span
+    >`;
 
-export function RunFacts({run, median}) {
+function RunTook({run, median}) {
     const took = seconds(run.started_at, run.finished_at);
     const off =
         median && run.finished_at && took ? Math.round((100 * (took - median)) / median) : null;
+    const by = off == null ? '' : ` (${off >= 0 ? '+' : ''}${off}%)`;
+    return html`<${Took} from=${run.started_at} to=${run.finished_at} />
+        ${median ? html`<span class="muted">median ${duration(median)}${by}</span>` : null}`;
+}
+export function RunFacts({run, median}) {
+    const by = (run.triggered_by || []).map((x) => x.dataset || x).join(', ');
+    const {start, finish} = run.interval;
+    const late = run.late_at ? html` <span class="bad-text">late</span>` : null;
     return html`<${Facts}
         items=${[
             ['DAG', html`<a href=${dagUrl(run.dag)}>${run.dag}</a> version ${run.dag_version}`],
-            [
-                'Cause',
-                run.cause +
-                    (run.triggered_by && run.triggered_by.length
-                        ? ': ' + run.triggered_by.map((x) => x.dataset || x).join(', ')
-                        : ''),
-            ],
-            run.interval.start && [
-                'Interval',
-                html`<${Time} at=${run.interval.start} /> – <${Time} at=${run.interval.finish} />`,
-            ],
+            ['Cause', run.cause + (by ? ': ' + by : '')],
+            start && ['Interval', html`<${Time} at=${start} /> – <${Time} at=${finish} />`],
             ['Created', html`<${Ago} at=${run.created_at} />`],
-            [
-                'Took',
-                html`<${Took}
-                        from=${run.started_at}
-                        to=${run.finished_at}
-                    />${median ? html` <span class="muted">median ${duration(median)}${off == null ? '' : ` (${off >= 0 ? '+' : ''}${off}%)`}</span>` : null}`,
-            ],
-            run.deadline_at && [
-                'Deadline',
-                html`<${Ago}
-                        at=${run.deadline_at}
-                    />${run.late_at ? html` <span class="bad-text">late</span>` : null}`,
-            ],
+            ['Took', html`<${RunTook} run=${run} median=${median} />`],
+            run.deadline_at && ['Deadline', html`<${Ago} at=${run.deadline_at} />${late}`],
             run.note && ['Note', run.note],
         ]}
     />`;
@@ -126,6 +121,17 @@ export const Params = ({params, defaults}) => {
     />`;
 };
 
+// What is told of a task in a line.
+function lineOf({state, list}) {
+    const t = list[0];
+    if (t.map_index != null) {
+        const count = (holds) => list.filter((x) => holds(x.state)).length;
+        const failed = count((s) => s === 'failed');
+        return `×${list.length} ${count(isFinal)} done${failed ? `, ${failed} failed` : ''}`;
+    }
+    if (t.started_at) return `${word(state)} ${duration(seconds(t.started_at, t.finished_at))}`;
+    return t.reason && !isFinal(t.state) ? `${word(state)}: ${t.reason.text}` : word(state);
+}
 // Worst state of each task of a run, and a line about it.
 export function statesOf(tasks) {
     const out = {};
@@ -135,20 +141,11 @@ export function statesOf(tasks) {
         if (ORDER.indexOf(t.state) < ORDER.indexOf(o.state)) o.state = t.state;
     }
     for (const o of Object.values(out)) {
-        const t = o.list[0];
         o.ended = o.list
             .map((x) => x.finished_at || '')
             .sort()
             .pop();
-        const failed = o.list.filter((x) => x.state === 'failed').length;
-        o.line =
-            t.map_index != null
-                ? `×${o.list.length} ${o.list.filter((x) => isFinal(x.state)).length} done${failed ? `, ${failed} failed` : ''}`
-                : t.started_at
-                  ? `${word(o.state)} ${duration(seconds(t.started_at, t.finished_at))}`
-                  : t.reason && !isFinal(t.state)
-                    ? `${word(o.state)}: ${t.reason.text}`
-                    : word(o.state);
+        o.line = lineOf(o);
     }
     return out;
 }
@@ -192,12 +189,12 @@ export function RunPane({id, href}) {
             <${Actions} run=${r} tasks=${r.tasks.map((t) => t.task)} />
         </section>`}</${Loaded}>`;
 }
+const progressText = ({fraction, text}) => `${Math.round(100 * (fraction ?? 0))}% ${text || ''}`;
 export function TaskPane({run, name}) {
     const t = useApi(taskPath(run, name), {
         on: (n, d) => (n === 'task' && d.run === run) || (n === 'run' && d.run === run),
     });
     const r = useApi(runPath(run), {on: (n, d) => n === 'run' && d.run === run});
-    const end = useLogEnd(run, name, t.data && t.data.attempt, t.data && t.data.attempt > 0);
     return html`<${Loaded} of=${t} what=${`${name} could not be loaded`}>${(task) =>
         html`<section aria-label="Selected task">
             <header class="head">
@@ -206,33 +203,41 @@ export function TaskPane({run, name}) {
                 <div class="grow"></div>
                 <a class="button" href=${taskUrl(run, name)}>Open log</a>
             </header>
-            ${task.state === 'failed' ? html`<${FailedTask} run=${run} t=${task} />` : null}
-            <${Facts}
-                items=${[
-                    task.reason && ['Why', task.reason.text],
-                    ['Attempt', `${task.attempt} of ${task.max_attempts}`],
-                    ['Worker', task.worker],
-                    task.pool && ['Pool', task.pool],
-                    ['Started', html`<${Ago} at=${task.started_at} />`],
-                    ['Took', html`<${Took} from=${task.started_at} to=${task.finished_at} />`],
-                    task.progress && [
-                        'Progress',
-                        `${Math.round(100 * (task.progress.fraction ?? 0))}% ${task.progress.text || ''}`,
-                    ],
-                ]}
-            />
-            ${
-                task.outputs
-                    ? html`<h3>Outputs</h3>
-                          <${Json} value=${task.outputs} />`
-                    : null
-            }
-            ${
-                end
-                    ? html`<h3>End of the log</h3>
-                          <pre class="json">${end.split('\n').slice(-12).join('\n')}</pre>`
-                    : null
-            }
-            ${r.data ? html`<${Actions} run=${r.data} task=${name.replace(/\[.*/, '')} tasks=${[name.replace(/\[.*/, '')]} explain=${taskUrl(run, name, '?tab=explain')} />` : null}
+            ${task.state === 'failed' ? html`<${FailedTask} run=${run} t=${task} open=${true} />` : null}
+            <${TaskFacts} task=${task} />
+            ${task.outputs ? html`<${TaskOutputs} outputs=${task.outputs} />` : null}
+            <${LogEnd} run=${run} name=${name} attempt=${task.attempt} />
+            ${r.data ? html`<${TaskActions} run=${r.data} name=${name} />` : null}
         </section>`}</${Loaded}>`;
+}
+function TaskFacts({task}) {
+    return html`<${Facts}
+        items=${[
+            task.reason && ['Why', task.reason.text],
+            ['Attempt', `${task.attempt} of ${task.max_attempts}`],
+            ['Worker', task.worker],
+            task.pool && ['Pool', task.pool],
+            ['Started', html`<${Ago} at=${task.started_at} />`],
+            ['Took', html`<${Took} from=${task.started_at} to=${task.finished_at} />`],
+            task.progress && ['Progress', progressText(task.progress)],
+        ]}
+    />`;
+}
+const TaskOutputs = ({outputs}) =>
+    html`<h3>Outputs</h3>
+        <${Json} value=${outputs} />`;
+function LogEnd({run, name, attempt}) {
+    const end = useLogEnd(run, name, attempt, attempt > 0);
+    if (!end) return null;
+    return html`<h3>End of the log</h3>
+        <pre class="json">${end.split('\n').slice(-12).join('\n')}</pre>`;
+}
+function TaskActions({run, name}) {
+    const task = name.replace(/\[.*/, '');
+    return html`<${Actions}
+        run=${run}
+        task=${task}
+        tasks=${[task]}
+        explain=${taskUrl(run.id, name, '?tab=explain')}
+    />`;
 }
