@@ -34,7 +34,7 @@ struct task_list {
     const struct search *search; /* NULL: all are wanted */
     const char *dag;             /* of the run at hand */
     bool over_runs;              /* each is told with its DAG */
-    uint32_t last; /* tasks behind this one are left out */
+    uint32_t last;               /* tasks behind this one are left out */
     size_t n, limit;
     int64_t until_ms; /* of a search */
     bool begun;       /* it has looked at something: a page gets on, however slow it is */
