@@ -80,10 +80,10 @@ static const struct plain plain_types[] = {
     {"sort_runs", "{\"type\":\"string\",\"enum\":[\"-created\",\"created\"]}"},
     {"sort_dags", "{\"type\":\"string\",\"enum\":[\"id\",\"-id\"]}"},
     {"depth", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}"},
-    {"since", "{\"type\":\"string\",\"pattern\":\"^([0-9]+([.][0-9]+)?([eE][0-9]+)?(ms|s|m|h|d)?)+$|^[0-9]{4}-[0-9]{2}-[0-9]{2}(T.+)?$\","
+    {"since", "{\"type\":\"string\",\"pattern\":\"^[0-9.+-][0-9A-Za-z.: +-]*$\","
               "\"examples\":[\"24h\",\"2026-01-31\"]}"},
-    {"when", "{\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?$\",\"examples\":[\"2026-01-31\"]}"},
-    {"age", "{\"type\":\"string\",\"pattern\":\"^([0-9]+([.][0-9]+)?([eE][0-9]+)?(ms|s|m|h|d)?)+$\",\"examples\":[\"7d\"]}"},
+    {"when", "{\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9A-Za-z.:+-]+)?$\",\"examples\":[\"2026-01-31\"]}"},
+    {"age", "{\"type\":\"string\",\"pattern\":\"^[0-9.+-][0-9A-Za-z.+-]*$\",\"examples\":[\"7d\"]}"},
     {"run_id", "{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]{0,17}$\"}"},
     {"note", "{\"type\":\"string\",\"maxLength\":16384}"},
     {"description", "{\"type\":\"string\",\"maxLength\":512}"},

@@ -11,4 +11,7 @@ bool checks_put(struct buf *buf, const char *home, struct query_pool *pool, stru
 /* All of it, of a home whose scheduler does not run, to stdout; the exit status. */
 int checks_print(const char *home);
 
+/* Bytes of a file of the home; 0: it is not there. */
+int64_t checks_size_of(const char *home, const char *name);
+
 #endif

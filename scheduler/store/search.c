@@ -1,6 +1,5 @@
 #include "scheduler/store/search.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "lib/base/must.h"
@@ -370,7 +369,7 @@ void search_bind(const struct search *search, int first, struct sql_stmt *stmt)
 
 static bool has_glob(const char *pattern, const char *text)
 {
-    return text && fnmatch(pattern, text, FNM_NOESCAPE) == 0;
+    return text && str_glob(pattern, text, false);
 }
 
 static bool has_part(const char *part, const char *text)
