@@ -199,9 +199,10 @@ lint: ## every check of tools/lint
 	$(SUBMAKE) MODE=release tests
 	@tools/lint/run build/release
 
-fmt: ## format the C sources
+fmt: ## format the sources
 	@tools/deps/install lint
 	@tools/lint/sources | xargs clang-format-14 -i
+	@tools/lint/scripts | xargs node tools/lint/node_modules/prettier/bin/prettier.cjs --log-level warn --write
 
 bench: ## measure the budgets of tests/bench
 	@tools/deps/install build test

@@ -3,7 +3,10 @@
 const ports = new Set();
 const SILENCE_MS = 40000;
 let state = {type: 'state', state: 'connecting', since: Date.now()};
-let lastId = null, attempt = 0, running = false, retryNow = null;
+let lastId = null,
+    attempt = 0,
+    running = false,
+    retryNow = null;
 
 function tell(message) {
     for (const port of ports) port.postMessage(message);
@@ -15,7 +18,8 @@ function setState(name, extra) {
     tell(state);
 }
 function take(block) {
-    let name = 'message', data = '';
+    let name = 'message',
+        data = '';
     for (const line of block.split('\n')) {
         if (line.startsWith('id: ')) lastId = line.slice(4);
         else if (line.startsWith('event: ')) name = line.slice(7);
@@ -29,8 +33,13 @@ async function listen() {
     let timer = setTimeout(() => stop.abort(), 10000);
     const headers = lastId ? {'Last-Event-ID': lastId} : {};
     try {
-        const answer = await fetch('/api/v1/events', {headers, signal: stop.signal, cache: 'no-store'});
-        if (!answer.ok) throw Object.assign(new Error('events: ' + answer.status), {status: answer.status});
+        const answer = await fetch('/api/v1/events', {
+            headers,
+            signal: stop.signal,
+            cache: 'no-store',
+        });
+        if (!answer.ok)
+            throw Object.assign(new Error('events: ' + answer.status), {status: answer.status});
         // What was missed without an id is not known: everything is loaded anew.
         if (attempt && !lastId) tell({type: 'event', name: 'reset', data: {}});
         attempt = 0;
@@ -43,7 +52,8 @@ async function listen() {
             const {value, done} = await reader.read();
             if (done) break;
             text += value;
-            for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) take(text.slice(0, end));
+            for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2))
+                take(text.slice(0, end));
         }
     } finally {
         clearTimeout(timer);
@@ -81,5 +91,4 @@ function join(port) {
 }
 if (typeof SharedWorkerGlobalScope !== 'undefined' && self instanceof SharedWorkerGlobalScope)
     self.onconnect = (e) => join(e.ports[0]);
-else
-    join(self);
+else join(self);

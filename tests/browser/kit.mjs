@@ -7,11 +7,18 @@ export function check(name, ok, more = '') {
     if (ok) counts.passed++;
     else {
         counts.failed++;
-        console.log(`FAILED: ${name}${more === '' ? '' : `: ${typeof more === 'string' ? more : JSON.stringify(more)}`}`);
+        console.log(
+            `FAILED: ${name}${more === '' ? '' : `: ${typeof more === 'string' ? more : JSON.stringify(more)}`}`,
+        );
     }
     return ok;
 }
-export const equal = (name, got, wanted) => check(name, JSON.stringify(got) === JSON.stringify(wanted), `${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`);
+export const equal = (name, got, wanted) =>
+    check(
+        name,
+        JSON.stringify(got) === JSON.stringify(wanted),
+        `${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`,
+    );
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 // True as soon as fn is. The time is for a machine that has nothing else to do: others get more.
 const SLOWER = Number(process.env.NEXUS_SLOWER || 4);
@@ -31,7 +38,11 @@ export async function within(ms, fn) {
 }
 export function client(url) {
     const api = async (method, path, body) => {
-        const answer = await fetch(url + '/api/v1' + path, {method, headers: body ? {'Content-Type': 'application/json'} : {}, body: body && JSON.stringify(body)});
+        const answer = await fetch(url + '/api/v1' + path, {
+            method,
+            headers: body ? {'Content-Type': 'application/json'} : {},
+            body: body && JSON.stringify(body),
+        });
         const text = await answer.text();
         try {
             return JSON.parse(text);
@@ -39,16 +50,28 @@ export function client(url) {
             return text;
         }
     };
-    const ended = async (run) => within(20000, async () => {
-        const r = await api('GET', '/runs/' + run);
-        return ['success', 'failed', 'cancelled'].includes(r.state) && r;
-    });
-    return {api, get: (path) => api('GET', path), post: (path, body = {}) => api('POST', path, body), ended};
+    const ended = async (run) =>
+        within(20000, async () => {
+            const r = await api('GET', '/runs/' + run);
+            return ['success', 'failed', 'cancelled'].includes(r.state) && r;
+        });
+    return {
+        api,
+        get: (path) => api('GET', path),
+        post: (path, body = {}) => api('POST', path, body),
+        ended,
+    };
 }
 export async function open() {
     return chromium.launch({
         executablePath: process.env.NEXUS_CHROMIUM || '/usr/bin/chromium',
-        args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage'],
+        args: [
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--disable-background-networking',
+            '--disable-dev-shm-usage',
+        ],
     });
 }
 // A page that notes what must not happen: errors of scripts, dialogs, requests to others.
@@ -61,7 +84,19 @@ export async function newPage(browser, url, options = {}) {
         page.wrong.push('dialog: ' + d.message());
         d.dismiss();
     });
-    page.on('console', (m) => m.type() === 'error' && !/Failed to load resource/.test(m.text()) && page.wrong.push('console: ' + m.text()));
-    page.on('request', (r) => r.url().startsWith(url) || /^(data|blob):/.test(r.url()) || page.wrong.push('elsewhere: ' + r.url()));
+    page.on(
+        'console',
+        (m) =>
+            m.type() === 'error' &&
+            !/Failed to load resource/.test(m.text()) &&
+            page.wrong.push('console: ' + m.text()),
+    );
+    page.on(
+        'request',
+        (r) =>
+            r.url().startsWith(url) ||
+            /^(data|blob):/.test(r.url()) ||
+            page.wrong.push('elsewhere: ' + r.url()),
+    );
     return page;
 }

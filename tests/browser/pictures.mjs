@@ -9,7 +9,12 @@ for (let i = 0; i < 12; i++) {
     if (i % 3 === 0) ids.push(await run('fails'), await run('maps'));
     for (const id of ids) await ended(id);
 }
-const r = {raw: await run('make_raw'), retries: await run('retries'), ask: await run('ask'), ticks: await run('ticks')};
+const r = {
+    raw: await run('make_raw'),
+    retries: await run('retries'),
+    ask: await run('ask'),
+    ticks: await run('ticks'),
+};
 await ended(r.raw);
 const last = async (dag) => (await get(`/dags/${dag}/runs?limit=1`)).items[0].id;
 r.etl = await last('etl');
@@ -18,13 +23,34 @@ r.maps = await last('maps');
 await within(10000, async () => (await get('/runs/' + r.retries)).state !== 'running');
 
 const views = {
-    home: '/ui', dags: '/ui/dags', grid: `/ui/dags/etl?run=${r.etl}&task=join`, graph: '/ui/dags/etl/graph?task=join', gantt: `/ui/runs/${r.etl}?view=gantt`, run: `/ui/runs/${r.fails}`,
-    log: `/ui/runs/${r.fails}/tasks/train`, live: `/ui/runs/${r.ticks}/tasks/tick`, trigger: '/ui/dags/etl/trigger?p.days=60', runs: '/ui/runs', edit: '/ui/dags/fails/code?edit=1', broken: '/ui/dags/broken/code',
-    backfill: '/ui/dags/etl/backfills?from=2026-01-01&to=2026-01-02', durations: '/ui/dags/etl/durations', calendar: '/ui/dags/etl/calendar', data: '/ui/data/clean_flights', approval: '/ui/system/approvals',
-    workers: '/ui/system/workers', audit: '/ui/system/audit', health: '/ui/system/health', compare: `/ui/runs/compare?a=${r.etl}&b=${r.fails}`,
+    home: '/ui',
+    dags: '/ui/dags',
+    grid: `/ui/dags/etl?run=${r.etl}&task=join`,
+    graph: '/ui/dags/etl/graph?task=join',
+    gantt: `/ui/runs/${r.etl}?view=gantt`,
+    run: `/ui/runs/${r.fails}`,
+    log: `/ui/runs/${r.fails}/tasks/train`,
+    live: `/ui/runs/${r.ticks}/tasks/tick`,
+    trigger: '/ui/dags/etl/trigger?p.days=60',
+    runs: '/ui/runs',
+    edit: '/ui/dags/fails/code?edit=1',
+    broken: '/ui/dags/broken/code',
+    backfill: '/ui/dags/etl/backfills?from=2026-01-01&to=2026-01-02',
+    durations: '/ui/dags/etl/durations',
+    calendar: '/ui/dags/etl/calendar',
+    data: '/ui/data/clean_flights',
+    approval: '/ui/system/approvals',
+    workers: '/ui/system/workers',
+    audit: '/ui/system/audit',
+    health: '/ui/system/health',
+    compare: `/ui/runs/compare?a=${r.etl}&b=${r.fails}`,
 };
 const browser = await open();
-for (const [name, options] of [['', {}], ['-dark', {colorScheme: 'dark'}], ['-phone', {viewport: {width: 390, height: 780}}]]) {
+for (const [name, options] of [
+    ['', {}],
+    ['-dark', {colorScheme: 'dark'}],
+    ['-phone', {viewport: {width: 390, height: 780}}],
+]) {
     const page = await newPage(browser, url, {viewport: {width: 1200, height: 720}, ...options});
     for (const [view, path] of Object.entries(views)) {
         await page.goto(url + path);

@@ -5,7 +5,11 @@ const [url, admin, viewer, dir] = process.argv.slice(2);
 const browser = await open();
 const page = await newPage(browser, url);
 const token = () => page.locator('#token');
-const user = () => page.locator('.user').innerText().catch(() => '');
+const user = () =>
+    page
+        .locator('.user')
+        .innerText()
+        .catch(() => '');
 
 async function signIn(text) {
     await token().fill(text);
@@ -18,28 +22,62 @@ try {
     check('nothing is said of a lost connection', !(await page.locator('.banner').isVisible()));
     await page.screenshot({path: `${process.env.NEXUS_SHOTS || dir}/sign-in.png`});
     await signIn('nxt_wrong');
-    check('a wrong token is told', await within(3000, async () => (await page.locator('.sign-in .err').innerText()).includes('is no token')));
+    check(
+        'a wrong token is told',
+        await within(3000, async () =>
+            (await page.locator('.sign-in .err').innerText()).includes('is no token'),
+        ),
+    );
     await signIn(viewer);
-    check('a right one lets in', await within(5000, async () => (await user()).includes('eve · viewer')));
+    check(
+        'a right one lets in',
+        await within(5000, async () => (await user()).includes('eve · viewer')),
+    );
     equal('at the address that was wanted', new URL(page.url()).pathname, '/ui/runs');
-    check('no script sees the token or the cookie', await page.evaluate((t) => !document.cookie && !JSON.stringify({...localStorage, ...sessionStorage}).includes(t), viewer));
+    check(
+        'no script sees the token or the cookie',
+        await page.evaluate(
+            (t) =>
+                !document.cookie &&
+                !JSON.stringify({...localStorage, ...sessionStorage}).includes(t),
+            viewer,
+        ),
+    );
     check('nor is it in the address', !page.url().includes('nxt_'));
-    check('the page is live', await within(5000, async () => (await page.locator('.live').innerText()).includes('live')));
+    check(
+        'the page is live',
+        await within(5000, async () => (await page.locator('.live').innerText()).includes('live')),
+    );
     await page.goto(url + '/ui/dags/etl/trigger');
     await page.locator('button.primary', {hasText: 'Run'}).click();
-    check('what a viewer may not is told where it is, with the role', await within(4000, async () => (await page.locator('main').innerText()).includes('takes the role operator')));
+    check(
+        'what a viewer may not is told where it is, with the role',
+        await within(4000, async () =>
+            (await page.locator('main').innerText()).includes('takes the role operator'),
+        ),
+    );
     await page.reload();
-    check('a session outlives a reload', await within(4000, async () => (await user()).includes('eve')));
+    check(
+        'a session outlives a reload',
+        await within(4000, async () => (await user()).includes('eve')),
+    );
     await page.locator('.user button').click();
     check('one signs out', await within(4000, () => token().isVisible()));
     await signIn(admin);
-    check('and in as another', await within(5000, async () => (await user()).includes('ann · admin')));
+    check(
+        'and in as another',
+        await within(5000, async () => (await user()).includes('ann · admin')),
+    );
     await page.locator('button.primary', {hasText: 'Run'}).click();
     check('who may', await within(6000, async () => /\/ui\/runs\/\d+/.test(page.url())));
 } catch (e) {
     check('it ends', false, e.message.split('\n').slice(0, 6).join(' '));
     await page.screenshot({path: `${dir}/failed.png`}).catch(() => {});
 }
-check('no script failed, no dialog came, nothing was asked of others', !page.wrong.length, page.wrong);
+check(
+    'no script failed, no dialog came, nothing was asked of others',
+    !page.wrong.length,
+    page.wrong,
+);
 await browser.close();
 console.log(`${counts.passed} passed, ${counts.failed} failed`);

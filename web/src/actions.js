@@ -13,7 +13,10 @@ function usePlan(path, body) {
     useEffect(() => {
         let gone = false;
         const timer = setTimeout(() => {
-            post(path, {...body, dry_run: true}).then((plan) => gone || set({key, plan}), (error) => gone || set({key, error}));
+            post(path, {...body, dry_run: true}).then(
+                (plan) => gone || set({key, plan}),
+                (error) => gone || set({key, error}),
+            );
         }, 80);
         return () => {
             gone = true;
@@ -25,16 +28,49 @@ function usePlan(path, body) {
 function Changed({plan}) {
     const list = plan.changed || [];
     if (!list.length) return html`<p class="empty">Nothing would change.</p>`;
-    return html`<div class="scroller" tabindex="0" role="group" aria-label="What would change" style=${{maxHeight: '240px'}}><table class="list"><thead><tr><th>Task</th><th>Is</th><th>Becomes</th></tr></thead>
-        <tbody>${list.slice(0, 500).map((c) => html`<tr><td>${c.task}${c.map_index == null ? '' : `[${c.map_index}]`}</td>
-            <td><${Dot} state=${c.before} /> ${word(c.before)}</td><td><${Dot} state=${c.after} /> ${word(c.after)}</td></tr>`)}</tbody></table>
-        ${list.length > 500 ? html`<p class="muted">and ${list.length - 500} more</p>` : null}</div>`;
+    return html`<div
+        class="scroller"
+        tabindex="0"
+        role="group"
+        aria-label="What would change"
+        style=${{maxHeight: '240px'}}
+    >
+        <table class="list">
+            <thead>
+                <tr>
+                    <th>Task</th>
+                    <th>Is</th>
+                    <th>Becomes</th>
+                </tr>
+            </thead>
+            <tbody>
+                ${list.slice(0, 500).map(
+                    (c) =>
+                        html`<tr>
+                            <td>${c.task}${c.map_index == null ? '' : `[${c.map_index}]`}</td>
+                            <td><${Dot} state=${c.before} /> ${word(c.before)}</td>
+                            <td><${Dot} state=${c.after} /> ${word(c.after)}</td>
+                        </tr>`,
+                )}
+            </tbody>
+        </table>
+        ${list.length > 500 ? html`<p class="muted">and ${list.length - 500} more</p>` : null}
+    </div>`;
 }
 function Confirm({plan, error, verb, onClose, doIt, danger, busy}) {
     const n = plan && plan.changed ? plan.changed.length : 0;
     return html`${error ? html`<${ErrorBox} error=${error} what="Not possible" />` : plan ? html`<${Changed} plan=${plan} />` : html`<p class="muted">Looking what would change …</p>`}
-        <p class="actions"><button type="button" class=${danger ? 'danger' : 'primary'} disabled=${!plan || !n || busy} onClick=${doIt}>${verb} ${n ? plural(n, 'task') : ''}</button>
-        <button type="button" onClick=${onClose}>Leave it</button></p>`;
+        <p class="actions">
+            <button
+                type="button"
+                class=${danger ? 'danger' : 'primary'}
+                disabled=${!plan || !n || busy}
+                onClick=${doIt}
+            >
+                ${verb} ${n ? plural(n, 'task') : ''}
+            </button>
+            <button type="button" onClick=${onClose}>Leave it</button>
+        </p>`;
 }
 // Posts once; errors are shown where they happened.
 function useWrite(onDone) {
@@ -54,12 +90,29 @@ function useWrite(onDone) {
 
 function TaskChoice({tasks, chosen, set}) {
     if (!tasks) return null;
-    return html`<label>Tasks <select multiple size=${Math.min(6, tasks.length)} style=${{width: '100%'}} aria-label="Tasks"
-        onChange=${(e) => set([...e.target.selectedOptions].map((o) => o.value))}>
-        ${tasks.map((t) => html`<option value=${t} selected=${chosen.includes(t)}>${t}</option>`)}</select></label>`;
+    return html`<label
+        >Tasks
+        <select
+            multiple
+            size=${Math.min(6, tasks.length)}
+            style=${{width: '100%'}}
+            aria-label="Tasks"
+            onChange=${(e) => set([...e.target.selectedOptions].map((o) => o.value))}
+        >
+            ${tasks.map((t) => html`<option value=${t} selected=${chosen.includes(t)}>${t}</option>`)}
+        </select></label
+    >`;
 }
-const Check = ({label, value, set}) => html`<label class="check"><input type="checkbox" checked=${value} onChange=${(e) => set(e.target.checked)} /> ${label}</label>`;
-const flags = (o) => Object.entries(o).filter(([, v]) => v === true).map(([k]) => ` --${k}`).join('');
+const Check = ({label, value, set}) =>
+    html`<label class="check"
+        ><input type="checkbox" checked=${value} onChange=${(e) => set(e.target.checked)} />
+        ${label}</label
+    >`;
+const flags = (o) =>
+    Object.entries(o)
+        .filter(([, v]) => v === true)
+        .map(([k]) => ` --${k}`)
+        .join('');
 
 function Clear({run, task, tasks, onClose}) {
     const [chosen, setChosen] = useState(task ? [task] : tasks || []);
@@ -149,12 +202,21 @@ function Delete({run, dag, onClose}) {
         <p class="actions"><button type="button" class="danger" disabled=${state.busy} onClick=${() => write('DELETE', runPath(run))}>Delete 1 run</button>
         <button type="button" onClick=${onClose}>Keep it</button></p></${Dialog}>`;
 }
-const DIALOGS = {clear: Clear, mark: Mark, retry: Retry, cancel: Cancel, note: Note, rerun: Rerun, delete: Delete};
+const DIALOGS = {
+    clear: Clear,
+    mark: Mark,
+    retry: Retry,
+    cancel: Cancel,
+    note: Note,
+    rerun: Rerun,
+    delete: Delete,
+};
 
 // The buttons of a run, or of a task of it.
 export function Actions({run, task, tasks, explain}) {
     const [open, setOpen] = useState(null);
-    const ended = isFinal(run.state), failed = (run.counts.failed || 0) + (run.counts.upstream_failed || 0) > 0;
+    const ended = isFinal(run.state),
+        failed = (run.counts.failed || 0) + (run.counts.upstream_failed || 0) > 0;
     const close = () => setOpen(null);
     const start = (name) => () => {
         setOpen(name);

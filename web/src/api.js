@@ -5,7 +5,10 @@ import {onEvent} from './live.js';
 export class ApiError extends Error {
     constructor(status, body, path) {
         const error = body && body.error ? body.error : {};
-        super(error.message || (status ? `the server answered ${status}` : 'the server cannot be reached'));
+        super(
+            error.message ||
+                (status ? `the server answered ${status}` : 'the server cannot be reached'),
+        );
         this.status = status;
         this.code = error.code || null;
         this.details = error.details || null;
@@ -22,7 +25,10 @@ export async function call(method, path, body, options = {}) {
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     try {
         answer = await fetch('/api/v1' + path, {
-            method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: options.signal,
+            method,
+            headers,
+            body: body === undefined ? undefined : JSON.stringify(body),
+            signal: options.signal,
         });
     } catch (e) {
         if (e.name === 'AbortError') throw e;
@@ -35,7 +41,8 @@ export async function call(method, path, body, options = {}) {
         } catch (e) {
             said = null;
         }
-        if (answer.status === 401 && path !== '/session') session.set({auth: true, user: 'anonymous', role: 'anyone'});
+        if (answer.status === 401 && path !== '/session')
+            session.set({auth: true, user: 'anonymous', role: 'anyone'});
         throw new ApiError(answer.status, said, path);
     }
     if (answer.status === 204) return null;
@@ -52,12 +59,14 @@ const KNOWN_MAX = 200;
 
 export function fetchKnown(path) {
     if (flying.has(path)) return flying.get(path);
-    const promise = get(path).then((data) => {
-        known.delete(path);
-        known.set(path, data);
-        if (known.size > KNOWN_MAX) known.delete(known.keys().next().value);
-        return data;
-    }).finally(() => flying.delete(path));
+    const promise = get(path)
+        .then((data) => {
+            known.delete(path);
+            known.set(path, data);
+            if (known.size > KNOWN_MAX) known.delete(known.keys().next().value);
+            return data;
+        })
+        .finally(() => flying.delete(path));
     flying.set(path, promise);
     return promise;
 }
@@ -74,7 +83,12 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
     use.current.on = on;
     useEffect(() => {
         if (path == null) return undefined;
-        let gone = false, timer = null, last = 0, took = 0, again = false, busy = false;
+        let gone = false,
+            timer = null,
+            last = 0,
+            took = 0,
+            again = false,
+            busy = false;
         const load = async () => {
             timer = null;
             if (busy) {
@@ -87,7 +101,8 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
                 const data = await fetchKnown(path);
                 if (!gone) set({path, data, error: null});
             } catch (error) {
-                if (!gone) set((s) => ({path, data: s.path === path ? s.data : known.get(path), error}));
+                if (!gone)
+                    set((s) => ({path, data: s.path === path ? s.data : known.get(path), error}));
             }
             busy = false;
             took = Date.now() - last;
@@ -98,7 +113,8 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
         };
         const soon = () => {
             // What takes long is asked for less often.
-            if (timer === null) timer = setTimeout(load, Math.max(0, last + Math.max(gap, 6 * took) - Date.now()));
+            if (timer === null)
+                timer = setTimeout(load, Math.max(0, last + Math.max(gap, 6 * took) - Date.now()));
         };
         use.current.reload = soon;
         load();
@@ -121,7 +137,9 @@ export function useApi(path, {on = null, every = 0, gap = 250} = {}) {
     const mine = state.path === path ? state : {};
     const data = mine.data !== undefined ? mine.data : path == null ? undefined : known.get(path);
     return {
-        data, error: mine.error || null, loading: path != null && data === undefined && !mine.error,
+        data,
+        error: mine.error || null,
+        loading: path != null && data === undefined && !mine.error,
         reload: () => use.current.reload && use.current.reload(),
     };
 }
@@ -135,7 +153,9 @@ export async function all(path, max = 10000) {
     const items = [];
     let next = null;
     do {
-        const page = await get(path + (next ? (path.includes('?') ? '&' : '?') + 'cursor=' + enc(next) : ''));
+        const page = await get(
+            path + (next ? (path.includes('?') ? '&' : '?') + 'cursor=' + enc(next) : ''),
+        );
         items.push(...page.items);
         next = page.next;
     } while (next && items.length < max);

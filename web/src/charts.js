@@ -13,19 +13,51 @@ export function Line({x, y, label, format = String, height = 220, time = true}) 
     const box = useRef(null);
     useEffect(() => {
         const make = () => {
-            const axis = {stroke: colour('--muted'), grid: {stroke: colour('--line'), width: 0.5}, ticks: {stroke: colour('--line')}, font: '11px system-ui'};
-            return new uPlot({
-                width: box.current.clientWidth, height, scales: {x: {time}}, legend: {show: true},
-                axes: [time ? {...axis, values: (u, vs) => vs.map((v, i) => (i % 2 ? '' : shortTime(v * 1000)))} : axis, {...axis, size: 70, values: (u, vs) => vs.map(format)}],
-                series: [{value: (u, v) => (v == null ? '–' : time ? shortTime(v * 1000) : v)}, {label, stroke: colour('--running'), width: 1.5, points: {show: x.length < 60, size: 5}, value: (u, v) => (v == null ? '–' : format(v))}],
-            }, [x, y], box.current);
+            const axis = {
+                stroke: colour('--muted'),
+                grid: {stroke: colour('--line'), width: 0.5},
+                ticks: {stroke: colour('--line')},
+                font: '11px system-ui',
+            };
+            return new uPlot(
+                {
+                    width: box.current.clientWidth,
+                    height,
+                    scales: {x: {time}},
+                    legend: {show: true},
+                    axes: [
+                        time
+                            ? {
+                                  ...axis,
+                                  values: (u, vs) =>
+                                      vs.map((v, i) => (i % 2 ? '' : shortTime(v * 1000))),
+                              }
+                            : axis,
+                        {...axis, size: 70, values: (u, vs) => vs.map(format)},
+                    ],
+                    series: [
+                        {value: (u, v) => (v == null ? '–' : time ? shortTime(v * 1000) : v)},
+                        {
+                            label,
+                            stroke: colour('--running'),
+                            width: 1.5,
+                            points: {show: x.length < 60, size: 5},
+                            value: (u, v) => (v == null ? '–' : format(v)),
+                        },
+                    ],
+                },
+                [x, y],
+                box.current,
+            );
         };
         let plot = make();
         const again = () => {
             plot.destroy();
             plot = make();
         };
-        const watch = new ResizeObserver(() => plot.setSize({width: box.current.clientWidth, height}));
+        const watch = new ResizeObserver(() =>
+            plot.setSize({width: box.current.clientWidth, height}),
+        );
         watch.observe(box.current);
         addEventListener('theme', again);
         return () => {

@@ -10,37 +10,86 @@ import {useQuery, dagUrl} from './route.js';
 export function Source({text, errors = []}) {
     const byLine = new Map();
     for (const e of errors) if (e.line) byLine.set(e.line, [...(byLine.get(e.line) || []), e]);
-    return html`<div class="code" tabindex="0" role="group" aria-label="Source">${text.replace(/\n$/, '').split('\n').map((line, i) => {
-        const wrong = byLine.get(i + 1);
-        return html`<div class=${'l' + (wrong ? ' bad' : '')} id=${'L' + (i + 1)}><span>${i + 1}</span><span>${line || ' '}</span></div>
-            ${wrong ? wrong.map((e) => html`<div class="msg" role="note">${'\u00a0'.repeat(Math.max(0, (e.column || 1) - 1))}^ ${e.message}${e.hint ? ` — ${e.hint}` : ''}</div>`) : null}`;
-    })}</div>`;
+    return html`<div class="code" tabindex="0" role="group" aria-label="Source">
+        ${text
+            .replace(/\n$/, '')
+            .split('\n')
+            .map((line, i) => {
+                const wrong = byLine.get(i + 1);
+                return html`<div class=${'l' + (wrong ? ' bad' : '')} id=${'L' + (i + 1)}>
+                        <span>${i + 1}</span><span>${line || ' '}</span>
+                    </div>
+                    ${wrong ? wrong.map((e) => html`<div class="msg" role="note">${'\u00a0'.repeat(Math.max(0, (e.column || 1) - 1))}^ ${e.message}${e.hint ? ` — ${e.hint}` : ''}</div>`) : null}`;
+            })}
+    </div>`;
 }
-const Problem = ({e, jump}) => html`<div><button type="button" class="link" onClick=${() => jump(e)}>${e.line ? `line ${e.line}` : 'the file'}</button> <code class=${e.severity === 'warning' ? '' : 'err'}>${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`;
+const Problem = ({e, jump}) =>
+    html`<div>
+        <button type="button" class="link" onClick=${() => jump(e)}>
+            ${e.line ? `line ${e.line}` : 'the file'}
+        </button>
+        <code class=${e.severity === 'warning' ? '' : 'err'}
+            >${e.message}${e.hint ? ` — ${e.hint}` : ''}</code
+        >
+    </div>`;
 
 export function Code({dag}) {
-    const [version, setVersion] = useQuery('version'), [editing, setEditing] = useQuery('edit', '', {replace: false});
+    const [version, setVersion] = useQuery('version'),
+        [editing, setEditing] = useQuery('edit', '', {replace: false});
     const source = useApi(version ? `/dags/${enc(dag.id)}/source?version=${enc(version)}` : null);
     const file = useApi(`/dags/${enc(dag.id)}/file`, {every: version || editing ? 0 : 3000});
     const versions = useApi(dag.version ? `/dags/${enc(dag.id)}/versions` : null);
-    if (editing && file.data) return html`<${Edit} dag=${dag} file=${file.data} onDone=${() => { file.reload(); setEditing(''); }} />`;
-    return html`<p class="toolbar"><code>${file.data ? file.data.file : dag.file}</code> <label>shown <select value=${version} onChange=${(e) => setVersion(e.target.value)}>
-            <option value="" selected=${!version}>the file as it is</option>${(versions.data ? versions.data.items : []).map((v) => html`<option value=${v.version} selected=${v.version === version}>version ${v.version}</option>`)}</select></label>
-            ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}<${Copy} text=${(version ? source.data : file.data && file.data.text) || ''} />
-            <span class="muted">${dag.valid ? '' : dag.version ? `The file has errors; version ${dag.version} still runs.` : 'The file has errors and was never loaded.'}</span></p>
+    if (editing && file.data)
+        return html`<${Edit}
+            dag=${dag}
+            file=${file.data}
+            onDone=${() => {
+                file.reload();
+                setEditing('');
+            }}
+        />`;
+    return html`<p class="toolbar">
+            <code>${file.data ? file.data.file : dag.file}</code>
+            <label
+                >shown
+                <select value=${version} onChange=${(e) => setVersion(e.target.value)}>
+                    <option value="" selected=${!version}>the file as it is</option>
+                    ${(versions.data ? versions.data.items : []).map((v) => html`<option value=${v.version} selected=${v.version === version}>version ${v.version}</option>`)}
+                </select></label
+            >
+            ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}<${Copy}
+                text=${(version ? source.data : file.data && file.data.text) || ''}
+            />
+            <span class="muted"
+                >${dag.valid ? '' : dag.version ? `The file has errors; version ${dag.version} still runs.` : 'The file has errors and was never loaded.'}</span
+            >
+        </p>
         ${version ? html`<${Loaded} of=${source}>${(text) => html`<${Source} text=${text} />`}</${Loaded}>` : html`<${Loaded} of=${file} what="The file could not be read">${(f) => html`<${Source} text=${f.text} errors=${dag.errors} />`}</${Loaded}>`}
-        <${Command} text=${`nexus dag validate ${dag.errors[0] && dag.errors[0].file ? dag.errors[0].file : dag.file}`} />`;
+        <${Command}
+            text=${`nexus dag validate ${dag.errors[0] && dag.errors[0].file ? dag.errors[0].file : dag.file}`}
+        />`;
 }
 
 // The file, checked while one types; saved only without errors.
 function Edit({dag, file, onDone}) {
-    const [text, setText] = useState(file.text), [checked, setChecked] = useState(null), [error, setError] = useState(null), [busy, setBusy] = useState(false);
+    const [text, setText] = useState(file.text),
+        [checked, setChecked] = useState(null),
+        [error, setError] = useState(null),
+        [busy, setBusy] = useState(false);
     const [from, setFrom] = useState(file);
-    const box = useRef(null), lines = useRef(null);
+    const box = useRef(null),
+        lines = useRef(null);
     const path = `/dags/${enc(dag.id)}/file`;
     useEffect(() => {
         let gone = false;
-        const timer = setTimeout(() => call('PUT', path, {text, dry_run: true}).then((c) => !gone && (setChecked({...c, text}), setError(null)), (e) => !gone && setError(e)), 250);
+        const timer = setTimeout(
+            () =>
+                call('PUT', path, {text, dry_run: true}).then(
+                    (c) => !gone && (setChecked({...c, text}), setError(null)),
+                    (e) => !gone && setError(e),
+                ),
+            250,
+        );
         return () => {
             gone = true;
             clearTimeout(timer);
@@ -69,46 +118,91 @@ function Edit({dag, file, onDone}) {
         setError(null);
     };
     const jump = (e) => {
-        const before = text.split('\n').slice(0, (e.line || 1) - 1), at = before.reduce((n, l) => n + l.length + 1, 0) + Math.max(0, (e.column || 1) - 1);
+        const before = text.split('\n').slice(0, (e.line || 1) - 1),
+            at = before.reduce((n, l) => n + l.length + 1, 0) + Math.max(0, (e.column || 1) - 1);
         box.current.focus();
         box.current.setSelectionRange(at, at);
         box.current.scrollTop = Math.max(0, (e.line - 5) * 18);
     };
-    const problems = checked ? checked.problems : [], wrong = problems.filter((p) => p.severity === 'error'), current = checked && checked.text === text;
-    const marks = new Set(problems.map((p) => p.line)), n = text.split('\n').length;
-    const shown = checked && checked.dags.length ? checked.dags.find((d) => d.id === dag.id) || checked.dags[0] : null;
-    return html`<p class="toolbar"><code>${file.file}</code><button type="button" class="primary" disabled=${busy || !current || wrong.length || text === from.text} onClick=${save}>Save ${file.file}</button><button type="button" onClick=${onDone}>Leave without saving</button>
-            <span role="status" class=${wrong.length ? 'bad-text' : 'muted'}>${!current ? 'checking …' : wrong.length ? plural(wrong.length, 'error') : problems.length ? plural(problems.length, 'warning') : text === from.text ? 'nothing changed' : 'no errors'}</span></p>
+    const problems = checked ? checked.problems : [],
+        wrong = problems.filter((p) => p.severity === 'error'),
+        current = checked && checked.text === text;
+    const marks = new Set(problems.map((p) => p.line)),
+        n = text.split('\n').length;
+    const shown =
+        checked && checked.dags.length
+            ? checked.dags.find((d) => d.id === dag.id) || checked.dags[0]
+            : null;
+    return html`<p class="toolbar">
+            <code>${file.file}</code
+            ><button
+                type="button"
+                class="primary"
+                disabled=${busy || !current || wrong.length || text === from.text}
+                onClick=${save}
+            >
+                Save ${file.file}</button
+            ><button type="button" onClick=${onDone}>Leave without saving</button>
+            <span role="status" class=${wrong.length ? 'bad-text' : 'muted'}
+                >${!current ? 'checking …' : wrong.length ? plural(wrong.length, 'error') : problems.length ? plural(problems.length, 'warning') : text === from.text ? 'nothing changed' : 'no errors'}</span
+            >
+        </p>
         ${error ? html`<${ErrorBox} error=${error} what=${error.status === 409 ? 'Somebody else changed the file' : 'Not saved'} />${error.status === 409 ? html`<p><button type="button" onClick=${reload}>Reload the file (what you typed is lost)</button></p>` : null}` : null}
-        <${Split} left=${html`<div class="editor"><pre ref=${lines} aria-hidden="true">${Array.from({length: n}, (_, i) => html`<span class=${marks.has(i + 1) ? 'bad' : ''}>${i + 1 + '\n'}</span>`)}</pre>
-            <textarea ref=${box} aria-label=${'Text of ' + file.file} spellcheck="false" autocapitalize="off" autocomplete="off" wrap="off" value=${text} onInput=${(e) => setText(e.target.value)} onScroll=${(e) => (lines.current.scrollTop = e.target.scrollTop)}></textarea></div>`}
-            right=${html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)}${shown ? html`<${Drawn} g=${shown.graph} states=${{}} selected=${null} choose=${(t) => jump({line: text.split('\n').findIndex((l) => new RegExp(`^\\s+${t}:`).test(l)) + 1, column: 1})} height=${420} />` : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`}`} />`;
+        <${Split}
+            left=${html`<div class="editor">
+                <pre ref=${lines} aria-hidden="true">
+${Array.from({length: n}, (_, i) => html`<span class=${marks.has(i + 1) ? 'bad' : ''}>${i + 1 + '\n'}</span>`)}</pre>
+                <textarea
+                    ref=${box}
+                    aria-label=${'Text of ' + file.file}
+                    spellcheck="false"
+                    autocapitalize="off"
+                    autocomplete="off"
+                    wrap="off"
+                    value=${text}
+                    onInput=${(e) => setText(e.target.value)}
+                    onScroll=${(e) => (lines.current.scrollTop = e.target.scrollTop)}
+                ></textarea>
+            </div>`}
+            right=${html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)}${shown ? html`<${Drawn} g=${shown.graph} states=${{}} selected=${null} choose=${(t) => jump({line: text.split('\n').findIndex((l) => new RegExp(`^\\s+${t}:`).test(l)) + 1, column: 1})} height=${420} />` : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`}`}
+        />`;
 }
 
 // The lines of two texts, by their longest common subsequence, with what is alike at
 // both ends taken off first.
 export function diffLines(a, b) {
-    let start = 0, endA = a.length, endB = b.length;
+    let start = 0,
+        endA = a.length,
+        endB = b.length;
     while (start < endA && start < endB && a[start] === b[start]) start++;
     while (endA > start && endB > start && a[endA - 1] === b[endB - 1]) {
         endA--;
         endB--;
     }
-    const x = a.slice(start, endA), y = b.slice(start, endB), out = [];
+    const x = a.slice(start, endA),
+        y = b.slice(start, endB),
+        out = [];
     for (let i = 0; i < start; i++) out.push([' ', a[i]]);
     if (x.length * y.length > 4e6) {
         for (const l of x) out.push(['-', l]);
         for (const l of y) out.push(['+', l]);
     } else {
-        const w = y.length + 1, t = new Uint32Array((x.length + 1) * w);
-        for (let i = x.length - 1; i >= 0; i--) for (let j = y.length - 1; j >= 0; j--)
-            t[i * w + j] = x[i] === y[j] ? t[(i + 1) * w + j + 1] + 1 : Math.max(t[(i + 1) * w + j], t[i * w + j + 1]);
-        let i = 0, j = 0;
+        const w = y.length + 1,
+            t = new Uint32Array((x.length + 1) * w);
+        for (let i = x.length - 1; i >= 0; i--)
+            for (let j = y.length - 1; j >= 0; j--)
+                t[i * w + j] =
+                    x[i] === y[j]
+                        ? t[(i + 1) * w + j + 1] + 1
+                        : Math.max(t[(i + 1) * w + j], t[i * w + j + 1]);
+        let i = 0,
+            j = 0;
         while (i < x.length || j < y.length) {
             if (i < x.length && j < y.length && x[i] === y[j]) {
                 out.push([' ', x[i++]]);
                 j++;
-            } else if (i < x.length && (j >= y.length || t[(i + 1) * w + j] >= t[i * w + j + 1])) out.push(['-', x[i++]]);
+            } else if (i < x.length && (j >= y.length || t[(i + 1) * w + j] >= t[i * w + j + 1]))
+                out.push(['-', x[i++]]);
             else out.push(['+', y[j++]]);
         }
     }
@@ -118,19 +212,70 @@ export function diffLines(a, b) {
 export function Diff({before, after}) {
     const lines = useMemo(() => diffLines(before.split('\n'), after.split('\n')), [before, after]);
     // Only what changed, with three lines around it.
-    const near = lines.map((_, i) => lines.slice(Math.max(0, i - 3), i + 4).some(([k]) => k !== ' '));
+    const near = lines.map((_, i) =>
+        lines.slice(Math.max(0, i - 3), i + 4).some(([k]) => k !== ' '),
+    );
     if (!lines.some(([k]) => k !== ' ')) return html`<${Empty}>They are the same.</${Empty}>`;
-    return html`<div class="code" tabindex="0" role="group" aria-label="Difference">${lines.map(([k, text], i) => (near[i] ? html`<div class=${'l' + (k === '+' ? ' add' : k === '-' ? ' del' : '')}><span>${k}</span><span>${text || ' '}</span></div>`
-        : near[i - 1] ? html`<div class="l"><span>⋯</span><span></span></div>` : null))}</div>`;
+    return html`<div class="code" tabindex="0" role="group" aria-label="Difference">
+        ${lines.map(([k, text], i) =>
+            near[i]
+                ? html`<div class=${'l' + (k === '+' ? ' add' : k === '-' ? ' del' : '')}>
+                      <span>${k}</span><span>${text || ' '}</span>
+                  </div>`
+                : near[i - 1]
+                  ? html`<div class="l"><span>⋯</span><span></span></div>`
+                  : null,
+        )}
+    </div>`;
 }
 export function Versions({dag}) {
     const list = useApi(`/dags/${enc(dag.id)}/versions`);
-    const [a, setA] = useQuery('a'), [b, setB] = useQuery('b');
+    const [a, setA] = useQuery('a'),
+        [b, setB] = useQuery('b');
     const items = list.data ? list.data.items : [];
-    const newer = b || (items[0] && items[0].version), older = a || (items[1] && items[1].version);
-    const one = useApi(older ? `/dags/${enc(dag.id)}/source?version=${enc(older)}` : null), two = useApi(newer ? `/dags/${enc(dag.id)}/source?version=${enc(newer)}` : null);
-    const pick = (value, set, label) => html`<label>${label} <select value=${value} onChange=${(e) => set(e.target.value)}>${items.map((v) => html`<option value=${v.version} selected=${v.version === value}>${v.version}</option>`)}</select></label>`;
-    return html`<${Loaded} of=${list}>${() => html`<table class="list"><thead><tr><th>Version</th><th>Since</th><th class="wide">Hash</th><td></td></tr></thead><tbody>${items.map((v) => html`<tr><td>${v.version}</td><td><${Ago} at=${v.created_at} /></td>
-            <td class="wide"><code>${v.hash.slice(0, 8)}</code></td><td><a href=${dagUrl(dag.id, 'code') + '?version=' + v.version}>source</a></td></tr>`)}</tbody></table>
-        ${items.length > 1 ? html`<p class="toolbar">${pick(older, setA, 'What changed from')} ${pick(newer, setB, 'to')}</p>${one.data != null && two.data != null ? html`<${Diff} before=${one.data} after=${two.data} />` : null}` : html`<${Empty}>There is one version: nothing to compare.</${Empty}>`}`}</${Loaded}>`;
+    const newer = b || (items[0] && items[0].version),
+        older = a || (items[1] && items[1].version);
+    const one = useApi(older ? `/dags/${enc(dag.id)}/source?version=${enc(older)}` : null),
+        two = useApi(newer ? `/dags/${enc(dag.id)}/source?version=${enc(newer)}` : null);
+    const pick = (value, set, label) =>
+        html`<label
+            >${label}
+            <select value=${value} onChange=${(e) => set(e.target.value)}>
+                ${items.map((v) => html`<option value=${v.version} selected=${v.version === value}>${v.version}</option>`)}
+            </select></label
+        >`;
+    return html`<${Loaded} of=${list}>${() =>
+        html`<table class="list">
+                <thead>
+                    <tr>
+                        <th>Version</th>
+                        <th>Since</th>
+                        <th class="wide">Hash</th>
+                        <td></td>
+                    </tr>
+                </thead>
+                <tbody>
+                    ${items.map(
+                        (v) =>
+                            html`<tr>
+                                <td>${v.version}</td>
+                                <td><${Ago} at=${v.created_at} /></td>
+                                <td class="wide"><code>${v.hash.slice(0, 8)}</code></td>
+                                <td>
+                                    <a href=${dagUrl(dag.id, 'code') + '?version=' + v.version}
+                                        >source</a
+                                    >
+                                </td>
+                            </tr>`,
+                    )}
+                </tbody>
+            </table>
+            ${
+                items.length > 1
+                    ? html`<p class="toolbar">
+                              ${pick(older, setA, 'What changed from')} ${pick(newer, setB, 'to')}
+                          </p>
+                          ${one.data != null && two.data != null ? html`<${Diff} before=${one.data} after=${two.data} />` : null}`
+                    : html`<${Empty}>There is one version: nothing to compare.</${Empty}>`
+            }`}</${Loaded}>`;
 }

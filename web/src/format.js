@@ -13,22 +13,53 @@ const formats = new Map();
 function formatter(options) {
     const key = JSON.stringify([zoneName(), options]);
     if (!formats.has(key))
-        formats.set(key, new Intl.DateTimeFormat('en-GB', {timeZone: zoneName(), hourCycle: 'h23', ...options}));
+        formats.set(
+            key,
+            new Intl.DateTimeFormat('en-GB', {timeZone: zoneName(), hourCycle: 'h23', ...options}),
+        );
     return formats.get(key);
 }
 export function shortTime(at) {
     const d = new Date(at);
     return d.getFullYear() === new Date().getFullYear()
-        ? formatter({day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit'}).format(d).replace(',', '')
-        : formatter({day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit'}).format(d).replace(',', '');
+        ? formatter({day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit'})
+              .format(d)
+              .replace(',', '')
+        : formatter({
+              day: 'numeric',
+              month: 'short',
+              year: 'numeric',
+              hour: '2-digit',
+              minute: '2-digit',
+          })
+              .format(d)
+              .replace(',', '');
 }
-export const clockTime = (at) => formatter({hour: '2-digit', minute: '2-digit', second: '2-digit'}).format(new Date(at));
-export const dayTime = (at) => formatter({weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit'}).format(new Date(at)).replace(/,/g, '');
+export const clockTime = (at) =>
+    formatter({hour: '2-digit', minute: '2-digit', second: '2-digit'}).format(new Date(at));
+export const dayTime = (at) =>
+    formatter({
+        weekday: 'short',
+        day: 'numeric',
+        month: 'short',
+        hour: '2-digit',
+        minute: '2-digit',
+    })
+        .format(new Date(at))
+        .replace(/,/g, '');
 export function exactTime(at) {
     return formatter({
-        year: 'numeric', month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit',
-        fractionalSecondDigits: 3, timeZoneName: 'short',
-    }).format(new Date(at)).replace(',', '');
+        year: 'numeric',
+        month: 'short',
+        day: 'numeric',
+        hour: '2-digit',
+        minute: '2-digit',
+        second: '2-digit',
+        fractionalSecondDigits: 3,
+        timeZoneName: 'short',
+    })
+        .format(new Date(at))
+        .replace(',', '');
 }
 export function duration(s) {
     if (s == null || Number.isNaN(s)) return '–';
@@ -64,7 +95,8 @@ export function bytes(n) {
     for (; n >= 1024 && i < 4; i++) n /= 1024;
     return `${i && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
 }
-export const seconds = (from, to) => (from ? (new Date(to || Date.now()) - new Date(from)) / 1000 : null);
+export const seconds = (from, to) =>
+    from ? (new Date(to || Date.now()) - new Date(from)) / 1000 : null;
 
 export function Ago({at}) {
     const now = clock.use();
@@ -80,9 +112,13 @@ export function Time({at}) {
 // How long something took, or has taken until now.
 export function Took({from, to}) {
     if (!from) return html`<span class="muted">–</span>`;
-    return to ? html`<span class="num">${duration(seconds(from, to))}</span>` : html`<${Ticking} from=${from} />`;
+    return to
+        ? html`<span class="num">${duration(seconds(from, to))}</span>`
+        : html`<${Ticking} from=${from} />`;
 }
 function Ticking({from}) {
     const now = clock.use();
-    return html`<span class="num">${duration(Math.max(0, Math.floor((now - new Date(from)) / 1000)))}</span>`;
+    return html`<span class="num"
+        >${duration(Math.max(0, Math.floor((now - new Date(from)) / 1000)))}</span
+    >`;
 }

@@ -1,9 +1,36 @@
 // What every module of the page is written with.
 import {h, render, Fragment} from 'preact';
-import {useState, useEffect, useLayoutEffect, useRef, useMemo, useErrorBoundary} from 'preact/hooks';
+import {
+    useState,
+    useEffect,
+    useLayoutEffect,
+    useRef,
+    useMemo,
+    useErrorBoundary,
+} from 'preact/hooks';
 import htm from 'htm';
 
-export const html = htm.bind(h);
+// Templates are HTML: where a line breaks is a space, as everywhere in HTML (htm alone would take it away),
+// but for the edges of blocks, where a space shows nothing. \0 stands for a value.
+const BLOCK =
+    /^(article|aside|dd|details|dialog|div|dl|dt|fieldset|footer|form|h[1-6]|header|li|main|nav|ol|optgroup|option|p|pre|section|summary|svg|g|table|tbody|td|tfoot|th|thead|tr|ul)$/;
+const BREAK = /(<\/?([\w-]+)[^<>]*>)?\s*\n\s*(?=(?:<\/?([\w-]+))?)/g;
+const spaced = new WeakMap();
+function withSpaces(strings) {
+    const made = strings
+        .join('\0')
+        .replace(
+            BREAK,
+            (_, tag = '', before, after) =>
+                tag + (BLOCK.test(before) || BLOCK.test(after) ? '' : ' '),
+        )
+        .split('\0');
+    spaced.set(strings, made);
+    return made;
+}
+const build = htm.bind(h);
+export const html = (strings, ...values) =>
+    build(spaced.get(strings) || withSpaces(strings), ...values);
 export {render, Fragment, useState, useEffect, useLayoutEffect, useRef, useMemo, useErrorBoundary};
 
 // A value that several components look at: get(), set(v), use() in a component.

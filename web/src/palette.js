@@ -7,9 +7,20 @@ import {Dialog} from './parts.js';
 export const palette = store(false);
 export const help = store(false);
 
-const VIEWS = [['Home', '/ui'], ['DAGs', '/ui/dags'], ['Runs', '/ui/runs'], ['Data', '/ui/data'], ['Workers', '/ui/system/workers'],
-    ['Pools', '/ui/system/pools'], ['Variables', '/ui/system/variables'], ['Connections', '/ui/system/connections'],
-    ['Approvals', '/ui/system/approvals'], ['Notifications', '/ui/system/notifications'], ['Audit', '/ui/system/audit'], ['Health', '/ui/system/health']];
+const VIEWS = [
+    ['Home', '/ui'],
+    ['DAGs', '/ui/dags'],
+    ['Runs', '/ui/runs'],
+    ['Data', '/ui/data'],
+    ['Workers', '/ui/system/workers'],
+    ['Pools', '/ui/system/pools'],
+    ['Variables', '/ui/system/variables'],
+    ['Connections', '/ui/system/connections'],
+    ['Approvals', '/ui/system/approvals'],
+    ['Notifications', '/ui/system/notifications'],
+    ['Audit', '/ui/system/audit'],
+    ['Health', '/ui/system/health'],
+];
 
 function candidates(dags, runs) {
     const list = VIEWS.map(([name, href]) => ({kind: 'go to', name, href}));
@@ -17,7 +28,8 @@ function candidates(dags, runs) {
         list.push({kind: 'DAG', name: d.id, href: dagUrl(d.id), hint: d.description});
         if (d.version) list.push({kind: 'trigger', name: d.id, href: dagUrl(d.id, 'trigger')});
     }
-    for (const r of runs) list.push({kind: 'run', name: `${r.dag} ${r.id}`, href: runUrl(r.id), hint: r.state});
+    for (const r of runs)
+        list.push({kind: 'run', name: `${r.dag} ${r.id}`, href: runUrl(r.id), hint: r.state});
     return list;
 }
 // Letters in order; words' beginnings count more.
@@ -25,7 +37,8 @@ function score(text, query) {
     const t = text.toLowerCase();
     const at = t.indexOf(query);
     if (at >= 0) return 1000 - at - (t.length - query.length) / 100;
-    let k = 0, points = 0;
+    let k = 0,
+        points = 0;
     for (let i = 0; i < t.length && k < query.length; i++) {
         if (t[i] !== query[k]) continue;
         points += i === 0 || /[^a-z0-9]/.test(t[i - 1]) ? 10 : 1;
@@ -41,18 +54,27 @@ export function Palette() {
 function PaletteOpen() {
     const [query, setQuery] = useState('');
     const [at, setAt] = useState(0);
-    const [loaded, setLoaded] = useState(false), [entered, setEntered] = useState(false);
+    const [loaded, setLoaded] = useState(false),
+        [entered, setEntered] = useState(false);
     const box = useRef(null);
     useEffect(() => {
         box.current.focus();
-        Promise.allSettled([fetchKnown('/dags'), fetchKnown('/runs?limit=100')]).then(() => setLoaded(true));
+        Promise.allSettled([fetchKnown('/dags'), fetchKnown('/runs?limit=100')]).then(() =>
+            setLoaded(true),
+        );
     }, []);
-    const dags = (peek('/dags') || {items: []}).items, runs = (peek('/runs?limit=100') || {items: []}).items;
+    const dags = (peek('/dags') || {items: []}).items,
+        runs = (peek('/runs?limit=100') || {items: []}).items;
     const q = query.trim().toLowerCase();
     let found = candidates(dags, runs);
-    if (q) found = found.map((c) => ({...c, points: score(`${c.kind} ${c.name}`, q)})).filter((c) => c.points > 0).sort((a, b) => b.points - a.points);
+    if (q)
+        found = found
+            .map((c) => ({...c, points: score(`${c.kind} ${c.name}`, q)}))
+            .filter((c) => c.points > 0)
+            .sort((a, b) => b.points - a.points);
     found = found.slice(0, 12);
-    if (/^\d+$/.test(q) && !found.some((c) => c.href === runUrl(q))) found.unshift({kind: 'run', name: q, href: runUrl(q)});
+    if (/^\d+$/.test(q) && !found.some((c) => c.href === runUrl(q)))
+        found.unshift({kind: 'run', name: q, href: runUrl(q)});
     const close = () => palette.set(false);
     const choose = (c) => {
         close();
@@ -73,19 +95,58 @@ function PaletteOpen() {
     return html`<${Dialog} title="Go to or do" onClose=${close}>
         <input ref=${box} type="search" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-label="DAG, run, view or action"
             aria-activedescendant=${'palette-' + at} placeholder="DAG, run, view; or: trigger …" value=${query}
-            onInput=${(e) => { setQuery(e.target.value); setAt(0); }} onKeyDown=${key} />
-        <ul id="palette-list" role="listbox" aria-label="Found" class="palette">${found.map((c, i) => html`<li id=${'palette-' + i} role="option" aria-selected=${i === at}
-            onMouseMove=${() => setAt(i)} onClick=${() => choose(c)}><span class="muted">${c.kind}</span> ${c.name} <span class="muted hint">${c.hint}</span></li>`)}</ul>
+            onInput=${(e) => {
+                setQuery(e.target.value);
+                setAt(0);
+            }} onKeyDown=${key} />
+        <ul id="palette-list" role="listbox" aria-label="Found" class="palette">${found.map(
+            (c, i) =>
+                html`<li
+                    id=${'palette-' + i}
+                    role="option"
+                    aria-selected=${i === at}
+                    onMouseMove=${() => setAt(i)}
+                    onClick=${() => choose(c)}
+                >
+                    <span class="muted">${c.kind}</span> ${c.name}
+                    <span class="muted hint">${c.hint}</span>
+                </li>`,
+        )}</ul>
         ${found.length ? null : html`<p class="empty">Nothing has that name.</p>`}
     </${Dialog}>`;
 }
 
-const KEYS = [['Ctrl K', 'jump or do'], ['g h · g d · g r', 'home, DAGs, runs'], ['g s · g a', 'system, data'], ['j k', 'next, previous row'], ['Enter', 'open'],
-    ['/', 'filter or search'], ['1 … 9', 'tabs'], ['v', 'grid, graph, Gantt'], ['c', 'critical path in a graph'], ['arrows', 'move in grid and graph'], ['l', 'log'], ['e', 'explain'],
-    ['n N', 'next, previous error in the log'], ['f', 'follow the log'], ['w', 'wrap the log'], ['t', 'trigger'], ['R', 'retry'], ['C', 'clear'],
-    ['[ ]', 'older, newer run'], ['.', 'next attempt'], ['y', 'copy the link'], ['Esc', 'back out'], ['?', 'this list']];
+const KEYS = [
+    ['Ctrl K', 'jump or do'],
+    ['g h · g d · g r', 'home, DAGs, runs'],
+    ['g s · g a', 'system, data'],
+    ['j k', 'next, previous row'],
+    ['Enter', 'open'],
+    ['/', 'filter or search'],
+    ['1 … 9', 'tabs'],
+    ['v', 'grid, graph, Gantt'],
+    ['c', 'critical path in a graph'],
+    ['arrows', 'move in grid and graph'],
+    ['l', 'log'],
+    ['e', 'explain'],
+    ['n N', 'next, previous error in the log'],
+    ['f', 'follow the log'],
+    ['w', 'wrap the log'],
+    ['t', 'trigger'],
+    ['R', 'retry'],
+    ['C', 'clear'],
+    ['[ ]', 'older, newer run'],
+    ['.', 'next attempt'],
+    ['y', 'copy the link'],
+    ['Esc', 'back out'],
+    ['?', 'this list'],
+];
 export function Help() {
     if (!help.use()) return null;
-    return html`<${Dialog} title="Keys" onClose=${() => help.set(false)}><dl class="keys">${KEYS.map(([k, what]) => html`<dt><kbd>${k}</kbd></dt><dd>${what}</dd>`)}</dl>
+    return html`<${Dialog} title="Keys" onClose=${() => help.set(false)}><dl class="keys">${KEYS.map(
+        ([k, what]) =>
+            html`<dt><kbd>${k}</kbd></dt>
+                <dd>${what}</dd>`,
+    )}</dl>
         <p><button type="button" onClick=${() => help.set(false)}>Close</button></p></${Dialog}>`;
 }

@@ -1,6 +1,14 @@
 // Pieces that views are made of: errors, empty states, tables, dialogs, copying, keys.
 import {exactTime} from './format.js';
-import {html, store, useState, useEffect, useLayoutEffect, useRef, useErrorBoundary} from './lib.js';
+import {
+    html,
+    store,
+    useState,
+    useEffect,
+    useLayoutEffect,
+    useRef,
+    useErrorBoundary,
+} from './lib.js';
 import {retryLive} from './live.js';
 
 // ---- Keys: the newest handler wins; off in inputs ----
@@ -9,7 +17,8 @@ let pending = '';
 export function useKeys(map) {
     const mine = useRef(map);
     mine.current = map;
-    useLayoutEffect(() => { // what is seen takes keys
+    useLayoutEffect(() => {
+        // what is seen takes keys
         layers.push(mine);
         return () => layers.splice(layers.indexOf(mine), 1);
     }, []);
@@ -17,7 +26,8 @@ export function useKeys(map) {
 export function startKeys() {
     document.addEventListener('keydown', (e) => {
         const ctrl = e.ctrlKey || e.metaKey;
-        const typing = e.target.closest && e.target.closest('input, textarea, select, [contenteditable]');
+        const typing =
+            e.target.closest && e.target.closest('input, textarea, select, [contenteditable]');
         let key = ctrl ? 'ctrl+' + e.key.toLowerCase() : e.key;
         if (e.altKey || (typing && !ctrl && key !== 'Escape')) return;
         if (typing && key === 'Escape') typing.blur();
@@ -45,7 +55,10 @@ let toastId = 0;
 export function toast(text, {href, kind = 'info', action} = {}) {
     const id = ++toastId;
     toasts.set([...toasts.get(), {id, text, href, kind, action}]);
-    setTimeout(() => toasts.set(toasts.get().filter((t) => t.id !== id)), kind === 'error' ? 12000 : 6000);
+    setTimeout(
+        () => toasts.set(toasts.get().filter((t) => t.id !== id)),
+        kind === 'error' ? 12000 : 6000,
+    );
 }
 export const spoken = store('');
 
@@ -58,36 +71,65 @@ export async function copy(text) {
     }
 }
 export const Copy = ({text, label = 'copy'}) =>
-    html`<button class="link copy" type="button" onClick=${(e) => { e.preventDefault(); e.stopPropagation(); copy(text); }} title=${'Copy ' + text}>${label}</button>`;
+    html`<button
+        class="link copy"
+        type="button"
+        onClick=${(e) => {
+            e.preventDefault();
+            e.stopPropagation();
+            copy(text);
+        }}
+        title=${'Copy ' + text}
+    >
+        ${label}
+    </button>`;
 export const Command = ({text, label = 'Command'}) =>
-    html`<div class="command"><span class="muted">${label}</span><code>${text}</code><${Copy} text=${text} /></div>`;
+    html`<div class="command">
+        <span class="muted">${label}</span><code>${text}</code><${Copy} text=${text} />
+    </div>`;
 
 // ---- Errors and empty states ----
 export function ErrorBox({error, retry, what = 'This could not be loaded'}) {
     if (!error) return null;
-    const todo = error.status === 0 ? 'Is the scheduler running? The page tries again by itself.'
-        : error.status === 401 ? 'Sign in.' : error.status === 403 ? 'Ask for the role that it needs.'
-        : error.status === 409 ? (error.details && error.details.who ? `${error.details.what} by ${error.details.who}, ${exactTime(error.details.at)}: reload, then decide anew.` : 'Somebody was faster: reload, then decide anew.') : '';
+    const todo =
+        error.status === 0
+            ? 'Is the scheduler running? The page tries again by itself.'
+            : error.status === 401
+              ? 'Sign in.'
+              : error.status === 403
+                ? 'Ask for the role that it needs.'
+                : error.status === 409
+                  ? error.details && error.details.who
+                      ? `${error.details.what} by ${error.details.who}, ${exactTime(error.details.at)}: reload, then decide anew.`
+                      : 'Somebody was faster: reload, then decide anew.'
+                  : '';
     const again = () => {
         retryLive();
         if (retry) retry();
     };
-    return html`<div class="box bad" role="alert"><b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
-        ${retry ? html` <button type="button" onClick=${again}>Try again</button>` : null}</div>`;
+    return html`<div class="box bad" role="alert">
+        <b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
+        ${retry ? html` <button type="button" onClick=${again}>Try again</button>` : null}
+    </div>`;
 }
 export function Guard({children, name}) {
     const [error, reset] = useErrorBoundary();
     if (!error) return children;
-    return html`<div class="box bad" role="alert"><b>This part of the page failed</b> · ${name}: ${String(error.message || error)} · the rest goes on working
-        <button type="button" onClick=${reset}>Try again</button></div>`;
+    return html`<div class="box bad" role="alert">
+        <b>This part of the page failed</b> · ${name}: ${String(error.message || error)} · the rest
+        goes on working <button type="button" onClick=${reset}>Try again</button>
+    </div>`;
 }
 export const Empty = ({children}) => html`<p class="empty">${children}</p>`;
 export const Skeleton = ({rows = 5}) =>
-    html`<div class="skeleton" aria-busy="true" aria-label="Loading">${Array.from({length: rows}, () => html`<div class="bone"></div>`)}</div>`;
+    html`<div class="skeleton" aria-busy="true" aria-label="Loading">
+        ${Array.from({length: rows}, () => html`<div class="bone"></div>`)}
+    </div>`;
 
 // Data, or why there is none.
 export function Loaded({of, rows, children, what}) {
-    if (of.data === undefined && of.error) return html`<${ErrorBox} error=${of.error} retry=${of.reload} what=${what} />`;
+    if (of.data === undefined && of.error)
+        return html`<${ErrorBox} error=${of.error} retry=${of.reload} what=${what} />`;
     if (of.data === undefined) return html`<${Skeleton} rows=${rows} />`;
     return html`${of.error ? html`<${ErrorBox} error=${of.error} retry=${of.reload} what="What you see is old" />` : null}${children(of.data)}`;
 }
@@ -99,11 +141,34 @@ export function useTitle(title) {
     }, [title]);
 }
 export const Head = ({title, children, sub}) =>
-    html`<header class="head"><h1>${title}</h1>${sub}<div class="grow"></div>${children}</header>`;
+    html`<header class="head">
+        <h1>${title}</h1>
+        ${sub}
+        <div class="grow"></div>
+        ${children}
+    </header>`;
 export function Tabs({items, current}) {
-    useKeys(Object.fromEntries(items.slice(0, 9).map((item, i) => [String(i + 1), () => document.getElementById('tab-' + item.id).click()])));
-    return html`<nav class="tabs" aria-label="Parts">${items.map((item) => html`<a id=${'tab-' + item.id} href=${item.href}
-        aria-current=${item.id === current ? 'page' : undefined}>${item.label}${item.n ? html` <span class="badge">${item.n}</span>` : null}</a>`)}</nav>`;
+    useKeys(
+        Object.fromEntries(
+            items
+                .slice(0, 9)
+                .map((item, i) => [
+                    String(i + 1),
+                    () => document.getElementById('tab-' + item.id).click(),
+                ]),
+        ),
+    );
+    return html`<nav class="tabs" aria-label="Parts">
+        ${items.map(
+            (item) =>
+                html`<a
+                    id=${'tab-' + item.id}
+                    href=${item.href}
+                    aria-current=${item.id === current ? 'page' : undefined}
+                    >${item.label}${item.n ? html` <span class="badge">${item.n}</span>` : null}</a
+                >`,
+        )}
+    </nav>`;
 }
 
 // ---- A dialog that confirms a write ----
@@ -114,9 +179,21 @@ export function Dialog({title, onClose, children, wide}) {
         ref.current.showModal();
         return () => before && before.focus && before.focus();
     }, []);
-    return html`<dialog ref=${ref} class=${wide ? 'wide' : ''} aria-label=${title} onCancel=${(e) => { e.preventDefault(); onClose(); }}
-        onClick=${(e) => e.target === ref.current && onClose()}>
-        <div class="dialog"><h2>${title}</h2>${children}</div></dialog>`;
+    return html`<dialog
+        ref=${ref}
+        class=${wide ? 'wide' : ''}
+        aria-label=${title}
+        onCancel=${(e) => {
+            e.preventDefault();
+            onClose();
+        }}
+        onClick=${(e) => e.target === ref.current && onClose()}
+    >
+        <div class="dialog">
+            <h2>${title}</h2>
+            ${children}
+        </div>
+    </dialog>`;
 }
 
 // ---- Lists ----
@@ -131,7 +208,8 @@ export function useRows(ref) {
         next.scrollIntoView({block: 'nearest'});
     };
     useKeys({
-        j: move(1), k: move(-1),
+        j: move(1),
+        k: move(-1),
         '/': () => {
             const box = document.querySelector('main input[type=search]');
             if (box) box.focus();
@@ -140,12 +218,19 @@ export function useRows(ref) {
     });
 }
 export function Search({value, onInput, label, hint}) {
-    return html`<label class="search"><span class="hidden">${label}</span>
-        <input type="search" value=${value} placeholder=${hint || label} onInput=${(e) => onInput(e.target.value)} /></label>`;
+    return html`<label class="search"
+        ><span class="hidden">${label}</span>
+        <input
+            type="search"
+            value=${value}
+            placeholder=${hint || label}
+            onInput=${(e) => onInput(e.target.value)}
+    /></label>`;
 }
 // A long list of rows of one height: only what is seen is there.
 export function Rows({items, height, render, label, className = ''}) {
-    const ref = useRef(null), made = useRef({render: null, rows: new Map()});
+    const ref = useRef(null),
+        made = useRef({render: null, rows: new Map()});
     const [range, set] = useState([0, 60]);
     // A row that stays is the same as before, so that scrolling draws only what comes in.
     if (made.current.render !== render) made.current = {render, rows: new Map()};
@@ -171,26 +256,50 @@ export function Rows({items, height, render, label, className = ''}) {
             removeEventListener('resize', look);
         };
     }, [items.length, height]);
-    const from = Math.min(range[0], Math.max(0, items.length - 1)), to = Math.min(items.length, range[1]);
-    return html`<div ref=${ref} class=${'rows ' + className} role="list" aria-label=${label} style=${{height: items.length * height + 'px'}}>
+    const from = Math.min(range[0], Math.max(0, items.length - 1)),
+        to = Math.min(items.length, range[1]);
+    return html`<div
+        ref=${ref}
+        class=${'rows ' + className}
+        role="list"
+        aria-label=${label}
+        style=${{height: items.length * height + 'px'}}
+    >
         <div style=${{transform: `translateY(${from * height}px)`}}>
-        ${items.slice(from, to).map((item, i) => row(item, from + i))}</div></div>`;
+            ${items.slice(from, to).map((item, i) => row(item, from + i))}
+        </div>
+    </div>`;
 }
 // A button that presses itself when it comes into view.
 export function More({onMore, children}) {
-    const ref = useRef(null), fn = useRef(onMore);
+    const ref = useRef(null),
+        fn = useRef(onMore);
     fn.current = onMore;
     useEffect(() => {
-        const watch = new IntersectionObserver((seen) => seen.some((s) => s.isIntersecting) && fn.current(), {rootMargin: '600px'});
+        const watch = new IntersectionObserver(
+            (seen) => seen.some((s) => s.isIntersecting) && fn.current(),
+            {rootMargin: '600px'},
+        );
         watch.observe(ref.current);
         return () => watch.disconnect();
     });
     return html`<p><button ref=${ref} type="button" onClick=${onMore}>${children}</button></p>`;
 }
 export const Bar = ({value, max}) =>
-    html`<span class="meter" role="img" aria-label="${value} of ${max}"><span style=${{width: `${max ? Math.min(100, (100 * value) / max) : 0}%`}}></span></span>`;
+    html`<span class="meter" role="img" aria-label="${value} of ${max}"
+        ><span style=${{width: `${max ? Math.min(100, (100 * value) / max) : 0}%`}}></span
+    ></span>`;
 // Name and value, one a line.
-export const Facts = ({items}) => html`<dl class="facts">${items.filter(Boolean).map(([name, value]) => html`<dt>${name}</dt><dd>${value ?? '–'}</dd>`)}</dl>`;
-export const Json = ({value}) => html`<pre class="json">${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}</pre>`;
+export const Facts = ({items}) =>
+    html`<dl class="facts">
+        ${items.filter(Boolean).map(
+            ([name, value]) =>
+                html`<dt>${name}</dt>
+                    <dd>${value ?? '–'}</dd>`,
+        )}
+    </dl>`;
+export const Json = ({value}) =>
+    html`<pre class="json">
+${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}</pre>`;
 // The number, and the interval the mouse or screen reader asks for.
 export const lastLine = (text) => (text || '').trim().split('\n').pop();

@@ -2,14 +2,23 @@
 import {store, enc} from './lib.js';
 
 function read() {
-    const path = location.pathname.replace(/^\/ui\/?/, '').split('/').filter(Boolean).map((s) => {
-        try {
-            return decodeURIComponent(s);
-        } catch (e) {
-            return s;
-        }
-    });
-    return {path, query: new URLSearchParams(location.search), hash: location.hash.slice(1), href: location.pathname + location.search + location.hash};
+    const path = location.pathname
+        .replace(/^\/ui\/?/, '')
+        .split('/')
+        .filter(Boolean)
+        .map((s) => {
+            try {
+                return decodeURIComponent(s);
+            } catch (e) {
+                return s;
+            }
+        });
+    return {
+        path,
+        query: new URLSearchParams(location.search),
+        hash: location.hash.slice(1),
+        href: location.pathname + location.search + location.hash,
+    };
 }
 export const route = store(read());
 
@@ -25,14 +34,26 @@ export function startRoutes() {
     addEventListener('hashchange', () => route.set(read()));
     document.addEventListener('click', (e) => {
         const a = e.target.closest && e.target.closest('a[href]');
-        if (!a || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey || a.target || a.hasAttribute('download')) return;
+        if (
+            !a ||
+            e.defaultPrevented ||
+            e.button ||
+            e.metaKey ||
+            e.ctrlKey ||
+            e.shiftKey ||
+            e.altKey ||
+            a.target ||
+            a.hasAttribute('download')
+        )
+            return;
         const url = new URL(a.href, location.href);
         if (url.origin !== location.origin || !/^\/ui(\/|$)/.test(url.pathname)) return;
         e.preventDefault();
         go(url.pathname + url.search + url.hash);
     });
     // The links that the mlflow client prints.
-    if (location.hash.startsWith('#/')) history.replaceState(null, '', '/ui' + location.hash.slice(1));
+    if (location.hash.startsWith('#/'))
+        history.replaceState(null, '', '/ui' + location.hash.slice(1));
     route.set(read());
 }
 // This address with other values; null takes one away.
@@ -53,5 +74,6 @@ export function useQuery(name, fallback = '', {replace = true} = {}) {
 export const dagUrl = (dag, view) => `/ui/dags/${enc(dag)}${view ? '/' + view : ''}`;
 export const runUrl = (run) => `/ui/runs/${enc(run)}`;
 // task[3] is written task.3: brackets are escaped in addresses.
-export const taskUrl = (run, name, query = '') => `/ui/runs/${enc(run)}/tasks/${enc(name.replace(/\[(\d+)\]$/, '.$1'))}${query}`;
+export const taskUrl = (run, name, query = '') =>
+    `/ui/runs/${enc(run)}/tasks/${enc(name.replace(/\[(\d+)\]$/, '.$1'))}${query}`;
 export const taskOfUrl = (text) => text.replace(/\.(\d+)$/, '[$1]');
