@@ -144,12 +144,13 @@ static void commit(struct engine *engine)
     engine->n_commits++;
     write_rows(engine);
     crash_if(engine, CRASH_BEFORE_COMMIT);
+    int64_t began_us = clock_mono_us();
     if (!store_commit(engine->store, &err))
         engine_give_up(&err);
     crash_if(engine, CRASH_AFTER_COMMIT);
     if (engine->config.committed)
         engine->config.committed(engine->config.arg, engine->core, &engine->update,
-                                 engine->n_commits);
+                                 engine->n_commits, clock_mono_us() - began_us);
 }
 
 static void note_ended(struct engine *engine)

@@ -30,9 +30,10 @@ struct engine_config {
     const struct certificate *certificate; /* for that; lives as long as the engine */
     enum crash_point crash_point;
     uint64_t crash_commit;
-    /* Called on the loop after each commit (before the sends), with the number of the commit. */
+    /* Called on the loop after each commit (before the sends), with the number of the commit and
+     * how long the disk took for it. */
     void (*committed)(void *arg, const struct core *core, const struct core_update *update,
-                      uint64_t number);
+                      uint64_t number, int64_t us);
     /* Called on the loop at the end of each turn, with how long it took. */
     void (*turned)(void *arg, int64_t us);
     /* Called on the loop once the first scan of the DAG folder is in. */

@@ -293,11 +293,11 @@ static char *connections_json(void)
 /* ---- Running ---- */
 
 static void committed(void *arg, const struct core *core, const struct core_update *update,
-                      uint64_t number)
+                      uint64_t number, int64_t us)
 {
     struct scheduler *scheduler = arg;
     if (scheduler->api)
-        api_committed(scheduler->api, core, update, number);
+        api_committed(scheduler->api, core, update, number, us);
 }
 
 static void turned(void *arg, int64_t us)

@@ -162,7 +162,7 @@ static inline void world_turn(struct world *world)
     if (core_update_has_rows(&world->update) || store_in_transaction(world->store)) {
         assert_true(store_begin(world->store, &err) && store_write(world->store, &what, &err) &&
                     store_commit(world->store, &err));
-        api_committed(world->api, world->core, &world->update, ++world->n_commits);
+        api_committed(world->api, world->core, &world->update, ++world->n_commits, 0);
     }
     world_answer(world);
     core_turn_done(world->core, &world->update);

@@ -106,8 +106,9 @@
 
 /* HTTP. */
 #define NX_HTTP_BODY_MAX (8 * 1024 * 1024)
-#define NX_HTTP_CONNECTIONS_MAX 1000
-#define NX_QUERY_MS 1000 /* a reader's query is interrupted after this */
+#define NX_HTTP_HEADERS_MAX (32 * 1024) /* of a request, its address too; about so much */
+#define NX_HTTP_CONNECTIONS_MAX 1000    /* further ones wait until one ends */
+#define NX_QUERY_MS 1000                /* a reader's query is interrupted after this */
 #define NX_PAGE_MAX 1000
 #define NX_ROWS_MS 10000 /* to read some rows of a table for somebody */
 

@@ -163,6 +163,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, const struct 
         http_access, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
         MHD_OPTION_CONNECTION_LIMIT, connections < threads ? threads : connections,
         MHD_OPTION_CONNECTION_TIMEOUT, config->idle_s ? config->idle_s : (unsigned)IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)NX_HTTP_HEADERS_MAX,
         MHD_OPTION_URI_LOG_CALLBACK, http_begin, server, MHD_OPTION_NOTIFY_COMPLETED, http_end,
         server, MHD_OPTION_UNESCAPE_CALLBACK, leave_as_it_is, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_END);

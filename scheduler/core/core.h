@@ -545,6 +545,15 @@ bool core_view_pool(const struct core *core, size_t i, struct core_pool_view *vi
 bool core_pool_named(const struct core *core, size_t i);
 /* How many task instances could run but for the i-th pool or for want of a worker. */
 uint32_t core_pool_waiting(const struct core *core, size_t i);
+#define CORE_NO_POOL SIZE_MAX
+struct core_queue_view {
+    uint32_t n;        /* task instances that wait for a slot */
+    int64_t oldest_ms; /* wall instant since which the first of them waits; 0: none, or not known */
+};
+/* Of the i-th pool, or of all tasks without one. */
+void core_view_queue(const struct core *core, size_t i, struct core_queue_view *view);
+/* Task instances of the runs that have not ended, by state. */
+void core_count_tasks(const struct core *core, uint64_t counts[NX_TASK_STATES]);
 /* The progress that a running attempt reported, in thousandths; negative: none. *text: what it said
  * of it, until the next step, or NULL. */
 int core_progress(const struct core *core, struct nx_inst_id id, const char **text);

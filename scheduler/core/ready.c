@@ -170,6 +170,21 @@ uint32_t ready_count(const struct core *core, const struct class *class)
     return n;
 }
 
+int64_t ready_oldest_ms(const struct core *core, const struct class *class)
+{
+    int64_t oldest = 0;
+    uint32_t task;
+    struct run *run;
+    for (size_t i = 0; i < class->heap.n; i++) {
+        if (!at_entry(core, &class->heap.at[i], &run, &task) || !in_line(run, task))
+            continue;
+        int64_t ready = run->insts[task].ready_ms;
+        if (ready && (!oldest || ready < oldest))
+            oldest = ready;
+    }
+    return oldest;
+}
+
 bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task)
 {
     while (class->heap.n) {

@@ -205,6 +205,32 @@ uint32_t core_pool_waiting(const struct core *core, size_t i)
     return n;
 }
 
+void core_view_queue(const struct core *core, size_t i, struct core_queue_view *view)
+{
+    const struct pool *pool = i == CORE_NO_POOL ? NULL : core->pools.at[i].value;
+    *view = (struct core_queue_view){0};
+    for (size_t k = 0; k < core->classes.n; k++) {
+        const struct class *class = core->classes.at[k];
+        if (class->pool != pool)
+            continue;
+        int64_t oldest = ready_oldest_ms(core, class);
+        view->n += ready_count(core, class);
+        if (oldest && (!view->oldest_ms || oldest < view->oldest_ms))
+            view->oldest_ms = oldest;
+    }
+}
+
+void core_count_tasks(const struct core *core, uint64_t counts[NX_TASK_STATES])
+{
+    for (int state = 0; state < NX_TASK_STATES; state++)
+        counts[state] = 0;
+    for (size_t i = 0; i < core->run_slots.n; i++) {
+        const struct run *run = core->run_slots.at[i].value;
+        for (int state = 0; state < NX_TASK_STATES; state++)
+            counts[state] += run->counts[state];
+    }
+}
+
 int core_progress(const struct core *core, struct nx_inst_id id, const char **text)
 {
     struct run *run;

@@ -607,6 +607,8 @@ struct pool *pool_get(struct core *core, const char *name);
 void limits_count(struct core *core, const struct version *version, bool on);
 /* Queued instances of the class. */
 uint32_t ready_count(const struct core *core, const struct class *class);
+/* Since when the one waits that has waited longest; 0: none, or not known. */
+int64_t ready_oldest_ms(const struct core *core, const struct class *class);
 void ready_push(struct core *core, struct run *run, uint32_t task);
 /* The most urgent queued instance of the class; stale entries are dropped. False: none. */
 bool ready_peek(struct core *core, struct class *class, struct run **run, uint32_t *task);

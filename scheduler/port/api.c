@@ -44,6 +44,7 @@ void call_respond(struct call *call, const struct http_reply *reply)
 {
     must(!call->done);
     call->done = true;
+    count_answer(call->api, call->route, reply->status);
     http_respond(call->request, reply);
 }
 
@@ -436,8 +437,9 @@ uint16_t api_port(const struct api *api)
 }
 
 void api_committed(struct api *api, const struct core *core, const struct core_update *update,
-                   uint64_t number)
+                   uint64_t number, int64_t us)
 {
+    histogram_add(&api->commits, us);
     for (size_t i = 0; i < update->runs.n; i++) {
         struct core_run_row row;
         if (core_get_run(core, update->runs.at[i], &row) && nx_run_state_final(row.state))

@@ -43,7 +43,7 @@ bool api_open(const struct api_config *config, struct api **api, struct nx_err *
 uint16_t api_port(const struct api *api);
 /* After each commit, on the loop: what changed goes to the event streams. */
 void api_committed(struct api *api, const struct core *core, const struct core_update *update,
-                   uint64_t number);
+                   uint64_t number, int64_t us);
 /* After each turn, on the loop: how long it took, for /metrics. */
 void api_turned(struct api *api, int64_t us);
 /* The first scan of the DAG folder is in: /health/ready says so. */

@@ -46,7 +46,14 @@ static const struct route_answer answers[] = {
     {handle_task, "task", NULL, 0, NULL, NULL, 0},
     {handle_attempts, "attempt_page", NULL, 0, NULL, NULL, 0},
     {handle_log, "text", NULL, 0, "limit:bytes offset:offset", TEXT, 0},
-    {handle_log_lines, "log_lines", NULL, 0, NULL, NULL, 0},
+    {handle_log_lines, "log_lines|log_line_page", NULL, 0, "from:positive offset:count", NULL, 0},
+    {handle_run_log, "run_log_page", NULL, 0, "cursor:text", NULL, 0},
+    {handle_task_counts, "task_count_page", NULL, 0, NULL, NULL, 0},
+    {handle_usage, "usage", NULL, 0, NULL, NULL, 0},
+    {handle_artifacts, "artifact_page", NULL, 0, NULL, NULL, 0},
+    {handle_artifact_files, "artifact_file_page", NULL, ANSWER_GONE, "artifact:address cursor:text", NULL, 0},
+    {handle_artifact_file, "text", NULL, ANSWER_GONE | ANSWER_RANGE, "artifact:address path:name", BYTES, 0},
+    {handle_artifact_rows, "table_rows", NULL, ANSWER_GONE | ANSWER_DATA, "artifact:address path:name offset:count first_column:count", NULL, 0},
     {handle_log_search, "log_match_page", NULL, 0, "!q:words", NULL, 0},
     {handle_resolved, "object", NULL, 0, NULL, NULL, 0},
     {handle_explain, "explanation_page", NULL, 0, "state:task_state", NULL, 0},
@@ -94,6 +101,7 @@ static const struct route_answer answers[] = {
     {handle_post_token, NULL, "made_token", ANSWER_CONFLICT, "role:token_role name:short_text expires:age", NULL, 0},
     {handle_delete_token, "deleted", NULL, 0, NULL, NULL, 0},
     {handle_backup, NULL, "backup", ANSWER_CONFLICT, "!file:path", NULL, 0},
+    {handle_settings, "setting_page", NULL, 0, NULL, NULL, 0},
     {handle_checks, "checks", NULL, 0, NULL, NULL, 0},
     {handle_retention, "retention_page", NULL, 0, "cursor:text", NULL, 0},
     {handle_retention_due, "retention_due_page", NULL, ANSWER_MISSING, NULL, NULL, 0},
@@ -185,6 +193,8 @@ static void put_done(struct buf *buf, const struct route *route, const struct ro
                      answer->type, answer->shape);
     if (answer->created)
         put_response(buf, 201, "made", NULL, answer->created);
+    if (answer->more & ANSWER_RANGE)
+        put_response(buf, 206, "the part that Range names", answer->type, answer->shape);
     if (get && status == 200 && route->handle != handle_events)
         put_response(buf, 304, "If-None-Match has the ETag of what it would be", NULL, NULL);
 }
@@ -202,14 +212,18 @@ static void put_problems(struct buf *buf, const struct route *route,
         put_problem(buf, 404, "what is named does not exist; the message has the nearest name");
     if (answer->more & ANSWER_CONFLICT)
         put_problem(buf, 409, "it is in a state that forbids this");
+    if (answer->more & ANSWER_GONE)
+        put_problem(buf, 410, "it was kept, and is not any more");
     if (answer->more & ANSWER_MATCH)
         put_problem(buf, 412, "If-Match has another ETag: somebody was faster");
     if (!get || answer->more & ANSWER_SEARCH)
         put_problem(buf, 413, "a bound was reached");
+    if (answer->more & ANSWER_RANGE)
+        put_problem(buf, 416, "the range is behind its end");
     if (!get)
         put_problem(buf, 415, "a body is application/json");
     if (answer->more & ANSWER_DATA)
-        put_problem(buf, 422, "what it says does not fit the DAG");
+        put_problem(buf, 422, get ? "it is no table, or damaged" : "what it says does not fit the DAG");
     put_problem(buf, 500, "the disk, or a defect of Nexus");
     if (answer->more & ANSWER_LOADING)
         put_response(buf, 503, "not ready, or too many requests wait", NULL, "readiness|error");

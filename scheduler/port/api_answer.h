@@ -12,7 +12,9 @@ enum answer_more {
     ANSWER_MISSING = 8,  /* 404, also of what is not in its path */
     ANSWER_KEY = 16,     /* it takes an Idempotency-Key */
     ANSWER_LOADING = 32, /* 503 with the same shape */
-    ANSWER_SEARCH = 64   /* 413: a search may be too long */
+    ANSWER_SEARCH = 64,  /* 413: a search may be too long */
+    ANSWER_GONE = 128,   /* 410: what it was kept in is not there any more */
+    ANSWER_RANGE = 256   /* it takes a Range: 206, 416 */
 };
 
 /* Types are those of api_schema.h. */

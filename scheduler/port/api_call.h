@@ -27,7 +27,24 @@
 #define CALL_PARAMS_MAX 4
 #define CALL_BODY_MAX (4 * 1024 * 1024) /* a page of a list ends when it is longer */
 
-#define API_TURN_BOUNDS 12
+#define HISTOGRAM_BOUNDS 12
+
+/* How long something took: by how long at most (see api_metrics.c), and in all. */
+struct histogram {
+    atomic_ullong counts[HISTOGRAM_BOUNDS + 1], sum_us;
+};
+
+/* Requests are counted by these. */
+enum route_class {
+    CLASS_READ,
+    CLASS_WRITE,
+    CLASS_LOG,
+    CLASS_EVENTS,
+    CLASS_PAGE,
+    CLASS_SERVER, /* health, metrics, the document */
+    CLASS_NONE,   /* of no route */
+    ROUTE_CLASSES
+};
 
 struct job;
 struct call;
@@ -59,10 +76,9 @@ struct api {
     int64_t started_ms;
     int64_t opened_wall_ms, opened_steady_ms;
     atomic_bool ready;
-    atomic_ullong ended[NX_RUN_STATES]; /* runs since the start, by final state */
-    /* Turns of the loop since the start: by how long they took at most (see turn_bounds_us), and in
-     * all. */
-    atomic_ullong turns[API_TURN_BOUNDS + 1], turn_us;
+    atomic_ullong ended[NX_RUN_STATES];      /* runs since the start, by final state */
+    struct histogram turns, commits;         /* of the loop since the start */
+    atomic_ullong answers[ROUTE_CLASSES][6]; /* by the first digit of their status */
     /* The API's own thread: finishes jobs, wakes streams. */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -136,6 +152,9 @@ bool call_cursor(struct call *call, int64_t *cursor, struct nx_err *err);
 bool call_sort(struct call *call, const char *const *names, size_t *found, struct nx_err *err);
 /* A query parameter that must be true or false. */
 bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *err);
+/* Counts an answer; the route may be NULL. */
+void count_answer(struct api *api, const struct route *route, int status);
+void histogram_add(struct histogram *histogram, int64_t us);
 /* The error text of a body with {"error": ...}. */
 void call_error(struct http_reply *reply, const struct nx_err *err, int status, const char *code,
                 const char *details);
@@ -169,6 +188,7 @@ void call_keep_key(struct message *message, const char *key, const json_t *body)
 
 struct job {
     struct api *api;
+    const struct route *route; /* of its request */
     struct http_token token;
     struct job *next;
     struct arena arena;

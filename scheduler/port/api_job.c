@@ -14,6 +14,7 @@ struct job *job_new(struct call *call)
 {
     struct job *job = mem_alloc(sizeof *job);
     job->api = call->api;
+    job->route = call->route;
     job->token = http_token_of(call->request);
     job->status = 200;
     arena_init(&job->arena);
@@ -58,6 +59,7 @@ void job_finish(struct job *job)
     const char *headers[] = {"Location", job->location, NULL};
     if (job->location)
         reply.headers = headers;
+    count_answer(job->api, job->route, reply.status);
     http_answer(job->api->server, job->token, &reply);
     job_free(job);
 }

@@ -1,7 +1,6 @@
-/* What only the core knows: reasons, workers, pools; health and figures. */
+/* What only the core knows: reasons, workers, events. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
@@ -230,18 +229,10 @@ struct seen_worker {
     struct seen_worker *next;
 };
 
-struct seen_pool {
-    struct core_pool_view view;
-    struct seen_pool *next;
-};
-
 struct fleet {
     size_t from, limit;
     const char *only; /* a worker's id, or NULL */
     struct seen_worker *workers, **last_worker;
-    struct seen_pool *pools, **last_pool;
-    size_t n_active, n_online, n_slots, n_running;
-    uint64_t moves[NX_TASK_STATES][NX_TASK_STATES];
     bool more;
 };
 
@@ -250,7 +241,6 @@ static struct fleet *fleet_new(struct job *job)
     struct fleet *fleet = arena_alloc(&job->arena, sizeof *fleet);
     fleet->limit = NX_PAGE_MAX;
     fleet->last_worker = &fleet->workers;
-    fleet->last_pool = &fleet->pools;
     job->data = fleet;
     return fleet;
 }
@@ -293,25 +283,6 @@ static void look_workers(struct job *job, const struct core *core)
         look_hands(job, core, i, seen);
         *fleet->last_worker = seen;
         fleet->last_worker = &seen->next;
-    }
-}
-
-static void look_pools(struct job *job, const struct core *core)
-{
-    struct fleet *fleet = job->data;
-    struct core_pool_view view;
-    for (size_t i = fleet->from; core_view_pool(core, i, &view); i++) {
-        if (fleet->limit == 0) {
-            fleet->more = true;
-            fleet->from = i;
-            return;
-        }
-        fleet->limit--;
-        struct seen_pool *seen = arena_alloc(&job->arena, sizeof *seen);
-        seen->view = view;
-        seen->view.name = keep(job, view.name);
-        *fleet->last_pool = seen;
-        fleet->last_pool = &seen->next;
     }
 }
 
@@ -482,206 +453,4 @@ bool handle_events(struct call *call, struct nx_err *err)
     api_add_stream(call, false);
     call_respond(call, &reply);
     return true;
-}
-
-/* ---- Health ---- */
-
-bool handle_health(struct call *call, struct nx_err *err)
-{
-    (void)err;
-    put_open(&call->body, NULL, '{');
-    put_text(&call->body, "status", "ok");
-    put_time(&call->body, "started_at", call->api->started_ms);
-    put_text(&call->body, "version", NEXUS_VERSION);
-    put_close(&call->body, '}');
-    return true;
-}
-
-static void count_fleet(struct fleet *fleet, const struct core *core)
-{
-    struct core_worker_view view;
-    for (size_t i = 0; core_view_worker(core, i, &view); i++) {
-        bool here = view.state == CORE_ONLINE || view.state == CORE_DRAINING;
-        fleet->n_online += here;
-        fleet->n_slots += here ? view.slots : 0;
-        fleet->n_running += view.n_running;
-    }
-    fleet->n_active = core_active_runs(core);
-}
-
-static void look_ready(struct job *job, const struct core *core)
-{
-    count_fleet(job->data, core);
-}
-
-#define DISK_LOW_BYTES (1024ll * 1024 * 1024)
-
-/* -1: not known. */
-static int64_t free_bytes(const char *path)
-{
-    struct statvfs fs;
-    return statvfs(path, &fs) == 0 ? (int64_t)(fs.f_bavail * fs.f_frsize) : -1;
-}
-
-static bool finish_ready(struct job *job, struct query *query, struct nx_err *err)
-{
-    const struct fleet *fleet = job->data;
-    struct buf *buf = &job->body;
-    bool ready = atomic_load(&job->api->ready);
-    int64_t disk = free_bytes(job->api->home);
-    (void)query; /* its being there says that the store is readable */
-    (void)err;
-    job->status = ready ? 200 : 503;
-    put_open(buf, NULL, '{');
-    put_text(buf, "status", ready ? "ok" : "loading");
-    put_open(buf, "parts", '{');
-    put_text(buf, "loop", "ok");
-    put_text(buf, "store", "ok");
-    put_text(buf, "loader", ready ? "ok" : "loading");
-    put_text(buf, "workers", fleet->n_online ? "ok" : "none");
-    put_text(buf, "disk", disk >= 0 && disk < DISK_LOW_BYTES ? "low" : "ok");
-    put_close(buf, '}');
-    put_int(buf, "disk_free_bytes", disk);
-    put_int(buf, "workers_online", (int64_t)fleet->n_online);
-    put_int(buf, "runs_active", (int64_t)fleet->n_active);
-    put_close(buf, '}');
-    return true;
-}
-
-bool handle_ready(struct call *call, struct nx_err *err)
-{
-    struct job *job = job_new(call);
-    fleet_new(job);
-    job->look = look_ready;
-    job->finish = finish_ready;
-    return job_look(call, job, err);
-}
-
-/* ---- Figures ---- */
-
-static void look_metrics(struct job *job, const struct core *core)
-{
-    struct fleet *fleet = job->data;
-    count_fleet(fleet, core);
-    look_pools(job, core);
-    for (int from = 0; from < NX_TASK_STATES; from++) {
-        for (int to = 0; to < NX_TASK_STATES; to++)
-            fleet->moves[from][to] =
-                core_moves(core, (enum nx_task_state)from, (enum nx_task_state)to);
-    }
-}
-
-static void put_series(struct buf *buf, const char *name, const char *type, const char *help)
-{
-    buf_printf(buf, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void put_runs(struct buf *buf, struct api *api, const int64_t *unfinished)
-{
-    put_series(buf, "nexus_runs", "gauge", "Runs that have not ended, by state.");
-    for (int i = 0; i < NX_RS_SUCCESS; i++)
-        buf_printf(buf, "nexus_runs{state=\"%s\"} %lld\n", nx_run_state_name((enum nx_run_state)i),
-                   (long long)unfinished[i]);
-    put_series(buf, "nexus_runs_ended_total", "counter",
-               "Runs that have ended since the scheduler's start, by state.");
-    for (int i = NX_RS_SUCCESS; i < NX_RUN_STATES; i++)
-        buf_printf(buf, "nexus_runs_ended_total{state=\"%s\"} %llu\n",
-                   nx_run_state_name((enum nx_run_state)i), atomic_load(&api->ended[i]));
-}
-
-static void put_moves(struct buf *buf, const struct fleet *fleet)
-{
-    put_series(buf, "nexus_task_moves_total", "counter",
-               "Moves of task instances between states since the scheduler's start.");
-    for (int from = 0; from < NX_TASK_STATES; from++) {
-        for (int to = 0; to < NX_TASK_STATES; to++) {
-            if (fleet->moves[from][to])
-                buf_printf(buf, "nexus_task_moves_total{from=\"%s\",to=\"%s\"} %llu\n",
-                           nx_task_state_name((enum nx_task_state)from),
-                           nx_task_state_name((enum nx_task_state)to),
-                           (unsigned long long)fleet->moves[from][to]);
-        }
-    }
-}
-
-static void put_fleet(struct buf *buf, const struct fleet *fleet)
-{
-    put_series(buf, "nexus_workers_online", "gauge", "Workers that report, draining ones too.");
-    buf_printf(buf, "nexus_workers_online %zu\n", fleet->n_online);
-    put_series(buf, "nexus_slots", "gauge", "Slots of the workers online.");
-    buf_printf(buf, "nexus_slots %zu\n", fleet->n_slots);
-    put_series(buf, "nexus_tasks_running", "gauge", "Task instances that run.");
-    buf_printf(buf, "nexus_tasks_running %zu\n", fleet->n_running);
-    put_series(buf, "nexus_pool_used", "gauge", "Slots of a pool that are taken.");
-    for (const struct seen_pool *seen = fleet->pools; seen; seen = seen->next) {
-        buf_str(buf, "nexus_pool_used{pool=");
-        js_add_string(buf, seen->view.name, strlen(seen->view.name));
-        buf_printf(buf, "} %lld\n", (long long)seen->view.used);
-    }
-}
-
-static void put_http(struct buf *buf, struct api *api)
-{
-    struct http_counts counts;
-    http_counts(api->server, &counts);
-    put_series(buf, "nexus_http_connections", "gauge", "Open connections.");
-    buf_printf(buf, "nexus_http_connections %u\n", counts.connections);
-    put_series(buf, "nexus_http_requests_total", "counter", "Requests since the start.");
-    buf_printf(buf, "nexus_http_requests_total %llu\n", (unsigned long long)counts.requests);
-    put_series(buf, "nexus_uptime_seconds", "gauge", "Since the scheduler's start.");
-    buf_printf(buf, "nexus_uptime_seconds %lld\n",
-               (long long)((clock_wall_ms() - api->started_ms) / 1000));
-}
-
-static const int64_t turn_bounds_us[API_TURN_BOUNDS] = {
-    500, 1000, 2000, 5000, 10000, 20000, 30000, 40000, 50000, 100000, 250000, 1000000};
-
-void api_turned(struct api *api, int64_t us)
-{
-    int i = 0;
-    while (i < API_TURN_BOUNDS && us > turn_bounds_us[i])
-        i++;
-    atomic_fetch_add(&api->turns[i], 1);
-    atomic_fetch_add(&api->turn_us, (unsigned long long)us);
-}
-
-static void put_turns(struct buf *buf, struct api *api)
-{
-    unsigned long long n = 0;
-    put_series(
-        buf, "nexus_turn_seconds", "histogram",
-        "How long the scheduler's loop took for a turn: messages, decisions, commit, sends.");
-    for (int i = 0; i < API_TURN_BOUNDS; i++) {
-        n += atomic_load(&api->turns[i]);
-        buf_printf(buf, "nexus_turn_seconds_bucket{le=\"%g\"} %llu\n",
-                   (double)turn_bounds_us[i] / 1e6, n);
-    }
-    n += atomic_load(&api->turns[API_TURN_BOUNDS]);
-    buf_printf(buf,
-               "nexus_turn_seconds_bucket{le=\"+Inf\"} %llu\nnexus_turn_seconds_sum %.6f\n"
-               "nexus_turn_seconds_count %llu\n",
-               n, (double)atomic_load(&api->turn_us) / 1e6, n);
-}
-
-static bool finish_metrics(struct job *job, struct query *query, struct nx_err *err)
-{
-    int64_t unfinished[NX_RS_SUCCESS];
-    if (!query_unfinished(query, unfinished, err))
-        return false;
-    job->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    put_runs(&job->body, job->api, unfinished);
-    put_moves(&job->body, job->data);
-    put_fleet(&job->body, job->data);
-    put_turns(&job->body, job->api);
-    put_http(&job->body, job->api);
-    return true;
-}
-
-bool handle_metrics(struct call *call, struct nx_err *err)
-{
-    struct job *job = job_new(call);
-    fleet_new(job);
-    job->look = look_metrics;
-    job->finish = finish_metrics;
-    return job_look(call, job, err);
 }

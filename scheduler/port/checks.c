@@ -12,7 +12,7 @@
 #define CHECK_MS 60000              /* when nobody else needs the file */
 #define CHECK_BYTES_MAX (8ll << 20) /* of a file that is checked for a request: some 30 ms */
 
-static int64_t size_of(const char *home, const char *name)
+int64_t checks_size_of(const char *home, const char *name)
 {
     char path[PATH_MAX_BYTES + 32];
     struct stat st;
@@ -37,7 +37,7 @@ static void put_database(struct buf *buf, const char *home, const struct query_c
     put_int(buf, "schema_known", check->schema_known);
     put_int(buf, "bytes", check->n_pages * check->page_bytes);
     put_int(buf, "free_bytes", check->n_free_pages * check->page_bytes);
-    put_int(buf, "log_bytes", size_of(home, "nexus.db-wal"));
+    put_int(buf, "log_bytes", checks_size_of(home, "nexus.db-wal"));
     put_int(buf, "secrets", check->n_secrets);
     put_int(buf, "doomed_runs", check->n_doomed);
     put_bool(buf, "checked", check->checked);

@@ -73,6 +73,14 @@ bool inbox_post(struct inbox *inbox, struct message *message)
     return room;
 }
 
+size_t inbox_waiting(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    size_t n = inbox->n;
+    pthread_mutex_unlock(&inbox->lock);
+    return n;
+}
+
 struct message *inbox_take(struct inbox *inbox)
 {
     pthread_mutex_lock(&inbox->lock);

@@ -148,6 +148,7 @@ void message_free(struct message *message);
 /* Takes the message; false (the message stays the caller's) when NX_INBOX_MAX are waiting: answer
  * "busy". Reports and MSG_STOP are never refused: their number is bounded by the contexts. */
 bool inbox_post(struct inbox *inbox, struct message *message);
+size_t inbox_waiting(struct inbox *inbox); /* how many */
 /* Everything that is waiting, oldest first. */
 struct message *inbox_take(struct inbox *inbox);
 

@@ -580,6 +580,25 @@ bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct
     return ok;
 }
 
+bool query_figures(struct query *query, struct query_figures *figures, struct nx_err *err)
+{
+    bool row;
+    struct sql_stmt *stmt = query_prepare(query,
+                                          "select (select count(*) from dag where present),"
+                                          " (select count(*) from dag where present and paused),"
+                                          " (select count(*) from file_problem),"
+                                          " (select count(*) from approval where open = 1),"
+                                          " (select count(*) from notification where state = 0),"
+                                          " (select count(*) from backfill where state < 2)",
+                                          err);
+    if (!stmt || !sql_step(stmt, &row, err))
+        return false;
+    *figures = (struct query_figures){sql_int(stmt, 0), sql_int(stmt, 1), sql_int(stmt, 2),
+                                      sql_int(stmt, 3), sql_int(stmt, 4), sql_int(stmt, 5)};
+    sql_reset(stmt);
+    return true;
+}
+
 bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
                       int64_t counts[NX_RUN_STATES], struct nx_err *err)
 {

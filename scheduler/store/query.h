@@ -199,6 +199,14 @@ bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_
 /* How many runs are queued, running, stopping. */
 bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct nx_err *err);
 
+/* What the store has that somebody should look at. */
+struct query_figures {
+    int64_t dags, paused_dags, broken_files;
+    int64_t approvals;                /* that wait for an answer */
+    int64_t notifications, backfills; /* that wait to be sent; that go on or are paused */
+};
+bool query_figures(struct query *query, struct query_figures *figures, struct nx_err *err);
+
 /* How many runs that were created then or later are in each state. */
 bool query_run_counts(struct query *query, const char *dag, int64_t since_ms,
                       int64_t counts[NX_RUN_STATES], struct nx_err *err);

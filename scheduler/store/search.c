@@ -1,6 +1,5 @@
 #include "scheduler/store/search.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "lib/base/must.h"
@@ -396,7 +395,7 @@ int search_bind(const struct search *search, enum search_about about, int first,
 
 static bool has_glob(const char *pattern, const char *text)
 {
-    return text && fnmatch(pattern, text, FNM_NOESCAPE) == 0;
+    return text && str_glob(pattern, text, false);
 }
 
 static bool has_part(const char *part, const char *text)

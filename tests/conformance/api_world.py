@@ -160,14 +160,26 @@ class World:
         self.until(lambda: self.json("GET", api + "/approvals")["items"])
         self.until(lambda: self.json("GET", api + "/notifications?state=sent")["items"])
         self.until(lambda: self.json("GET", api + "/datasets/sums/events")["items"])
+        self.until(lambda: self.json("GET", api + "/backfills/1")["state"] == "done")
+        self.until(lambda: not self.json("GET", api + "/runs?state=running&dag=etl")["items"])
         self.until(lambda: any(task["progress"] for task in self.json("GET", f"{api}/runs/{self.runs['long']}/tasks")["items"]))
 
     def cancel_all(self):
         """No attempt may outlive its worker."""
-        left = "/api/v1/runs?limit=1000&q=state:queued,running,stopping"
-        for run in self.json("GET", left)["items"]:
-            self.ask("POST", f"/api/v1/runs/{run['id']}/cancel", {})
-        self.until(lambda: not self.json("GET", left)["items"])
+        left = []
+
+        def all_ended():
+            left[:] = self.json("GET", "/api/v1/runs?limit=1000&q=state:queued,running,stopping")["items"]
+            for run in left:
+                if run["state"] != "stopping":
+                    self.ask("POST", f"/api/v1/runs/{run['id']}/cancel", {})
+            return not left
+
+        try:
+            self.until(all_ended, 60)
+        finally:
+            for run in left[:3]:
+                print(run, self.ask("GET", f"/api/v1/runs/{run['id']}/explain")[2].decode())
 
     def end(self):
         for process in reversed(self.processes):

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -380,6 +381,60 @@ static void a_body_that_is_too_large_is_refused_with_an_answer(void **state)
                                            "Expect: 100-continue\r\n"
                                            "Content-Length: 99999999999\r\n\r\n"),
                         "HTTP/1.1 413 Content Too Large");
+}
+
+static void headers_and_addresses_that_are_too_large_are_refused(void **state)
+{
+    struct world *world = *state;
+    char *request = mem_alloc(80000);
+    int n = snprintf(request, 100, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Much: ");
+    memset(request + n, 'h', 20000);
+    strcpy(request + n + 20000, "\r\n\r\n");
+    assert_string_equal(raw_request(world, request), "HTTP/1.1 200 OK");
+    memset(request + n, 'h', 60000);
+    strcpy(request + n + 60000, "\r\n\r\n");
+    assert_string_equal(raw_request(world, request),
+                        "HTTP/1.1 431 Request Header Fields Too Large");
+    memcpy(request, "GET /", 5);
+    memset(request + 5, 'u', 60000);
+    strcpy(request + 60005, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_string_equal(raw_request(world, request), "HTTP/1.1 414 URI Too Long");
+    mem_free(request);
+}
+
+#define CROWD 140
+
+/* How many of them have an answer. */
+static int n_answered(const int *fds)
+{
+    struct pollfd polls[CROWD];
+    int n = 0;
+    for (int i = 0; i < CROWD; i++)
+        polls[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    poll(polls, CROWD, 0);
+    for (int i = 0; i < CROWD; i++)
+        n += (polls[i].revents & POLLIN) != 0;
+    return n;
+}
+
+static void connections_beyond_the_bound_wait_until_others_end(void **state)
+{
+    struct world *world = *state;
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct http_counts counts;
+    int fds[CROWD];
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = raw_connection(world);
+        assert_int_equal(write(fds[i], request, sizeof request - 1), sizeof request - 1);
+    }
+    clock_sleep_ms(300);
+    http_counts(world->server, &counts);
+    assert_true(counts.connections <= 100 && n_answered(fds) <= 100 && n_answered(fds) > 0);
+    for (int i = 0; i < 1000 && n_answered(fds) < CROWD; i++) /* idle ones are closed after 1 s */
+        clock_sleep_ms(10);
+    assert_int_equal(n_answered(fds), CROWD);
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
 }
 
 static void an_error_is_json_and_comes_back_as_the_same_error(void **state)
@@ -902,6 +957,8 @@ int main(void)
         WITH_WORLD(pages_of_other_addresses_may_not_write),
         WITH_WORLD(a_body_must_be_json_except_where_it_may_be_anything),
         WITH_WORLD(a_body_that_is_too_large_is_refused_with_an_answer),
+        WITH_WORLD(headers_and_addresses_that_are_too_large_are_refused),
+        WITH_WORLD(connections_beyond_the_bound_wait_until_others_end),
         WITH_WORLD(an_error_is_json_and_comes_back_as_the_same_error),
         WITH_WORLD(part_of_a_file_is_sent),
         WITH_WORLD(a_request_is_answered_later_by_another_thread),
