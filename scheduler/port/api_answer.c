@@ -26,7 +26,7 @@ static const struct route_answer answers[] = {
     {handle_next, "fires", NULL, 0, "from:when", NULL, 0},
     {handle_durations, "duration_page", NULL, 0, NULL, NULL, 0},
     {handle_grid, "grid", NULL, 0, NULL, NULL, 0},
-    {handle_graph, "graph", NULL, 0, "version:positive", NULL, 0},
+    {handle_graph, "graph", NULL, 0, "version:positive direction:graph_direction", NULL, 0},
     {handle_dag_runs, "run_page", NULL, ANSWER_SEARCH, "state:run_state late:truth sort:sort_runs", NULL, 0},
     {handle_create, "run", "run", ANSWER_CONFLICT | ANSWER_DATA | ANSWER_KEY, "date:when note:note", NULL, 0},
     {handle_dag_backfills, "backfill_page", NULL, 0, NULL, NULL, 0},

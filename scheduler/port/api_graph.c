@@ -355,6 +355,8 @@ bool handle_graph(struct call *call, struct nx_err *err)
     const char *list = http_query(call->request, "folded");
     struct picture picture = {.down = direction && str_eq(direction, "down")};
     int64_t number = 0;
+    if (direction && !picture.down && !str_eq(direction, "right"))
+        return nx_fail(err, NX_E_INVALID, "direction is right or down, not '%.32s'", direction);
     if (text && (!str_parse_int(text, &number) || number < 1))
         return nx_fail(err, NX_E_INVALID, "'%.32s' is no version of a DAG: they are 1, 2, ...",
                        text);

@@ -96,6 +96,7 @@ static const struct plain plain_types[] = {
     {"mark", "{\"type\":\"string\",\"enum\":[\"success\",\"failed\"]}"},
     {"approval_filter", "{\"type\":\"string\",\"enum\":[\"waiting\",\"all\"]}"},
     {"direction_or_both", "{\"type\":\"string\",\"enum\":[\"upstream\",\"downstream\",\"both\"]}"},
+    {"graph_direction", "{\"type\":\"string\",\"enum\":[\"right\",\"down\"]}"},
     {"token_role", "{\"type\":\"string\",\"enum\":[\"worker\",\"viewer\",\"operator\",\"editor\",\"admin\"]}"},
     {"id_name", "{\"type\":\"string\",\"pattern\":\"^[a-z][a-z0-9_-]{0,63}$\"}"},
     {"short_text", "{\"type\":\"string\",\"maxLength\":128}"},
@@ -220,10 +221,10 @@ static const struct shape shapes[] = {
           "name:text line:count offset:count end_line:count open:bool"),
     SHAPE("log_text", "A line: `bytes` without its end; `whole` false: it goes on; `at`, `stream`: not known of old logs.",
           "offset:count bytes:count whole:bool at:time? stream:log_stream? group:log_fold? text:text"),
-    SHAPE("log_line", "A line of an attempt's log.", "line:count <log_text"),
+    SHAPE("log_line", "A line of an attempt's log.", "<log_text line:count"),
     SHAPE("log_line_page", "Lines, by number; `next` and `next_offset` are where to go on.",
           "items:[log_line] next_offset:count? next:text?"),
-    SHAPE("run_log_line", "A line of a task's log.", "task:text map_index:count? attempt:count <log_text"),
+    SHAPE("run_log_line", "A line of a task's log.", "<log_text task:text map_index:count? attempt:count"),
     SHAPE("run_log_page", "Lines by time; while the run goes on `next` is where to ask again.",
           "items:[run_log_line] next:text?"),
     WORDS("log_stream", "Where a line came from; `nexus`: the worker says it.", "out err nexus"),
@@ -399,7 +400,7 @@ static void put_named(struct buf *buf, const char *key, const char *name, size_t
     put_close(buf, '}');
 }
 
-/* One alternative of n bytes, without `?`: x, [x], {x}; x is a name. */
+/* One alternative of n bytes, without `?`: a name, [x], {x}. */
 static void put_one(struct buf *buf, const char *key, const char *type, size_t n)
 {
     bool list = type[0] == '[', map = type[0] == '{';
@@ -410,7 +411,7 @@ static void put_one(struct buf *buf, const char *key, const char *type, size_t n
     must(type[n - 1] == (list ? ']' : '}'));
     put_open(buf, key, '{');
     put_text(buf, "type", list ? "array" : "object");
-    put_named(buf, list ? "items" : "additionalProperties", type + 1, n - 2);
+    put_one(buf, list ? "items" : "additionalProperties", type + 1, n - 2);
     put_close(buf, '}');
 }
 

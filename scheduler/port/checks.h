@@ -3,9 +3,10 @@
 #ifndef SCHEDULER_PORT_CHECKS_H
 #define SCHEDULER_PORT_CHECKS_H
 
+#include <stdint.h>
+
 /* Of a home whose scheduler does not run, to stdout; the exit status. */
 int checks_print(const char *home);
-
 /* Bytes of a file of the home; 0: it is not there. */
 int64_t checks_size_of(const char *home, const char *name);
 
