@@ -232,6 +232,14 @@ class Server:
         while self.call("GET", f"/api/v1/dags/{id_}", missing=True) is None:  # said before the commit
             time.sleep(0.002)
 
+    def wait_dags(self, n, seconds=60):
+        """Until so many are known."""
+        end = time.monotonic() + seconds
+        while sum(d["version"] is not None for d in self.call("GET", "/api/v1/dags?limit=1000")["items"]) < n:
+            if time.monotonic() > end:
+                raise SystemExit(f"there are no {n} DAGs after {seconds} s")
+            time.sleep(0.05)
+
     def create(self, dag):
         return self.call("POST", f"/api/v1/dags/{dag}/runs", {})["id"]
 
