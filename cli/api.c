@@ -192,7 +192,8 @@ bool api_try_list(struct cli *cli, json_t **reply, const char *path, size_t limi
         json_t *items = json_is_array(page) ? page : json_object_get(page, "items");
         json_array_extend(all, items);
         const char *next = js_get_text(page, "next", "");
-        bool more = json_array_size(items) > 0 && str_copy(cursor, sizeof cursor, next);
+        /* A page of a search may be empty and not the last. */
+        bool more = str_copy(cursor, sizeof cursor, next);
         json_decref(page);
         if (!more)
             break;

@@ -61,31 +61,13 @@ static bool read_late(const char *text, bool *late, struct nx_err *err)
     return !text || search_late(text, late, err);
 }
 
-/* What the search says plainly is looked for by an index. */
-static void take_plain(const struct search *search, struct query_runs *which)
-{
-    for (size_t i = 0; i < search->n; i++) {
-        const struct search_term *term = &search->terms[i];
-        const struct search_value *value = term->values;
-        if (term->not || term->n != 1)
-            continue;
-        if (term->key == SEARCH_DAG && !which->dag && !strpbrk(value->text, "*?["))
-            which->dag = value->text;
-        if (term->key == SEARCH_STATE && which->state < 0)
-            which->state = (int)value->number;
-        if (term->key == SEARCH_LATE && value->number)
-            which->late = true;
-        if (term->key == SEARCH_SINCE && value->number > which->since_ms)
-            which->since_ms = value->number;
-    }
-}
-
 static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
 {
     struct run_list list = {.call = call};
     struct query_runs which = {.dag = dag};
     struct search search;
     const char *text = http_query(call->request, "q");
+    uint64_t next = 0;
     int64_t cursor;
     if (!call_limit(call, 100, &list.limit, err) || !call_cursor(call, &cursor, err) ||
         !read_run_state(http_query(call->request, "state"), &which.state, err) ||
@@ -94,14 +76,17 @@ static bool list_runs(struct call *call, const char *dag, struct nx_err *err)
         !search_read(call->arena, text ? text : "", clock_wall_ms(), &search, err) ||
         (dag && !dag_must_exist(call, dag, err)) || !call_query(call, err))
         return false;
-    which.search = &search;
-    take_plain(&search, &which);
     which.before = (uint64_t)cursor;
     which.limit = list.limit + 1;
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
-    bool ok = query_runs(call->query, &which, put_run, &list, err);
+    bool ok = search.n ? query_search(call->query, &which, &search, put_run, &list, &next, err)
+                       : query_runs(call->query, &which, put_run, &list, err);
     put_close(&call->body, ']');
+    if (next && !list.more) { /* there may be more, further down */
+        list.more = true;
+        list.last = next;
+    }
     put_page_end(&call->body, list.more, list.last);
     return ok;
 }

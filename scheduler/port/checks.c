@@ -9,7 +9,8 @@
 #include "scheduler/port/api_json.h"
 #include "scheduler/store/check.h"
 
-#define CHECK_MS 60000 /* when nobody else needs the file */
+#define CHECK_MS 60000              /* when nobody else needs the file */
+#define CHECK_BYTES_MAX (8ll << 20) /* of a file that is checked for a request: some 30 ms */
 
 static int64_t size_of(const char *home, const char *name)
 {
@@ -44,11 +45,13 @@ static void put_database(struct buf *buf, const char *home, const struct query_c
     put_close(buf, '}');
 }
 
-bool checks_put(struct buf *buf, const char *home, struct query_pool *pool, struct nx_err *err)
+/* The members "database" and "skews" of an object that is open. */
+static bool put_checks(struct buf *buf, const char *home, struct query_pool *pool,
+                       int64_t bytes_max, struct nx_err *err)
 {
     struct query_check check;
     struct query *query = query_begin(pool, err);
-    bool ok = query && query_check(query, &check, err);
+    bool ok = query && query_check(query, bytes_max, &check, err);
     if (ok) {
         put_database(buf, home, &check);
         put_open(buf, "skews", '[');
@@ -71,7 +74,7 @@ int checks_print(const char *home)
         put_null(&buf, "database");
     } else {
         struct query_pool *pool = query_pool_new(path, CHECK_MS);
-        ok = checks_put(&buf, home, pool, &err);
+        ok = put_checks(&buf, home, pool, INT64_MAX, &err);
         query_pool_free(pool);
     }
     if (!ok) { /* a file that is no database, or that cannot be read */
@@ -95,7 +98,7 @@ bool handle_checks(struct call *call, struct nx_err *err)
     put_time(&call->body, "started_at", api->started_ms);
     put_number(&call->body, "clock_set_by",
                (double)((wall - api->opened_wall_ms) - (steady - api->opened_steady_ms)) / 1000);
-    bool ok = checks_put(&call->body, api->home, api->pool, err);
+    bool ok = put_checks(&call->body, api->home, api->pool, CHECK_BYTES_MAX, err);
     put_close(&call->body, '}');
     return ok;
 }

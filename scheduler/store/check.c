@@ -27,7 +27,8 @@ static bool quick_check(struct query *query, struct query_check *check, struct n
     return true;
 }
 
-bool query_check(struct query *query, struct query_check *check, struct nx_err *err)
+bool query_check(struct query *query, int64_t bytes_max, struct query_check *check,
+                 struct nx_err *err)
 {
     *check = (struct query_check){.schema_known = store_migrations[store_n_migrations - 1].version};
     if (!sql_get_int(query->sql, "pragma user_version", &check->schema, err) ||
@@ -39,7 +40,7 @@ bool query_check(struct query *query, struct query_check *check, struct nx_err *
         (!sql_get_int(query->sql, "select count(*) from secret", &check->n_secrets, err) ||
          !sql_get_int(query->sql, "select count(*) from doomed_run", &check->n_doomed, err)))
         return false;
-    return quick_check(query, check, err);
+    return check->n_pages * check->page_bytes > bytes_max || quick_check(query, check, err);
 }
 
 bool query_skews(struct query *query,
@@ -50,7 +51,7 @@ bool query_skews(struct query *query,
     static const char text[] =
         "select w.id, coalesce(max(i.ready_at - i.started_at), 0),"
         " coalesce(max(i.finished_at - r.finished_at), 0)"
-        " from (select run, finished_at from run where state between 3 and 4"
+        " from (select run, finished_at from run not indexed where state between 3 and 4"
         "       order by run desc limit 20) r"
         " join task_instance i on i.run = r.run join worker w on w.number = i.worker"
         " where i.started_at > 0 and i.outcome is not null group by w.id";

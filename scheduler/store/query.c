@@ -8,7 +8,6 @@
 #include "lib/base/must.h"
 #include "lib/base/str.h"
 #include "scheduler/store/query_internal.h"
-#include "scheduler/store/search.h"
 
 struct query_pool {
     pthread_mutex_t lock;
@@ -351,18 +350,6 @@ bool query_source(struct query *query, uint64_t version, struct buf *to, struct 
 
 /* ---- Runs ---- */
 
-#define RUN_COLUMNS \
-    "select r.run, r.dag, r.version, v.number, r.state, r.cause, r.reason, r.interval_start," \
-    " r.interval_finish, r.params, r.note, r.created_at, r.started_at, r.finished_at, r.counts," \
-    " (select json_group_array(json_object('dataset', t.dataset, 'version', t.last," \
-    " 'first_version', t.first, 'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', t.at / 1000.0," \
-    " 'unixepoch'), 'rows', t.rows, 'hash', t.hash, 'note', t.note, 'producer', json_object(" \
-    "'dag', t.dag, 'run', cast(t.by_run as text), 'task', t.task, 'map_index', t.map_index," \
-    " 'attempt', t.attempt, 'who', t.who))) from run_dataset t where t.run = r.run)," \
-    " r.deadline_at, r.late_at, r.claims" \
-    " from run r"
-#define RUN_NUMBER " left join dag_version v on v.version = r.version"
-
 static void read_counts(uint32_t *counts, const char *text)
 {
     for (int i = 0; i < NX_TASK_STATES && *text; i++) {
@@ -374,8 +361,8 @@ static void read_counts(uint32_t *counts, const char *text)
     }
 }
 
-static bool each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, void *arg,
-                     struct nx_err *err)
+bool query_each_run(struct sql_stmt *stmt, int64_t since_ms, query_run_fn *fn, void *arg,
+                    struct nx_err *err)
 {
     bool row, ok;
     while ((ok = sql_step(stmt, &row, err)) && row) {
@@ -424,37 +411,34 @@ bool query_runs(struct query *query, const struct query_runs *which, query_run_f
 {
     struct buf text = {0};
     const char *index = index_of(which);
-    buf_printf(&text, "%s%s%s" RUN_NUMBER " where r.run < ?1%s", RUN_COLUMNS,
+    buf_printf(&text, "%s%s%s" QUERY_RUN_NUMBER " where r.run < ?1%s", QUERY_RUN_COLUMNS,
                index ? " indexed by " : "", index ? index : "",
                which->dag ? " and r.dag = ?3" : "");
     if (which->state >= 0)
         buf_printf(&text, " and r.state = %d", which->state);
     if (which->late)
         buf_str(&text, " and r.late_at is not null");
-    if (which->search)
-        search_sql(which->search, 4, &text);
     buf_str(&text, " order by r.run desc limit ?2");
     struct sql_stmt *stmt = query_prepare(query, buf_text(&text), err);
     buf_fini(&text);
     if (!stmt)
         return false;
-    if (which->search)
-        search_bind(which->search, 4, stmt);
     sql_bind_int(stmt, 1, which->before ? (int64_t)which->before : INT64_MAX);
     sql_bind_int(stmt, 2, (int64_t)which->limit);
     if (which->dag)
         sql_bind_text(stmt, 3, which->dag);
-    return each_run(stmt, which->since_ms, fn, arg, err);
+    return query_each_run(stmt, which->since_ms, fn, arg, err);
 }
 
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err)
 {
-    struct sql_stmt *stmt = query_prepare(query, RUN_COLUMNS RUN_NUMBER " where r.run = ?1", err);
+    struct sql_stmt *stmt =
+        query_prepare(query, QUERY_RUN_COLUMNS QUERY_RUN_NUMBER " where r.run = ?1", err);
     if (!stmt)
         return false;
     sql_bind_int(stmt, 1, (int64_t)id.v);
-    return each_run(stmt, 0, fn, arg, err);
+    return query_each_run(stmt, 0, fn, arg, err);
 }
 
 bool query_audit(struct query *query, int64_t before, size_t limit,
@@ -501,9 +485,8 @@ bool query_unfinished(struct query *query, int64_t counts[NX_RS_SUCCESS], struct
     return ok;
 }
 
-/* The id of the first run that was created then or later: ids grow with the time of creation, so
- * the halves tell. */
-static bool first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
+/* Ids grow with the time of creation, so the halves tell. */
+bool query_first_since(struct query *query, int64_t since_ms, int64_t *first, struct nx_err *err)
 {
     bool row;
     struct sql_stmt *last = query_prepare(query, "select coalesce(max(run), 0) from run", err);
@@ -531,21 +514,23 @@ static bool first_since(struct query *query, int64_t since_ms, int64_t *first, s
 bool query_run_counts(struct query *query, int64_t since_ms, int64_t counts[NX_RUN_STATES],
                       struct nx_err *err)
 {
-    bool row, ok;
+    bool row;
     int64_t first;
-    for (int i = 0; i < NX_RUN_STATES; i++)
-        counts[i] = 0;
-    if (!first_since(query, since_ms, &first, err))
+    if (!query_first_since(query, since_ms, &first, err))
         return false;
-    struct sql_stmt *stmt =
-        query_prepare(query, "select state, count(*) from run where run >= ?1 group by state", err);
+    /* Of one state after the other, which an index has in a row. */
+    struct sql_stmt *stmt = query_prepare(
+        query, "select count(*) from run indexed by run_of_state where state = ?1 and run >= ?2",
+        err);
     if (!stmt)
         return false;
-    sql_bind_int(stmt, 1, first);
-    while ((ok = sql_step(stmt, &row, err)) && row) {
-        int64_t state = sql_int(stmt, 0);
-        if (state >= 0 && state < NX_RUN_STATES)
-            counts[state] = sql_int(stmt, 1);
+    sql_bind_int(stmt, 2, first);
+    for (int i = 0; i < NX_RUN_STATES; i++) {
+        sql_bind_int(stmt, 1, i);
+        if (!sql_step(stmt, &row, err))
+            return false;
+        counts[i] = sql_int(stmt, 0);
+        sql_reset(stmt);
     }
-    return ok;
+    return true;
 }

@@ -14,6 +14,7 @@
 #include "nexus/states.h"
 
 struct core_inst_row;
+struct search;
 struct query_pool;
 struct query; /* a connection of the pool, one thread's until query_end */
 
@@ -127,12 +128,11 @@ struct query_run {
 };
 
 struct query_runs {
-    const char *dag;             /* or NULL: all */
-    int state;                   /* enum nx_run_state, or -1: all */
-    bool late;                   /* only those that were late */
-    const struct search *search; /* and these terms hold; NULL: none */
-    int64_t since_ms;            /* created then or later; 0: all */
-    uint64_t before;             /* only ids below; 0: all */
+    const char *dag;  /* or NULL: all */
+    int state;        /* enum nx_run_state, or -1: all */
+    bool late;        /* only those that were late */
+    int64_t since_ms; /* created then or later; 0: all */
+    uint64_t before;  /* only ids below; 0: all */
     size_t limit;
 };
 
@@ -140,6 +140,10 @@ typedef bool query_run_fn(void *arg, const struct query_run *run);
 /* Newest first. */
 bool query_runs(struct query *query, const struct query_runs *which, query_run_fn *fn, void *arg,
                 struct nx_err *err);
+/* Those of them of which the search's terms hold. One call looks at a bounded number of runs: *next
+ * is then where it has stopped (all ids from it on were looked at), else 0. */
+bool query_search(struct query *query, const struct query_runs *which, const struct search *search,
+                  query_run_fn *fn, void *arg, uint64_t *next, struct nx_err *err);
 /* fn is called at most once. */
 bool query_run(struct query *query, struct nx_run_id id, query_run_fn *fn, void *arg,
                struct nx_err *err);

@@ -8,8 +8,8 @@ bool query_durations(struct query *query, const char *dag, size_t n_tasks, size_
                      struct nx_err *err)
 {
     static const char text[] = "select r.version, i.task, i.finished_at - i.started_at"
-                               " from (select run, version from run where dag = ?1 and state >= 3"
-                               "       order by run desc limit ?2) r"
+                               " from (select run, version from run indexed by run_of_dag"
+                               "       where dag = ?1 and state >= 3 order by run desc limit ?2) r"
                                " join task_instance i on i.run = r.run"
                                " where i.state = ?3 and i.attempt > 0 and i.started_at > 0 and "
                                "i.finished_at >= i.started_at"

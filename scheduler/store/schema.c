@@ -279,11 +279,15 @@ static const char version_12[] =
 static const char version_13[] = "alter table worker add column token text;";
 /* Tokens of the API; those of before are workers'. */
 static const char version_14[] = "alter table token add column role text not null default 'worker';";
+/* What a search narrows by: see query_search. */
+static const char version_15[] =
+    "create index run_noted on run (run) where note is not null;"
+    "create index run_of_cause on run (cause, run);";
 /* clang-format on */
 
 const struct sql_migration store_migrations[] = {
     {1, version_1},   {2, version_2},   {3, version_3},   {4, version_4},   {5, version_5},
     {6, version_6},   {7, version_7},   {8, version_8},   {9, version_9},   {10, version_10},
-    {11, version_11}, {12, version_12}, {13, version_13}, {14, version_14},
+    {11, version_11}, {12, version_12}, {13, version_13}, {14, version_14}, {15, version_15},
 };
 const size_t store_n_migrations = sizeof store_migrations / sizeof *store_migrations;

@@ -195,20 +195,27 @@ bool search_read(struct arena *arena, const char *text, int64_t now_ms, struct s
 
 /* ---- As SQL ---- */
 
-/* What one value says of the run; ?%d is its text. NULL: it is a number. */
+#define OF_A_TASK(member) \
+    "exists (select 1 from json_each(v.info, '$.tasks') t" \
+    " where json_extract(t.value, '$." member "') glob ?%d)"
+
+/* What one value says of the run or the version; ?%d is its text. NULL: it is a number. */
 static const char *const text_conditions[SEARCH_KEYS] = {
     [SEARCH_WORD] = "instr(lower(r.dag), lower(?%d)) or instr(lower(ifnull(r.note, '')), "
                     "lower(?%d)) or cast(r.run as text) = ?%d",
-    [SEARCH_DAG] = "r.dag glob ?%d",
-    [SEARCH_OPERATOR] = "r.version in (select v.version from dag_version v, json_each(v.info,"
-                        " '$.tasks') t where json_extract(t.value, '$.uses') glob ?%d)",
-    [SEARCH_TASK] = "r.version in (select v.version from dag_version v, json_each(v.info,"
-                    " '$.tasks') t where json_extract(t.value, '$.id') glob ?%d)",
-    [SEARCH_TAG] =
-        "r.version in (select v.version from dag_version v, json_each(v.info, '$.tags') t"
-        " where t.value = ?%d)",
+    [SEARCH_DAG] = "v.dag glob ?%d",
+    [SEARCH_OPERATOR] = OF_A_TASK("uses"),
+    [SEARCH_TASK] = OF_A_TASK("id"),
+    [SEARCH_TAG] = "exists (select 1 from json_each(v.info, '$.tags') t where t.value = ?%d)",
     [SEARCH_NOTE] = "instr(lower(ifnull(r.note, '')), lower(?%d))",
 };
+
+static enum search_about about_of(enum search_key key)
+{
+    bool version =
+        key == SEARCH_DAG || key == SEARCH_OPERATOR || key == SEARCH_TASK || key == SEARCH_TAG;
+    return version ? SEARCH_OF_VERSION : SEARCH_OF_RUN;
+}
 
 static void add_number(struct buf *sql, enum search_key key, int64_t number)
 {
@@ -234,10 +241,14 @@ static void add_text(struct buf *sql, const char *condition, int parameter)
     }
 }
 
-void search_sql(const struct search *search, int first, struct buf *sql)
+size_t search_sql(const struct search *search, enum search_about about, int first, struct buf *sql)
 {
+    size_t n = 0;
     for (size_t i = 0; i < search->n; i++) {
         const struct search_term *term = &search->terms[i];
+        if (about_of(term->key) != about)
+            continue;
+        n++;
         buf_printf(sql, " and %s(", term->not ? "not " : "");
         for (size_t k = 0; k < term->n; k++) {
             buf_str(sql, k ? " or " : "");
@@ -248,12 +259,16 @@ void search_sql(const struct search *search, int first, struct buf *sql)
         }
         buf_char(sql, ')');
     }
+    return n;
 }
 
-void search_bind(const struct search *search, int first, struct sql_stmt *stmt)
+void search_bind(const struct search *search, enum search_about about, int first,
+                 struct sql_stmt *stmt)
 {
     for (size_t i = 0; i < search->n; i++) {
         const struct search_term *term = &search->terms[i];
+        if (about_of(term->key) != about)
+            continue;
         for (size_t k = 0; k < term->n && text_conditions[term->key]; k++)
             sql_bind_text(stmt, first++, term->values[k].text);
     }

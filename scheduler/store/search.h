@@ -70,10 +70,14 @@ bool search_read(struct arena *arena, const char *text, int64_t now_ms, struct s
 bool search_time(const char *key, const char *text, int64_t now_ms, int64_t *ms,
                  struct nx_err *err);
 bool search_late(const char *text, bool *late, struct nx_err *err);
-/* Appends " and (...)" for each term, about the run `r`; texts are the parameters from ?first on,
- * in the order of search_bind. */
+/* The terms that a DAG's version decides (dag, operator, task, tag), and the others. */
+enum search_about { SEARCH_OF_VERSION, SEARCH_OF_RUN };
+
+/* Appends " and (...)" for each of those terms, about the version `v` or the run `r`; texts are the
+ * parameters from ?first on, in the order of search_bind. How many terms there are. */
 struct sql_stmt;
-void search_sql(const struct search *search, int first, struct buf *sql);
-void search_bind(const struct search *search, int first, struct sql_stmt *stmt);
+size_t search_sql(const struct search *search, enum search_about about, int first, struct buf *sql);
+void search_bind(const struct search *search, enum search_about about, int first,
+                 struct sql_stmt *stmt);
 
 #endif
