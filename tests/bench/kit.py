@@ -4,6 +4,7 @@ import datetime
 import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -162,6 +163,15 @@ def instant(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def stamping_bin(folder):
+    """A folder of programs whose nexus-task notes when attempts come and go."""
+    os.makedirs(folder)
+    shutil.copy(f"{BIN}/nexus-worker", f"{folder}/nexus-worker")
+    shutil.copy(program("peer_child"), f"{folder}/nexus-task")
+    os.symlink(f"{BIN}/nexus-task", f"{folder}/nexus-task.real")
+    return folder
+
+
 class Server:
     """A scheduler, and a worker when one is started, in a home of their own."""
 
@@ -309,17 +319,24 @@ class Server:
             time.sleep(0.002)
         raise SystemExit(f"the log does not say '{text}' after {seconds} s")
 
-    def stop(self, now=False):
-        for process in self.workers + [self.scheduler]:
-            if process and process.poll() is None:
+    @staticmethod
+    def end(processes, now):
+        for process in processes:
+            if process.poll() is None:
                 process.kill() if now else process.terminate()
-        for process in self.workers + [self.scheduler]:
+        for process in processes:
             try:
-                if process:
-                    process.wait(20)
+                process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def stop_workers(self):
+        self.end(self.workers, False)
+        self.workers, self.worker = [], None
+
+    def stop(self, now=False):
+        self.end(self.workers + [self.scheduler] * (self.scheduler is not None), now)
         if self.connection:
             self.connection.close()
         self.workers, self.worker, self.scheduler, self.connection = [], None, None, None

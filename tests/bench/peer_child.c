@@ -1,8 +1,10 @@
-/* A nexus-task whose attempts do nothing but note when they came and went, in microseconds: for the
- * hand-over from one task to the next. It stands as `nexus-task` beside a copy of nexus-worker;
- * what is not a child is left to `nexus-task.real` there.
+/* A nexus-task whose attempts do nothing (or sleep: BENCH_SLEEP_US in the environment) but note
+ * when they came and went, in microseconds: for the hand-over from one task to the next. It stands
+ * as `nexus-task` beside a copy of nexus-worker; what is not a child is left to `nexus-task.real`
+ * there.
  *
- * Each attempt appends two int64 to the file `stamps` beside it. */
+ * Each attempt appends four int64 to the file `stamps` beside it: when it came, when it went, its
+ * run, and the number that its task's id ends with. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,8 +39,19 @@ static bool receive(struct buf *inbox, struct child_message *message, size_t *n)
     }
 }
 
+/* Of a key "run.task_id.map.attempt". */
+static void read_key(const char *key, int64_t *run, int64_t *task)
+{
+    const char *p = strchr(key, '.');
+    must(p);
+    *run = strtoll(key, NULL, 10);
+    p += 1 + strcspn(p + 1, ".0123456789");
+    *task = strtoll(p, NULL, 10);
+}
+
 static int serve(const char *stamps_path)
 {
+    const char *sleep_us = getenv("BENCH_SLEEP_US");
     struct child_message ready = {.type = CHILD_READY}, message;
     struct buf inbox;
     size_t n;
@@ -48,12 +61,15 @@ static int serve(const char *stamps_path)
     ready.u.ready = (struct child_ready){CHILD_PROTOCOL, child_text(NEXUS_VERSION)};
     send_message(&ready);
     while (receive(&inbox, &message, &n)) {
-        int64_t at[2] = {clock_mono_us(), 0};
+        int64_t at[4] = {clock_mono_us()};
         struct child_message done = {.type = CHILD_DONE, .ticket = message.ticket};
         done.u.done = (struct child_done){.outcome = CHILD_SUCCESS, .exit_code = -1};
         if (message.type == CHILD_END)
             break;
         if (message.type == CHILD_START) {
+            read_key(message.u.start.key.at, &at[2], &at[3]);
+            if (sleep_us)
+                usleep((useconds_t)atoi(sleep_us));
             at[1] = clock_mono_us();
             send_message(&done);
             must(write(stamps, at, sizeof at) == sizeof at);
