@@ -382,6 +382,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->zones = zones_new();
     api->events = events_new(config->started_ms);
     api->last_job = &api->jobs;
+    api->last_waiting = &api->waiting;
     init_lock(api);
     if (!auth_open(api, config, err) || !http_open(&http, &api->server, err)) {
         free_api(api);
