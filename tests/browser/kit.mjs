@@ -106,7 +106,10 @@ export function browserProcesses() {
     const parents = new Map();
     for (const pid of readdirSync('/proc').filter((p) => /^\d+$/.test(p))) {
         try {
-            parents.set(Number(pid), Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]));
+            parents.set(
+                Number(pid),
+                Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]),
+            );
         } catch (e) {
             continue;
         }

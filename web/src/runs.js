@@ -72,15 +72,32 @@ export function Runs() {
     // Rows never jump under the pointer: new ones wait until they are asked for.
     const known = shown.path === path && shown.ids;
     const waiting = known && over.current ? fresh.filter((r) => !known.has(r.id)) : [];
+    // What new runs have pushed out of the first page lies between it and the older ones.
+    const pushed = useRef({});
     const list = useMemo(() => {
         const held = new Set(waiting.map((r) => r.id)),
-            ids = new Set(fresh.map((r) => r.id));
-        const items = [
+            had = new Set(more.items.map((r) => r.id));
+        const last = fresh.length ? fresh[fresh.length - 1].id : head.data && head.data.next;
+        const end = head.data && head.data.next ? Number(last) : 0;
+        const below = (r) => Number(r.id) < end;
+        if (pushed.current.path !== path) pushed.current = {path, items: [], page: []};
+        const p = pushed.current;
+        if (p.data !== head.data) {
+            p.gap = p.page.length > 0 && p.page.every(below);
+            p.items = p.gap ? [] : [...p.page, ...p.items].filter(below);
+            p.page = fresh;
+            p.data = head.data;
+        }
+        return [
             ...fresh.filter((r) => !held.has(r.id)),
-            ...more.items.filter((r) => !ids.has(r.id)),
+            ...p.items.filter((r) => !had.has(r.id)),
+            ...more.items.filter(below),
         ];
-        return items;
     }, [head.data, older, waiting.length, q]);
+    useEffect(() => {
+        // More came at once than a page has: what was loaded does not follow on it.
+        if (pushed.current.gap) setOlder({path, items: [], next: undefined});
+    }, [head.data]);
     useEffect(() => {
         if (head.data && !waiting.length) setShown({path, ids: new Set(fresh.map((r) => r.id))});
     }, [head.data, waiting.length]);
@@ -184,9 +201,12 @@ export function Runs() {
                           />
                       </div>
                       ${next ? html`<${More} onMore=${load}>Older runs</${More}>` : null}`
-                : q
-                  ? html`<${Empty}>No run fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`
-                  : html`<${Empty}>Nothing ran yet. <a href="/ui/dags">Start a DAG</a>, or <code>nexus trigger DAG</code>.</${Empty}>`}</${Loaded}></section>`;
+                : next
+                  ? html`<p class="muted">None of the newest runs fits ‘${q}’; those before them are looked at …</p>
+                        <${More} onMore=${load}>Older runs</${More}>`
+                  : q
+                    ? html`<${Empty}>No run fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`
+                    : html`<${Empty}>Nothing ran yet. <a href="/ui/dags">Start a DAG</a>, or <code>nexus trigger DAG</code>.</${Empty}>`}</${Loaded}></section>`;
 }
 
 // ---- One run ----
