@@ -18,7 +18,9 @@
 
 #define FOLLOW_EVERY_MS 100 /* a log that is followed is looked at */
 #define EVENTS_EVERY_MS 20  /* streams are woken at most so often */
-#define LOOK_EVERY_MS 2500  /* at all streams: for keep-alives and clients that have gone */
+#define WAKE_AT_ONCE 16     /* of them, then a pause */
+#define WAKE_PAUSE_MS 1
+#define LOOK_EVERY_MS 2500 /* at all streams: for keep-alives and clients that have gone */
 
 /* ---- Answers ---- */
 
@@ -261,19 +263,61 @@ void api_take_job(struct job *job)
         job_free(job);
 }
 
+/* A round through the streams: some at a time, so that they do not take all processors at once from
+ * those who decide. */
+struct round {
+    bool under_way, all; /* all: not only those that follow a log */
+    size_t at;           /* the next stream */
+    int64_t begun_ms, next_ms, looked_ms;
+};
+
 /* With the lock held. Streams that have ended are forgotten. */
-static void wake_streams(struct api *api, bool all)
+static void wake_some(struct api *api, struct round *round, int64_t now)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < api->streams.n; i++) {
-        struct stream stream = api->streams.at[i];
-        bool wanted = all || stream.follows;
-        if (!wanted || http_wake(api->server, stream.token))
-            api->streams.at[kept++] = stream;
-        else
-            api->n_follows -= stream.follows;
+    for (int n = 0; n < WAKE_AT_ONCE && round->at < api->streams.n;) {
+        struct stream *stream = &api->streams.at[round->at];
+        if (!round->all && !stream->follows) {
+            round->at++;
+            continue;
+        }
+        n++;
+        if (http_wake(api->server, stream->token)) {
+            round->at++;
+            continue;
+        }
+        api->n_follows -= stream->follows;
+        *stream = vec_pop(&api->streams);
     }
-    api->streams.n = kept;
+    round->under_way = round->at < api->streams.n;
+    round->next_ms = now + WAKE_PAUSE_MS;
+}
+
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* With the lock held: wakes those whose time has come. When to look again. */
+static int64_t go_round(struct api *api, struct round *round, int64_t now)
+{
+    if (!round->under_way) {
+        bool tick = now >= round->looked_ms + LOOK_EVERY_MS;
+        bool all = tick || (api->fresh_events && now >= round->begun_ms + EVENTS_EVERY_MS);
+        if (all || (api->n_follows && now >= round->begun_ms + FOLLOW_EVERY_MS)) {
+            *round = (struct round){true, all, 0, now, now, tick ? now : round->looked_ms};
+            api->fresh_events = api->fresh_events && !all;
+        }
+    }
+    if (round->under_way && now >= round->next_ms)
+        wake_some(api, round, now);
+    if (round->under_way)
+        return round->next_ms;
+    int64_t until = round->looked_ms + LOOK_EVERY_MS;
+    if (api->n_follows)
+        until = min_of(until, round->begun_ms + FOLLOW_EVERY_MS);
+    if (api->fresh_events)
+        until = min_of(until, round->begun_ms + EVENTS_EVERY_MS);
+    return until;
 }
 
 static void wait_for_work(struct api *api, int64_t until_ms)
@@ -282,15 +326,10 @@ static void wait_for_work(struct api *api, int64_t until_ms)
     pthread_cond_timedwait(&api->changed, &api->lock, &at);
 }
 
-static int64_t min_of(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void *serve(void *arg)
 {
     struct api *api = arg;
-    int64_t woken = 0, kept_alive = clock_mono_ms();
+    struct round round = {.looked_ms = clock_mono_ms()};
     pthread_mutex_lock(&api->lock);
     while (!api->stopped) {
         struct job *job = api->jobs;
@@ -303,22 +342,7 @@ static void *serve(void *arg)
             pthread_mutex_lock(&api->lock);
             continue;
         }
-        int64_t now = clock_mono_ms(), until = kept_alive + LOOK_EVERY_MS;
-        bool all = api->fresh_events && now >= woken + EVENTS_EVERY_MS;
-        bool tick = now >= until;
-        bool logs = api->n_follows && now >= woken + FOLLOW_EVERY_MS;
-        if (all || tick || logs) {
-            wake_streams(api, all || tick);
-            api->fresh_events = api->fresh_events && !(all || tick);
-            woken = now;
-            kept_alive = tick ? now : kept_alive;
-            continue;
-        }
-        if (api->n_follows)
-            until = min_of(until, woken + FOLLOW_EVERY_MS);
-        if (api->fresh_events)
-            until = min_of(until, woken + EVENTS_EVERY_MS);
-        wait_for_work(api, until);
+        wait_for_work(api, go_round(api, &round, clock_mono_ms()));
     }
     pthread_mutex_unlock(&api->lock);
     return NULL;
@@ -420,6 +444,7 @@ bool api_open(const struct api_config *config, struct api **out, struct nx_err *
     api->zones = zones_new();
     api->events = events_new(config->started_ms);
     api->last_job = &api->jobs;
+    api->last_waiting = &api->waiting;
     init_lock(api);
     if (!open_artifacts(api, err) || !auth_open(api, config, err) ||
         !http_open(&http, &api->server, err)) {

@@ -223,7 +223,8 @@ static void put_problems(struct buf *buf, const struct route *route,
     if (!get)
         put_problem(buf, 415, "a body is application/json");
     if (answer->more & ANSWER_DATA)
-        put_problem(buf, 422, get ? "it is no table, or damaged" : "what it says does not fit the DAG");
+        put_problem(buf, 422,
+                    get ? "it is no table, or damaged" : "what it says does not fit the DAG");
     put_problem(buf, 500, "the disk, or a defect of Nexus");
     if (answer->more & ANSWER_LOADING)
         put_response(buf, 503, "not ready, or too many requests wait", NULL, "readiness|error");

@@ -87,7 +87,9 @@ struct api {
     VEC(struct stream) streams;
     unsigned n_follows;
     bool fresh_events, stopped;
-    unsigned n_works; /* of job_work, under way */
+    unsigned n_works;                    /* of job_work, under way */
+    struct job *waiting, **last_waiting; /* for a thread of theirs */
+    unsigned n_waiting;
     pthread_cond_t worked;
     atomic_bool ending; /* they are to give up */
 };

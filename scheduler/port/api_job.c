@@ -9,6 +9,7 @@
 #include "scheduler/port/api_shape.h"
 
 #define WORKS_MAX 4
+#define WORKS_WAITING_MAX 64
 
 struct job *job_new(struct call *call)
 {
@@ -130,48 +131,84 @@ bool job_write(struct call *call, struct job *job, struct message *message, stru
 
 /* ---- Work that takes longer ---- */
 
+/* With the lock held: the next one that waits for a thread, or NULL. */
+static struct job *next_waiting(struct api *api)
+{
+    struct job *job = api->waiting;
+    if (!job)
+        return NULL;
+    api->waiting = job->next;
+    if (!api->waiting)
+        api->last_waiting = &api->waiting;
+    api->n_waiting--;
+    return job;
+}
+
 static void *work(void *arg)
 {
     struct job *job = arg;
     struct api *api = job->api;
-    job->work(job);
-    api_take_job(job);
+    while (job) {
+        job->work(job);
+        api_take_job(job);
+        pthread_mutex_lock(&api->lock);
+        job = next_waiting(api);
+        if (!job) {
+            api->n_works--;
+            pthread_cond_signal(&api->worked);
+        }
+        pthread_mutex_unlock(&api->lock);
+    }
+    return NULL;
+}
+
+/* A thread for the job, or a place among those that wait for one. False: neither. */
+static bool begin_work(struct api *api, struct job *job)
+{
+    pthread_t thread;
+    pthread_mutex_lock(&api->lock);
+    bool room = api->n_works < WORKS_MAX && !api->stopped;
+    bool queued = !room && api->n_waiting < WORKS_WAITING_MAX && !api->stopped;
+    api->n_works += room;
+    if (queued) {
+        job->next = NULL;
+        *api->last_waiting = job;
+        api->last_waiting = &job->next;
+        api->n_waiting++;
+    }
+    pthread_mutex_unlock(&api->lock);
+    if (!room)
+        return queued;
+    if (pthread_create(&thread, NULL, work, job) == 0) {
+        pthread_detach(thread);
+        return true;
+    }
     pthread_mutex_lock(&api->lock);
     api->n_works--;
-    pthread_cond_signal(&api->worked);
     pthread_mutex_unlock(&api->lock);
-    return NULL;
+    return false;
 }
 
 bool job_work(struct call *call, struct job *job, struct nx_err *err)
 {
-    struct api *api = job->api;
-    pthread_t thread;
     must(job->work && job->finish);
-    pthread_mutex_lock(&api->lock);
-    bool room = api->n_works < WORKS_MAX && !api->stopped;
-    api->n_works += room;
-    pthread_mutex_unlock(&api->lock);
-    call->done = call->handed_over = room;
-    if (room && pthread_create(&thread, NULL, work, job) == 0) {
-        pthread_detach(thread);
+    /* From here on the job may be gone at any time. */
+    call->done = call->handed_over = true;
+    if (begin_work(job->api, job))
         return true;
-    }
     call->done = call->handed_over = false;
-    if (room) {
-        pthread_mutex_lock(&api->lock);
-        api->n_works--;
-        pthread_mutex_unlock(&api->lock);
-    }
     job_free(job);
-    return nx_fail(err, NX_E_BUSY, "%d such requests are under way: try again in a moment",
-                   WORKS_MAX);
+    return nx_fail(err, NX_E_BUSY, "%d such requests are waiting: try again in a moment",
+                   WORKS_WAITING_MAX);
 }
 
 void job_end_works(struct api *api)
 {
+    struct job *job;
     atomic_store(&api->ending, true);
     pthread_mutex_lock(&api->lock);
+    while ((job = next_waiting(api))) /* its client has been told by the server */
+        job_free(job);
     while (api->n_works)
         pthread_cond_wait(&api->worked, &api->lock);
     pthread_mutex_unlock(&api->lock);

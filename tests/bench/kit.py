@@ -178,7 +178,7 @@ class Server:
     def __init__(self, folder, bin_=BIN):
         self.home, self.dags, self.bin = f"{folder}/home", f"{folder}/dags", bin_
         self.scheduler = self.worker = self.url = self.connection = None
-        self.workers = []
+        self.workers, self.listen = [], "127.0.0.1:0"
         self.log_path = f"{folder}/scheduler.log"
         self.worker_log_path = f"{folder}/worker.log"
         os.makedirs(self.home, exist_ok=True)
@@ -192,7 +192,7 @@ class Server:
         self.log_seen = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "a") as log:
             self.scheduler = subprocess.Popen(
-                [f"{self.bin}/nexus-scheduler", "--home", self.home, "--dags", self.dags, "--listen", "127.0.0.1:0",
+                [f"{self.bin}/nexus-scheduler", "--home", self.home, "--dags", self.dags, "--listen", self.listen,
                  "--parent"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
             self.wait_ready(60)

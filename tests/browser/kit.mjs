@@ -1,5 +1,6 @@
 // What the browser tests share: a browser, checks that count, requests to the API.
 import {createRequire} from 'node:module';
+import {readFileSync, readdirSync} from 'node:fs';
 const {chromium} = createRequire(import.meta.url)('playwright-core');
 
 export const counts = {passed: 0, failed: 0};
@@ -99,4 +100,20 @@ export async function newPage(browser, url, options = {}) {
             page.wrong.push('elsewhere: ' + r.url()),
     );
     return page;
+}
+// Chromium's processes: descendants of this one.
+export function browserProcesses() {
+    const parents = new Map();
+    for (const pid of readdirSync('/proc').filter((p) => /^\d+$/.test(p))) {
+        try {
+            parents.set(
+                Number(pid),
+                Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]),
+            );
+        } catch (e) {
+            continue;
+        }
+    }
+    const mine = (pid) => pid > 1 && (pid === process.pid || mine(parents.get(pid) || 0));
+    return [...parents.keys()].filter((pid) => pid !== process.pid && mine(pid));
 }

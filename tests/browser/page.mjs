@@ -1,5 +1,15 @@
 // The tests of the page: node page.mjs URL DIR PID [PART...]. PID restarts the scheduler on SIGUSR1.
-import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
+import {
+    counts,
+    check,
+    equal,
+    sleep,
+    within,
+    client,
+    open,
+    newPage,
+    browserProcesses,
+} from './kit.mjs';
 import {createRequire} from 'node:module';
 import {readFileSync, writeFileSync, appendFileSync} from 'node:fs';
 
@@ -905,6 +915,95 @@ const parts = {
         for (const tab of others) await tab.close();
         await post(`/runs/${long}/cancel`);
         await ended(run);
+    },
+    async map() {
+        // Three failures of 10,000: the run, then the red part of its bar.
+        const items = Array.from({length: 10000}, (_, i) =>
+            [17, 5000, 9999].includes(i) ? 'nothing' : '0',
+        );
+        writeFileSync(
+            `${dir}/dags/many.yaml`,
+            `id: many\ntasks:\n  each: {for_each: [${items}], uses: flow.sleep, with: {duration: "\${{ item }}"}}\n`,
+        );
+        await within(5000, async () => (await get('/dags/many')).valid);
+        const run = await trigger('many');
+        equal('it fails', (await ended(run)).counts.failed, 3);
+        await go('/ui/runs');
+        await page
+            .locator(`[data-run="${run}"]`)
+            .getByRole('link', {name: 'many', exact: true})
+            .click();
+        await page.locator('.counts .s-failed').click();
+        check(
+            'two clicks lead to its failures',
+            await within(3000, async () => (await page.locator('[data-row]').count()) === 3),
+        );
+        equal('which are these', await page.locator('[data-row] a').allInnerTexts(), [
+            'each[17]',
+            'each[5000]',
+            'each[9999]',
+        ]);
+    },
+    async list() {
+        // Runs that new ones push out of the first page stay; a search that has found nothing yet goes on.
+        writeFileSync(
+            `${dir}/dags/tiny.yaml`,
+            'id: tiny\nmax_active_runs: 1000\ntasks: {t: {uses: flow.noop}}\n',
+        );
+        await within(5000, async () => (await get('/dags/tiny')).valid);
+        const n = () => page.locator('[role=list]').evaluate((e) => e.offsetHeight / 36);
+        for (let i = 0; i < 120; i++) await trigger('tiny');
+        await go('/ui/runs?q=dag:tiny');
+        await page.mouse.move(5, 5);
+        await within(3000, async () => (await n()) === 100);
+        await page.locator('main').evaluate(() => scrollTo(0, 1e6));
+        check('older runs come', await within(3000, async () => (await n()) === 120));
+        for (let i = 0; i < 20; i++) await trigger('tiny');
+        check(
+            'none is lost when new ones come',
+            await within(3000, async () => (await n()) === 140),
+        );
+        await sleep(1000);
+        equal('and stays so', await n(), 140);
+        for (let i = 0; i < 110; i++) await trigger('tiny');
+        await page.locator('main').evaluate(() => scrollTo(0, 1e6));
+        check(
+            'nor when more come than a page has',
+            await within(5000, async () => {
+                await page.locator('main').evaluate(() => scrollTo(0, 1e6));
+                return (await n()) === 250;
+            }),
+            await n(),
+        );
+        await page.route(/\/runs\?limit=100&q=/, (route) =>
+            route.fulfill({json: {items: [], next: '1000'}}),
+        );
+        await go('/ui/runs?q=dag:tiny%20state:success');
+        check('an empty page is not the end', await within(3000, async () => (await n()) === 250));
+        await page.unroute(/\/runs\?limit=100&q=/);
+    },
+    async stopped() {
+        // A laptop that slept: the browser stands still while runs come and go.
+        await go('/ui/runs');
+        await within(3000, async () => (await text('.live')).includes('live'));
+        await page.mouse.move(5, 5);
+        await page.evaluate(() => (window.mark = 'the same page'));
+        const pids = browserProcesses();
+        for (const id of pids) process.kill(id, 'SIGSTOP');
+        let run;
+        try {
+            for (let i = 0; i < 5; i++) run = await trigger('etl');
+            await ended(run);
+            await sleep(2000);
+        } finally {
+            for (const id of pids) process.kill(id, 'SIGCONT');
+        }
+        check(
+            'it catches up',
+            await within(3000, () => page.locator(`[data-run="${run}"] .s-success`).isVisible()),
+        );
+        equal('without a reload', await page.evaluate(() => window.mark), 'the same page');
+        check('and is live', (await text('.live')).includes('live'));
     },
     async restart() {
         await go('/ui/runs');

@@ -84,7 +84,12 @@ const Titles = () =>
         ><span class="w-m low">cause</span><span class="w-l low">interval from</span
         ><span class="w-m">began</span><span class="w-m right">took</span>
     </div>`;
-function NoRuns({q, onClear}) {
+function NoRuns({q, next, onMore, onClear}) {
+    if (next)
+        return html`<p class="muted">
+                None of the newest runs fits ‘${q}’; those before them are looked at …
+            </p>
+            <${More} onMore=${onMore}>Older runs</${More}>`;
     if (q)
         return html`<${Empty}>
             No run fits ‘${q}’. <button type="button" onClick=${onClear}>Clear the filter</button>
@@ -92,6 +97,21 @@ function NoRuns({q, onClear}) {
     return html`<${Empty}>
         Nothing ran yet. <a href="/ui/dags">Start a DAG</a>, or <code>nexus trigger DAG</code>.
     </${Empty}>`;
+}
+const NONE = [];
+// What new runs have pushed out of the first page: it lies between that page and the older ones. `gap`: more
+// came at once than a page has, so that what was loaded before does not follow on it.
+function keepPushed(pushed, path, page, next) {
+    if (pushed.path !== path) Object.assign(pushed, {path, items: [], page: [], gap: false});
+    const last = page.length ? page[page.length - 1].id : next;
+    const end = next ? Number(last) : 0;
+    const below = (r) => Number(r.id) < end;
+    if (pushed.page !== page) {
+        pushed.gap = pushed.page.length > 0 && pushed.page.every(below);
+        pushed.items = pushed.gap ? [] : [...pushed.page, ...pushed.items].filter(below);
+        pushed.page = page;
+    }
+    return below;
 }
 // The newest runs, which come by themselves, and older ones as they are asked for. Rows never jump under
 // the pointer: while `over`, new ones wait until they are asked for.
@@ -102,17 +122,23 @@ function useRuns(path, over) {
     const flying = useRef(false);
     const more = older.path === path ? older : {items: [], next: undefined};
     const next = more.next !== undefined ? more.next : head.data && head.data.next;
-    const fresh = head.data ? head.data.items : [];
+    const fresh = head.data ? head.data.items : NONE;
     const known = shown.path === path && shown.ids;
     const waiting = known && over.current ? fresh.filter((r) => !known.has(r.id)) : [];
+    const pushed = useRef({}).current;
     const list = useMemo(() => {
+        const below = keepPushed(pushed, path, fresh, head.data && head.data.next);
         const held = new Set(waiting.map((r) => r.id)),
-            ids = new Set(fresh.map((r) => r.id));
+            had = new Set(more.items.map((r) => r.id));
         return [
             ...fresh.filter((r) => !held.has(r.id)),
-            ...more.items.filter((r) => !ids.has(r.id)),
+            ...pushed.items.filter((r) => !had.has(r.id)),
+            ...more.items.filter(below),
         ];
     }, [head.data, older, waiting.length, path]);
+    useEffect(() => {
+        if (pushed.gap) setOlder({path, items: [], next: undefined});
+    }, [head.data]);
     const showAll = () => setShown({path, ids: new Set(fresh.map((r) => r.id))});
     useEffect(() => {
         if (head.data && !waiting.length) showAll();
@@ -185,7 +211,14 @@ export function Runs() {
         ${picked.size ? html`<${Chosen} ids=${[...picked]} onDone=${() => setPicked(new Set())} />` : null}
         ${waiting.length ? html`<${NewRuns} n=${waiting.length} onShow=${showNew} />` : null}
         <${Loaded} of=${head} rows=${12}>${() =>
-            list.length ? rows() : html`<${NoRuns} q=${q} onClear=${() => setQ('')} />`}</${Loaded}>
+            list.length
+                ? rows()
+                : html`<${NoRuns}
+                      q=${q}
+                      next=${next}
+                      onMore=${load}
+                      onClear=${() => setQ('')}
+                  />`}</${Loaded}>
     </section>`;
 }
 const Quick = ({q, setQ}) =>
