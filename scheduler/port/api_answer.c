@@ -14,6 +14,7 @@
 #define EVENTS "text/event-stream"
 #define HTML "text/html; charset=utf-8"
 #define BYTES "application/octet-stream"
+#define ANY "*/*"
 
 static const struct route_answer answers[] = {
     {handle_dags, "dag_page", NULL, ANSWER_SEARCH, "cursor:text sort:sort_dags", NULL, 0},
@@ -37,7 +38,7 @@ static const struct route_answer answers[] = {
     {handle_patch_backfill, "backfill", NULL, ANSWER_CONFLICT | ANSWER_MATCH, "!paused:bool", NULL, 0},
     {handle_cancel_backfill, "backfill", NULL, ANSWER_CONFLICT | ANSWER_MATCH, NULL, NULL, 0},
     {handle_runs, "run_page", NULL, ANSWER_SEARCH | ANSWER_MISSING, "state:run_state late:truth sort:sort_runs", NULL, 0},
-    {handle_run_counts, "run_counts", NULL, 0, NULL, NULL, 0},
+    {handle_run_counts, "run_counts", NULL, ANSWER_MISSING, NULL, NULL, 0},
     {handle_run, "run_with_tasks", NULL, 0, NULL, NULL, 0},
     {handle_patch_run, "run", NULL, ANSWER_CONFLICT | ANSWER_MATCH, "!note:note?", NULL, 0},
     {handle_delete_run, "deleted", NULL, ANSWER_CONFLICT | ANSWER_MATCH, NULL, NULL, 0},
@@ -52,7 +53,7 @@ static const struct route_answer answers[] = {
     {handle_usage, "usage", NULL, 0, NULL, NULL, 0},
     {handle_artifacts, "artifact_page", NULL, 0, NULL, NULL, 0},
     {handle_artifact_files, "artifact_file_page", NULL, ANSWER_GONE, "artifact:address cursor:text", NULL, 0},
-    {handle_artifact_file, "text", NULL, ANSWER_GONE | ANSWER_RANGE, "artifact:address path:name", BYTES, 0},
+    {handle_artifact_file, "text", NULL, ANSWER_GONE | ANSWER_RANGE, "artifact:address path:name", ANY, 0},
     {handle_artifact_rows, "table_rows", NULL, ANSWER_GONE | ANSWER_DATA, "artifact:address path:name offset:count first_column:count", NULL, 0},
     {handle_log_search, "log_match_page", NULL, 0, "!q:words", NULL, 0},
     {handle_resolved, "object", NULL, 0, NULL, NULL, 0},

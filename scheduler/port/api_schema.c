@@ -145,7 +145,7 @@ static const struct shape shapes[] = {
     SHAPE("dag_task", "A task of a DAG. `map`: tasks with the same number are mapped over one list.",
           "id:text uses:text? needs:[text] trigger_rule:trigger_rule pool:text? queue:text? concurrency:concurrency? "
           "depends_on_past:bool retries:count if:text? finally:bool group:text? mapped:bool ~map:count ~if_each:bool "
-          "produces:[text] consumes:[text]"),
+          "cpus:number? memory_bytes:count? gpus:count produces:[text] consumes:[text]"),
     SHAPE("concurrency", "At most so many of a key run at once.", "key:text limit:count"),
     SHAPE("param", "A param of a DAG, or a field of a form.",
           "name:text type:text required:bool help:text? min:number? max:number? choices:[any]? default:any"),

@@ -24,7 +24,7 @@ tasks:
   fetch:
     run: 'echo "days=${{ params.days }}"; echo "rows=3" >> "$NEXUS_OUTPUT"; echo "0.5 half" >> "$NEXUS_PROGRESS"'
     produces: [raw]
-  check: {run: "for i in 1 2 3; do echo line $i; done", needs: fetch, group: checks}
+  check: {run: "for i in 1 2 3; do echo line $i; done; printf 'day,n\\n1,2\\n' >$NEXUS_ARTIFACTS/days.csv; mkdir $NEXUS_ARTIFACTS/more; echo 1 >$NEXUS_ARTIFACTS/more/one", needs: fetch, group: checks}
   join: {run: "true", needs: check, if: "params.days > 0", concurrency: {key: joins, limit: 2}}
   tidy: {run: "true", finally: true}
 """,
