@@ -14,14 +14,14 @@
 
 static const struct route_param page[] = {LIMIT, CURSOR, {0}};
 static const struct route_param runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note. One answer looks at a bounded number of runs: it may have few or none, and a `next`"},
     {"dag", PARAM_TEXT, "of this DAG alone"},
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
     LIMIT, CURSOR, {0}};
 static const struct route_param dag_runs_page[] = {
-    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"},
+    {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note. One answer looks at a bounded number of runs: it may have few or none, and a `next`"},
     {"state", PARAM_TEXT, "in this state alone"},
     {"late", PARAM_BOOL, "true: only those that did not end by their deadline"},
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"},
