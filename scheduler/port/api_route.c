@@ -12,7 +12,7 @@
 #define LIMIT  {"limit", PARAM_INT, "at most so many items, 1 to 1000"}
 #define CURSOR {"cursor", PARAM_TEXT, "`next` of the page before"}
 
-#define RUNS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note"}
+#define RUNS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.train since:24h -dag:test_*`: keys dag, operator, task, state, cause, tag, note, since, until, late; other words are looked for in DAG and note. One answer looks at a bounded number of runs: it may have few or none, and a `next`; newest first only"}
 #define TASKS_Q {"q", PARAM_TEXT, "terms that all hold, such as `state:failed operator:ml.* since:24h -pool:gpu`: keys dag, operator, task, state, pool, worker, error, cause, tag, since, until; other words are looked for in the ids of DAG and task and in the error"}
 #define DAGS_Q {"q", PARAM_TEXT, "terms that all hold, such as `tag:ml paused:false -state:failed`: keys dag, operator, task, state (of the last run, or broken), tag, paused, valid, schedule (a part of it, or none); other words are looked for in id, description and tags"}
 #define SORT_RUNS {"sort", PARAM_TEXT, "-created: newest first (the default); created: oldest first"}
