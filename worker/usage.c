@@ -1,8 +1,8 @@
 #include "worker/usage.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
-#include "lib/base/clock.h"
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
@@ -55,6 +55,7 @@ struct usage_looks {
     VEC(struct target) targets;
     bool under_way, freed;
     int64_t started_ms, next_ms; /* mono */
+    int64_t took_us;             /* of a processor; on a busy machine that is less than the time */
 };
 
 struct usage_looks *usage_looks_new(uv_loop_t *loop, const char *prefix, usage_told *tell,
@@ -114,10 +115,20 @@ static void add_marked(void *arg, pid_t pid, const char *mark, int64_t rss_bytes
         add(target, pid);
 }
 
+static int64_t thread_cpu_us(void)
+{
+    struct rusage use;
+    if (getrusage(RUSAGE_THREAD, &use) != 0)
+        return 0;
+    return ((int64_t)use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 + use.ru_utime.tv_usec +
+           use.ru_stime.tv_usec;
+}
+
 static void look(uv_work_t *work)
 {
     struct usage_looks *looks = work->data;
     struct map by_mark;
+    int64_t before_us = thread_cpu_us();
     map_init(&by_mark);
     for (size_t i = 0; i < looks->targets.n; i++) {
         struct target *target = &looks->targets.at[i];
@@ -126,6 +137,7 @@ static void look(uv_work_t *work)
     }
     marks_each(looks->prefix, false, add_marked, &by_mark);
     map_fini(&by_mark);
+    looks->took_us = thread_cpu_us() - before_us;
 }
 
 static void looked(uv_work_t *work, int status)
@@ -141,9 +153,9 @@ static void looked(uv_work_t *work, int status)
         looks->tell(looks->arg, target->slot, target->ticket, &target->seen);
     }
     looks->targets.n = 0;
-    int64_t took_ms = clock_mono_ms() - looks->started_ms;
-    if (looks->started_ms + took_ms * USAGE_LOOK_SHARE > looks->next_ms)
-        looks->next_ms = looks->started_ms + took_ms * USAGE_LOOK_SHARE;
+    int64_t rest_ms = looks->took_us * USAGE_LOOK_SHARE / 1000;
+    if (looks->started_ms + rest_ms > looks->next_ms)
+        looks->next_ms = looks->started_ms + rest_ms;
 }
 
 void usage_looks_start(struct usage_looks *looks, int64_t now_ms)
