@@ -277,6 +277,41 @@ export function Unseen({n, onEnd}) {
     </button>`;
 }
 
+// The lines that are seen, which are asked for. The last ones of a log that grows have no times yet.
+function useSeen(text, {ready, running, tall, setError}) {
+    const numbers = [];
+    for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
+    useEffect(() => {
+        if (!text || !ready) return undefined;
+        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
+        ask();
+        const later = running ? setTimeout(ask, LATER) : null;
+        return () => clearTimeout(later);
+    }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
+    return numbers;
+}
+// How a line is marked: by the address, by a search, and by who wrote it.
+function marksOf(i, {lines, folds}, {marked, current, errorLines}) {
+    const line = lines.line(i),
+        stream = line && line.stream;
+    return [
+        marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
+        current === i + 1 && 'hit',
+        errorLines.has(i + 1) && 'bad',
+        stream === 'err' && 'stderr',
+        (stream ? stream === 'nexus' : folds.engine.has(i)) && 'engine',
+        line && endsGroup(line.text) && 'end',
+    ].filter(Boolean);
+}
+// A click on a number puts the line into the address; with Shift all from the one that is there.
+function choose(e, marked) {
+    const n = lineNumber(e.target);
+    const from = e.shiftKey && marked ? Math.min(marked.from, n) : n,
+        to = e.shiftKey && marked ? Math.max(marked.to, n) : n;
+    e.preventDefault();
+    go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
+}
+
 export function Log({run, task, attempt, started, running, failed, error: why}) {
     const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
     const {query, hash} = route.use(),
@@ -346,48 +381,21 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
         y: () => text && copyWithLink(text.lines, marked),
         '/': () => document.getElementById('log-find').focus(),
     });
-    const numbers = [];
-    for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
-    useEffect(() => {
-        if (!text || !ready) return undefined;
-        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
-        ask();
-        const later = running ? setTimeout(ask, LATER) : null;
-        return () => clearTimeout(later);
-    }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
+    const numbers = useSeen(text, {ready, running, tall, setError});
     if (tall.follows.current || !ready) seen.current = rows();
-
-    const choose = (e) => {
-        const n = lineNumber(e.target);
-        const from = e.shiftKey && marked ? Math.min(marked.from, n) : n,
-            to = e.shiftKey && marked ? Math.max(marked.to, n) : n;
-        e.preventDefault();
-        go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
-    };
     const errorLines = new Set(hits.errors ? hits.items.map((h) => h.line) : []);
-    const marksOf = (i, line) =>
-        [
-            marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
-            hits.current === i + 1 && 'hit',
-            errorLines.has(i + 1) && 'bad',
-            line && line.stream === 'err' && 'stderr',
-            (line && line.stream ? line.stream === 'nexus' : text.folds.engine.has(i)) && 'engine',
-            line && endsGroup(line.text) && 'end',
-        ].filter(Boolean);
-    const drawn = numbers.map((i) => {
-        const line = text.lines.line(i);
-        return html`<${Row}
+    const row = (i) =>
+        html`<${Row}
             key=${i}
             n=${i + 1}
-            line=${line}
+            line=${text.lines.line(i)}
             fold=${text.folds.heads.get(i)}
-            marks=${marksOf(i, line)}
+            marks=${marksOf(i, text, {marked, current: hits.current, errorLines})}
             start=${new Date(started)}
             how=${how}
             onToggle=${(from) => keepTop((folds) => folds.toggle(from))}
-            choose=${choose}
+            choose=${(e) => choose(e, marked)}
         />`;
-    });
     const silent = ready && !text.lines.lines;
     return html`<${Toolbar}
             text=${text}
@@ -404,7 +412,7 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
                 : html`<${LogBox}
                       tall=${tall}
                       label=${`Log of ${task}, attempt ${attempt}`}
-                      rows=${drawn}
+                      rows=${numbers.map(row)}
                       unseen=${running ? rows() - seen.current : 0}
                   />`
         }
