@@ -287,6 +287,8 @@ static int make_folders(struct up *up)
     static const char *const names[] = {"run", "logs"};
     char path[PATH_MAX_BYTES + 16];
     struct nx_err err;
+    if (!path_make_private_folder(up->home.path, &err))
+        return cli_fail(CLI_FAILED, "the home: %s", err.text);
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", up->home.path, names[i]);
         if (!path_make_folders(path, &err))

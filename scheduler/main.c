@@ -144,11 +144,12 @@ static void read_options(struct options *options, int argc, char **argv)
 
 /* ---- Places ---- */
 
-static void make_absolute(char *to, const char *path)
+static void make_absolute(char *to, const char *path,
+                          bool (*make)(const char *path, struct nx_err *err))
 {
     struct nx_err err;
     char resolved[PATH_MAX];
-    if (!path_make_folders(path, &err))
+    if (!make(path, &err))
         die(EXIT_USAGE, "%s", err.text);
     if (!realpath(path, resolved))
         die(EXIT_USAGE, "cannot use %s: %s", path, strerror(errno));
@@ -162,14 +163,18 @@ static void find_places(struct scheduler *scheduler)
     const struct settings *settings = &scheduler->settings;
     char run[PATH_MAX_BYTES];
     struct nx_err err;
-    make_absolute(scheduler->home, options->home    ? options->home
-                                   : settings->home ? settings->home
-                                                    : ".nexus");
-    make_absolute(scheduler->dags, options->dags    ? options->dags
-                                   : settings->dags ? settings->dags
-                                                    : "dags");
+    make_absolute(scheduler->home,
+                  options->home    ? options->home
+                  : settings->home ? settings->home
+                                   : ".nexus",
+                  path_make_private_folder);
+    make_absolute(scheduler->dags,
+                  options->dags    ? options->dags
+                  : settings->dags ? settings->dags
+                                   : "dags",
+                  path_make_folders);
     if (options->project) {
-        make_absolute(scheduler->project, options->project);
+        make_absolute(scheduler->project, options->project, path_make_folders);
     } else {
         str_copy(scheduler->project, sizeof scheduler->project, scheduler->dags);
         char *slash = strrchr(scheduler->project, '/');

@@ -51,7 +51,7 @@ void timetables_tell(struct engine *engine, struct registry_version *version, co
     struct nx_err err;
     if (text && !timetable_read(text, version->dag, engine->zones, &version->timetable, &err))
         log_error("DAG '%s' is not scheduled: %s", version->dag, err.text);
-    if (version->timetable || !loading)
+    if (version->timetable || paused || !loading)
         tell(engine, version->dag, version->timetable, paused, loading);
 }
 

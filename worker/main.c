@@ -95,7 +95,7 @@ static const char *make_own_home(void)
 {
     static const char home[] = ".nexus-worker";
     struct nx_err err;
-    if (!path_make_folders(home, &err))
+    if (!path_make_private_folder(home, &err))
         die(1, "%s", err.text);
     return home;
 }
@@ -324,7 +324,7 @@ int main(int argc, char **argv)
     read_options(argc, argv, &options);
     log_open("nexus-worker", options.level);
     clock_begin(true);
-    if (options.join && !path_make_folders(options.home, &err))
+    if (options.join && !path_make_private_folder(options.home, &err))
         die(USAGE, "--home: %s", err.text);
     absolute(home, "home", options.home);
     absolute(project, "project", options.project);

@@ -39,17 +39,19 @@ bool path_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-bool path_make_folders(const char *path, struct nx_err *err)
+static bool make_folders(const char *path, mode_t last, struct nx_err *err)
 {
     char part[PATH_MAX_BYTES];
     if (!str_copy(part, sizeof part, path))
         return nx_fail(err, NX_E_LIMIT, "the path is longer than %d bytes", PATH_MAX_BYTES - 1);
+    for (size_t n = strlen(part); n > 1 && part[n - 1] == '/'; n--)
+        part[n - 1] = 0;
     for (char *p = part + 1;; p++) {
         if (*p && *p != '/')
             continue;
         char c = *p;
         *p = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        if (mkdir(part, c ? 0777 : last) != 0 && errno != EEXIST)
             return nx_fail(err, NX_E_IO, "cannot create the folder %s: %s", part, strerror(errno));
         if (!c)
             break;
@@ -58,6 +60,16 @@ bool path_make_folders(const char *path, struct nx_err *err)
     if (!path_is_folder(path))
         return nx_fail(err, NX_E_IO, "%s exists and is not a folder", path);
     return true;
+}
+
+bool path_make_folders(const char *path, struct nx_err *err)
+{
+    return make_folders(path, 0777, err);
+}
+
+bool path_make_private_folder(const char *path, struct nx_err *err)
+{
+    return make_folders(path, 0700, err);
 }
 
 bool path_read(const char *path, size_t max, struct buf *buf, struct nx_err *err)

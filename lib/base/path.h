@@ -12,6 +12,8 @@ bool path_join(char *to, size_t size, const char *dir, const char *name);
 const char *path_base(const char *path); /* what follows the last slash */
 /* Creates the folder and its parents (mode 0777 less umask); fine if it exists. */
 bool path_make_folders(const char *path, struct nx_err *err);
+/* The same, and the folder itself, if it is new, is its owner's alone (mode 0700). */
+bool path_make_private_folder(const char *path, struct nx_err *err);
 bool path_exists(const char *path);
 bool path_is_folder(const char *path);
 /* Reads a whole file into buf (appended); NX_E_LIMIT when larger than max. */
