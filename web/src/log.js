@@ -32,22 +32,23 @@ async function endOfFrame(lines, at) {
     const end = below.find((i) => !/^\s{4}/.test(textOf(lines, i)));
     return end === undefined ? at + 1 + below.length : end;
 }
-// Looks for what is put away; returns the lines with errors.
+// Looks for what is put away, in one go through the log; returns the lines with errors.
 async function lookInto({lines, folds}, failed, signal) {
-    const search = (q, max) => lines.search(q, max, signal);
     folds.addGroups(lines.groups);
     folds.arrange();
-    const [own, errors, frames] = await Promise.all([
-        search(ENGINE_TEXT, HITS_MAX),
-        failed || lines.groups.length ? search(ERRORS, HITS_MAX) : NOTHING,
-        failed ? search(FRAMES, HITS_MAX) : NOTHING,
-    ]);
-    for (const e of own.items) folds.noteEngine(e.line - 1, e.text);
-    folds.addErrors(errors.items.map((e) => e.line - 1));
-    for (const run of libraryRuns(frames.items))
+    const words = [ENGINE_TEXT];
+    if (failed || lines.groups.length) words.push(ERRORS);
+    if (failed) words.push(FRAMES);
+    const found = await lines.search(words.join('|'), HITS_MAX, signal);
+    for (const f of found.items) folds.noteEngine(f.line - 1, f.text);
+    // Of a long line only its beginning comes.
+    const others = (f) => f.text.includes(FRAMES) || folds.engine.has(f.line - 1);
+    const errors = found.items.filter((f) => ERROR.test(f.text) || !others(f));
+    folds.addErrors(errors.map((e) => e.line - 1));
+    for (const run of libraryRuns(found.items))
         folds.addFrames(run.from, run.to ?? (await endOfFrame(lines, run.end)), run.n);
     folds.arrange();
-    return errors;
+    return {items: errors, more: found.more};
 }
 // {ready, error}; text becomes {lines, folds}. onReady(errors): what is put away is known.
 function useText(text, path, {running, failed, tall, atEnd, onReady}) {
