@@ -1,4 +1,4 @@
-// node pictures.mjs URL FOLDER
+// node pictures.mjs URL FOLDER [VIEW...]
 import {client, open, newPage, sleep, within} from './kit.mjs';
 
 const [url, to] = process.argv.slice(2);
@@ -14,8 +14,10 @@ const r = {
     retries: await run('retries'),
     ask: await run('ask'),
     ticks: await run('ticks'),
+    logs: await run('logs'),
+    flights: await run('flights'),
 };
-await ended(r.raw);
+for (const id of [r.raw, r.logs, r.flights]) await ended(id);
 const last = async (dag) => (await get(`/dags/${dag}/runs?limit=1`)).items[0].id;
 r.etl = await last('etl');
 r.fails = await last('fails');
@@ -30,6 +32,13 @@ const views = {
     gantt: `/ui/runs/${r.etl}?view=gantt`,
     run: `/ui/runs/${r.fails}`,
     log: `/ui/runs/${r.fails}/tasks/train`,
+    trace: `/ui/runs/${r.logs}/tasks/traces`,
+    groups: `/ui/runs/${r.flights}/tasks/report`,
+    runlog: `/ui/runs/${r.flights}?view=log`,
+    usage: `/ui/runs/${r.flights}/tasks/report?tab=usage`,
+    table: `/ui/runs/${r.flights}/tasks/delays?tab=artifacts`,
+    report: `/ui/runs/${r.flights}/tasks/report?tab=artifacts&artifact=artifacts%2Freport.html`,
+    model: `/ui/runs/${r.flights}/tasks/train?tab=artifacts&path=card.md`,
     live: `/ui/runs/${r.ticks}/tasks/tick`,
     trigger: '/ui/dags/etl/trigger?p.days=60',
     runs: '/ui/runs',
@@ -46,6 +55,8 @@ const views = {
     compare: `/ui/runs/compare?a=${r.etl}&b=${r.fails}`,
 };
 const browser = await open();
+// Some of the views alone, if they are named.
+const wanted = process.argv.slice(4);
 for (const [name, options] of [
     ['', {}],
     ['-dark', {colorScheme: 'dark'}],
@@ -53,6 +64,7 @@ for (const [name, options] of [
 ]) {
     const page = await newPage(browser, url, {viewport: {width: 1200, height: 720}, ...options});
     for (const [view, path] of Object.entries(views)) {
+        if (wanted.length && !wanted.includes(view)) continue;
         await page.goto(url + path);
         await page.locator('main h1').first().waitFor();
         await sleep(700);

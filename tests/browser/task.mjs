@@ -326,7 +326,16 @@ const parts = {
             'a task leads to its log',
             await within(2000, () => new URL(page.url()).pathname.endsWith('/tasks/burn')),
         );
-        // More lines than come at once.
+        await page.setViewportSize({width: 390, height: 600});
+        await go(`/ui/runs/${await runOf('etl')}?view=log`);
+        const first = (await get(`/runs/${await runOf('etl')}/log?limit=1`)).items[0];
+        await within(3000, async () => (await rows()).length > 10);
+        equal('a low box begins with the first line', (await rows())[0].slice(0, 2), [
+            first.task,
+            first.text,
+        ]);
+        await page.setViewportSize({width: 1440, height: 900});
+        // More lines than are drawn at once.
         const long = await runOf('logs');
         const all = await get(`/runs/${long}/log?limit=1000`);
         await go(`/ui/runs/${long}?view=log`);

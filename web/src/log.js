@@ -32,22 +32,23 @@ async function endOfFrame(lines, at) {
     const end = below.find((i) => !/^\s{4}/.test(textOf(lines, i)));
     return end === undefined ? at + 1 + below.length : end;
 }
-// Looks for what is put away; returns the lines with errors.
+// Looks for what is put away, in one go through the log; returns the lines with errors.
 async function lookInto({lines, folds}, failed, signal) {
-    const search = (q, max) => lines.search(q, max, signal);
     folds.addGroups(lines.groups);
     folds.arrange();
-    const [own, errors, frames] = await Promise.all([
-        search(ENGINE_TEXT, HITS_MAX),
-        failed || lines.groups.length ? search(ERRORS, HITS_MAX) : NOTHING,
-        failed ? search(FRAMES, HITS_MAX) : NOTHING,
-    ]);
-    for (const e of own.items) folds.noteEngine(e.line - 1, e.text);
-    folds.addErrors(errors.items.map((e) => e.line - 1));
-    for (const run of libraryRuns(frames.items))
+    const words = [ENGINE_TEXT];
+    if (failed || lines.groups.length) words.push(ERRORS);
+    if (failed) words.push(FRAMES);
+    const found = await lines.search(words.join('|'), HITS_MAX, signal);
+    for (const f of found.items) folds.noteEngine(f.line - 1, f.text);
+    // Of a long line only its beginning comes.
+    const others = (f) => f.text.includes(FRAMES) || folds.engine.has(f.line - 1);
+    const errors = found.items.filter((f) => ERROR.test(f.text) || !others(f));
+    folds.addErrors(errors.map((e) => e.line - 1));
+    for (const run of libraryRuns(found.items))
         folds.addFrames(run.from, run.to ?? (await endOfFrame(lines, run.end)), run.n);
     folds.arrange();
-    return errors;
+    return {items: errors, more: found.more};
 }
 // {ready, error}; text becomes {lines, folds}. onReady(errors): what is put away is known.
 function useText(text, path, {running, failed, tall, atEnd, onReady}) {
@@ -277,6 +278,41 @@ export function Unseen({n, onEnd}) {
     </button>`;
 }
 
+// The lines that are seen, which are asked for. The last ones of a log that grows have no times yet.
+function useSeen(text, {ready, running, tall, setError}) {
+    const numbers = [];
+    for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
+    useEffect(() => {
+        if (!text || !ready) return undefined;
+        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
+        ask();
+        const later = running ? setTimeout(ask, LATER) : null;
+        return () => clearTimeout(later);
+    }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
+    return numbers;
+}
+// How a line is marked: by the address, by a search, and by who wrote it.
+function marksOf(i, {lines, folds}, {marked, current, errorLines}) {
+    const line = lines.line(i),
+        stream = line && line.stream;
+    return [
+        marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
+        current === i + 1 && 'hit',
+        errorLines.has(i + 1) && 'bad',
+        stream === 'err' && 'stderr',
+        (stream ? stream === 'nexus' : folds.engine.has(i)) && 'engine',
+        line && endsGroup(line.text) && 'end',
+    ].filter(Boolean);
+}
+// A click on a number puts the line into the address; with Shift all from the one that is there.
+function choose(e, marked) {
+    const n = lineNumber(e.target);
+    const from = e.shiftKey && marked ? Math.min(marked.from, n) : n,
+        to = e.shiftKey && marked ? Math.max(marked.to, n) : n;
+    e.preventDefault();
+    go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
+}
+
 export function Log({run, task, attempt, started, running, failed, error: why}) {
     const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
     const {query, hash} = route.use(),
@@ -346,48 +382,21 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
         y: () => text && copyWithLink(text.lines, marked),
         '/': () => document.getElementById('log-find').focus(),
     });
-    const numbers = [];
-    for (let row = tall.from; text && row < tall.to; row++) numbers.push(text.folds.lineOf(row));
-    useEffect(() => {
-        if (!text || !ready) return undefined;
-        const ask = () => text.lines.need(numbers, tall.draw).catch(setError);
-        ask();
-        const later = running ? setTimeout(ask, LATER) : null;
-        return () => clearTimeout(later);
-    }, [numbers[0], numbers[numbers.length - 1], numbers.length, ready]);
+    const numbers = useSeen(text, {ready, running, tall, setError});
     if (tall.follows.current || !ready) seen.current = rows();
-
-    const choose = (e) => {
-        const n = lineNumber(e.target);
-        const from = e.shiftKey && marked ? Math.min(marked.from, n) : n,
-            to = e.shiftKey && marked ? Math.max(marked.to, n) : n;
-        e.preventDefault();
-        go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
-    };
     const errorLines = new Set(hits.errors ? hits.items.map((h) => h.line) : []);
-    const marksOf = (i, line) =>
-        [
-            marked && marked.from <= i + 1 && i + 1 <= marked.to && 'mark',
-            hits.current === i + 1 && 'hit',
-            errorLines.has(i + 1) && 'bad',
-            line && line.stream === 'err' && 'stderr',
-            (line && line.stream ? line.stream === 'nexus' : text.folds.engine.has(i)) && 'engine',
-            line && endsGroup(line.text) && 'end',
-        ].filter(Boolean);
-    const drawn = numbers.map((i) => {
-        const line = text.lines.line(i);
-        return html`<${Row}
+    const row = (i) =>
+        html`<${Row}
             key=${i}
             n=${i + 1}
-            line=${line}
+            line=${text.lines.line(i)}
             fold=${text.folds.heads.get(i)}
-            marks=${marksOf(i, line)}
+            marks=${marksOf(i, text, {marked, current: hits.current, errorLines})}
             start=${new Date(started)}
             how=${how}
             onToggle=${(from) => keepTop((folds) => folds.toggle(from))}
-            choose=${choose}
+            choose=${(e) => choose(e, marked)}
         />`;
-    });
     const silent = ready && !text.lines.lines;
     return html`<${Toolbar}
             text=${text}
@@ -404,7 +413,7 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
                 : html`<${LogBox}
                       tall=${tall}
                       label=${`Log of ${task}, attempt ${attempt}`}
-                      rows=${drawn}
+                      rows=${numbers.map(row)}
                       unseen=${running ? rows() - seen.current : 0}
                   />`
         }

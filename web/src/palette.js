@@ -136,6 +136,7 @@ const KEYS = [
     ['n N', 'next, previous error in the log'],
     ['f', 'follow the log'],
     ['w', 'wrap the log'],
+    ['y', 'copy lines of the log with their link'],
     ['t', 'trigger'],
     ['R', 'retry'],
     ['C', 'clear'],

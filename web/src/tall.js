@@ -92,16 +92,19 @@ export function useTall(count, live) {
         }
         draw();
     };
-    const el = box.current;
+    const el = box.current,
+        height = Math.max(1, Math.round(rows * ROW * scale));
     const shown = el ? Math.min(ROWS_MAX, Math.ceil(el.clientHeight / ROW) + 4) : 60;
     let from = clamp(Math.floor(place.current.row), 0, Math.max(0, rows - 1));
-    if (follows.current || (el && atEnd(el, 1))) from = Math.max(0, rows - shown);
+    // The box has the height of the rows that were there before.
+    const last = el && atEnd(el, 1) && el.scrollTop + el.clientHeight >= height - 1;
+    if (follows.current || last) from = Math.max(0, rows - shown);
     return {
         box,
         win,
         from,
         to: Math.min(rows, from + shown),
-        height: Math.max(1, Math.round(rows * ROW * scale)),
+        height,
         top: () => place.current.row,
         follows,
         moveTo,
