@@ -170,7 +170,7 @@ function Row({dag, reload}) {
         <${Next} dag=${dag} />
         <${Usual} times=${times} />
         <${Rate} counts=${month.data} />
-        ${dag.version && dag.valid ? html`<a class="button wide" href=${dagUrl(dag.id, 'trigger')} aria-label=${'Trigger ' + dag.id} title="Trigger">▶</a>` : html`<span class="wide go"></span>`}
+        ${dag.version && dag.valid ? html`<${TriggerLink} id=${dag.id} />` : html`<${NotRunnable} />`}
     </div>`;
 }
 function Name({dag}) {
@@ -210,9 +210,10 @@ function Next({dag}) {
 }
 function Usual({times}) {
     const trend = trendOf(times);
+    const change = trend ? `; the newer half took ${trend.by >= 0 ? '+' : ''}${trend.by}%` : '';
     return html`<span
         class="w-m right num wide low"
-        title=${`median of the last ${plural(times.length, 'run')} that succeeded${trend ? `; the newer half took ${trend.by >= 0 ? '+' : ''}${trend.by}%` : ''}`}
+        title=${`median of the last ${plural(times.length, 'run')} that succeeded${change}`}
         >${times.length ? duration(middle(times)) : ''}${trend ? html` <span class="muted">${trend.glyph}</span>` : null}</span
     >`;
 }
@@ -232,6 +233,21 @@ const Titles = () =>
         <span class="w-s right low">30 days</span><span class="go"></span>
     </div>`;
 
+const Saved = ({name, terms, q}) =>
+    html`<a
+        href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')}
+        aria-current=${q.trim() === terms ? 'page' : undefined}
+        >${name}</a
+    >`;
+const NotRunnable = () => html`<span class="wide go"></span>`;
+const TriggerLink = ({id}) =>
+    html`<a
+        class="button wide"
+        href=${dagUrl(id, 'trigger')}
+        aria-label=${'Trigger ' + id}
+        title="Trigger"
+        >▶</a
+    >`;
 export function Dags() {
     useTitle('DAGs');
     const [q, setQ] = useQuery('q');
@@ -245,7 +261,7 @@ export function Dags() {
     useRows(box);
     return html`<section class="pad" ref=${box}>
         <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint="name, tag:ml state:failed paused:true" /></${Head}>
-        <nav class="saved" aria-label="Filters">${SAVED.map(([name, terms]) => html`<a href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')} aria-current=${q.trim() === terms ? 'page' : undefined}>${name}</a>`)}</nav>
+        <nav class="saved" aria-label="Filters">${SAVED.map(([name, terms]) => html`<${Saved} name=${name} terms=${terms} q=${q} />`)}</nav>
         <${Loaded} of=${dags} rows=${10}>${(data) => html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`}</${Loaded}>
     </section>`;
 }

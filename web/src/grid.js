@@ -23,6 +23,7 @@ import {HEAD, SHAPES, drawGrid, roundMax, stateAt} from './grid_draw.js';
 const SMALL_FROM = 200; // runs, from which cells are small
 const PHONE = 640,
     PHONE_RUNS = 7;
+const KEYS_HELP = 'Arrow keys move, with shift they select, Enter opens.';
 const RANGE_RUNS = 200; // of a selection
 
 // All loaded runs, the oldest first; live ones change by events.
@@ -221,7 +222,7 @@ function DrawnGrid({dag, grid, selected, choose}) {
                     ref=${canvas}
                     tabindex="0"
                     role="img"
-                    aria-label=${`Grid of ${runs.length} runs and ${tasks.length} tasks. Arrow keys move, with shift they select, Enter opens. ${wordsOf(selected, runs, tasks)}`}
+                    aria-label=${`Grid of ${runs.length} runs and ${tasks.length} tasks. ${KEYS_HELP} ${wordsOf(selected, runs, tasks)}`}
                     onClick=${click}
                     onMouseMove=${move}
                     onMouseLeave=${() => setHover(null)}

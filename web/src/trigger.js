@@ -69,7 +69,9 @@ function Input({p, id, text, set, error}) {
         onInput=${(e) => set(e.target.value)}
     />`;
 }
-function Field({p, text, set, error}) {
+function Field({p, form}) {
+    const text = form.texts[p.name],
+        error = form.errors[p.name];
     const id = 'param-' + p.name,
         changed = text !== paramText(p, p.default);
     const help = [
@@ -84,7 +86,13 @@ function Field({p, text, set, error}) {
             >${p.name}${p.required ? ' *' : ''} <span class="muted">${p.type}</span></label
         >
         <div class="field">
-            <${Input} p=${p} id=${id} text=${text} set=${set} error=${error} />
+            <${Input}
+                p=${p}
+                id=${id}
+                text=${text}
+                set=${(t) => form.set(p.name, t)}
+                error=${error}
+            />
             <div id=${id + '-help'}>
                 ${error ? html`<div class="err">${error}</div>` : null}
                 <div class="help">${help.filter(Boolean).join(' · ')}</div>
@@ -128,7 +136,7 @@ export function useParams(params) {
 }
 export const ParamFields = ({params, form}) =>
     html`<div class="form">
-        ${params.map((p) => html`<${Field} key=${p.name} p=${p} text=${form.texts[p.name]} set=${(t) => form.set(p.name, t)} error=${form.errors[p.name]} />`)}
+        ${params.map((p) => html`<${Field} key=${p.name} p=${p} form=${form} />`)}
     </div>`;
 export const paramFlags = (values) =>
     Object.entries(values)
