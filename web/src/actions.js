@@ -151,7 +151,7 @@ function Confirm({plan, state, verb, doIt, again, onClose}) {
           ? html`<${Changed} plan=${plan} />`
           : html`<p class="muted">Looking what would change …</p>`;
     return html`${body}
-        ${plan.without ? html`<p class="muted">${plural(plan.without, 'run')} of older versions without such a task: left alone.</p>` : null}
+        ${plan.without ? html`<p class="muted">${plural(plan.without, 'run')} without such a task: left alone.</p>` : null}
         <p class="actions">
             <button
                 type="button"
@@ -305,7 +305,10 @@ function Mark({targets, run, task, tasks, onClose}) {
         >`;
     return html`<${Dialog} title=${`Mark tasks of ${whose(targets, run)}`} onClose=${onClose}>
         ${targets ? null : html`<${TaskChoice} tasks=${tasks} chosen=${chosen} set=${setChosen} />`}
-        <p class="switches"><${Choice} value="success" /><${Choice} value="failed" /> <${Check} label="and all downstream" value=${down} set=${setDown} /></p>
+        <p class="switches">
+            <${Choice} value="success" /><${Choice} value="failed" />
+            <${Check} label="and all downstream" value=${down} set=${setDown} />
+        </p>
         ${list.length ? confirm : html`<p class="empty">Choose a task.</p>`}
     </${Dialog}>`;
 }

@@ -59,7 +59,7 @@ export function Code({dag}) {
                 >shown
                 <select value=${version} onChange=${(e) => setVersion(e.target.value)}>
                     <option value="" selected=${!version}>the file as it is</option>
-                    ${items.map((v) => html`<option value=${v.version} selected=${v.version === version}>version ${v.version}</option>`)}
+                    ${items.map((v) => html`<${Option} v=${v.version} chosen=${version} text=${`version ${v.version}`} />`)}
                 </select></label
             >
             ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}
@@ -69,6 +69,8 @@ export function Code({dag}) {
         ${version ? html`<${Version} of=${source} />` : html`<${File} of=${file} errors=${dag.errors} />`}
         <${Command} text=${`nexus dag validate ${(first && first.file) || dag.file}`} />`;
 }
+const Option = ({v, chosen, text}) =>
+    html`<option value=${v} selected=${v === chosen}>${text}</option>`;
 function whatRuns(dag) {
     if (dag.valid) return '';
     return dag.version
@@ -196,8 +198,10 @@ function Checked({problems, shown, text, jump}) {
         const at = text.split('\n').findIndex((l) => new RegExp(`^\\s+${task}:`).test(l));
         jump({line: at + 1, column: 1});
     };
-    return html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)}
-    ${shown ? html`<${Drawn} g=${shown.graph} selected=${null} choose=${toTask} height=${420} />` : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`}`;
+    const graph = shown
+        ? html`<${Drawn} g=${shown.graph} selected=${null} choose=${toTask} height=${420} />`
+        : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`;
+    return html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)} ${graph}`;
 }
 
 // The lines of two texts, by their longest common subsequence, with what is alike at
@@ -273,7 +277,7 @@ export function Versions({dag}) {
         html`<label
             >${label}
             <select value=${value} onChange=${(e) => set(e.target.value)}>
-                ${items.map((v) => html`<option value=${v.version} selected=${v.version === value}>${v.version}</option>`)}
+                ${items.map((v) => html`<${Option} v=${v.version} chosen=${value} text=${v.version} />`)}
             </select></label
         >`;
     return html`<${Loaded} of=${list}>${() =>

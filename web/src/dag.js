@@ -101,7 +101,10 @@ function Header({d, reload}) {
             >${d.tags.map((t) => html`<a class="tag" href=${'/ui/dags?q=tag:' + enc(t)}>${t}</a>`)}</span
         >
         <${When} d=${d} />`;
-    return html`<${Head} title=${d.id} sub=${sub}>${d.version ? html`<a class="button" href=${dagUrl(d.id, 'trigger')}>▶ Trigger</a>` : null}</${Head}>
+    const trigger = d.version
+        ? html`<a class="button" href=${dagUrl(d.id, 'trigger')}>▶ Trigger</a>`
+        : null;
+    return html`<${Head} title=${d.id} sub=${sub}>${trigger}</${Head}>
         ${d.description ? html`<p class="muted about">${d.description}</p>` : null}
         ${d.valid ? null : html`<${Broken} d=${d} />`}`;
 }
@@ -190,20 +193,26 @@ function MappedPane({run, task}) {
         </header>
         ${one ? html`<${CountsBar} counts=${one.counts} href=${(s) => `${runUrl(run)}?state=${s}`} />` : null}
         <h3>Failed</h3>
-        <${Loaded} of=${failed}>${(d) => (d.items.length ? html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />` : html`<${Empty}>None of them.</${Empty}>`)}</${Loaded}>
+        <${Loaded} of=${failed}>${(d) => html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />`}</${Loaded}>
     </section>`;
 }
 const FailedOnes = ({run, items, more}) =>
-    html`<ul class="needs">
-        ${items.map(
-            (t) =>
-                html`<li class="need" key=${taskName(t)}>
-                    <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}>${taskName(t)}</a>
-                    <code class="err">${lastLine(t.error) || (t.reason && t.reason.text)}</code>
-                </li>`,
-        )}
-        ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
-    </ul>`;
+    items.length
+        ? html`<ul class="needs">
+              ${items.map(
+                  (t) =>
+                      html`<li class="need" key=${taskName(t)}>
+                          <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}
+                              >${taskName(t)}</a
+                          >
+                          <code class="err"
+                              >${lastLine(t.error) || (t.reason && t.reason.text)}</code
+                          >
+                      </li>`,
+              )}
+              ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
+          </ul>`
+        : html`<${Empty}>None of them.</${Empty}>`;
 function NeverRan({dag}) {
     const next = dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />.` : '';
     return html`<${Empty}>It never ran. ${next} <a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>`;
@@ -374,7 +383,12 @@ function Calendar({dag}) {
                         ${week.map((d) => {
                             const list = days.get(d),
                                 worst = list && WORST.find((s) => list.some((r) => r.state === s));
-                            const text = `${d}: ${list ? plural(list.length, 'run') + ', worst ' + worst : due.has(d) ? 'due' : 'no run'}`;
+                            const what = list
+                                ? `${plural(list.length, 'run')}, worst ${worst}`
+                                : due.has(d)
+                                  ? 'due'
+                                  : 'no run';
+                            const text = `${d}: ${what}`;
                             return list
                                 ? html`<button
                                       type="button"
@@ -466,11 +480,13 @@ function Details({dag}) {
                             <td>${t.uses || 'script'}</td>
                             <td>${t.needs.join(', ')}</td>
                             <td class="wide">
-                                ${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}${t.if ? html`<br /><code>if ${t.if}</code>` : null}
+                                ${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}
+                                ${t.if ? html`<br /><code>if ${t.if}</code>` : null}
                             </td>
                             <td class="wide">${[t.pool, t.queue].filter(Boolean).join(', ')}</td>
                             <td class="wide">
-                                ${names(t.consumes)}${(t.consumes || []).length && (t.produces || []).length ? ' → ' : ''}${names(t.produces)}
+                                ${names(t.consumes)}${t.consumes.length && t.produces.length ? ' → ' : ''}
+                                ${names(t.produces)}
                             </td>
                             <td class="wide r">${t.retries}</td>
                         </tr>`,

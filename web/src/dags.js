@@ -163,7 +163,7 @@ function Row({dag, reload}) {
         data-row
         onMouseEnter=${() => prefetch(`/dags/${enc(dag.id)}`)}
     >
-        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<span class="switched"><${Dot} state="failed" /></span>`}
+        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<${NotLoaded} />`}
         <${Name} dag=${dag} />
         <span class="wide low"><${Bars} runs=${runs} /></span>
         <${Last} run=${last} known=${data} />
@@ -233,12 +233,14 @@ const Titles = () =>
         <span class="w-s right low">30 days</span><span class="go"></span>
     </div>`;
 
-const Saved = ({name, terms, q}) =>
+const HINT = 'name, tag:ml state:failed paused:true';
+const Saved = ({saved: [name, terms], q}) =>
     html`<a
         href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')}
         aria-current=${q.trim() === terms ? 'page' : undefined}
         >${name}</a
     >`;
+const NotLoaded = () => html`<span class="switched"><${Dot} state="failed" /></span>`;
 const NotRunnable = () => html`<span class="wide go"></span>`;
 const TriggerLink = ({id}) =>
     html`<a
@@ -259,17 +261,20 @@ export function Dags() {
         .filter((w) => /^-?(state|operator|task|dag):./.test(w));
     const dags = useDags(words.join(' '));
     useRows(box);
+    const found = (data) =>
+        html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`;
     return html`<section class="pad" ref=${box}>
-        <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint="name, tag:ml state:failed paused:true" /></${Head}>
-        <nav class="saved" aria-label="Filters">${SAVED.map(([name, terms]) => html`<${Saved} name=${name} terms=${terms} q=${q} />`)}</nav>
-        <${Loaded} of=${dags} rows=${10}>${(data) => html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`}</${Loaded}>
+        <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint=${HINT} /></${Head}>
+        <nav class="saved" aria-label="Filters">${SAVED.map((saved) => html`<${Saved} saved=${saved} q=${q} />`)}</nav>
+        <${Loaded} of=${dags} rows=${10}>${found}</${Loaded}>
     </section>`;
 }
 function Found({data, q, setQ, reload}) {
     const items = data.items.filter(dagFilter(q));
     if (!data.items.length && !q.trim()) return html`<${NoDags} />`;
     if (!items.length)
-        return html`<${Empty}>No DAG fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
+        return html`<${Empty}>No DAG fits ‘${q}’.
+            <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
     const n =
         items.length === data.items.length
             ? plural(items.length, 'DAG')

@@ -185,5 +185,6 @@ function Lineage({l, name}) {
                 )}
             </svg>
         </div>
-        ${sources.length ? html`<p class="muted">${sources.join('; ')}.</p>` : null}${l.cut ? html`<p class="muted">There is more, further away.</p>` : null}`;
+        ${sources.length ? html`<p class="muted">${sources.join('; ')}.</p>` : null}
+        ${l.cut ? html`<p class="muted">There is more, further away.</p>` : null}`;
 }

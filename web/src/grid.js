@@ -376,6 +376,8 @@ function Attempt({t}) {
 }
 
 // ---- The right half, for what only the grid can select ----
+const usually = (t) =>
+    `Median ${duration(t.median)}, p90 ${duration(t.p90)} of ${plural(t.runs, 'run')}`;
 // A task in past runs.
 export function TaskHistory({dag, task}) {
     const grid = useApi(`/dags/${enc(dag)}/grid?limit=50`, {
@@ -386,7 +388,7 @@ export function TaskHistory({dag, task}) {
     const usual = times.data && times.data.items.find((t) => t.task === task);
     return html`<section aria-label="Task in past runs">
         <header class="head"><h2 class="tight">${task} in past runs</h2></header>
-        ${usual ? html`<p class="muted">Median ${duration(usual.median)}, p90 ${duration(usual.p90)} of ${plural(usual.runs, 'run')}</p>` : null}
+        ${usual ? html`<p class="muted">${usually(usual)}</p>` : null}
         <${Loaded} of=${grid}>${(g) => html`<${HistoryTable} g=${g} task=${task} />`}</${Loaded}>
     </section>`;
 }

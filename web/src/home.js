@@ -164,6 +164,7 @@ function Needs({failed, dags, approvals, late, workers}) {
     const newest = failed.filter((r, i) => failed.findIndex((x) => x.dag === r.dag) === i),
         shown = all ? newest : newest.slice(0, FIRST);
     const hidden = newest.length - shown.length,
+        showAll = () => setAll(true),
         before = (r) => failed.filter((x) => x.dag === r.dag).length - 1;
     const n = broken.length + failed.length + approvals.length + late.length + gone.length;
     return html`<ul class="needs">
@@ -172,7 +173,7 @@ function Needs({failed, dags, approvals, late, workers}) {
             ${gone.map((w) => html`<${LostRow} key=${w.id} w=${w} />`)}
             ${late.map((r) => html`<${LateRow} key=${r.id} r=${r} />`)}
             ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${before(r)} />`)}
-            ${hidden ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${plural(hidden, 'DAG')} more</button></li>` : null}
+            ${hidden ? html`<li><button type="button" onClick=${showAll}>Show ${plural(hidden, 'DAG')} more</button></li>` : null}
             ${paused.map((d) => html`<${MissedRow} key=${d.id} dag=${d} />`)}
         </ul>
         ${n ? null : html`<p class="empty else">Nothing needs you.</p>`}`;
@@ -205,6 +206,7 @@ function RunningRow({run}) {
             : left > 0
               ? `, about ${duration(Math.ceil(left))} left`
               : `, ${duration(-left)} over`;
+    const of = median ? ` of ~${duration(median)}${when}` : '';
     return html`<li class="need" data-row>
         <${Dot} state=${run.state} />
         <div class="text">
@@ -212,7 +214,7 @@ function RunningRow({run}) {
         </div>
         <${Bar} value=${done} max=${total} /><span class="num">${done}/${total}</span>
         <span class="num muted"
-            >${run.started_at ? html`<${Took} from=${run.started_at} />` : 'queued'}${median ? ` of ~${duration(median)}${when}` : ''}</span
+            >${run.started_at ? html`<${Took} from=${run.started_at} />` : 'queued'}${of}</span
         >
     </li>`;
 }
@@ -234,6 +236,16 @@ function Strip({runs, dags}) {
     for (const id of soon) if (!lanes.has(id)) lanes.set(id, []);
     if (!lanes.size)
         return html`<${Empty}>Nothing ran in the last 24 hours, and nothing is due soon.</${Empty}>`;
+    const lane = ([id, list]) =>
+        html`<${Lane}
+            key=${id}
+            id=${id}
+            runs=${list}
+            soon=${soon.includes(id)}
+            x=${x}
+            now=${now}
+            width=${width}
+        />`;
     const label = `The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`;
     return html`<div class="strip" role="group" aria-label=${label}>
         <div class="lane axis">
@@ -242,7 +254,7 @@ function Strip({runs, dags}) {
                 >${[-24, -18, -12, -6, 0].map((h) => html`<${Hour} h=${h} now=${now} x=${x} />`)}</span
             >
         </div>
-        ${[...lanes].slice(0, LANES_MAX).map(([id, list]) => html`<${Lane} key=${id} id=${id} runs=${list} soon=${soon.includes(id)} x=${x} now=${now} width=${width} />`)}
+        ${[...lanes].slice(0, LANES_MAX).map(lane)}
         ${lanes.size > LANES_MAX ? html`<p class="muted">and ${lanes.size - LANES_MAX} more DAGs</p>` : null}
     </div>`;
 }
@@ -333,6 +345,10 @@ function Running({running, next}) {
 }
 const NoWorker = () =>
     html`<span class="bad-text">nothing can run: start one with <code>nexus worker</code></span>`;
+const Disk = ({health}) =>
+    html`<a href="/ui/system/health" class=${health.parts.disk === 'low' ? 'bad-text' : ''}
+        >disk ${bytes(health.disk_free_bytes)} free</a
+    >`;
 // Workers, slots and disk in a row.
 function Machine({workers, known}) {
     const [health, setHealth] = useState(null);
@@ -340,13 +356,12 @@ function Machine({workers, known}) {
     const online = workers.filter((w) => w.state === 'online' || w.state === 'draining');
     const slots = online.reduce((n, w) => n + w.slots, 0),
         busy = online.reduce((n, w) => n + w.busy, 0);
-    const low = health && health.parts.disk === 'low';
     return html`<p class="footing">
         <a href="/ui/system/workers">${plural(online.length, 'worker')}</a
         >${known && !online.length ? html` · <${NoWorker} />` : null} ${' · '}slots
         <${Bar} value=${busy} max=${slots} />
         <span class="num">${busy}/${slots}</span>
-        ${health ? html` · <a href="/ui/system/health" class=${low ? 'bad-text' : ''}>disk ${bytes(health.disk_free_bytes)} free</a>` : null}
+        ${health ? html` · <${Disk} health=${health} />` : null}
     </p>`;
 }
 export function Home() {

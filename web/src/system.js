@@ -92,10 +92,12 @@ function Workers() {
                   titles=${['Worker', 'State', 'Slots', '>Busy', 'Queues', '>Memory', '>GPUs', 'Seen', '']}
                   rows=${d.items.map((w) => html`<${WorkerRow} key=${w.id} w=${w} reload=${list.reload} />`)}
               />`
-            : html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`}</${Loaded}>
+            : html`<${NoWorkers} />`}</${Loaded}>
         <h2>Waiting</h2>
         <${Waiting} />`;
 }
+const NoWorkers = () =>
+    html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`;
 function WorkerRow({w, reload}) {
     const drain = async () => {
         try {
@@ -105,7 +107,8 @@ function WorkerRow({w, reload}) {
             toast(`${w.id}: ${e.message}`, {kind: 'error'});
         }
     };
-    const here = w.state === 'online' || w.state === 'draining';
+    const here = w.state === 'online' || w.state === 'draining',
+        what = w.state === 'draining' ? 'Resume' : 'Drain';
     return html`<tr>
         <td>
             ${w.id} ${w.host !== w.id ? html`<span class="muted">${w.host}</span>` : null}
@@ -118,9 +121,7 @@ function WorkerRow({w, reload}) {
         <td class="r num">${bytes(w.memory_bytes)}</td>
         <td class="r num">${w.gpus}</td>
         <td><${Ago} at=${w.last_seen_at} /></td>
-        <td>
-            ${here ? html`<button type="button" onClick=${drain}>${w.state === 'draining' ? 'Resume' : 'Drain'}</button>` : null}
-        </td>
+        <td>${here ? html`<button type="button" onClick=${drain}>${what}</button>` : null}</td>
     </tr>`;
 }
 const SLOTS_SHOWN = 64;
@@ -129,14 +130,21 @@ const RUNS_ON = ['running', 'stopping'];
 function Slots({w}) {
     const busy = w.tasks.filter((t) => RUNS_ON.includes(t.state)),
         queued = w.tasks.length - busy.length;
-    const free = Math.max(0, Math.min(w.slots, SLOTS_SHOWN) - busy.length);
+    const free = Math.max(0, Math.min(w.slots, SLOTS_SHOWN) - busy.length),
+        squares = busy
+            .slice(0, SLOTS_SHOWN)
+            .map((t) => html`<${Slot} key=${t.run + taskName(t)} t=${t} />`);
     return html`<span class="slots" role="group" aria-label=${`${w.busy} of ${w.slots} slots busy`}
-            >${busy.slice(0, SLOTS_SHOWN).map((t) => html`<${Slot} key=${t.run + taskName(t)} t=${t} />`)}${Array.from({length: free}, () => html`<i></i>`)}</span
+            >${squares}${Array.from({length: free}, () => html`<i></i>`)}</span
         >
-        ${busy.slice(0, 3).map((t) => html`<div class="muted"><a href=${taskUrl(t.run, taskName(t))}>${t.dag} ${taskName(t)}</a></div>`)}
+        ${busy.slice(0, 3).map((t) => html`<${Busy} t=${t} />`)}
         ${busy.length > 3 ? html`<div class="muted">and ${busy.length - 3} more</div>` : null}
         ${queued ? html`<div class="muted">${plural(queued, 'task')} given to it, not begun</div>` : null}`;
 }
+const Busy = ({t}) =>
+    html`<div class="muted">
+        <a href=${taskUrl(t.run, taskName(t))}>${t.dag} ${taskName(t)}</a>
+    </div>`;
 const Slot = ({t}) => {
     const text = `${t.dag} ${taskName(t)} of run ${t.run}: ${word(t.state)}`;
     return html`<a
@@ -233,6 +241,22 @@ function Kept({path, one, what, columns, fields, body, empty, extra}) {
             edit=${edit}
             remove=${remove}
         />`;
+    const form = html`<${KeptForm}
+        one=${one}
+        fields=${fields}
+        open=${open}
+        setOpen=${setOpen}
+        save=${save}
+        error=${error}
+    />`;
+    const question = html`<${KeptDelete}
+        one=${one}
+        name=${gone}
+        what=${what}
+        error=${error}
+        doIt=${() => send('DELETE', gone, undefined, setGone)}
+        onClose=${() => setGone(null)}
+    />`;
     return html`<p><button type="button" onClick=${() => edit(null)}>New ${one}</button></p>
         <${Loaded} of=${list}>${(d) =>
             d.items.length
@@ -241,8 +265,8 @@ function Kept({path, one, what, columns, fields, body, empty, extra}) {
                       rows=${d.items.map(row)}
                   />`
                 : html`<${Empty}>${empty}</${Empty}>`}</${Loaded}>
-        ${open ? html`<${KeptForm} one=${one} fields=${fields} open=${open} setOpen=${setOpen} save=${save} error=${error} />` : null}
-        ${gone ? html`<${KeptDelete} one=${one} name=${gone} what=${what} error=${error} doIt=${() => send('DELETE', gone, undefined, setGone)} onClose=${() => setGone(null)} />` : null}`;
+        ${open ? form : null}
+        ${gone ? question : null}`;
 }
 function KeptRow({x, columns, extra, edit, remove}) {
     const deletable = x.exists !== false;
@@ -259,10 +283,17 @@ function KeptRow({x, columns, extra, edit, remove}) {
 function KeptForm({one, fields, open, setOpen, save, error}) {
     const set = (name, text) => setOpen({...open, texts: {...open.texts, [name]: text}});
     const close = () => setOpen(null);
+    const field = (f) =>
+        html`<${KeptField}
+            f=${f}
+            text=${open.texts[f.name]}
+            set=${set}
+            fixed=${f.name === 'name' && !open.isNew}
+        />`;
     return html`<${Dialog} title=${open.isNew ? `New ${one}` : `Change ${one} ${open.texts.name}`} onClose=${close}>
         <form onSubmit=${save}>
             <div class="form">
-                ${fields.map((f) => html`<${KeptField} f=${f} text=${open.texts[f.name]} set=${set} fixed=${f.name === 'name' && !open.isNew} />`)}
+                ${fields.map(field)}
             </div>
             ${error ? html`<${ErrorBox} error=${error} what="Not saved" />` : null}
             <p class="actions">
@@ -294,8 +325,8 @@ const KeptDelete = ({one, name, what, error, doIt, onClose}) =>
             <button type="button" onClick=${onClose}>Keep it</button>
         </p>
     </${Dialog}>`;
-const field = (name, label, from, help = '', type = 'text') => ({name, label, from, help, type});
-const WHAT_FOR = field('description', 'What for', (x) => x.description || '');
+const fieldOf = (name, label, from, help = '', type = 'text') => ({name, label, from, help, type});
+const WHAT_FOR = fieldOf('description', 'What for', (x) => x.description || '');
 const NAME = {
     name: 'name',
     label: 'Name',
@@ -325,7 +356,7 @@ const Pools = () =>
                         : p.description,
             ],
         ]}
-        fields=${[NAME, field('slots', 'Slots', (p) => String(p.slots ?? 1), 'that its tasks share', 'number'), WHAT_FOR]}
+        fields=${[NAME, fieldOf('slots', 'Slots', (p) => String(p.slots ?? 1), 'that its tasks share', 'number'), WHAT_FOR]}
         body=${(t) => ({slots: Number(t.slots), description: t.description})}
     />`;
 const readValue = (text) => {
@@ -342,7 +373,7 @@ const Variables = () =>
         what="Expressions that name it fail."
         empty="No variable yet. Expressions read them as vars.NAME."
         columns=${[['Value', (v) => html`<code>${JSON.stringify(v.value)}</code>`]]}
-        fields=${[NAME, field('value', 'Value', (v) => JSON.stringify(v.value), 'JSON, or plain text')]}
+        fields=${[NAME, fieldOf('value', 'Value', (v) => JSON.stringify(v.value), 'JSON, or plain text')]}
         body=${(t) => ({value: readValue(t.value)})}
     />`;
 const Secrets = () =>
@@ -352,7 +383,7 @@ const Secrets = () =>
         what="Tasks that name it fail."
         empty="No secret yet. Expressions of tasks read them as secrets.NAME; nobody can read them here."
         columns=${[['Changed', (s) => html`<${Ago} at=${s.updated_at} />`]]}
-        fields=${[NAME, field('value', 'Value', () => '', 'never to be read again', 'password')]}
+        fields=${[NAME, fieldOf('value', 'Value', () => '', 'never to be read again', 'password')]}
         body=${(t) => ({value: t.value})}
     />`;
 const URI_HELP =
@@ -387,7 +418,7 @@ function Connections() {
             ['What for', (c) => c.description],
             ['Tried', (c) => html`<${Tried} t=${tried[c.name]} />`],
         ]}
-        fields=${[NAME, field('uri', 'URI', () => '', URI_HELP), WHAT_FOR]}
+        fields=${[NAME, fieldOf('uri', 'URI', () => '', URI_HELP), WHAT_FOR]}
         body=${(t) => ({uri: t.uri, description: t.description})}
         extra=${(c) => html`<button type="button" onClick=${() => test(c.name)}>Test</button>`}
     />`;

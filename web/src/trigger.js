@@ -238,13 +238,18 @@ export function Trigger({dag}) {
             setState({error});
         }
     };
-    const options = `${paramFlags(form.values)}${date ? ' --date ' + shellQuote(date) : ''}${note ? ' --note ' + shellQuote(note) : ''}`;
-    const curl = `curl -X POST ${location.origin}/api/v1/dags/${enc(dag.id)}/runs -H 'Content-Type: application/json' -d ${shellQuote(JSON.stringify(body))}`;
+    const when = date ? ' --date ' + shellQuote(date) : '',
+        why = note ? ' --note ' + shellQuote(note) : '';
+    const place = `${location.origin}/api/v1/dags/${enc(dag.id)}/runs`,
+        data = shellQuote(JSON.stringify(body));
+    const curl = `curl -X POST ${place} -H 'Content-Type: application/json' -d ${data}`;
+    const last = runs.data ? runs.data.items : [];
+    const values = html`<${Values} runs=${last} form=${form} json=${json} setJson=${setJson} />`;
     const fields = json
         ? html`<${JsonForm} params=${dag.params} form=${form} />`
         : html`<${ParamFields} params=${dag.params} form=${form} />`;
     return html`<form onSubmit=${submit} aria-label=${'Trigger ' + dag.id}>
-        ${dag.params.length ? html`<${Values} runs=${runs.data ? runs.data.items : []} form=${form} json=${json} setJson=${setJson} />` : html`<${Empty}>The DAG takes no params.</${Empty}>`}
+        ${dag.params.length ? values : html`<${Empty}>The DAG takes no params.</${Empty}>`}
         ${fields}
         <p>
             <button
@@ -278,7 +283,7 @@ export function Trigger({dag}) {
             </button>
             <${WillRun} dag=${dag} />
         </p>
-        <${Command} text=${`nexus trigger ${dag.id}${options}`} />
+        <${Command} text=${`nexus trigger ${dag.id}${paramFlags(form.values)}${when}${why}`} />
         <${Command} text=${curl} label="The same with curl" />
     </form>`;
 }
