@@ -529,6 +529,76 @@ const parts = {
             await text('.facts'),
         );
     },
+    async palette() {
+        await go('/ui/dags');
+        const does = async (words) => {
+            await page.keyboard.press('Control+k');
+            await page.getByLabel('DAG, run, view or action').fill(words);
+            await within(2000, () => page.getByRole('option').first().isVisible());
+            await page.keyboard.press('Enter');
+        };
+        await does('pause etl');
+        check(
+            'the palette pauses',
+            await within(3000, async () => (await get('/dags/etl')).paused),
+        );
+        await page.reload(); // what it knows is what it has seen
+        await does('resume etl');
+        check('and starts again', await within(3000, async () => !(await get('/dags/etl')).paused));
+        await does('task groups clean');
+        check(
+            'and leads to a task',
+            await within(
+                3000,
+                () =>
+                    new URL(page.url()).pathname === '/ui/dags/groups' && query('task') === 'clean',
+            ),
+        );
+    },
+    // 10,000 DAGs, as the API would page them.
+    async tenthousand() {
+        const one = await get('/dags/hello'),
+            page1 = 1000,
+            n = 10000;
+        await page.route(/\/api\/v1\/dags\?limit=1000/, (route) => {
+            const from = Number(new URL(route.request().url()).searchParams.get('cursor') || 0);
+            const items = Array.from({length: page1}, (_, i) => ({
+                ...one,
+                id: `dag_${from + i}`,
+                tags: [`t${(from + i) % 7}`],
+            }));
+            route.fulfill({json: {items, next: from + page1 < n ? String(from + page1) : null}});
+        });
+        await go('/ui/dags');
+        check(
+            '10,000 DAGs are listed',
+            await within(8000, () => page.getByText('10000 DAGs').isVisible()),
+        );
+        check(
+            'with few elements',
+            (await page.evaluate(() => document.querySelectorAll('*').length)) < 3000,
+        );
+        await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+        check(
+            'the last one can be seen',
+            await within(3000, () => page.getByText('dag_9999', {exact: true}).isVisible()),
+        );
+        const took = await page.evaluate(async () => {
+            const box = document.querySelector('input[type=search]');
+            const from = performance.now();
+            box.value = 'tag:t3';
+            box.dispatchEvent(new Event('input', {bubbles: true}));
+            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            return performance.now() - from;
+        });
+        check(
+            'a filter over them is quick',
+            await within(2000, () => page.getByText(/^1429 of 10000 DAGs$/).isVisible()),
+            took,
+        );
+        console.log(`a filter over 10,000 DAGs: ${Math.round(took)} ms`);
+        await page.unroute(/\/api\/v1\/dags\?limit=1000/);
+    },
     async gone() {
         await go('/ui/dags/etk');
         check(

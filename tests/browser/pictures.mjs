@@ -1,14 +1,17 @@
-// node pictures.mjs URL FOLDER [VIEW...]
+// node pictures.mjs URL FOLDER HOME [VIEW...]
 import {client, open, newPage, sleep, within} from './kit.mjs';
 
-const [url, to] = process.argv.slice(2);
-const {get, post, ended} = client(url);
+const [url, to, home] = process.argv.slice(2);
+const {api, get, post, ended} = client(url);
+const yesterday = (hour) =>
+    new Date(Date.now() - 86400e3).toISOString().slice(0, 10) + `T0${hour}:00:00Z`;
 const run = async (dag, params = {}) => (await post(`/dags/${dag}/runs`, {params})).id;
 for (let i = 0; i < 12; i++) {
     const ids = [await run('etl', {days: 20 + i}), await run('hello')];
-    if (i % 3 === 0) ids.push(await run('fails'), await run('maps'));
+    if (i % 3 === 0) ids.push(await run('fails'), await run('maps'), await run('groups'));
     for (const id of ids) await ended(id);
 }
+await post('/dags/etl/backfills', {from: yesterday(0), to: yesterday(5)});
 const r = {
     raw: await run('make_raw'),
     retries: await run('retries'),
@@ -22,13 +25,19 @@ const last = async (dag) => (await get(`/dags/${dag}/runs?limit=1`)).items[0].id
 r.etl = await last('etl');
 r.fails = await last('fails');
 r.maps = await last('maps');
+r.groups = (await get('/dags/groups/runs?limit=4')).items.map((x) => x.id);
+const [newest, , older] = r.groups;
+for (const slots of [2, 3])
+    await api('PUT', '/pools/gpu', {slots, description: 'graphics cards of this machine'});
 await within(10000, async () => (await get('/runs/' + r.retries)).state !== 'running');
 
 const views = {
     home: '/ui',
     dags: '/ui/dags',
     grid: `/ui/dags/etl?run=${r.etl}&task=join`,
-    graph: '/ui/dags/etl/graph?task=join',
+    range: `/ui/dags/groups?run=${older}&task=clean&to=${newest}.bad`,
+    history: '/ui/dags/fails?task=train',
+    graph: `/ui/dags/groups/graph?run=${newest}&task=each`,
     gantt: `/ui/runs/${r.etl}?view=gantt`,
     run: `/ui/runs/${r.fails}`,
     log: `/ui/runs/${r.fails}/tasks/train`,
@@ -45,18 +54,30 @@ const views = {
     edit: '/ui/dags/fails/code?edit=1',
     broken: '/ui/dags/broken/code',
     backfill: '/ui/dags/etl/backfills?from=2026-01-01&to=2026-01-02',
+    backfills: '/ui/dags/etl/backfills',
+    details: '/ui/dags/groups/details',
+    gone: '/ui/dags/etk',
     durations: '/ui/dags/etl/durations',
     calendar: '/ui/dags/etl/calendar',
     data: '/ui/data/clean_flights',
     approval: '/ui/system/approvals',
     workers: '/ui/system/workers',
+    pools: '/ui/system/pools',
+    settings: '/ui/system/settings',
     audit: '/ui/system/audit',
     health: '/ui/system/health',
     compare: `/ui/runs/compare?a=${r.etl}&b=${r.fails}`,
 };
+// The folder of the moment is called as it would be on a server.
+function renameHome(home) {
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode())
+        if (walk.currentNode.data.includes(home))
+            walk.currentNode.data = walk.currentNode.data.replace(home, '/srv/nexus');
+}
 const browser = await open();
 // Some of the views alone, if they are named.
-const wanted = process.argv.slice(4);
+const wanted = process.argv.slice(5);
 for (const [name, options] of [
     ['', {}],
     ['-dark', {colorScheme: 'dark'}],
@@ -68,6 +89,7 @@ for (const [name, options] of [
         await page.goto(url + path);
         await page.locator('main h1').first().waitFor();
         await sleep(700);
+        await page.evaluate(renameHome, home);
         await page.screenshot({path: `${to}/${view}${name}.png`});
     }
     if (page.wrong.length) console.log(page.wrong);

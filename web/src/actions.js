@@ -151,7 +151,7 @@ function Confirm({plan, state, verb, doIt, again, onClose}) {
           ? html`<${Changed} plan=${plan} />`
           : html`<p class="muted">Looking what would change …</p>`;
     return html`${body}
-        ${plan.without ? html`<p class="muted">${plural(plan.without, 'run')} of older versions without such a task: left alone.</p>` : null}
+        ${plan.without ? html`<p class="muted">${plural(plan.without, 'run')} without such a task: left alone.</p>` : null}
         <p class="actions">
             <button
                 type="button"
@@ -222,6 +222,7 @@ function neighboursOf(list, run) {
         : {before: order.slice(0, at).reverse(), after: order.slice(at + 1)};
 }
 
+const whose = (targets, run) => (targets ? plural(targets.length, 'run') : `run ${run}`);
 // targets: [{run, tasks}] of a selection; or one run, of whose tasks some are chosen.
 function Clear({targets, run, dag, task, tasks, onClose}) {
     const [chosen, setChosen] = useState(task ? [task] : tasks || []);
@@ -248,7 +249,7 @@ function Clear({targets, run, dag, task, tasks, onClose}) {
     const names = targets ? [...new Set(targets.flatMap((t) => t.tasks))] : chosen;
     const command = (id) =>
         `nexus runs clear ${id} ${names.join(' ')}${flags({upstream: up, downstream: down})}`;
-    return html`<${Dialog} title=${targets ? `Clear tasks of ${plural(targets.length, 'run')}` : `Clear tasks of run ${run}`} onClose=${onClose}>
+    return html`<${Dialog} title=${`Clear tasks of ${whose(targets, run)}`} onClose=${onClose}>
         <p class="muted">Their results are forgotten and they are decided again. Logs of former attempts stay.</p>
         ${targets ? null : html`<${TaskChoice} tasks=${tasks} chosen=${chosen} set=${setChosen} />`}
         <p class="switches">
@@ -289,15 +290,26 @@ function Mark({targets, run, task, tasks, onClose}) {
         );
         onClose();
     });
+    const confirm = html`<${Confirm}
+        plan=${plan}
+        state=${state}
+        verb=${`Mark as ${to}:`}
+        doIt=${doIt}
+        again=${again}
+        onClose=${onClose}
+    />`;
     const Choice = ({value}) =>
         html`<label class="check"
             ><input type="radio" name="to" checked=${to === value} onChange=${() => setTo(value)} />
             <${Dot} state=${value} /> ${value}</label
         >`;
-    return html`<${Dialog} title=${targets ? `Mark tasks of ${plural(targets.length, 'run')}` : `Mark tasks of run ${run}`} onClose=${onClose}>
+    return html`<${Dialog} title=${`Mark tasks of ${whose(targets, run)}`} onClose=${onClose}>
         ${targets ? null : html`<${TaskChoice} tasks=${tasks} chosen=${chosen} set=${setChosen} />`}
-        <p class="switches"><${Choice} value="success" /><${Choice} value="failed" /> <${Check} label="and all downstream" value=${down} set=${setDown} /></p>
-        ${list.length ? html`<${Confirm} plan=${plan} state=${state} verb=${`Mark as ${to}:`} doIt=${doIt} again=${again} onClose=${onClose} />` : html`<p class="empty">Choose a task.</p>`}
+        <p class="switches">
+            <${Choice} value="success" /><${Choice} value="failed" />
+            <${Check} label="and all downstream" value=${down} set=${setDown} />
+        </p>
+        ${list.length ? confirm : html`<p class="empty">Choose a task.</p>`}
     </${Dialog}>`;
 }
 function Retry({targets, run, dag, version, task, onClose}) {
@@ -496,7 +508,8 @@ export function Actions({run, task, tasks, explain}) {
     });
     useKeys({R: start('retry'), C: start('clear')});
     return html`<div class="actions sticky">
-        ${task ? html`<${Button} onClick=${start('retry')}>Retry from here<//>` : failed ? html`<${Button} kind="primary" onClick=${start('retry')}>Retry failed<//>` : null}
+        ${task ? html`<${Button} onClick=${start('retry')}>Retry from here<//>` : null}
+        ${failed && !task ? html`<${Button} kind="primary" onClick=${start('retry')}>Retry failed<//>` : null}
         <${Button} onClick=${start('clear')}>Clear…<//>
         <${Button} onClick=${start('mark')}>Mark…<//>
         ${ended || task ? null : html`<${Button} kind="danger" onClick=${start('cancel')}>Cancel<//>`}

@@ -22,30 +22,33 @@ export function Backfill({dag}) {
         gap: 500,
     });
     if (!dag.schedule.length)
-        return html`<${Empty}>A backfill runs past data intervals of a schedule; this DAG has none. <a href=${dagUrl(dag.id, 'trigger')}>Trigger it</a>.</${Empty}>`;
+        return html`<${Empty}>A backfill runs past data intervals of a schedule; this DAG has none.
+            <a href=${dagUrl(dag.id, 'trigger')}>Trigger it</a>.</${Empty}>`;
     return html`<section>
         <h2>Backfills</h2>
-        <${Loaded} of=${list}>${(d) => (d.items.length ? html`<${List} dag=${dag.id} items=${d.items} reload=${list.reload} />` : html`<${Empty}>None yet.</${Empty}>`)}</${Loaded}>
+        <${Loaded} of=${list}>${(d) => html`<${List} dag=${dag.id} items=${d.items} reload=${list.reload} />`}</${Loaded}>
         <${NewOne} dag=${dag} onBegun=${list.reload} />
     </section>`;
 }
 
 // ---- Those that there are ----
 const List = ({dag, items, reload}) =>
-    html`<table class="list">
-        <thead>
-            <tr>
-                <th>Id</th>
-                <th>State</th>
-                <th>From – to</th>
-                <th>Progress</th>
-                <td></td>
-            </tr>
-        </thead>
-        <tbody>
-            ${items.map((b) => html`<${BackfillRow} key=${b.id} dag=${dag} b=${b} reload=${reload} />`)}
-        </tbody>
-    </table>`;
+    items.length
+        ? html`<table class="list">
+              <thead>
+                  <tr>
+                      <th>Id</th>
+                      <th>State</th>
+                      <th>From – to</th>
+                      <th>Progress</th>
+                      <td></td>
+                  </tr>
+              </thead>
+              <tbody>
+                  ${items.map((b) => html`<${BackfillRow} key=${b.id} dag=${dag} b=${b} reload=${reload} />`)}
+              </tbody>
+          </table>`
+        : html`<${Empty}>None yet.</${Empty}>`;
 function leftOf(b, done) {
     const spent = (Date.now() - new Date(b.created_at)) / 1000;
     return b.state === 'running' && done > 0 && done < b.total
@@ -112,13 +115,14 @@ function Intervals({dag, b}) {
         return [...of.values()].sort((x, y) => x.interval.start.localeCompare(y.interval.start));
     }, [runs.data, b.from, b.to]);
     const rest = Math.max(0, Math.min(STRIP_MAX, b.total + b.left_to_others) - cells.length);
+    const begun = cells.slice(-STRIP_MAX).map((r) => html`<${Cell} key=${r.id} r=${r} />`);
     const empty = Array.from({length: rest}, () => html`<i title="no run yet"></i>`);
     return html`<span
         class="intervals"
         role="group"
         aria-label=${`${cells.length} of ${b.total} intervals have a run`}
     >
-        ${b.backwards ? empty : null}${cells.slice(-STRIP_MAX).map((r) => html`<${Cell} key=${r.id} r=${r} />`)}${b.backwards ? null : empty}
+        ${b.backwards ? empty : null}${begun}${b.backwards ? null : empty}
     </span>`;
 }
 const Cell = ({r}) =>
@@ -182,7 +186,11 @@ function NewOne({dag, onBegun}) {
     };
     const wrong = state.error || error;
     const range = `--from ${shellQuote(from || 'DATE')} --to ${shellQuote(to || from || 'DATE')}`;
-    const options = `${reprocess !== 'none' ? ' --reprocess ' + reprocess : ''}${active ? ' --max-active ' + active : ''}${backwards ? ' --backwards' : ''}`;
+    const options = [
+        reprocess !== 'none' && ` --reprocess ${reprocess}`,
+        active && ` --max-active ${active}`,
+        backwards && ' --backwards',
+    ];
     return html`<h2>A new one</h2>
         <div class="form">
             <${Day}
@@ -240,7 +248,7 @@ function NewOne({dag, onBegun}) {
             </button>
         </p>
         <${Command}
-            text=${`nexus backfill ${dag.id} ${range}${options}${paramFlags(form.values)}`}
+            text=${`nexus backfill ${dag.id} ${range}${options.filter(Boolean).join('')}${paramFlags(form.values)}`}
         />`;
 }
 const Day = ({id, label, value, set, help}) =>

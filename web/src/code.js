@@ -7,20 +7,24 @@ import {Split} from './pane.js';
 import {Drawn} from './graph.js';
 import {useQuery, dagUrl} from './route.js';
 
+const messageOf = (e) => e.message + (e.hint ? ` — ${e.hint}` : '');
+// Under the line, at the column.
+const Mark = ({e}) =>
+    html`<div class="msg" role="note">
+        ${'\u00a0'.repeat(Math.max(0, (e.column || 1) - 1))}^ ${messageOf(e)}
+    </div>`;
 export function Source({text, errors = []}) {
     const byLine = new Map();
     for (const e of errors) if (e.line) byLine.set(e.line, [...(byLine.get(e.line) || []), e]);
+    const lines = text.replace(/\n$/, '').split('\n');
     return html`<div class="code" tabindex="0" role="group" aria-label="Source">
-        ${text
-            .replace(/\n$/, '')
-            .split('\n')
-            .map((line, i) => {
-                const wrong = byLine.get(i + 1);
-                return html`<div class=${'l' + (wrong ? ' bad' : '')} id=${'L' + (i + 1)}>
-                        <span>${i + 1}</span><span>${line || ' '}</span>
-                    </div>
-                    ${wrong ? wrong.map((e) => html`<div class="msg" role="note">${'\u00a0'.repeat(Math.max(0, (e.column || 1) - 1))}^ ${e.message}${e.hint ? ` — ${e.hint}` : ''}</div>`) : null}`;
-            })}
+        ${lines.map((line, i) => {
+            const wrong = byLine.get(i + 1) || [];
+            return html`<div class=${'l' + (wrong.length ? ' bad' : '')} id=${'L' + (i + 1)}>
+                    <span>${i + 1}</span><span>${line || ' '}</span>
+                </div>
+                ${wrong.map((e) => html`<${Mark} e=${e} />`)}`;
+        })}
     </div>`;
 }
 const Problem = ({e, jump}) =>
@@ -28,9 +32,7 @@ const Problem = ({e, jump}) =>
         <button type="button" class="link" onClick=${() => jump(e)}>
             ${e.line ? `line ${e.line}` : 'the file'}
         </button>
-        <code class=${e.severity === 'warning' ? '' : 'err'}
-            >${e.message}${e.hint ? ` — ${e.hint}` : ''}</code
-        >
+        <code class=${e.severity === 'warning' ? '' : 'err'}>${messageOf(e)}</code>
     </div>`;
 
 export function Code({dag}) {
@@ -48,27 +50,37 @@ export function Code({dag}) {
                 setEditing('');
             }}
         />`;
+    const items = versions.data ? versions.data.items : [],
+        shown = version ? source.data : file.data && file.data.text;
+    const first = dag.errors[0];
     return html`<p class="toolbar">
             <code>${file.data ? file.data.file : dag.file}</code>
             <label
                 >shown
                 <select value=${version} onChange=${(e) => setVersion(e.target.value)}>
                     <option value="" selected=${!version}>the file as it is</option>
-                    ${(versions.data ? versions.data.items : []).map((v) => html`<option value=${v.version} selected=${v.version === version}>version ${v.version}</option>`)}
+                    ${items.map((v) => html`<${Option} v=${v.version} chosen=${version} text=${`version ${v.version}`} />`)}
                 </select></label
             >
-            ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}<${Copy}
-                text=${(version ? source.data : file.data && file.data.text) || ''}
-            />
-            <span class="muted"
-                >${dag.valid ? '' : dag.version ? `The file has errors; version ${dag.version} still runs.` : 'The file has errors and was never loaded.'}</span
-            >
+            ${file.data && !version ? html`<button type="button" onClick=${() => setEditing('1')}>Edit</button>` : null}
+            <${Copy} text=${shown || ''} />
+            <span class="muted">${whatRuns(dag)}</span>
         </p>
-        ${version ? html`<${Loaded} of=${source}>${(text) => html`<${Source} text=${text} />`}</${Loaded}>` : html`<${Loaded} of=${file} what="The file could not be read">${(f) => html`<${Source} text=${f.text} errors=${dag.errors} />`}</${Loaded}>`}
-        <${Command}
-            text=${`nexus dag validate ${dag.errors[0] && dag.errors[0].file ? dag.errors[0].file : dag.file}`}
-        />`;
+        ${version ? html`<${Version} of=${source} />` : html`<${File} of=${file} errors=${dag.errors} />`}
+        <${Command} text=${`nexus dag validate ${(first && first.file) || dag.file}`} />`;
 }
+const Option = ({v, chosen, text}) =>
+    html`<option value=${v} selected=${v === chosen}>${text}</option>`;
+function whatRuns(dag) {
+    if (dag.valid) return '';
+    return dag.version
+        ? `The file has errors; version ${dag.version} still runs.`
+        : 'The file has errors and was never loaded.';
+}
+const Version = ({of}) =>
+    html`<${Loaded} of=${of}>${(text) => html`<${Source} text=${text} />`}</${Loaded}>`;
+const File = ({of, errors}) =>
+    html`<${Loaded} of=${of} what="The file could not be read">${(f) => html`<${Source} text=${f.text} errors=${errors} />`}</${Loaded}>`;
 
 // The file, checked while one types; saved only without errors.
 function Edit({dag, file, onDone}) {
@@ -127,6 +139,12 @@ function Edit({dag, file, onDone}) {
     const problems = checked ? checked.problems : [],
         wrong = problems.filter((p) => p.severity === 'error'),
         current = checked && checked.text === text;
+    const said = () => {
+        if (!current) return 'checking …';
+        if (wrong.length) return plural(wrong.length, 'error');
+        if (problems.length) return plural(problems.length, 'warning');
+        return text === from.text ? 'nothing changed' : 'no errors';
+    };
     const marks = new Set(problems.map((p) => p.line)),
         n = text.split('\n').length;
     const shown =
@@ -143,11 +161,9 @@ function Edit({dag, file, onDone}) {
             >
                 Save ${file.file}</button
             ><button type="button" onClick=${onDone}>Leave without saving</button>
-            <span role="status" class=${wrong.length ? 'bad-text' : 'muted'}
-                >${!current ? 'checking …' : wrong.length ? plural(wrong.length, 'error') : problems.length ? plural(problems.length, 'warning') : text === from.text ? 'nothing changed' : 'no errors'}</span
-            >
+            <span role="status" class=${wrong.length ? 'bad-text' : 'muted'}>${said()}</span>
         </p>
-        ${error ? html`<${ErrorBox} error=${error} what=${error.status === 409 ? 'Somebody else changed the file' : 'Not saved'} />${error.status === 409 ? html`<p><button type="button" onClick=${reload}>Reload the file (what you typed is lost)</button></p>` : null}` : null}
+        ${error ? html`<${NotSaved} error=${error} reload=${reload} />` : null}
         <${Split}
             left=${html`<div class="editor">
                 <pre ref=${lines} aria-hidden="true">
@@ -164,8 +180,28 @@ ${Array.from({length: n}, (_, i) => html`<span class=${marks.has(i + 1) ? 'bad' 
                     onScroll=${(e) => (lines.current.scrollTop = e.target.scrollTop)}
                 ></textarea>
             </div>`}
-            right=${html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)}${shown ? html`<${Drawn} g=${shown.graph} states=${{}} selected=${null} choose=${(t) => jump({line: text.split('\n').findIndex((l) => new RegExp(`^\\s+${t}:`).test(l)) + 1, column: 1})} height=${420} />` : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`}`}
+            right=${html`<${Checked} problems=${problems} shown=${shown} text=${text} jump=${jump} />`}
         />`;
+}
+
+function NotSaved({error, reload}) {
+    const late = error.status === 409;
+    return html`<${ErrorBox}
+            error=${error}
+            what=${late ? 'Somebody else changed the file' : 'Not saved'}
+        />
+        ${late ? html`<p><button type="button" onClick=${reload}>Reload the file (what you typed is lost)</button></p>` : null}`;
+}
+// What is wrong with the text, and the graph that it makes.
+function Checked({problems, shown, text, jump}) {
+    const toTask = (task) => {
+        const at = text.split('\n').findIndex((l) => new RegExp(`^\\s+${task}:`).test(l));
+        jump({line: at + 1, column: 1});
+    };
+    const graph = shown
+        ? html`<${Drawn} g=${shown.graph} selected=${null} choose=${toTask} height=${420} />`
+        : html`<${Empty}>The graph comes back when the file has no errors.</${Empty}>`;
+    return html`${problems.map((e) => html`<${Problem} e=${e} jump=${jump} />`)} ${graph}`;
 }
 
 // The lines of two texts, by their longest common subsequence, with what is alike at
@@ -241,7 +277,7 @@ export function Versions({dag}) {
         html`<label
             >${label}
             <select value=${value} onChange=${(e) => set(e.target.value)}>
-                ${items.map((v) => html`<option value=${v.version} selected=${v.version === value}>${v.version}</option>`)}
+                ${items.map((v) => html`<${Option} v=${v.version} chosen=${value} text=${v.version} />`)}
             </select></label
         >`;
     return html`<${Loaded} of=${list}>${() =>

@@ -72,31 +72,53 @@ export function Dag({dag: id, view}) {
             Its file may have been renamed or deleted. Runs of DAGs that are gone stay in the
             <a href=${`/ui/runs?q=dag:${enc(id)}`}>list of runs</a>. <a href="/ui/dags">All DAGs</a>
         </${NotThere}>`;
-    return html`<${Loaded} of=${dag} what="The DAG could not be loaded">${(
-        d,
-    ) => html`<section class="pad">
-        <${Head} title=${id} sub=${html`${d.version ? html`<${PauseSwitch} dag=${d} onDone=${dag.reload} />` : null}<span
-                class="tags"
-                >${d.tags.map((t) => html`<a class="tag" href=${'/ui/dags?q=tag:' + enc(t)}>${t}</a>`)}</span
-            >
-            <span class="muted"
-                >${!d.version ? '' : d.schedule.length ? d.schedule.join(', ') : 'by hand'}${d.paused ? ' · paused' : d.next_fire_at ? html` · next <${Ago} at=${d.next_fire_at} />` : ''}</span
-            >`}>
-            ${d.version ? html`<a class="button" href=${dagUrl(id, 'trigger')}>▶ Trigger</a>` : null}</${Head}>
-        ${d.description ? html`<p class="muted" style=${{margin: '0 0 8px'}}>${d.description}</p>` : null}
-        ${
-            d.valid
-                ? null
-                : html`<div class="box bad" role="alert">
-                      <b
-                          >${d.version ? `The file has errors; version ${d.version} still runs` : 'The file has errors; it was never loaded'}</b
-                      >
-                      ${d.errors.map((e) => html`<div><code class="err">${[e.file, e.line, e.column].filter((x) => x != null).join(':')}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}</code></div>`)}
-                      <a href=${dagUrl(id, 'code')}>Open code</a>
-                  </div>`
-        }
-        <${Tabs} current=${view} items=${TABS.filter(([v]) => d.version || v === 'code').map(([v, label]) => ({id: v, label, href: dagUrl(id, v === 'grid' ? '' : v) + (['grid', 'graph', 'gantt'].includes(v) ? location.search : '')}))} />
-        <${DagView} view=${view} dag=${d} selected=${selected} choose=${choose} /></section>`}</${Loaded}>`;
+    return html`<${Loaded} of=${dag} what="The DAG could not be loaded">${(d) =>
+        html`<section class="pad">
+            <${Header} d=${d} reload=${dag.reload} />
+            <${Tabs} current=${view} items=${tabsOf(d)} />
+            <${DagView} view=${view} dag=${d} selected=${selected} choose=${choose} />
+        </section>`}</${Loaded}>`;
+}
+const SHARED = ['grid', 'graph', 'gantt']; // views of one selection
+const tabsOf = (d) =>
+    TABS.filter(([v]) => d.version || v === 'code').map(([v, label]) => ({
+        id: v,
+        label,
+        href: dagUrl(d.id, v === 'grid' ? '' : v) + (SHARED.includes(v) ? location.search : ''),
+    }));
+function When({d}) {
+    const plan = !d.version ? '' : d.schedule.length ? d.schedule.join(', ') : 'by hand';
+    const next = d.paused
+        ? ' · paused'
+        : d.next_fire_at
+          ? html` · next <${Ago} at=${d.next_fire_at} />`
+          : '';
+    return html`<span class="muted">${plan}${next}</span>`;
+}
+function Header({d, reload}) {
+    const sub = html`${d.version ? html`<${PauseSwitch} dag=${d} onDone=${reload} />` : null}
+        <span class="tags"
+            >${d.tags.map((t) => html`<a class="tag" href=${'/ui/dags?q=tag:' + enc(t)}>${t}</a>`)}</span
+        >
+        <${When} d=${d} />`;
+    const trigger = d.version
+        ? html`<a class="button" href=${dagUrl(d.id, 'trigger')}>▶ Trigger</a>`
+        : null;
+    return html`<${Head} title=${d.id} sub=${sub}>${trigger}</${Head}>
+        ${d.description ? html`<p class="muted about">${d.description}</p>` : null}
+        ${d.valid ? null : html`<${Broken} d=${d} />`}`;
+}
+function Broken({d}) {
+    const where = (e) => [e.file, e.line, e.column].filter((x) => x != null).join(':');
+    const what = (e) => `${where(e)}: ${e.message}${e.hint ? ` — ${e.hint}` : ''}`;
+    return html`<div class="box bad" role="alert">
+        <b
+            >The file has errors;
+            ${d.version ? `version ${d.version} still runs` : 'it was never loaded'}</b
+        >
+        ${d.errors.map((e) => html`<div><code class="err">${what(e)}</code></div>`)}
+        <a href=${dagUrl(d.id, 'code')}>Open code</a>
+    </div>`;
 }
 function DagView({view, dag, selected, choose}) {
     const id = dag.id;
@@ -155,9 +177,7 @@ function Selected({dag, selected, grid}) {
     if (last)
         return html`<p class="muted">The last run; choose another in the grid.</p>
             <${RunPane} key=${last.id} id=${last.id} />`;
-    return last === null
-        ? html`<${Empty}>It never ran. ${dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />. ` : ''}<a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>`
-        : null;
+    return last === null ? html`<${NeverRan} dag=${dag} />` : null;
 }
 // A mapped task as a whole: how many of its instances are where, and those that failed.
 function MappedPane({run, task}) {
@@ -173,20 +193,30 @@ function MappedPane({run, task}) {
         </header>
         ${one ? html`<${CountsBar} counts=${one.counts} href=${(s) => `${runUrl(run)}?state=${s}`} />` : null}
         <h3>Failed</h3>
-        <${Loaded} of=${failed}>${(d) => (d.items.length ? html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />` : html`<${Empty}>None of them.</${Empty}>`)}</${Loaded}>
+        <${Loaded} of=${failed}>${(d) => html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />`}</${Loaded}>
     </section>`;
 }
 const FailedOnes = ({run, items, more}) =>
-    html`<ul class="needs">
-        ${items.map(
-            (t) =>
-                html`<li class="need" key=${taskName(t)}>
-                    <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}>${taskName(t)}</a>
-                    <code class="err">${lastLine(t.error) || (t.reason && t.reason.text)}</code>
-                </li>`,
-        )}
-        ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
-    </ul>`;
+    items.length
+        ? html`<ul class="needs">
+              ${items.map(
+                  (t) =>
+                      html`<li class="need" key=${taskName(t)}>
+                          <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}
+                              >${taskName(t)}</a
+                          >
+                          <code class="err"
+                              >${lastLine(t.error) || (t.reason && t.reason.text)}</code
+                          >
+                      </li>`,
+              )}
+              ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
+          </ul>`
+        : html`<${Empty}>None of them.</${Empty}>`;
+function NeverRan({dag}) {
+    const next = dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />.` : '';
+    return html`<${Empty}>It never ran. ${next} <a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>`;
+}
 function LiveGraph({dag, selected, choose}) {
     const last = useLastRun(dag.id);
     const id = selected.run || (last && last.id);
@@ -353,7 +383,12 @@ function Calendar({dag}) {
                         ${week.map((d) => {
                             const list = days.get(d),
                                 worst = list && WORST.find((s) => list.some((r) => r.state === s));
-                            const text = `${d}: ${list ? plural(list.length, 'run') + ', worst ' + worst : due.has(d) ? 'due' : 'no run'}`;
+                            const what = list
+                                ? `${plural(list.length, 'run')}, worst ${worst}`
+                                : due.has(d)
+                                  ? 'due'
+                                  : 'no run';
+                            const text = `${d}: ${what}`;
                             return list
                                 ? html`<button
                                       type="button"
@@ -445,11 +480,13 @@ function Details({dag}) {
                             <td>${t.uses || 'script'}</td>
                             <td>${t.needs.join(', ')}</td>
                             <td class="wide">
-                                ${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}${t.if ? html`<br /><code>if ${t.if}</code>` : null}
+                                ${word(t.trigger_rule)}${t.finally ? ', at the very end' : ''}
+                                ${t.if ? html`<br /><code>if ${t.if}</code>` : null}
                             </td>
                             <td class="wide">${[t.pool, t.queue].filter(Boolean).join(', ')}</td>
                             <td class="wide">
-                                ${names(t.consumes)}${(t.consumes || []).length && (t.produces || []).length ? ' → ' : ''}${names(t.produces)}
+                                ${names(t.consumes)}${t.consumes.length && t.produces.length ? ' → ' : ''}
+                                ${names(t.produces)}
                             </td>
                             <td class="wide r">${t.retries}</td>
                         </tr>`,

@@ -163,14 +163,14 @@ function Row({dag, reload}) {
         data-row
         onMouseEnter=${() => prefetch(`/dags/${enc(dag.id)}`)}
     >
-        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<span class="switched"><${Dot} state="failed" /></span>`}
+        ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<${NotLoaded} />`}
         <${Name} dag=${dag} />
         <span class="wide low"><${Bars} runs=${runs} /></span>
         <${Last} run=${last} known=${data} />
         <${Next} dag=${dag} />
         <${Usual} times=${times} />
         <${Rate} counts=${month.data} />
-        ${dag.version && dag.valid ? html`<a class="button wide" href=${dagUrl(dag.id, 'trigger')} aria-label=${'Trigger ' + dag.id} title="Trigger">▶</a>` : html`<span class="wide go"></span>`}
+        ${dag.version && dag.valid ? html`<${TriggerLink} id=${dag.id} />` : html`<${NotRunnable} />`}
     </div>`;
 }
 function Name({dag}) {
@@ -210,9 +210,10 @@ function Next({dag}) {
 }
 function Usual({times}) {
     const trend = trendOf(times);
+    const change = trend ? `; the newer half took ${trend.by >= 0 ? '+' : ''}${trend.by}%` : '';
     return html`<span
         class="w-m right num wide low"
-        title=${`median of the last ${plural(times.length, 'run')} that succeeded${trend ? `; the newer half took ${trend.by >= 0 ? '+' : ''}${trend.by}%` : ''}`}
+        title=${`median of the last ${plural(times.length, 'run')} that succeeded${change}`}
         >${times.length ? duration(middle(times)) : ''}${trend ? html` <span class="muted">${trend.glyph}</span>` : null}</span
     >`;
 }
@@ -232,6 +233,23 @@ const Titles = () =>
         <span class="w-s right low">30 days</span><span class="go"></span>
     </div>`;
 
+const HINT = 'name, tag:ml state:failed paused:true';
+const Saved = ({saved: [name, terms], q}) =>
+    html`<a
+        href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')}
+        aria-current=${q.trim() === terms ? 'page' : undefined}
+        >${name}</a
+    >`;
+const NotLoaded = () => html`<span class="switched"><${Dot} state="failed" /></span>`;
+const NotRunnable = () => html`<span class="wide go"></span>`;
+const TriggerLink = ({id}) =>
+    html`<a
+        class="button wide"
+        href=${dagUrl(id, 'trigger')}
+        aria-label=${'Trigger ' + id}
+        title="Trigger"
+        >▶</a
+    >`;
 export function Dags() {
     useTitle('DAGs');
     const [q, setQ] = useQuery('q');
@@ -243,17 +261,20 @@ export function Dags() {
         .filter((w) => /^-?(state|operator|task|dag):./.test(w));
     const dags = useDags(words.join(' '));
     useRows(box);
+    const found = (data) =>
+        html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`;
     return html`<section class="pad" ref=${box}>
-        <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint="name, tag:ml state:failed paused:true" /></${Head}>
-        <nav class="saved" aria-label="Filters">${SAVED.map(([name, terms]) => html`<a href=${'/ui/dags' + (terms ? '?q=' + enc(terms) : '')} aria-current=${q.trim() === terms ? 'page' : undefined}>${name}</a>`)}</nav>
-        <${Loaded} of=${dags} rows=${10}>${(data) => html`<${Found} data=${data} q=${q} setQ=${setQ} reload=${dags.reload} />`}</${Loaded}>
+        <${Head} title="DAGs"><${Search} value=${q} onInput=${setQ} label="Filter DAGs" hint=${HINT} /></${Head}>
+        <nav class="saved" aria-label="Filters">${SAVED.map((saved) => html`<${Saved} saved=${saved} q=${q} />`)}</nav>
+        <${Loaded} of=${dags} rows=${10}>${found}</${Loaded}>
     </section>`;
 }
 function Found({data, q, setQ, reload}) {
     const items = data.items.filter(dagFilter(q));
     if (!data.items.length && !q.trim()) return html`<${NoDags} />`;
     if (!items.length)
-        return html`<${Empty}>No DAG fits ‘${q}’. <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
+        return html`<${Empty}>No DAG fits ‘${q}’.
+            <button type="button" onClick=${() => setQ('')}>Clear the filter</button></${Empty}>`;
     const n =
         items.length === data.items.length
             ? plural(items.length, 'DAG')

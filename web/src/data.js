@@ -44,8 +44,11 @@ export function Data() {
                       })}
                   </tbody>
               </table>`
-            : html`<${Empty}>No dataset yet. A task that says <code>produces: NAME</code> makes one; a DAG with <code>schedule: {dataset: NAME}</code> starts when it is written.</${Empty}>`}</${Loaded}></section>`;
+            : html`<${NoDataset} />`}</${Loaded}></section>`;
 }
+const NoDataset = () =>
+    html`<${Empty}>No dataset yet. A task that says <code>produces: NAME</code> makes one; a DAG with
+        <code>schedule: {dataset: NAME}</code> starts when it is written.</${Empty}>`;
 export function Dataset({name}) {
     useTitle(name);
     const one = useApi('/datasets/' + enc(name), {on: isData, gap: 1000});
@@ -56,8 +59,11 @@ export function Dataset({name}) {
             No DAG names it in <code>produces</code>, <code>consumes</code> or <code>schedule</code>.
             <a href="/ui/data">All datasets</a>
         </${NotThere}>`;
-    return html`<section class="pad"><${Head} title=${name} /><${Loaded} of=${one}>${(d) => html`<${Facts} items=${[['Written by', names(d.produced_by)], ['Read by', names(d.consumed_by)], ['Starts', names(d.starts)], d.cycle && ['Cycle', html`<span class="bad-text">it starts itself: ${d.cycle.join(' → ')}</span>`]]} />`}</${Loaded}>
-        <h2>What it is made of, and what is made of it</h2><${Loaded} of=${lineage}>${(l) => html`<${Lineage} l=${l} name=${name} />`}</${Loaded}>
+    return html`<section class="pad">
+        <${Head} title=${name} />
+        <${Loaded} of=${one}>${(d) => html`<${About} d=${d} />`}</${Loaded}>
+        <h2>What it is made of, and what is made of it</h2>
+        <${Loaded} of=${lineage}>${(l) => html`<${Lineage} l=${l} name=${name} />`}</${Loaded}>
         <h2>Written</h2><${Loaded} of=${events}>${(d) =>
             d.items.length
                 ? html`<table class="list">
@@ -79,7 +85,7 @@ export function Dataset({name}) {
                                       <td><${Ago} at=${e.created_at} /></td>
                                       <td class="r num">${number(e.rows)}</td>
                                       <td>
-                                          ${e.producer && e.producer.run ? html`<a href=${runUrl(e.producer.run)}>${e.producer.dag} run ${e.producer.run}</a>${e.producer.task ? html` <a href=${taskUrl(e.producer.run, e.producer.task)}>${e.producer.task}</a>` : null}` : (e.producer && e.producer.who) || 'somebody outside'}
+                                          <${By} p=${e.producer} />
                                       </td>
                                       <td><code>${(e.hash || '').slice(0, 8)}</code></td>
                                       <td>${e.note}</td>
@@ -88,6 +94,24 @@ export function Dataset({name}) {
                       </tbody>
                   </table>`
                 : html`<${Empty}>It was never written.</${Empty}>`}</${Loaded}></section>`;
+}
+function About({d}) {
+    const cycle =
+        d.cycle && html`<span class="bad-text">it starts itself: ${d.cycle.join(' → ')}</span>`;
+    return html`<${Facts}
+        items=${[
+            ['Written by', names(d.produced_by)],
+            ['Read by', names(d.consumed_by)],
+            ['Starts', names(d.starts)],
+            cycle && ['Cycle', cycle],
+        ]}
+    />`;
+}
+// Who wrote it.
+function By({p}) {
+    if (!p || !p.run) return (p && p.who) || 'somebody outside';
+    return html`<a href=${runUrl(p.run)}>${p.dag} run ${p.run}</a>
+        ${p.task ? html`<a href=${taskUrl(p.run, p.task)}>${p.task}</a>` : null}`;
 }
 // Datasets in columns by how far they are away; between them the DAGs that make one of the other.
 const WIDE = 180,
@@ -161,5 +185,6 @@ function Lineage({l, name}) {
                 )}
             </svg>
         </div>
-        ${sources.length ? html`<p class="muted">${sources.join('; ')}.</p>` : null}${l.cut ? html`<p class="muted">There is more, further away.</p>` : null}`;
+        ${sources.length ? html`<p class="muted">${sources.join('; ')}.</p>` : null}
+        ${l.cut ? html`<p class="muted">There is more, further away.</p>` : null}`;
 }

@@ -137,6 +137,11 @@ function useBrush(done) {
     };
     return {box, brush, down};
 }
+const Span = ({from, to, all}) =>
+    html`<p class="toolbar">
+        <button type="button" onClick=${all}>All of the run</button>
+        <span class="muted">${axisLabel(from)} to ${axisLabel(to)}</span>
+    </p>`;
 export function Gantt({run, tasks, selected, href}) {
     const live = !isFinal(run.state),
         tick = clock.use(),
@@ -152,6 +157,17 @@ export function Gantt({run, tasks, selected, href}) {
     const x = (at) => (100 * ((new Date(at) - begin) / 1000 - first)) / total;
     const part = (s) => (100 * (s - first)) / total + '%';
     if (!tasks.length) return html`<${Empty}>The run has no tasks.</${Empty}>`;
+    const row = (t) =>
+        html`<${Row}
+            key=${taskName(t)}
+            run=${run}
+            t=${t}
+            x=${x}
+            now=${now}
+            live=${live}
+            selected=${selected === taskName(t)}
+            href=${link}
+        />`;
     const link = href || ((n) => taskUrl(run.id, n));
     return html`<div
             class="gantt"
@@ -160,14 +176,14 @@ export function Gantt({run, tasks, selected, href}) {
             ref=${box}
             onPointerDown=${down}
         >
-            ${span ? html`<p class="toolbar"><button type="button" onClick=${() => setSpan(null)}>All of the run</button> <span class="muted">${axisLabel(first)} to ${axisLabel(first + total)}</span></p>` : null}
+            ${span ? html`<${Span} from=${first} to=${first + total} all=${() => setSpan(null)} />` : null}
             <div class="line axis">
                 <span class="name muted">${clockTime(begin + first * 1000)}</span
                 ><span class="track">
                     ${ticks(first, total).map((s) => html`<i style=${{left: part(s)}}>${axisLabel(s)}</i>`)}</span
                 >
             </div>
-            ${tasks.slice(0, SHOWN_ROWS).map((t) => html`<${Row} key=${taskName(t)} run=${run} t=${t} x=${x} now=${now} live=${live} selected=${selected === taskName(t)} href=${link} />`)}
+            ${tasks.slice(0, SHOWN_ROWS).map(row)}
             ${tasks.length > SHOWN_ROWS ? html`<p class="muted">and ${tasks.length - SHOWN_ROWS} more tasks</p>` : null}
             ${brush ? html`<div class="brush" style=${{left: brush.left + 'px', width: brush.width + 'px'}}></div>` : null}
         </div>

@@ -379,6 +379,24 @@ function Picture({
         const n = shown.find((m) => x >= m.x && x <= m.x + size.w && y >= m.y && y <= m.y + size.h);
         if (n) pick(n.task);
     };
+    const map = html`<${MiniMap}
+        g=${g}
+        of=${of}
+        size=${size}
+        view=${v}
+        seen=${seen}
+        centre=${centre}
+    />`;
+    const node = (n) =>
+        html`<${Node}
+            key=${n.task}
+            n=${n}
+            s=${of[n.task]}
+            size=${size}
+            selected=${n.task === selected}
+            dim=${dim(n.task)}
+            onClick=${() => pick(n.task)}
+        />`;
     const dim = (...ends) => near && !ends.every((t) => near.has(t));
     const tools = {
         fit,
@@ -423,10 +441,10 @@ function Picture({
                                           />`,
                                   )
                     }
-                    ${far ? null : shown.map((n) => html`<${Node} key=${n.task} n=${n} s=${of[n.task]} size=${size} selected=${n.task === selected} dim=${dim(n.task)} onClick=${() => pick(n.task)} />`)}
+                    ${far ? null : shown.map(node)}
                 </g>
             </svg>
-            ${g.nodes.length > MANY ? html`<${MiniMap} g=${g} of=${of} size=${size} view=${v} seen=${seen} centre=${centre} />` : null}
+            ${g.nodes.length > MANY ? map : null}
         </div>`;
 }
 const inSight = (n, v, {w, h}, seen) =>
@@ -436,6 +454,14 @@ const inSight = (n, v, {w, h}, seen) =>
     n.y * v.k + v.y < seen.height + 200;
 
 function Tools({fit, zoom, down, hasEnds, critical, setCritical, groups, folded, toggle, n, far}) {
+    const path = html`<button
+        type="button"
+        aria-pressed=${critical}
+        onClick=${() => setCritical(!critical)}
+        title="What the end waited for (c)"
+    >
+        Critical path
+    </button>`;
     return html`<div class="toolbar">
         <button type="button" onClick=${fit}>Fit</button>
         <button type="button" aria-label="Zoom in" onClick=${() => zoom(1.3)}>+</button>
@@ -448,7 +474,7 @@ function Tools({fit, zoom, down, hasEnds, critical, setCritical, groups, folded,
         >
             Top down
         </button>
-        ${hasEnds ? html`<button type="button" aria-pressed=${critical} onClick=${() => setCritical(!critical)} title="What the end waited for (c)">Critical path</button>` : null}
+        ${hasEnds ? path : null}
         ${groups.map(
             (name) =>
                 html`<button

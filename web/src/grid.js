@@ -23,6 +23,7 @@ import {HEAD, SHAPES, drawGrid, roundMax, stateAt} from './grid_draw.js';
 const SMALL_FROM = 200; // runs, from which cells are small
 const PHONE = 640,
     PHONE_RUNS = 7;
+const KEYS_HELP = 'Arrow keys move, with shift they select, Enter opens.';
 const RANGE_RUNS = 200; // of a selection
 
 // All loaded runs, the oldest first; live ones change by events.
@@ -221,7 +222,7 @@ function DrawnGrid({dag, grid, selected, choose}) {
                     ref=${canvas}
                     tabindex="0"
                     role="img"
-                    aria-label=${`Grid of ${runs.length} runs and ${tasks.length} tasks. Arrow keys move, with shift they select, Enter opens. ${wordsOf(selected, runs, tasks)}`}
+                    aria-label=${`Grid of ${runs.length} runs and ${tasks.length} tasks. ${KEYS_HELP} ${wordsOf(selected, runs, tasks)}`}
                     onClick=${click}
                     onMouseMove=${move}
                     onMouseLeave=${() => setHover(null)}
@@ -375,6 +376,8 @@ function Attempt({t}) {
 }
 
 // ---- The right half, for what only the grid can select ----
+const usually = (t) =>
+    `Median ${duration(t.median)}, p90 ${duration(t.p90)} of ${plural(t.runs, 'run')}`;
 // A task in past runs.
 export function TaskHistory({dag, task}) {
     const grid = useApi(`/dags/${enc(dag)}/grid?limit=50`, {
@@ -385,7 +388,7 @@ export function TaskHistory({dag, task}) {
     const usual = times.data && times.data.items.find((t) => t.task === task);
     return html`<section aria-label="Task in past runs">
         <header class="head"><h2 class="tight">${task} in past runs</h2></header>
-        ${usual ? html`<p class="muted">Median ${duration(usual.median)}, p90 ${duration(usual.p90)} of ${plural(usual.runs, 'run')}</p>` : null}
+        ${usual ? html`<p class="muted">${usually(usual)}</p>` : null}
         <${Loaded} of=${grid}>${(g) => html`<${HistoryTable} g=${g} task=${task} />`}</${Loaded}>
     </section>`;
 }

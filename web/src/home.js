@@ -163,14 +163,17 @@ function Needs({failed, dags, approvals, late, workers}) {
     // The newest of each DAG stands for those before it.
     const newest = failed.filter((r, i) => failed.findIndex((x) => x.dag === r.dag) === i),
         shown = all ? newest : newest.slice(0, FIRST);
+    const hidden = newest.length - shown.length,
+        showAll = () => setAll(true),
+        before = (r) => failed.filter((x) => x.dag === r.dag).length - 1;
     const n = broken.length + failed.length + approvals.length + late.length + gone.length;
     return html`<ul class="needs">
             ${approvals.map((a) => html`<${ApprovalRow} key=${a.id} a=${a} />`)}
             ${broken.map((d) => html`<${BrokenRow} key=${d.id} dag=${d} />`)}
             ${gone.map((w) => html`<${LostRow} key=${w.id} w=${w} />`)}
             ${late.map((r) => html`<${LateRow} key=${r.id} r=${r} />`)}
-            ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${failed.filter((x) => x.dag === r.dag).length - 1} />`)}
-            ${newest.length > shown.length ? html`<li><button type="button" onClick=${() => setAll(true)}>Show ${plural(newest.length - shown.length, 'DAG')} more</button></li>` : null}
+            ${shown.map((r) => html`<${FailedRow} key=${r.id} run=${r} more=${before(r)} />`)}
+            ${hidden ? html`<li><button type="button" onClick=${showAll}>Show ${plural(hidden, 'DAG')} more</button></li>` : null}
             ${paused.map((d) => html`<${MissedRow} key=${d.id} dag=${d} />`)}
         </ul>
         ${n ? null : html`<p class="empty else">Nothing needs you.</p>`}`;
@@ -203,6 +206,7 @@ function RunningRow({run}) {
             : left > 0
               ? `, about ${duration(Math.ceil(left))} left`
               : `, ${duration(-left)} over`;
+    const of = median ? ` of ~${duration(median)}${when}` : '';
     return html`<li class="need" data-row>
         <${Dot} state=${run.state} />
         <div class="text">
@@ -210,7 +214,7 @@ function RunningRow({run}) {
         </div>
         <${Bar} value=${done} max=${total} /><span class="num">${done}/${total}</span>
         <span class="num muted"
-            >${run.started_at ? html`<${Took} from=${run.started_at} />` : 'queued'}${median ? ` of ~${duration(median)}${when}` : ''}</span
+            >${run.started_at ? html`<${Took} from=${run.started_at} />` : 'queued'}${of}</span
         >
     </li>`;
 }
@@ -232,6 +236,16 @@ function Strip({runs, dags}) {
     for (const id of soon) if (!lanes.has(id)) lanes.set(id, []);
     if (!lanes.size)
         return html`<${Empty}>Nothing ran in the last 24 hours, and nothing is due soon.</${Empty}>`;
+    const lane = ([id, list]) =>
+        html`<${Lane}
+            key=${id}
+            id=${id}
+            runs=${list}
+            soon=${soon.includes(id)}
+            x=${x}
+            now=${now}
+            width=${width}
+        />`;
     const label = `The last 24 hours: ${plural(runs.length, 'run')} of ${plural(lanes.size, 'DAG')}`;
     return html`<div class="strip" role="group" aria-label=${label}>
         <div class="lane axis">
@@ -240,7 +254,7 @@ function Strip({runs, dags}) {
                 >${[-24, -18, -12, -6, 0].map((h) => html`<${Hour} h=${h} now=${now} x=${x} />`)}</span
             >
         </div>
-        ${[...lanes].slice(0, LANES_MAX).map(([id, list]) => html`<${Lane} key=${id} id=${id} runs=${list} soon=${soon.includes(id)} x=${x} now=${now} width=${width} />`)}
+        ${[...lanes].slice(0, LANES_MAX).map(lane)}
         ${lanes.size > LANES_MAX ? html`<p class="muted">and ${lanes.size - LANES_MAX} more DAGs</p>` : null}
     </div>`;
 }
@@ -255,11 +269,13 @@ function Lane({id, runs, soon, x, now, width}) {
         <a class="name" href=${dagUrl(id)}>${id}</a>
         <span class="track">
             ${runs.map((r) => html`<${Blip} key=${r.id} r=${r} x=${x} now=${now} width=${width} />`)}
-            ${fires.map((f) => html`<i class="fire" style=${{left: x(f.fire_at)}} title=${'next: ' + exactTime(f.fire_at)}></i>`)}
+            ${fires.map((f) => html`<${Fire} at=${f.fire_at} x=${x} />`)}
             <i class="now" style=${{left: x(now)}}></i
         ></span>
     </div>`;
 }
+const Fire = ({at, x}) =>
+    html`<i class="fire" style=${{left: x(at)}} title=${'next: ' + exactTime(at)}></i>`;
 function Blip({r, x, now, width}) {
     const from = r.started_at || r.created_at;
     const wide = (100 * (new Date(r.finished_at || now) - new Date(from))) / width;
@@ -299,10 +315,11 @@ function useHome() {
         ],
     };
 }
+const NextFire = ({dag}) =>
+    html`<a href=${dagUrl(dag.id)}>${dag.id}</a> <${Ago} at=${dag.next_fire_at} />`;
 function Sentence({home, late, next}) {
     const n = home.counts,
         {counts, open, dags} = home.loads;
-    const now = clock.use();
     if (!counts.data || !open.data || !dags.data) return html`<h1 class="sentence">Nexus</h1>`;
     const part = (href, text, kind) => html`<a href=${href} class=${kind || ''}>${text}</a>`;
     const dot = ' · ';
@@ -312,7 +329,7 @@ function Sentence({home, late, next}) {
         ${late.length ? html`${part('/ui/runs?q=late:true+state:running', `${late.length} late`)}${dot}` : null}
         ${part('/ui/system/approvals', `${home.approvals.length} waiting for you`)}${dot}
         ${part('/ui/runs?q=state:success+since:24h', `${n.success} ok in 24 h`)}
-        ${next ? html`${dot}next <a href=${dagUrl(next.id)}>${next.id}</a> <span title=${exactTime(next.next_fire_at)}>${ago(next.next_fire_at, now)}</span>` : null}
+        ${next ? html`${dot}next <${NextFire} dag=${next} />` : null}
     </h1>`;
 }
 function Running({running, next}) {
@@ -321,8 +338,17 @@ function Running({running, next}) {
         return html`<ul class="needs">
             ${running.slice(0, 20).map((r) => html`<${RunningRow} key=${r.id} run=${r} />`)}
         </ul>`;
-    return html`<${Empty}>Nothing is running. ${next ? html`Next: <a href=${dagUrl(next.id)}>${next.id}</a> ${ago(next.next_fire_at, now)}.` : html`<a href="/ui/dags">Start a DAG</a>.`}</${Empty}>`;
+    const then = next
+        ? html`Next: <a href=${dagUrl(next.id)}>${next.id}</a> ${ago(next.next_fire_at, now)}.`
+        : html`<a href="/ui/dags">Start a DAG</a>.`;
+    return html`<${Empty}>Nothing is running. ${then}</${Empty}>`;
 }
+const NoWorker = () =>
+    html`<span class="bad-text">nothing can run: start one with <code>nexus worker</code></span>`;
+const Disk = ({health}) =>
+    html`<a href="/ui/system/health" class=${health.parts.disk === 'low' ? 'bad-text' : ''}
+        >disk ${bytes(health.disk_free_bytes)} free</a
+    >`;
 // Workers, slots and disk in a row.
 function Machine({workers, known}) {
     const [health, setHealth] = useState(null);
@@ -330,13 +356,12 @@ function Machine({workers, known}) {
     const online = workers.filter((w) => w.state === 'online' || w.state === 'draining');
     const slots = online.reduce((n, w) => n + w.slots, 0),
         busy = online.reduce((n, w) => n + w.busy, 0);
-    const low = health && health.parts.disk === 'low';
     return html`<p class="footing">
         <a href="/ui/system/workers">${plural(online.length, 'worker')}</a
-        >${known && !online.length ? html` · <span class="bad-text">nothing can run: start one with <code>nexus worker</code></span>` : null}
-        ${' · '}slots <${Bar} value=${busy} max=${slots} />
+        >${known && !online.length ? html` · <${NoWorker} />` : null} ${' · '}slots
+        <${Bar} value=${busy} max=${slots} />
         <span class="num">${busy}/${slots}</span>
-        ${health ? html` · <a href="/ui/system/health" class=${low ? 'bad-text' : ''}>disk ${bytes(health.disk_free_bytes)} free</a>` : null}
+        ${health ? html` · <${Disk} health=${health} />` : null}
     </p>`;
 }
 export function Home() {

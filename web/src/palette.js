@@ -1,8 +1,9 @@
-// Ctrl K: jump to a DAG, a run or a view, or do something. And the list of keys.
-import {html, useState, useEffect, useRef, store} from './lib.js';
-import {fetchKnown, peek} from './api.js';
+// Ctrl K: jump to a DAG, a task, a run or a view, or do something. And the list of keys.
+import {html, useState, useEffect, useMemo, useRef, enc, store} from './lib.js';
+import {call, fetchKnown, peek} from './api.js';
 import {go, dagUrl, runUrl} from './route.js';
-import {Dialog} from './parts.js';
+import {Dialog, toast} from './parts.js';
+import {retryRun} from './home.js';
 
 export const palette = store(false);
 export const help = store(false);
@@ -26,14 +27,35 @@ const VIEWS = [
     ['Events', '/ui/system/events'],
 ];
 
+async function pause(dag) {
+    const paused = !dag.paused;
+    try {
+        await call('PATCH', '/dags/' + enc(dag.id), {paused});
+        toast(`${dag.id} is ${paused ? 'paused' : 'on again'}`, {href: dagUrl(dag.id)});
+    } catch (e) {
+        toast(`${dag.id}: ${e.message}`, {kind: 'error'});
+    }
+}
+// Each leads somewhere (href) or does something (act).
 function candidates(dags, runs) {
     const list = VIEWS.map(([name, href]) => ({kind: 'go to', name, href}));
     for (const d of dags) {
         list.push({kind: 'DAG', name: d.id, href: dagUrl(d.id), hint: d.description});
-        if (d.version) list.push({kind: 'trigger', name: d.id, href: dagUrl(d.id, 'trigger')});
+        if (!d.version) continue;
+        list.push({kind: 'trigger', name: d.id, href: dagUrl(d.id, 'trigger')});
+        list.push({kind: d.paused ? 'resume' : 'pause', name: d.id, act: () => pause(d)});
+        for (const t of d.tasks)
+            list.push({
+                kind: 'task',
+                name: `${d.id} ${t.id}`,
+                href: `${dagUrl(d.id)}?task=${enc(t.id)}`,
+            });
     }
-    for (const r of runs)
-        list.push({kind: 'run', name: `${r.dag} ${r.id}`, href: runUrl(r.id), hint: r.state});
+    for (const r of runs) {
+        const name = `${r.dag} ${r.id}`;
+        list.push({kind: 'run', name, href: runUrl(r.id), hint: r.state});
+        if (r.state === 'failed') list.push({kind: 'retry', name, act: () => retryRun(r.id)});
+    }
     return list;
 }
 // Letters in order; words' beginnings count more.
@@ -55,6 +77,7 @@ export function Palette() {
     const open = palette.use();
     return open ? html`<${PaletteOpen} />` : null;
 }
+const NOTHING = {items: []};
 function PaletteOpen() {
     const [query, setQuery] = useState('');
     const [at, setAt] = useState(0);
@@ -67,10 +90,11 @@ function PaletteOpen() {
             setLoaded(true),
         );
     }, []);
-    const dags = (peek('/dags') || {items: []}).items,
-        runs = (peek('/runs?limit=100') || {items: []}).items;
+    const dags = (peek('/dags') || NOTHING).items,
+        runs = (peek('/runs?limit=100') || NOTHING).items;
     const q = query.trim().toLowerCase();
-    let found = candidates(dags, runs);
+    const all = useMemo(() => candidates(dags, runs), [dags, runs]);
+    let found = all;
     if (q)
         found = found
             .map((c) => ({...c, points: score(`${c.kind} ${c.name}`, q)}))
@@ -82,7 +106,8 @@ function PaletteOpen() {
     const close = () => palette.set(false);
     const choose = (c) => {
         close();
-        go(c.href);
+        if (c.act) c.act();
+        else go(c.href);
     };
     // Who was faster than the lists: what was meant is known when they are here.
     useEffect(() => {

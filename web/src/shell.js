@@ -142,6 +142,10 @@ function Banner() {
         } <button type="button" onClick=${retryLive}>Try now</button>
     </div>`;
 }
+const Crumb = ({text, href}) =>
+    html`<span class="sep" aria-hidden="true">/</span>${
+            href ? html`<a href=${href}>${text}</a>` : html`<span>${text}</span>`
+        }`;
 function TopBar() {
     const {path} = route.use();
     const z = zone.use(),
@@ -150,7 +154,7 @@ function TopBar() {
     return html`<header class="top">
         <a class="brand" href="/ui">Nexus</a>
         <nav class="crumbs" aria-label="Where you are">
-            ${list.map(([text, href]) => html`<span class="sep" aria-hidden="true">/</span>${href ? html`<a href=${href}>${text}</a>` : html`<span>${text}</span>`}`)}
+            ${list.map(([text, href]) => html`<${Crumb} text=${text} href=${href} />`)}
         </nav>
         <div class="grow"></div>
         <button

@@ -57,14 +57,21 @@ export function System({view, id}) {
             current=${view}
             items=${TABS.map(([v, label]) => ({id: v, label, href: '/ui/system/' + v}))}
         />
-        ${Part ? html`<${Part} id=${id} />` : html`<${Empty}>The system has no part ‘${view}’. <a href="/ui/system/workers">Workers</a></${Empty}>`}
+        ${Part ? html`<${Part} id=${id} />` : html`<${NoPart} view=${view} />`}
     </section>`;
 }
+const NoPart = ({view}) =>
+    html`<${Empty}>The system has no part ‘${view}’. <a href="/ui/system/workers">Workers</a></${Empty}>`;
+const Title = ({t}) =>
+    t
+        ? html`<th class=${t.startsWith('>') ? 'r' : ''}>${t.replace('>', '')}</th>`
+        : html`<td></td>`;
+// A title that begins with > is of numbers; an empty one is of buttons.
 const Table = ({titles, rows}) =>
     html`<table class="list">
         <thead>
             <tr>
-                ${titles.map((t) => (t ? html`<th class=${t.startsWith('>') ? 'r' : ''}>${t.replace('>', '')}</th>` : html`<td></td>`))}
+                ${titles.map((t) => html`<${Title} t=${t} />`)}
             </tr>
         </thead>
         <tbody>
@@ -85,10 +92,12 @@ function Workers() {
                   titles=${['Worker', 'State', 'Slots', '>Busy', 'Queues', '>Memory', '>GPUs', 'Seen', '']}
                   rows=${d.items.map((w) => html`<${WorkerRow} key=${w.id} w=${w} reload=${list.reload} />`)}
               />`
-            : html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`}</${Loaded}>
+            : html`<${NoWorkers} />`}</${Loaded}>
         <h2>Waiting</h2>
         <${Waiting} />`;
 }
+const NoWorkers = () =>
+    html`<${Empty}>No worker has ever come. <${Command} text="nexus worker" label="Start one:" /></${Empty}>`;
 function WorkerRow({w, reload}) {
     const drain = async () => {
         try {
@@ -98,10 +107,12 @@ function WorkerRow({w, reload}) {
             toast(`${w.id}: ${e.message}`, {kind: 'error'});
         }
     };
-    const here = w.state === 'online' || w.state === 'draining';
+    const here = w.state === 'online' || w.state === 'draining',
+        what = w.state === 'draining' ? 'Resume' : 'Drain';
     return html`<tr>
         <td>
-            ${w.id}${w.host !== w.id ? html` <span class="muted">${w.host}</span>` : null}${w.note ? html`<div class="muted">${w.note}</div>` : null}
+            ${w.id} ${w.host !== w.id ? html`<span class="muted">${w.host}</span>` : null}
+            ${w.note ? html`<div class="muted">${w.note}</div>` : null}
         </td>
         <td><${Pill} state=${w.state === 'lost' ? 'failed' : w.state} word=${w.state} /></td>
         <td><${Slots} w=${w} /></td>
@@ -110,9 +121,7 @@ function WorkerRow({w, reload}) {
         <td class="r num">${bytes(w.memory_bytes)}</td>
         <td class="r num">${w.gpus}</td>
         <td><${Ago} at=${w.last_seen_at} /></td>
-        <td>
-            ${here ? html`<button type="button" onClick=${drain}>${w.state === 'draining' ? 'Resume' : 'Drain'}</button>` : null}
-        </td>
+        <td>${here ? html`<button type="button" onClick=${drain}>${what}</button>` : null}</td>
     </tr>`;
 }
 const SLOTS_SHOWN = 64;
@@ -121,14 +130,21 @@ const RUNS_ON = ['running', 'stopping'];
 function Slots({w}) {
     const busy = w.tasks.filter((t) => RUNS_ON.includes(t.state)),
         queued = w.tasks.length - busy.length;
-    const free = Math.max(0, Math.min(w.slots, SLOTS_SHOWN) - busy.length);
+    const free = Math.max(0, Math.min(w.slots, SLOTS_SHOWN) - busy.length),
+        squares = busy
+            .slice(0, SLOTS_SHOWN)
+            .map((t) => html`<${Slot} key=${t.run + taskName(t)} t=${t} />`);
     return html`<span class="slots" role="group" aria-label=${`${w.busy} of ${w.slots} slots busy`}
-            >${busy.slice(0, SLOTS_SHOWN).map((t) => html`<${Slot} key=${t.run + taskName(t)} t=${t} />`)}${Array.from({length: free}, () => html`<i></i>`)}</span
+            >${squares}${Array.from({length: free}, () => html`<i></i>`)}</span
         >
-        ${busy.slice(0, 3).map((t) => html`<div class="muted"><a href=${taskUrl(t.run, taskName(t))}>${t.dag} ${taskName(t)}</a></div>`)}
+        ${busy.slice(0, 3).map((t) => html`<${Busy} t=${t} />`)}
         ${busy.length > 3 ? html`<div class="muted">and ${busy.length - 3} more</div>` : null}
         ${queued ? html`<div class="muted">${plural(queued, 'task')} given to it, not begun</div>` : null}`;
 }
+const Busy = ({t}) =>
+    html`<div class="muted">
+        <a href=${taskUrl(t.run, taskName(t))}>${t.dag} ${taskName(t)}</a>
+    </div>`;
 const Slot = ({t}) => {
     const text = `${t.dag} ${taskName(t)} of run ${t.run}: ${word(t.state)}`;
     return html`<a
@@ -185,109 +201,132 @@ function reasonsOf(items) {
 }
 
 // ---- Things with a name that people make, change and take away ----
-function Kept({
-    path,
-    one,
-    what,
-    columns,
-    fields,
-    body,
-    editable = (x) => x.source !== 'nexus.yaml' && x.source !== 'environment',
-    empty,
-    extra,
-}) {
+const isEditable = (x) => x.source !== 'nexus.yaml' && x.source !== 'environment';
+// What it is made of: path of the API, fields of the form, columns [title, show(x)], body(texts) that is
+// sent; `what` happens when one is deleted; `extra` buttons of each.
+function Kept({path, one, what, columns, fields, body, empty, extra}) {
     const list = useApi(path, {every: 5000});
-    const [open, setOpen] = useState(null); // {name, texts}
-    const [gone, setGone] = useState(null),
+    const [open, setOpen] = useState(null), // {isNew, texts}
+        [gone, setGone] = useState(null), // a name
         [error, setError] = useState(null);
-    const save = async (e) => {
-        e.preventDefault();
+    const send = async (method, name, given, close) => {
         try {
-            await call('PUT', `${path}/${enc(open.texts.name)}`, body(open.texts));
-            setOpen(null);
+            await call(method, `${path}/${enc(name)}`, given);
+            close(null);
             setError(null);
             list.reload();
         } catch (x) {
             setError(x);
         }
     };
-    const remove = async () => {
-        try {
-            await call('DELETE', `${path}/${enc(gone)}`);
-            setGone(null);
-            list.reload();
-        } catch (x) {
-            setError(x);
-        }
+    const save = (e) => {
+        e.preventDefault();
+        send('PUT', open.texts.name, body(open.texts), setOpen);
     };
     const edit = (item) => {
         setError(null);
-        setOpen({
-            isNew: !item,
-            texts: Object.fromEntries(fields.map((f) => [f.name, item ? f.from(item) : ''])),
-        });
+        const texts = Object.fromEntries(fields.map((f) => [f.name, item ? f.from(item) : '']));
+        setOpen({isNew: !item, texts});
     };
-    return html`<p><button type="button" onClick=${() => edit(null)}>New ${one}</button></p><${Loaded} of=${list}>${(
-        d,
-    ) =>
-        d.items.length
-            ? html`<${Table}
-                  titles=${['Name', ...columns.map((c) => c[0]), '']}
-                  rows=${d.items.map(
-                      (x) =>
-                          html`<tr>
-                              <td>${x.name}</td>
-                              ${columns.map(([, show]) => html`<td>${show(x)}</td>`)}
-                              <td>
-                                  <div class="actions">
-                                      ${extra ? extra(x) : null}${
-                                          editable(x)
-                                              ? html`<button type="button" onClick=${() => edit(x)}>
-                                                        Change…</button
-                                                    >${
-                                                        x.exists === false
-                                                            ? null
-                                                            : html`<button
-                                                                  type="button"
-                                                                  class="danger"
-                                                                  onClick=${() => {
-                                                                      setError(null);
-                                                                      setGone(x.name);
-                                                                  }}
-                                                              >
-                                                                  Delete…
-                                                              </button>`
-                                                    }`
-                                              : html`<span class="muted">set in ${x.source}</span>`
-                                      }
-                                  </div>
-                              </td>
-                          </tr>`,
-                  )}
-              />`
-            : html`<${Empty}>${empty}</${Empty}>`}</${Loaded}>
-        ${
-            open
-                ? html`<${Dialog} title=${open.isNew ? `New ${one}` : `Change ${one} ${open.texts.name}`} onClose=${() => setOpen(null)}><form onSubmit=${save}><div class="form">${fields.map(
-                      (f) =>
-                          html`<label for=${'k-' + f.name}>${f.label}</label>
-                              <div class="field">
-                                  <input
-                                      id=${'k-' + f.name}
-                                      type=${f.type || 'text'}
-                                      autocomplete="off"
-                                      disabled=${f.name === 'name' && !open.isNew}
-                                      value=${open.texts[f.name]}
-                                      onInput=${(e) => setOpen({...open, texts: {...open.texts, [f.name]: e.target.value}})}
-                                  />
-                                  <div class="help">${f.help}</div>
-                              </div>`,
-                  )}</div>
-            ${error ? html`<${ErrorBox} error=${error} what="Not saved" />` : null}<p class="actions"><button type="submit" class="primary">Save ${one}</button><button type="button" onClick=${() => setOpen(null)}>Leave it</button></p></form></${Dialog}>`
-                : null
-        }
-        ${gone ? html`<${Dialog} title=${`Delete ${one} ${gone}?`} onClose=${() => setGone(null)}><p>${what}</p>${error ? html`<${ErrorBox} error=${error} what="Not deleted" />` : null}<p class="actions"><button type="button" class="danger" onClick=${remove}>Delete 1 ${one}</button><button type="button" onClick=${() => setGone(null)}>Keep it</button></p></${Dialog}>` : null}`;
+    const remove = (name) => {
+        setError(null);
+        setGone(name);
+    };
+    const row = (x) =>
+        html`<${KeptRow}
+            key=${x.name}
+            x=${x}
+            columns=${columns}
+            extra=${extra}
+            edit=${edit}
+            remove=${remove}
+        />`;
+    const form = html`<${KeptForm}
+        one=${one}
+        fields=${fields}
+        open=${open}
+        setOpen=${setOpen}
+        save=${save}
+        error=${error}
+    />`;
+    const question = html`<${KeptDelete}
+        one=${one}
+        name=${gone}
+        what=${what}
+        error=${error}
+        doIt=${() => send('DELETE', gone, undefined, setGone)}
+        onClose=${() => setGone(null)}
+    />`;
+    return html`<p><button type="button" onClick=${() => edit(null)}>New ${one}</button></p>
+        <${Loaded} of=${list}>${(d) =>
+            d.items.length
+                ? html`<${Table}
+                      titles=${['Name', ...columns.map((c) => c[0]), '']}
+                      rows=${d.items.map(row)}
+                  />`
+                : html`<${Empty}>${empty}</${Empty}>`}</${Loaded}>
+        ${open ? form : null}
+        ${gone ? question : null}`;
 }
+function KeptRow({x, columns, extra, edit, remove}) {
+    const deletable = x.exists !== false;
+    const buttons = isEditable(x)
+        ? html`<button type="button" onClick=${() => edit(x)}>Change…</button>
+              ${deletable ? html`<button type="button" class="danger" onClick=${() => remove(x.name)}>Delete…</button>` : null}`
+        : html`<span class="muted">set in ${x.source}</span>`;
+    return html`<tr>
+        <td>${x.name}</td>
+        ${columns.map(([, show]) => html`<td>${show(x)}</td>`)}
+        <td><div class="actions">${extra ? extra(x) : null}${buttons}</div></td>
+    </tr>`;
+}
+function KeptForm({one, fields, open, setOpen, save, error}) {
+    const set = (name, text) => setOpen({...open, texts: {...open.texts, [name]: text}});
+    const close = () => setOpen(null);
+    const field = (f) =>
+        html`<${KeptField}
+            f=${f}
+            text=${open.texts[f.name]}
+            set=${set}
+            fixed=${f.name === 'name' && !open.isNew}
+        />`;
+    return html`<${Dialog} title=${open.isNew ? `New ${one}` : `Change ${one} ${open.texts.name}`} onClose=${close}>
+        <form onSubmit=${save}>
+            <div class="form">
+                ${fields.map(field)}
+            </div>
+            ${error ? html`<${ErrorBox} error=${error} what="Not saved" />` : null}
+            <p class="actions">
+                <button type="submit" class="primary">Save ${one}</button>
+                <button type="button" onClick=${close}>Leave it</button>
+            </p>
+        </form>
+    </${Dialog}>`;
+}
+const KeptField = ({f, text, set, fixed}) =>
+    html`<label for=${'k-' + f.name}>${f.label}</label>
+        <div class="field">
+            <input
+                id=${'k-' + f.name}
+                type=${f.type || 'text'}
+                autocomplete="off"
+                disabled=${fixed}
+                value=${text}
+                onInput=${(e) => set(f.name, e.target.value)}
+            />
+            <div class="help">${f.help}</div>
+        </div>`;
+const KeptDelete = ({one, name, what, error, doIt, onClose}) =>
+    html`<${Dialog} title=${`Delete ${one} ${name}?`} onClose=${onClose}>
+        <p>${what}</p>
+        ${error ? html`<${ErrorBox} error=${error} what="Not deleted" />` : null}
+        <p class="actions">
+            <button type="button" class="danger" onClick=${doIt}>Delete 1 ${one}</button>
+            <button type="button" onClick=${onClose}>Keep it</button>
+        </p>
+    </${Dialog}>`;
+const fieldOf = (name, label, from, help = '', type = 'text') => ({name, label, from, help, type});
+const WHAT_FOR = fieldOf('description', 'What for', (x) => x.description || '');
 const NAME = {
     name: 'name',
     label: 'Name',
@@ -317,7 +356,7 @@ const Pools = () =>
                         : p.description,
             ],
         ]}
-        fields=${[NAME, {name: 'slots', label: 'Slots', type: 'number', from: (p) => String(p.slots ?? 1), help: 'that its tasks share'}, {name: 'description', label: 'What for', from: (p) => p.description || '', help: ''}]}
+        fields=${[NAME, fieldOf('slots', 'Slots', (p) => String(p.slots ?? 1), 'that its tasks share', 'number'), WHAT_FOR]}
         body=${(t) => ({slots: Number(t.slots), description: t.description})}
     />`;
 const readValue = (text) => {
@@ -334,7 +373,7 @@ const Variables = () =>
         what="Expressions that name it fail."
         empty="No variable yet. Expressions read them as vars.NAME."
         columns=${[['Value', (v) => html`<code>${JSON.stringify(v.value)}</code>`]]}
-        fields=${[NAME, {name: 'value', label: 'Value', from: (v) => JSON.stringify(v.value), help: 'JSON, or plain text'}]}
+        fields=${[NAME, fieldOf('value', 'Value', (v) => JSON.stringify(v.value), 'JSON, or plain text')]}
         body=${(t) => ({value: readValue(t.value)})}
     />`;
 const Secrets = () =>
@@ -344,9 +383,20 @@ const Secrets = () =>
         what="Tasks that name it fail."
         empty="No secret yet. Expressions of tasks read them as secrets.NAME; nobody can read them here."
         columns=${[['Changed', (s) => html`<${Ago} at=${s.updated_at} />`]]}
-        fields=${[NAME, {name: 'value', label: 'Value', type: 'password', from: () => '', help: 'never to be read again'}]}
+        fields=${[NAME, fieldOf('value', 'Value', () => '', 'never to be read again', 'password')]}
         body=${(t) => ({value: t.value})}
     />`;
+const URI_HELP =
+    'such as postgres://USER:PASSWORD@HOST/DATABASE; what is secret is never shown again';
+function Tried({t}) {
+    if (!t) return null;
+    if (t.busy) return 'trying …';
+    if (t.error) return html`<span class="err">${t.error.message}</span>`;
+    const {ok, said, error} = t.answer;
+    return html`<span title=${JSON.stringify(t.answer)}
+        >${ok ? `works${said ? ': ' + said : ''}` : html`<span class="err">${error}</span>`}</span
+    >`;
+}
 function Connections() {
     const [tried, setTried] = useState({});
     const test = async (name) => {
@@ -366,23 +416,9 @@ function Connections() {
         columns=${[
             ['URI', (c) => html`<code>${c.uri}</code>`],
             ['What for', (c) => c.description],
-            [
-                'Tried',
-                (c) => {
-                    const t = tried[c.name];
-                    return !t
-                        ? ''
-                        : t.busy
-                          ? 'trying …'
-                          : t.error
-                            ? html`<span class="err">${t.error.message}</span>`
-                            : html`<span title=${JSON.stringify(t.answer)}
-                                  >${t.answer.ok ? `works${t.answer.said ? ': ' + t.answer.said : ''}` : html`<span class="err">${t.answer.error}</span>`}</span
-                              >`;
-                },
-            ],
+            ['Tried', (c) => html`<${Tried} t=${tried[c.name]} />`],
         ]}
-        fields=${[NAME, {name: 'uri', label: 'URI', from: () => '', help: 'such as postgres://USER:PASSWORD@HOST/DATABASE; what is secret is never shown again'}, {name: 'description', label: 'What for', from: (c) => c.description || '', help: ''}]}
+        fields=${[NAME, fieldOf('uri', 'URI', () => '', URI_HELP), WHAT_FOR]}
         body=${(t) => ({uri: t.uri, description: t.description})}
         extra=${(c) => html`<button type="button" onClick=${() => test(c.name)}>Test</button>`}
     />`;
@@ -470,8 +506,14 @@ function Approvals({id}) {
         return html`<${Loaded} of=${one}>${(a) =>
             html`<${Answer} approval=${a} onDone=${one.reload} />
                 <p><a href="/ui/system/approvals">All approvals</a></p>`}</${Loaded}>`;
-    return html`<label class="check"><input type="checkbox" checked=${!!all} onChange=${(e) => setAll(e.target.checked ? 'true' : '')} /> answered ones too</label><${Loaded} of=${list}>${(d) => (d.items.length ? d.items.map((a) => html`<${Answer} key=${a.id} approval=${a} onDone=${list.reload} />`) : html`<${Empty}>Nothing waits for you.</${Empty}>`)}</${Loaded}>`;
+    const change = (e) => setAll(e.target.checked ? 'true' : '');
+    return html`<label class="check"><input type="checkbox" checked=${!!all} onChange=${change} /> answered ones too</label>
+        <${Loaded} of=${list}>${(d) => html`<${Answers} items=${d.items} onDone=${list.reload} />`}</${Loaded}>`;
 }
+const Answers = ({items, onDone}) =>
+    items.length
+        ? items.map((a) => html`<${Answer} key=${a.id} approval=${a} onDone=${onDone} />`)
+        : html`<${Empty}>Nothing waits for you.</${Empty}>`;
 
 // ---- What only grows ----
 // A list by pages.
@@ -569,7 +611,8 @@ function Notifications() {
                 <td><${Pill} state=${n.state} /></td>
                 <td>${n.event}</td>
                 <td>
-                    ${n.run ? html`<a href=${runUrl(n.run)}>${n.dag} run ${n.run}</a>` : n.dag}${n.task ? ' ' + n.task : ''}
+                    ${n.run ? html`<a href=${runUrl(n.run)}>${n.dag} run ${n.run}</a>` : n.dag}
+                    ${n.task}
                 </td>
                 <td>${n.to || n.target || n.kind}</td>
                 <td class="err">${n.error}</td>

@@ -69,7 +69,9 @@ function Input({p, id, text, set, error}) {
         onInput=${(e) => set(e.target.value)}
     />`;
 }
-function Field({p, text, set, error}) {
+function Field({p, form}) {
+    const text = form.texts[p.name],
+        error = form.errors[p.name];
     const id = 'param-' + p.name,
         changed = text !== paramText(p, p.default);
     const help = [
@@ -84,7 +86,13 @@ function Field({p, text, set, error}) {
             >${p.name}${p.required ? ' *' : ''} <span class="muted">${p.type}</span></label
         >
         <div class="field">
-            <${Input} p=${p} id=${id} text=${text} set=${set} error=${error} />
+            <${Input}
+                p=${p}
+                id=${id}
+                text=${text}
+                set=${(t) => form.set(p.name, t)}
+                error=${error}
+            />
             <div id=${id + '-help'}>
                 ${error ? html`<div class="err">${error}</div>` : null}
                 <div class="help">${help.filter(Boolean).join(' · ')}</div>
@@ -128,7 +136,7 @@ export function useParams(params) {
 }
 export const ParamFields = ({params, form}) =>
     html`<div class="form">
-        ${params.map((p) => html`<${Field} key=${p.name} p=${p} text=${form.texts[p.name]} set=${(t) => form.set(p.name, t)} error=${form.errors[p.name]} />`)}
+        ${params.map((p) => html`<${Field} key=${p.name} p=${p} form=${form} />`)}
     </div>`;
 export const paramFlags = (values) =>
     Object.entries(values)
@@ -230,13 +238,18 @@ export function Trigger({dag}) {
             setState({error});
         }
     };
-    const options = `${paramFlags(form.values)}${date ? ' --date ' + shellQuote(date) : ''}${note ? ' --note ' + shellQuote(note) : ''}`;
-    const curl = `curl -X POST ${location.origin}/api/v1/dags/${enc(dag.id)}/runs -H 'Content-Type: application/json' -d ${shellQuote(JSON.stringify(body))}`;
+    const when = date ? ' --date ' + shellQuote(date) : '',
+        why = note ? ' --note ' + shellQuote(note) : '';
+    const place = `${location.origin}/api/v1/dags/${enc(dag.id)}/runs`,
+        data = shellQuote(JSON.stringify(body));
+    const curl = `curl -X POST ${place} -H 'Content-Type: application/json' -d ${data}`;
+    const last = runs.data ? runs.data.items : [];
+    const values = html`<${Values} runs=${last} form=${form} json=${json} setJson=${setJson} />`;
     const fields = json
         ? html`<${JsonForm} params=${dag.params} form=${form} />`
         : html`<${ParamFields} params=${dag.params} form=${form} />`;
     return html`<form onSubmit=${submit} aria-label=${'Trigger ' + dag.id}>
-        ${dag.params.length ? html`<${Values} runs=${runs.data ? runs.data.items : []} form=${form} json=${json} setJson=${setJson} />` : html`<${Empty}>The DAG takes no params.</${Empty}>`}
+        ${dag.params.length ? values : html`<${Empty}>The DAG takes no params.</${Empty}>`}
         ${fields}
         <p>
             <button
@@ -270,7 +283,7 @@ export function Trigger({dag}) {
             </button>
             <${WillRun} dag=${dag} />
         </p>
-        <${Command} text=${`nexus trigger ${dag.id}${options}`} />
+        <${Command} text=${`nexus trigger ${dag.id}${paramFlags(form.values)}${when}${why}`} />
         <${Command} text=${curl} label="The same with curl" />
     </form>`;
 }
