@@ -1,6 +1,6 @@
 // The tests of logs, runs and tasks: node task.mjs URL DIR [PART...].
 import {createRequire} from 'node:module';
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync, writeFileSync} from 'node:fs';
 import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
 
 const [url, dir, ...wanted] = process.argv.slice(2);
@@ -248,6 +248,45 @@ const parts = {
         await page.getByLabel('Time of lines').selectOption('off');
         check('or off', (await shown()).length === 0);
         await page.getByLabel('Time of lines').selectOption('clock');
+    },
+    async growing() {
+        const run = await trigger('grows');
+        await within(
+            5000,
+            async () => (await get(`/runs/${run}/tasks/halves`)).state === 'running',
+        );
+        await go(`/ui/runs/${run}/tasks/groups`);
+        const group = page.getByRole('button', {name: 'slow'});
+        await ready('part 1');
+        equal('a group without an end is open', await group.getAttribute('aria-expanded'), 'true');
+        await within(8000, () => existsSync(`${dir}/grown`));
+        check(
+            'it is folded when it has ended',
+            await within(
+                3000,
+                async () =>
+                    JSON.stringify((await drawn()).map(([n, t]) => [n, t.split(/\s/)[0]])) ===
+                    '[[1,"▸"],[33,"rest"]]',
+            ),
+            await drawn(),
+        );
+        await go(`/ui/runs/${run}/tasks/halves`);
+        check('a line without an end is there', await ready('begin'));
+        writeFileSync(`${dir}/half`, '');
+        check('and goes on', await ready('beginning'));
+        equal('as the same line', await drawn(), [
+            [1, 'first'],
+            [2, 'beginning'],
+        ]);
+        writeFileSync(`${dir}/go`, '');
+        await ended(run);
+        check(
+            'it is as the server has it when all has ended',
+            await within(
+                3000,
+                async () => (await drawn()).length === 2 && (await numbers()).join() === '1,2',
+            ),
+        );
     },
     async live() {
         const run = await trigger('ticks');
