@@ -517,8 +517,9 @@ static void workers_and_pools_are_listed_and_drained(void **state)
     struct world *world = *state;
     world_report(world, NULL);
     json_t *list = world_get(world, "/api/v1/workers");
-    has_keys(item(list, 0), "id host address state slots busy leases queues version last_seen_at "
-                            "memory_bytes gpus note");
+    has_keys(item(list, 0),
+             "id host address state slots busy leases tasks queues version last_seen_at "
+             "memory_bytes gpus note");
     assert_string_equal(text_of(item(list, 0), "state"), "online");
     assert_int_equal(json_array_size(json_object_get(item(list, 0), "queues")), 2);
     json_decref(list);
@@ -555,7 +556,7 @@ static void health_and_figures_answer(void **state)
     json_decref(ready);
     api_set_ready(world->api);
     ready = world_get(world, "/health/ready");
-    has_keys(json_object_get(ready, "parts"), "loop store loader workers");
+    has_keys(json_object_get(ready, "parts"), "loop store loader workers disk");
     json_decref(ready);
     trigger(world);
     const char *text = world_text(world, "GET", "/metrics", NULL, NULL, &status, &response);
