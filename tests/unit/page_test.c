@@ -173,7 +173,7 @@ static void a_graph_says_where_nodes_and_edges_are(void **state)
     has_keys(graph, "version width height node_width node_height nodes edges");
     const json_t *nodes = json_object_get(graph, "nodes");
     assert_int_equal(json_array_size(nodes), 3);
-    has_keys(json_array_get(nodes, 0), "task uses trigger_rule mapped finally x y");
+    has_keys(json_array_get(nodes, 0), "task uses group trigger_rule mapped finally x y");
     const json_t *edge = json_array_get(json_object_get(graph, "edges"), 0);
     assert_string_equal(text_of(edge, "from"), "first");
     assert_string_equal(text_of(edge, "to"), "second");
