@@ -6,11 +6,13 @@
 #include "lib/net/http_server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
@@ -67,6 +69,21 @@ void http_end(void *arg, struct MHD_Connection *connection, void **context,
 
 /* ---- Answers ---- */
 
+/* What failed has a name by which people can ask; of what broke here the log says more. */
+static void name_failure(struct http_request *request, const struct http_reply *reply)
+{
+    struct http_server *server = request->server;
+    char id[40];
+    if (reply->status < 400)
+        return;
+    snprintf(id, sizeof id, "%llx-%llu", (unsigned long long)server->opened_ms,
+             (unsigned long long)++server->n_failed);
+    MHD_add_response_header(request->response, "X-Request-Id", id);
+    if (reply->status == 500)
+        log_error("request %s: %s %s: %.*s", id, request->method, request->path,
+                  reply->body ? (int)reply->n_body : 0, reply->body ? reply->body : "");
+}
+
 /* With the lock held: from now on there is a response. */
 static void set_response(struct http_request *request, const struct http_reply *reply)
 {
@@ -74,6 +91,7 @@ static void set_response(struct http_request *request, const struct http_reply *
     struct http_stream *stream = NULL;
     request->response = http_make_response(reply, &stream);
     request->status = reply->status;
+    name_failure(request, reply);
     if (stream) {
         stream->request = request;
         request->stream = stream;

@@ -6,7 +6,7 @@
  * bytes and of type JSON (but on raw_paths), a path that decodes to UTF-8 without "." or "..".
  * What a GET is answered with (a body with status 200) has an ETag, is not sent again to who has
  * it, and goes packed with gzip to who takes it. What fails is answered with {"error": {"code",
- * "message", "details": null}}. */
+ * "message", "details": null}}, and has an X-Request-Id; what failed with 500 is logged with it. */
 #ifndef LIB_NET_HTTP_H
 #define LIB_NET_HTTP_H
 

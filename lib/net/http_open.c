@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/str.h"
@@ -179,6 +180,7 @@ static struct http_server *make_server(const struct http_config *config)
     server->raw_paths = copy_list(config->raw_paths, &server->n_raw_paths);
     set_names(server, config);
     map_init(&server->by_token);
+    server->opened_ms = clock_wall_ms();
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

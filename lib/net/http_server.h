@@ -27,6 +27,8 @@ struct http_server {
     bool stopping;
     struct map by_token; /* requests that others may answer or wake */
     uint64_t next_token;
+    int64_t opened_ms; /* with n_failed: the ids of requests that failed */
+    uint64_t n_failed;
     unsigned n_open; /* requests that have not ended */
     struct http_counts counts;
 };

@@ -10,7 +10,7 @@ writes this page anew with `UPDATE_DOCS=1`.
 - **Answers** are JSON unless said otherwise: times are RFC 3339 in UTC with milliseconds, durations are seconds, ids are strings;
   what is missing is `null`, never an absent key. New members may come: ignore what you do not know.
 - **Errors** are `{"error": {"code", "message", "details"}}` with the right status. A parameter or member that a route does not have is
-  an error too, with the nearest name.
+  an error too, with the nearest name. Each has an `X-Request-Id`; of a 500 the scheduler's log says more under it.
 - **Lists** are paged: `next` of a page, if it is not null, is the `cursor` of the page after it.
 - **Searching**: `q` has terms that all hold, `KEY:VALUE`, several values with commas, a `-` before what is not so, a value with blanks in
   quotes; `*` in an id or name stands for anything. Which keys there are is said with each list. A search of tasks looks for 20 ms a

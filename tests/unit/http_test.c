@@ -811,6 +811,7 @@ static void a_file_is_written_whole_or_not_at_all(void **state)
     assert_true(fetch_run(world->fetch, &request, &response, &err));
     assert_int_equal(response.status, 404);
     assert_non_null(strstr(buf_text(&response.body), "not_found"));
+    assert_non_null(strstr(buf_text(&response.headers), "x-request-id: "));
     fetch_response_fini(&response);
     request.url = url(world, "/etag");
     request.max_bytes = 6;

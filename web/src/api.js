@@ -3,7 +3,7 @@ import {useState, useEffect, useRef, enc, store} from './lib.js';
 import {onEvent} from './live.js';
 
 export class ApiError extends Error {
-    constructor(status, body, path) {
+    constructor(status, body, path, request = null) {
         const error = body && body.error ? body.error : {};
         super(
             error.message ||
@@ -13,6 +13,7 @@ export class ApiError extends Error {
         this.code = error.code || null;
         this.details = error.details || null;
         this.path = path;
+        this.request = request; // its id in the server's log
     }
 }
 
@@ -43,7 +44,7 @@ export async function call(method, path, body, options = {}) {
         }
         if (answer.status === 401 && path !== '/session')
             session.set({auth: true, user: 'anonymous', role: 'anyone'});
-        throw new ApiError(answer.status, said, path);
+        throw new ApiError(answer.status, said, path, answer.headers.get('X-Request-Id'));
     }
     if (answer.status === 204) return null;
     const type = answer.headers.get('Content-Type') || '';

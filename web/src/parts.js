@@ -114,6 +114,7 @@ export function ErrorBox({
     };
     return html`<div class="box bad" role="alert">
         <b>${what}</b> · ${error.message}${todo && ` · ${todo}`}
+        ${error.request ? html` <span class="muted">request ${error.request}</span>` : null}
         ${retry ? html` <button type="button" onClick=${again}>${label}</button>` : null}
     </div>`;
 }
