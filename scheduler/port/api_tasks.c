@@ -83,7 +83,7 @@ bool handle_run(struct call *call, struct nx_err *err)
     struct query_run *run;
     const struct dag_info *info;
     struct task_list list = {.call = call, .limit = NX_PAGE_MAX, .last = UINT32_MAX};
-    if (!call_run(call, &run, &info, err) || !call_revision(call, "run.", call->params[0], err))
+    if (!call_run(call, &run, &info, err) || !call_revision(call, "run.*", call->params[0], err))
         return false;
     const struct query_tasks which = {
         .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1, .outputs = true};
