@@ -35,7 +35,7 @@ struct task_list {
     const char *dag;             /* of the run at hand */
     bool over_runs;              /* each is told with its DAG */
     uint32_t last;               /* tasks behind this one are left out */
-    int32_t last_map;            /* and its instances behind this; NX_MAP_NONE: none */
+    int32_t last_map;            /* and all its instances but this; NX_MAP_NONE: none */
     size_t n, limit;
     int64_t until_ms; /* of a search */
     bool begun;       /* it has looked at something: a page gets on, however slow it is */
@@ -58,10 +58,10 @@ static bool fits(const struct task_list *list, const struct query_task *task)
 static bool put_task(void *arg, const struct query_task *task)
 {
     struct task_list *list = arg;
-    if (task->id.task > list->last ||
-        (task->id.task == list->last && list->last_map >= 0 && task->id.map > list->last_map))
+    bool only = list->last_map >= 0 && task->id.task == list->last;
+    if (task->id.task > list->last || (only && task->id.map > list->last_map))
         return false;
-    bool wanted = fits(list, task);
+    bool wanted = (!only || task->id.map == list->last_map) && fits(list, task);
     bool full = list->n >= list->limit || list->call->body.len > CALL_BODY_MAX;
     bool tired = list->search && list->begun && clock_mono_ms() > list->until_ms;
     list->begun = true;
