@@ -108,7 +108,9 @@ static int run_usage(struct cli *cli)
         return live_no_such_task(cli, run, task, &err);
     int64_t attempt = cli_number(cli, "attempt", js_get_int(instance, "attempt", 0));
     const char *state = js_get_text(instance, "state", "?");
-    if (attempt < 1)
+    if (cli_given(cli, "attempt") && attempt < 1)
+        status = cli_fail(CLI_USAGE, "--attempt: attempts count from 1");
+    else if (attempt < 1)
         status =
             cli_fail(CLI_DONE, "task %s of run %s has not started: it is %s", task, run, state);
     else

@@ -329,6 +329,13 @@ static json_t *error_text(struct nx_err *err)
     return value;
 }
 
+/* DuckDB has several words for what is damaged: lengths that lead out of the file among them. */
+static enum nx_code code_of(const struct rows *rows, const struct nx_err *err)
+{
+    bool file = err->code == NX_E_INTERNAL || err->code == NX_E_IO;
+    return rows->db && file ? NX_E_DATA : err->code;
+}
+
 static json_t *answer_to(const char *request)
 {
     struct rows rows = {0};
@@ -341,8 +348,8 @@ static json_t *answer_to(const char *request)
     ok = ok && read_rows(&rows, answer, &err) && summarize(&rows, answer, &err);
     if (!ok) {
         json_decref(answer);
-        answer = json_pack("{s:{s:s,s:o}}", "error", "code", nx_code_info(err.code)->name,
-                           "message", error_text(&err));
+        answer = json_pack("{s:{s:s,s:o}}", "error", "code",
+                           nx_code_info(code_of(&rows, &err))->name, "message", error_text(&err));
     }
     data_close(rows.db);
     arena_fini(&rows.arena);

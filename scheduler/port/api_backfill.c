@@ -91,7 +91,7 @@ bool handle_backfill(struct call *call, struct nx_err *err)
 {
     uint64_t id;
     return read_id(call->params[0], &id, err) &&
-           call_revision(call, "backfill.", call->params[0], err) &&
+           call_revision(call, "backfill.*", call->params[0], err) &&
            put_one(call->query, &call->body, id, err);
 }
 
@@ -249,7 +249,7 @@ static bool change(struct call *call, enum core_backfill_state state, const char
     message->backfill = id;
     message->backfill_state = state;
     struct job *job = job_new(call);
-    call_match(call, "backfill.", message, job);
+    call_match(call, "backfill.*", message, job);
     job->data = arena_dup(&job->arena, &id, sizeof id);
     job->finish = finish_change;
     return job_write(call, job, message, err);

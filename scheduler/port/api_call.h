@@ -164,11 +164,10 @@ void call_error(struct http_reply *reply, const struct nx_err *err, int status, 
 /* A write that stands on the audit list as `what` about `target`, with the body as its detail. */
 struct message *call_write(struct call *call, enum write_op op, const char *what,
                            const char *target, const json_t *body);
-/* The ETag of the answer is good for If-Match: the last change of the target, of what begins with
- * `kind` ("pool."). */
+/* The ETag of the answer is good for If-Match: the last change of the target, of what fits `kind`
+ * ("pool.*"). */
+#define DAG_CHANGES "dag.*pause" /* what a PATCH does: triggers, backfills change no DAG */
 bool call_revision(struct call *call, const char *kind, const char *target, struct nx_err *err);
-bool find_revision(struct query *query, struct arena *arena, const char *kind, const char *target,
-                   const char **revision, struct nx_err *err);
 /* The write is refused when If-Match has another one, and a conflict says who was faster. */
 struct job;
 void call_match(struct call *call, const char *kind, struct message *message, struct job *job);

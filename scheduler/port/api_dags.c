@@ -228,7 +228,7 @@ static bool show_dag(struct call *call, struct nx_err *err)
 
 bool handle_dag(struct call *call, struct nx_err *err)
 {
-    return call_revision(call, "dag.", call->params[0], err) && show_dag(call, err);
+    return call_revision(call, DAG_CHANGES, call->params[0], err) && show_dag(call, err);
 }
 
 struct version_list {

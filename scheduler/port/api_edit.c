@@ -146,7 +146,7 @@ static bool edit(struct call *call, enum core_edit what, const char *name, const
     const struct edit_job data = {run->id, what, message->dry_run};
     struct job *job = job_new(call);
     job->data = arena_dup(&job->arena, &data, sizeof data);
-    call_match(call, "run.", message, job);
+    call_match(call, "run.*", message, job);
     job->finish = finish_edit;
     return job_write(call, job, message, err);
 }
@@ -255,7 +255,7 @@ static bool set_note(struct call *call, const json_t *body, struct nx_err *err)
     message->run = run->id;
     message->note = note && *note ? arena_strdup(&message->arena, note) : NULL;
     struct job *job = job_new(call);
-    call_match(call, "run.", message, job);
+    call_match(call, "run.*", message, job);
     job->data = arena_dup(&job->arena, &run->id, sizeof run->id);
     job->finish = finish_note;
     return job_write(call, job, message, err);
@@ -298,7 +298,7 @@ bool handle_delete_run(struct call *call, struct nx_err *err)
     message->detail = arena_printf(&message->arena, "{\"dag\":\"%s\"}", run->dag);
     message->run = run->id;
     struct job *job = job_new(call);
-    call_match(call, "run.", message, job);
+    call_match(call, "run.*", message, job);
     job->data = arena_dup(&job->arena, &run->id, sizeof run->id);
     job->finish = finish_delete;
     return job_write(call, job, message, err);

@@ -360,8 +360,6 @@ bool handle_graph(struct call *call, struct nx_err *err)
     if (text && (!str_parse_int(text, &number) || number < 1))
         return nx_fail(err, NX_E_INVALID, "'%.32s' is no version of a DAG: they are 1, 2, ...",
                        text);
-    if (direction && !picture.down && !str_eq(direction, "right"))
-        return nx_fail(err, NX_E_INVALID, "direction is right or down, not '%.32s'", direction);
     if (!find_version(call, number, &picture.info, err))
         return false;
     make_picture(call->arena, list ? list : "", &picture);

@@ -10,8 +10,8 @@
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
 
-/* How their changes begin on the audit list. */
-static const char *const changes[] = {"pool.", "variable.", "secret.", "connection."};
+/* Their changes on the audit list. */
+static const char *const changes[] = {"pool.*", "variable.*", "secret.*", "connection.*"};
 
 /* ---- What there is ---- */
 
@@ -266,9 +266,7 @@ static bool finish_pools(struct job *job, struct query *query, struct nx_err *er
 {
     struct work *work = job->data;
     struct items items = {.api = job->api, .arena = &job->arena, .kind = KEPT_POOL};
-    bool ok = merge_pools(&items, work, query, err) &&
-              (!work->name || find_revision(query, &job->arena, changes[KEPT_POOL], work->name,
-                                            &job->revision, err));
+    bool ok = merge_pools(&items, work, query, err);
     if (ok && !work->name)
         put_list(&job->body, &items, work->from, work->limit);
     else if (ok && items.list.n)
@@ -294,9 +292,13 @@ bool handle_pools(struct call *call, struct nx_err *err)
     return job_look(call, job, err);
 }
 
+/* Its revision is read before the core is looked at: what is shown is never older than its tag. */
 bool handle_pool(struct call *call, struct nx_err *err)
 {
+    if (!call_revision(call, changes[KEPT_POOL], call->params[0], err))
+        return false;
     struct job *job = job_new(call);
+    job->revision = arena_strdup(&job->arena, call->revision);
     struct work *work = arena_alloc(&job->arena, sizeof *work);
     *work = (struct work){.name = arena_strdup(&job->arena, call->params[0])};
     job->data = work;

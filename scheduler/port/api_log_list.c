@@ -95,13 +95,17 @@ static bool finish(struct job *job, struct query *query, struct nx_err *err)
            nx_fail(err, NX_E_IO, "cannot read the log: %s", strerror(listing->error));
 }
 
+#define BEYOND (1ll << 53) /* lines and bytes that no log has */
+
 static bool read_number(const struct call *call, const char *name, int64_t least, int64_t *n,
                         struct nx_err *err)
 {
     const char *text = http_query(call->request, name);
-    return !text || (str_parse_int(text, n) && *n >= least) ||
-           nx_fail(err, NX_E_INVALID, "%s must be a number from %lld on, not '%.64s'", name,
-                   (long long)least, text);
+    if (text && (!str_parse_int(text, n) || *n < least))
+        return nx_fail(err, NX_E_INVALID, "%s must be a number from %lld on, not '%.64s'", name,
+                       (long long)least, text);
+    *n = *n < BEYOND ? *n : BEYOND;
+    return true;
 }
 
 bool list_log_lines(struct call *call, struct nx_err *err)

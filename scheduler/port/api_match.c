@@ -15,20 +15,13 @@ static bool note_id(void *arg, const struct query_audit *audit)
     return false;
 }
 
-bool find_revision(struct query *query, struct arena *arena, const char *kind, const char *target,
-                   const char **revision, struct nx_err *err)
-{
-    int64_t id = 0;
-    if (!query_last_change(query, kind, target, note_id, &id, err))
-        return false;
-    *revision = arena_printf(arena, "%lld", (long long)id);
-    return true;
-}
-
 bool call_revision(struct call *call, const char *kind, const char *target, struct nx_err *err)
 {
-    return call_query(call, err) &&
-           find_revision(call->query, call->arena, kind, target, &call->revision, err);
+    int64_t id = 0;
+    if (!call_query(call, err) || !query_last_change(call->query, kind, target, note_id, &id, err))
+        return false;
+    call->revision = arena_printf(call->arena, "%lld", (long long)id);
+    return true;
 }
 
 /* The next tag of a list such as `W/"a-1", "b-2"`: *from to *n; false at the end or where it is

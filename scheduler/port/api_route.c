@@ -40,7 +40,7 @@ static const struct route_param counts_query[] = {
     {"since", PARAM_TEXT, "created then or later: RFC 3339, a date, or a duration ago (24h)"}, {0}};
 static const struct route_param tasks_page[] = {
     TASKS_Q,
-    {"task", PARAM_TEXT, "instances of this task alone"},
+    {"task", PARAM_TEXT, "instances of this task alone; or name[3]: this one"},
     {"state", PARAM_TEXT, "in this state alone"}, LIMIT, CURSOR, {0}};
 static const struct route_param explain_page[] = {
     {"task", PARAM_TEXT, "this task alone: name or name[3]"},

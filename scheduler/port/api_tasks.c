@@ -35,6 +35,7 @@ struct task_list {
     const char *dag;             /* of the run at hand */
     bool over_runs;              /* each is told with its DAG */
     uint32_t last;               /* tasks behind this one are left out */
+    int32_t last_map;            /* and all its instances but this; NX_MAP_NONE: none */
     size_t n, limit;
     int64_t until_ms; /* of a search */
     bool begun;       /* it has looked at something: a page gets on, however slow it is */
@@ -57,9 +58,10 @@ static bool fits(const struct task_list *list, const struct query_task *task)
 static bool put_task(void *arg, const struct query_task *task)
 {
     struct task_list *list = arg;
-    if (task->id.task > list->last)
+    bool only = list->last_map >= 0 && task->id.task == list->last;
+    if (task->id.task > list->last || (only && task->id.map > list->last_map))
         return false;
-    bool wanted = fits(list, task);
+    bool wanted = (!only || task->id.map == list->last_map) && fits(list, task);
     bool full = list->n >= list->limit || list->call->body.len > CALL_BODY_MAX;
     bool tired = list->search && list->begun && clock_mono_ms() > list->until_ms;
     list->begun = true;
@@ -83,7 +85,7 @@ bool handle_run(struct call *call, struct nx_err *err)
     struct query_run *run;
     const struct dag_info *info;
     struct task_list list = {.call = call, .limit = NX_PAGE_MAX, .last = UINT32_MAX};
-    if (!call_run(call, &run, &info, err) || !call_revision(call, "run.", call->params[0], err))
+    if (!call_run(call, &run, &info, err) || !call_revision(call, "run.*", call->params[0], err))
         return false;
     const struct query_tasks which = {
         .run = run, .info = info, .from_map = NX_MAP_NONE, .state = -1, .outputs = true};
@@ -103,21 +105,22 @@ bool handle_tasks(struct call *call, struct nx_err *err)
     struct task_list list = {.call = call, .last = UINT32_MAX};
     struct query_tasks which = {.outputs = true};
     const char *only = http_query(call->request, "task");
-    int32_t all = NX_MAP_NONE;
+    int32_t map = NX_MAP_NONE;
     int64_t cursor;
     if (!call_limit(call, NX_PAGE_MAX, &list.limit, err) || !call_cursor(call, &cursor, err) ||
         !shape_read_task_state(http_query(call->request, "state"), &which.state, err) ||
         !read_search(call, &search, err) || !call_run(call, &run, &which.info, err) ||
-        (only && !find_task(which.info, only, &list.last, &all, err)))
+        (only && !find_task(which.info, only, &list.last, &map, err)))
         return false;
     which.run = run;
     list.dag = run->dag;
     list.search = search.n ? &search : NULL;
     list.until_ms = clock_mono_ms() + LOOK_MS;
     from_task_cursor(cursor, which.info->n_tasks, &which.from, &which.from_map);
+    list.last_map = map;
     if (only && which.from < list.last) {
         which.from = list.last;
-        which.from_map = NX_MAP_NONE;
+        which.from_map = map;
     }
     put_open(&call->body, NULL, '{');
     put_open(&call->body, "items", '[');
@@ -248,7 +251,8 @@ static bool read_cursor(struct call *call, struct look *look, struct nx_err *err
     bool ok =
         !text ||
         (str_parse_int(dot ? arena_strndup(call->arena, text, (size_t)(dot - text)) : text, &run) &&
-         run > 0 && (!dot || str_parse_int(dot + 1, &look->cursor)) && look->cursor >= 0);
+         run > 0 && run < INT64_MAX && (!dot || str_parse_int(dot + 1, &look->cursor)) &&
+         look->cursor >= 0);
     look->run = (uint64_t)run;
     return ok || nx_fail(err, NX_E_INVALID, "'%.32s' is no cursor of this list", text);
 }

@@ -221,7 +221,7 @@ bool handle_patch_dag(struct call *call, struct nx_err *err)
     message->dag = arena_strdup(&message->arena, call->params[0]);
     message->on = on;
     struct job *job = job_new(call);
-    call_match(call, "dag.", message, job);
+    call_match(call, DAG_CHANGES, message, job);
     job->data = arena_strdup(&job->arena, call->params[0]);
     job->finish = finish_dag;
     return job_write(call, job, message, err);

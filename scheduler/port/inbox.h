@@ -122,7 +122,7 @@ struct message {
     enum role role;     /* its */
     int64_t expires_ms; /* wall; 0: never */
     bool only_new;      /* one of that name is NX_E_CONFLICT */
-    /* The last change of the target by what begins with `match` must be one of these (NULL:
+    /* The last change of the target by what fits `match` must be one of these (NULL:
      * whatever it is), else NX_E_STALE. */
     const char *match;
     const int64_t *matches; /* ids of the audit list; 0: none */

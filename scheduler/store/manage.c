@@ -27,7 +27,7 @@ bool store_last_change(struct store *store, const char *kind, const char *target
     struct sql_stmt *stmt;
     bool row;
     if (!sql_prepare(store->sql,
-                     "select id from audit where target = ?1 and substr(what, 1, length(?2)) = ?2"
+                     "select id from audit where target = ?1 and what glob ?2"
                      " order by id desc limit 1",
                      &stmt, err))
         return false;

@@ -557,7 +557,7 @@ bool query_last_change(struct query *query, const char *kind, const char *target
     struct sql_stmt *stmt =
         query_prepare(query,
                       "select id, at, who, what, target, detail from audit where target = ?1"
-                      " and substr(what, 1, length(?2)) = ?2 order by id desc limit 1",
+                      " and what glob ?2 order by id desc limit 1",
                       err);
     if (!stmt)
         return false;

@@ -222,7 +222,7 @@ bool query_audit(struct query *query, int64_t before, size_t limit,
                  bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                  struct nx_err *err);
 
-/* The last change of a target by what begins with `kind` ("pool."): fn is called at most once. */
+/* The last change of a target by what fits `kind` ("pool.*"): fn is called at most once. */
 bool query_last_change(struct query *query, const char *kind, const char *target,
                        bool (*fn)(void *arg, const struct query_audit *audit), void *arg,
                        struct nx_err *err);

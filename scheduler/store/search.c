@@ -262,7 +262,7 @@ static const char *const version_conditions[SEARCH_KEYS] = {
     [SEARCH_DAG] = "v.dag glob ?%d",
     [SEARCH_OPERATOR] = OF_VERSION("tasks", "json_extract(t.value, '$.uses') glob ?%d"),
     [SEARCH_TASK] = OF_VERSION("tasks", "json_extract(t.value, '$.id') glob ?%d"),
-    [SEARCH_TAG] = OF_VERSION("tags", "t.value = ?%d"),
+    [SEARCH_TAG] = OF_VERSION("tags", "lower(t.value) = lower(?%d)"),
 };
 
 static const char *const run_conditions[SEARCH_KEYS] = {

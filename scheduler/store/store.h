@@ -188,7 +188,7 @@ struct store_audit {
     const char *who, *what, *target;
     const char *detail; /* JSON object, or NULL */
 };
-/* The last entry about a target of what begins with `kind` ("pool."); 0: none. */
+/* The last entry about a target of what fits `kind` ("pool.*"); 0: none. */
 bool store_last_change(struct store *store, const char *kind, const char *target, int64_t *id,
                        struct nx_err *err);
 bool store_put_audit(struct store *store, const struct store_audit *audit, struct nx_err *err);
