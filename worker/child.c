@@ -16,9 +16,9 @@
 
 #define READ_BYTES 65536
 #define DRAIN_MAX (64u * READ_BYTES)
-#define READ_MAX (8u * READ_BYTES) /* a turn of the loop: others want their share */
-#define PIPE_WRITES 64             /* that a pipe holds */
-#define FLOOD_MS 100               /* as much in such a time is a flood */
+#define READ_MAX (8u * READ_BYTES)  /* a turn of the loop: others want their share */
+#define PIPE_BYTES (64u * PIPE_BUF) /* that a pipe holds, or as many packets as it has pages */
+#define FLOOD_MS 100                /* as much in such a time is a flood */
 #define FLOOD_BYTES (1u << 20)
 #define FLOOD_WRITES 4096
 #define LATE_MS 20            /* after its bytes a signal comes, if it does */
@@ -68,7 +68,7 @@ static bool open_pipe(int pipe[2])
 {
     if (pipe2(pipe, O_CLOEXEC | O_DIRECT) != 0 && pipe2(pipe, O_CLOEXEC) != 0)
         return false;
-    fcntl(pipe[0], F_SETPIPE_SZ, PIPE_WRITES * PIPE_BUF); /* else it has the usual 16 */
+    fcntl(pipe[0], F_SETPIPE_SZ, PIPE_BYTES); /* else it has the usual 16 pages, or fewer */
     return true;
 }
 
@@ -92,6 +92,12 @@ static bool open_pipes(struct pipes *pipes, struct nx_err *err)
 static void on_messages(uv_poll_t *handle, int status, int events);
 static void on_output(uv_poll_t *handle, int status, int events);
 
+static void forget_writes(struct child *child)
+{
+    writes_forget(child->writes, child->output.fd);
+    writes_forget(child->writes, child->errors.fd);
+}
+
 static void watch(struct child *child, uv_loop_t *loop)
 {
     must(uv_poll_init(loop, &child->messages, child->fd) == 0);
@@ -103,8 +109,10 @@ static void watch(struct child *child, uv_loop_t *loop)
     uv_poll_start(&child->output.poll, UV_READABLE, on_output);
     uv_poll_start(&child->errors.poll, UV_READABLE, on_output);
     if (child->writes && (!writes_watch(child->writes, child->output.fd, child, LOG_OUT) ||
-                          !writes_watch(child->writes, child->errors.fd, child, LOG_ERR)))
+                          !writes_watch(child->writes, child->errors.fd, child, LOG_ERR))) {
+        forget_writes(child);
         child->writes = NULL;
+    }
 }
 
 bool child_spawn(uv_loop_t *loop, struct writes *writes, const char *program, char *const *env,
@@ -251,9 +259,10 @@ bool child_send(struct child *child, const struct child_message *message, struct
 struct batch {
     struct child *child;
     enum log_stream from;
-    size_t room; /* bytes that may still be read: others want their share */
+    size_t room;  /* bytes that may still be read, about: others want their share */
+    ssize_t page; /* the longest packet */
     size_t n;
-    char bytes[READ_BYTES];
+    char bytes[READ_BYTES + PIPE_BYTES];
 };
 
 static struct child_pipe *pipe_of(struct child *child, enum log_stream from)
@@ -274,15 +283,18 @@ static void hand_on(struct batch *batch)
     child->ops->output(child, batch->from, batch->bytes, n);
 }
 
-/* A packet, or what there is. False when there is nothing. */
+/* A packet, or what there is. False when there is nothing. There is room for all that the pipe
+ * holds: the end of a packet that does not fit would be lost, and bytes that are in none (of who
+ * has opened /dev/stdout anew, or of a flood) may be before it. */
 static bool read_once(struct batch *batch, enum log_stream from, ssize_t *n)
 {
     struct child_pipe *pipe = pipe_of(batch->child, from);
-    if (batch->from != from || batch->n + PIPE_BUF > READ_BYTES)
+    if (batch->from != from || batch->n > READ_BYTES)
         hand_on(batch);
     batch->from = from;
     do
-        *n = pipe->ended ? 0 : read(pipe->fd, batch->bytes + batch->n, READ_BYTES - batch->n);
+        *n = pipe->ended ? 0
+                         : read(pipe->fd, batch->bytes + batch->n, sizeof batch->bytes - batch->n);
     while (*n < 0 && errno == EINTR);
     pipe->ended = pipe->ended || *n == 0 || (*n < 0 && errno != EAGAIN);
     if (*n <= 0)
@@ -297,6 +309,7 @@ static void begin(struct batch *batch, struct child *child, enum log_stream from
     batch->child = child;
     batch->from = from;
     batch->room = room;
+    batch->page = sysconf(_SC_PAGESIZE);
     batch->n = 0; /* the bytes need no zeros */
 }
 
@@ -307,16 +320,16 @@ static void note_turn(void *owner, int stream)
         child->turns[child->n_turns++] = (enum log_stream)stream;
 }
 
-/* What was written in a turn: a long write is several packets, each but the last of PIPE_BUF bytes.
- * False: there was no room for all of it. */
+/* What was written in a turn: a long write is several packets, each but the last of a page. False:
+ * there was no room for all of it. */
 static bool read_turn(struct batch *batch, enum log_stream from)
 {
-    ssize_t n = PIPE_BUF;
-    while (n == PIPE_BUF && batch->room) {
+    ssize_t n = batch->page;
+    while (n == batch->page && batch->room) {
         if (!read_once(batch, from, &n))
             return true;
     }
-    return n < PIPE_BUF;
+    return n != batch->page;
 }
 
 static void read_turns(struct batch *batch)
@@ -345,7 +358,7 @@ static void read_rest(struct batch *batch, enum log_stream from)
     struct child_pipe *pipe = pipe_of(batch->child, from);
     ssize_t n;
     while (batch->room && !batch->child->closing && read_once(batch, from, &n))
-        pipe->n_early += n < PIPE_BUF && !pipe->plain;
+        pipe->n_early += n < batch->page && !pipe->plain;
     pipe->early_ms = clock_mono_ms();
 }
 
@@ -358,6 +371,18 @@ static void make_plain(struct child_pipe *pipe, bool plain)
     writes_pause(pipe->fd, plain);
     pipe->plain = plain;
     pipe->unsaid = false;
+    pipe->n_early = 0;
+}
+
+/* For the next attempt, whatever the programs of this one made of it: what they set holds for all
+ * that have this end. */
+static void renew(struct child_pipe *pipe)
+{
+    int flags = fcntl(pipe->far_fd, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK))
+        fcntl(pipe->far_fd, F_SETFL, flags & ~O_NONBLOCK);
+    if (pipe->plain || (flags >= 0 && !(flags & O_DIRECT)))
+        make_plain(pipe, false);
     pipe->n_early = 0;
 }
 
@@ -414,11 +439,8 @@ void child_drain(struct child *child)
     read_rest(&batch, LOG_ERR);
     hand_on(&batch);
     child->n_turns = 0;
-    child->output.n_early = child->errors.n_early = 0;
-    if (child->output.plain)
-        make_plain(&child->output, false);
-    if (child->errors.plain)
-        make_plain(&child->errors, false);
+    renew(&child->output);
+    renew(&child->errors);
 }
 
 /* ---- The end ---- */
@@ -452,10 +474,8 @@ void child_close(struct child *child)
 {
     must(child->reaped && !child->closing);
     child->closing = true;
-    if (child->writes) {
-        writes_forget(child->writes, child->output.fd);
-        writes_forget(child->writes, child->errors.fd);
-    }
+    if (child->writes)
+        forget_writes(child);
     uv_close((uv_handle_t *)&child->messages, on_closed);
     uv_close((uv_handle_t *)&child->output.poll, on_closed);
     uv_close((uv_handle_t *)&child->errors.poll, on_closed);

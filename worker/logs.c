@@ -144,20 +144,20 @@ static void write_stamp(struct logs *logs, struct stamp stamp)
     if (!is_news(&logs->stamps, &stamp))
         return;
     if (logs->stamps_fd < 0)
-        logs->stamps_fd = open_file(logs, PATH_STAMPS, O_APPEND);
-    if (logs->stamps_fd < 0)
         return;
     stamp_encode(&record, &stamp);
     write_all(logs, logs->stamps_fd, record.data, record.len);
     buf_fini(&record);
 }
 
-/* The stamp first: who reads the bytes finds it. */
+/* The stamp first, and its file: who reads the bytes finds it. */
 static void to_file(struct logs *logs, struct stamp stamp, const char *p, size_t n)
 {
     if (n == 0)
         return;
     if (logs->fd < 0) {
+        if (logs->stamps_fd < 0)
+            logs->stamps_fd = open_file(logs, PATH_STAMPS, O_APPEND);
         logs->fd = open_file(logs, PATH_LOG, O_APPEND);
         off_t size = logs->fd >= 0 ? lseek(logs->fd, 0, SEEK_END) : 0;
         logs->base = size > 0 ? (uint64_t)size : 0;

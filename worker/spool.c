@@ -66,8 +66,8 @@ static uint64_t size_of(const struct spool *spool, const struct spooled *log, in
     return path_of(spool, log, kind, path) && stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-/* What is in the file beyond what was sent. */
-static bool send_rest(struct spool *spool, struct spooled *log, int kind,
+/* What is in the file beyond what was sent, up to there. */
+static bool send_rest(struct spool *spool, struct spooled *log, int kind, uint64_t end,
                       struct line_answer *answer, char *room, struct nx_err *err)
 {
     char path[PATH_MAX_BYTES];
@@ -77,7 +77,7 @@ static bool send_rest(struct spool *spool, struct spooled *log, int kind,
                                    .attempt = log->attempt,
                                    .what = (uint8_t)kind,
                                    .path = wire_text(log->task, strlen(log->task))};
-    if (size_of(spool, log, kind) <= log->sent[kind])
+    if (end <= log->sent[kind])
         return true;
     if (!path_of(spool, log, kind, path))
         return nx_fail(err, NX_E_LIMIT, "its path is too long");
@@ -86,9 +86,12 @@ static bool send_rest(struct spool *spool, struct spooled *log, int kind,
         return nx_fail(err, NX_E_NOT_FOUND, "cannot read %s: %s", path, strerror(errno));
     ssize_t n;
     bool ok = true;
-    for (int i = 0; ok && i < ROUND_CHUNKS &&
-                    (n = pread(fd, room, BULK_LOG_CHUNK_MAX, (off_t)log->sent[kind])) > 0;
-         i++) {
+    for (int i = 0; ok && i < ROUND_CHUNKS && log->sent[kind] < end; i++) {
+        uint64_t left = end - log->sent[kind];
+        n = pread(fd, room, left < BULK_LOG_CHUNK_MAX ? (size_t)left : BULK_LOG_CHUNK_MAX,
+                  (off_t)log->sent[kind]);
+        if (n <= 0)
+            break;
         request.offset = log->sent[kind];
         request.bytes = wire_text(room, (size_t)n);
         ok = line_call(spool->line, &request, answer, NULL, err);
@@ -127,14 +130,19 @@ static void serve_one(struct spool *spool, struct spooled *log, struct line_answ
                       char *room)
 {
     struct nx_err err;
-    /* Who reads a line finds its stamp. */
+    /* Who reads a line finds its stamp: of the log goes what was there before its stamps went. */
     static const enum path_kind order[PATH_KINDS] = {PATH_STAMPS, PATH_LOG, PATH_RESOLVED,
                                                      PATH_METRICS, PATH_USAGE};
+    uint64_t ends[PATH_KINDS];
     if (clock_mono_ms() < log->not_before_ms)
         return;
+    for (int kind = PATH_LOG; kind < PATH_KINDS; kind++)
+        ends[kind] = size_of(spool, log, kind);
     for (int i = 0; i < PATH_KINDS; i++) {
         enum path_kind kind = order[i];
-        if (send_rest(spool, log, kind, answer, room, &err))
+        if (kind == PATH_LOG && log->sent[PATH_STAMPS] < ends[PATH_STAMPS])
+            continue;
+        if (send_rest(spool, log, kind, ends[kind], answer, room, &err))
             continue;
         if (err.code == NX_E_CANCELLED)
             return;

@@ -9,29 +9,6 @@
 
 #define PIECE (64 * 1024)
 
-void log_reader_begin(struct log_reader *reader, int fd, int stamps_fd)
-{
-    struct stat info;
-    memset(reader, 0, sizeof *reader);
-    reader->fd = fd;
-    reader->stamps_fd = stamps_fd;
-    if (stamps_fd >= 0 && fstat(stamps_fd, &info) == 0)
-        reader->n_stamps = (uint64_t)info.st_size / STAMP_BYTES;
-    log_reader_seek(reader, 0);
-}
-
-void log_reader_end(struct log_reader *reader)
-{
-    if (reader->fd >= 0)
-        close(reader->fd);
-    if (reader->stamps_fd >= 0)
-        close(reader->stamps_fd);
-    reader->fd = reader->stamps_fd = -1;
-    mem_free(reader->piece);
-    reader->piece = NULL;
-    buf_fini(&reader->text);
-}
-
 /* ---- Stamps ---- */
 
 /* One that is not there holds behind all bytes. */
@@ -49,6 +26,18 @@ static void use_stamp(struct log_reader *reader, uint64_t i)
     reader->i_stamp = i;
     reader->stamp = read_stamp(reader, i);
     reader->next = read_stamp(reader, i + 1);
+}
+
+/* A stamp is there before its bytes are: once they are read, those that are there now are enough.
+ */
+static void count_stamps(struct log_reader *reader)
+{
+    struct stat info;
+    uint64_t before = reader->n_stamps;
+    if (reader->stamps_fd >= 0 && fstat(reader->stamps_fd, &info) == 0)
+        reader->n_stamps = (uint64_t)info.st_size / STAMP_BYTES;
+    if (reader->n_stamps > before)
+        use_stamp(reader, reader->i_stamp);
 }
 
 /* The stamp that holds at the offset: the last one that is not beyond it. */
@@ -76,6 +65,27 @@ static void stamp_line(struct log_reader *reader, struct log_line *line)
 
 /* ---- Lines ---- */
 
+void log_reader_begin(struct log_reader *reader, int fd, int stamps_fd)
+{
+    memset(reader, 0, sizeof *reader);
+    reader->fd = fd;
+    reader->stamps_fd = stamps_fd;
+    count_stamps(reader);
+    log_reader_seek(reader, 0);
+}
+
+void log_reader_end(struct log_reader *reader)
+{
+    if (reader->fd >= 0)
+        close(reader->fd);
+    if (reader->stamps_fd >= 0)
+        close(reader->stamps_fd);
+    reader->fd = reader->stamps_fd = -1;
+    mem_free(reader->piece);
+    reader->piece = NULL;
+    buf_fini(&reader->text);
+}
+
 void log_reader_seek(struct log_reader *reader, uint64_t offset)
 {
     reader->offset = offset;
@@ -95,6 +105,7 @@ static bool have(struct log_reader *reader, uint64_t offset)
     reader->error = n < 0 ? errno : 0;
     reader->piece_offset = offset;
     reader->n_piece = n > 0 ? (size_t)n : 0;
+    count_stamps(reader);
     return n > 0;
 }
 

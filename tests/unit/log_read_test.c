@@ -130,6 +130,31 @@ static void a_log_that_grows_is_read_on(void **state)
     assert_string_equal(line.text, "d");
 }
 
+/* Else it would be shown in its true place by who asks again, and so twice. */
+static void a_line_that_comes_while_others_are_read_has_its_own_time(void **state)
+{
+    struct fixture *f = *state;
+    struct buf stamps = {0};
+    struct log_line line;
+    stamp(&stamps, 0, 1000, LOG_OUT);
+    open_both(f, "a\n", 2, &stamps);
+    buf_clear(&stamps);
+    stamp(&stamps, 2, 2000, LOG_ERR);
+    int fd = open(f->stamps, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, stamps.data, stamps.len), stamps.len);
+    close(fd);
+    fd = open(f->log, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "b\n", 2), 2);
+    close(fd);
+    assert_true(log_reader_next(&f->reader, &line));
+    assert_int_equal(line.at_ms, 1000);
+    assert_true(log_reader_next(&f->reader, &line));
+    assert_string_equal(line.text, "b");
+    assert_int_equal(line.at_ms, 2000);
+    assert_int_equal(line.stream, LOG_ERR);
+    buf_fini(&stamps);
+}
+
 static void any_bytes_are_read_without_harm(void **state)
 {
     struct fixture *f = *state;
@@ -184,6 +209,7 @@ int main(void)
         WITH_FILES(each_line_has_place_time_and_stream),
         WITH_FILES(a_long_line_is_shown_in_part_and_counted_in_full),
         WITH_FILES(a_log_that_grows_is_read_on),
+        WITH_FILES(a_line_that_comes_while_others_are_read_has_its_own_time),
         WITH_FILES(any_bytes_are_read_without_harm),
         cmocka_unit_test(lines_that_fold_are_known),
     };
