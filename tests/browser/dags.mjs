@@ -1,6 +1,6 @@
 // The tests of the DAGs' views: node dags.mjs URL DIR PID [PART...].
 import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
-import {writeFileSync} from 'node:fs';
+import {rmSync, writeFileSync} from 'node:fs';
 
 const [url, dir, , ...wanted] = process.argv.slice(2);
 const {api, get, post, ended} = client(url);
@@ -411,6 +411,29 @@ const parts = {
         );
         await post(`/runs/${again}/cancel`);
         await ended(again);
+        writeFileSync(
+            `${dir}/dags/often.yaml`,
+            'id: often\nschedule: {every: 1m}\ntasks: {t: {uses: flow.noop}}\n',
+        );
+        check(
+            'what is due every minute is one band',
+            await within(8000, async () =>
+                /×1\d\d/.test(await page.locator('.strip .often').innerText()),
+            ),
+        );
+        rmSync(`${dir}/dags/often.yaml`);
+        // As it is when all is well.
+        const quiet = await newPage(browser, url);
+        for (const path of ['runs?state=failed*', 'dags?q=*', 'approvals'])
+            await quiet.route(`${url}/api/v1/${path.replace('?', '\\?')}`, (r) =>
+                r.fulfill({json: {items: [], next: null}}),
+            );
+        await quiet.goto(url + '/ui');
+        check(
+            'when nothing needs anybody it is said',
+            await within(3000, () => quiet.getByText('Nothing needs you.').isVisible()),
+        );
+        await quiet.context().close();
     },
     async dags() {
         await go('/ui/dags');
