@@ -1,6 +1,6 @@
 // The tests of the DAGs' views: node dags.mjs URL DIR PID [PART...].
 import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
-import {writeFileSync} from 'node:fs';
+import {rmSync, writeFileSync} from 'node:fs';
 
 const [url, dir, , ...wanted] = process.argv.slice(2);
 const {api, get, post, ended} = client(url);
@@ -207,7 +207,17 @@ const parts = {
         const node = (task) => page.locator(`.node[data-task="${task}"]`);
         const place = async (task) => (await node(task).boundingBox()) || {x: 0, y: 0};
         await node('raw').waitFor();
-        check('it goes to the right', (await place('list')).x > (await place('raw')).x + 20);
+        check(
+            'what nobody has turned runs so that its names can be read',
+            (await within(3000, async () => (await node('raw').boundingBox()).width > 120)) &&
+                (await place('list')).y > (await place('raw')).y + 20,
+            await place('raw'),
+        );
+        await button('Top down').click();
+        check(
+            'it goes to the right',
+            await within(3000, async () => (await place('list')).x > (await place('raw')).x + 20),
+        );
         await button('Top down').click();
         check(
             'or down',
@@ -401,6 +411,29 @@ const parts = {
         );
         await post(`/runs/${again}/cancel`);
         await ended(again);
+        writeFileSync(
+            `${dir}/dags/often.yaml`,
+            'id: often\nschedule: {every: 1m}\ntasks: {t: {uses: flow.noop}}\n',
+        );
+        check(
+            'what is due every minute is one band',
+            await within(8000, async () =>
+                /×1\d\d/.test(await page.locator('.strip .often').innerText()),
+            ),
+        );
+        rmSync(`${dir}/dags/often.yaml`);
+        // As it is when all is well.
+        const quiet = await newPage(browser, url);
+        for (const path of ['runs?state=failed*', 'dags?q=*', 'approvals'])
+            await quiet.route(`${url}/api/v1/${path.replace('?', '\\?')}`, (r) =>
+                r.fulfill({json: {items: [], next: null}}),
+            );
+        await quiet.goto(url + '/ui');
+        check(
+            'when nothing needs anybody it is said',
+            await within(3000, () => quiet.getByText('Nothing needs you.').isVisible()),
+        );
+        await quiet.context().close();
     },
     async dags() {
         await go('/ui/dags');
@@ -430,6 +463,77 @@ const parts = {
         check(
             'terms may be turned round',
             await within(3000, async () => (await shown()).join() === 'etl'),
+        );
+    },
+    // What is not plain to see is said: instances, waits, earlier attempts, whose field is whose.
+    async words() {
+        const map = await trigger('maps');
+        await ended(map);
+        await go(`/ui/runs/${map}/tasks/each`);
+        const of = (await get(`/runs/${map}/tasks?task=each`)).items.filter(
+            (t) => t.map_index != null,
+        );
+        const rows = page.locator('main .needs').last().locator('li');
+        check(
+            'a mapped task shows its instances',
+            await within(5000, async () => (await rows.count()) === of.length),
+        );
+        equal(
+            'with their states',
+            (await rows.locator('.muted').allInnerTexts()).sort(),
+            of.map((t) => t.state).sort(),
+        );
+        const asks = [await trigger('ask'), await trigger('ask')];
+        for (const id of asks)
+            await within(5000, async () => (await get('/approvals?run=' + id)).items.length === 1);
+        await go('/ui');
+        const reason = (await get(`/runs/${asks[0]}/explain`)).items[0].reasons[0].text;
+        check(
+            'home says what a run waits for',
+            await within(5000, async () =>
+                (await text('main')).includes(`may deferred: ${reason}`),
+            ),
+        );
+        await go('/ui/system/approvals');
+        const fields = page.getByLabel(/^reason/);
+        check(
+            'each form has fields of its own',
+            await within(3000, async () => (await fields.count()) === asks.length),
+            await fields.count(),
+        );
+        await go(`/ui/runs/${asks[0]}/tasks/may`);
+        check(
+            'what waits need not have a log',
+            await within(3000, () =>
+                page.getByText('It waits, and has written nothing yet.').isVisible(),
+            ),
+        );
+        for (const id of asks) await post(`/runs/${id}/cancel`);
+        const failed = await trigger('fails');
+        await ended(failed);
+        await go(`/ui/runs/${failed}?view=events`);
+        const events = () => page.locator('tbody tr td:last-child').allInnerTexts();
+        const {items} = await get(`/runs/${failed}/tasks/train/attempts`);
+        await within(3000, async () =>
+            (await events()).some((e) => e.includes('attempt 1 failed')),
+        );
+        equal(
+            'events tell of each attempt',
+            (await events()).filter((e) => /^train began/.test(e)),
+            items.map((a) => `train began, attempt ${a.number} on ${a.worker}`),
+        );
+        equal('and end with the end', (await events()).pop(), 'ended: failed');
+        await go('/ui/dags/fails/calendar');
+        await page.locator('.cal button.day').last().click();
+        check(
+            'a day of the calendar has a link',
+            /[?&]day=\d{4}-\d\d-\d\d/.test(page.url()),
+            page.url(),
+        );
+        await page.reload();
+        check(
+            'which leads to its runs',
+            await within(3000, () => page.getByRole('link', {name: `Run ${failed}`}).isVisible()),
         );
     },
     async trigger() {

@@ -383,7 +383,7 @@ const parts = {
         await within(5000, async () => (await get('/approvals?run=' + ask)).items.length === 1);
         await go('/ui');
         await page.getByRole('link', {name: 'Answer'}).first().click();
-        await page.locator('#param-reason').fill('tested');
+        await page.getByLabel(/^reason/).fill('tested');
         await page.getByRole('button', {name: 'Approve'}).click();
         check('an approval lets its run go on', (await ended(ask))?.state === 'success');
     },

@@ -1,7 +1,7 @@
 // Curves, by uPlot; loaded when a view has one.
 import uPlot from 'uplot';
 import {html, useEffect, useRef} from './lib.js';
-import {shortTime} from './format.js';
+import {shortTime, clockTime} from './format.js';
 
 const sheet = document.createElement('link');
 sheet.rel = 'stylesheet';
@@ -9,6 +9,7 @@ sheet.href = new URL('charts.css', import.meta.url).pathname;
 document.head.append(sheet);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const BRIEF = 600; // seconds: what is shorter has seconds in its times
 // What memory is divided by.
 const BINARY = Array.from({length: 50}, (_, i) => 2 ** i);
 
@@ -28,6 +29,8 @@ export function Line({
 }) {
     const box = useRef(null);
     useEffect(() => {
+        const brief = x.length > 1 && x[x.length - 1] - x[0] < BRIEF;
+        const when = (v) => (brief ? clockTime : shortTime)(v * 1000);
         const make = () => {
             const axis = {
                 stroke: colour('--muted'),
@@ -44,12 +47,12 @@ export function Line({
                         ...(fromZero ? {y: {range: (u, lo, hi) => [0, hi * 1.1 || 1]}} : {}),
                     },
                     legend: {show: true},
+                    padding: [null, 40, null, null],
                     axes: [
                         time
                             ? {
                                   ...axis,
-                                  values: (u, vs) =>
-                                      vs.map((v, i) => (i % 2 ? '' : shortTime(v * 1000))),
+                                  values: (u, vs) => vs.map((v, i) => (i % 2 ? '' : when(v))),
                               }
                             : {...axis, values: (u, vs) => vs.map(xFormat)},
                         {
@@ -62,8 +65,7 @@ export function Line({
                     series: [
                         {
                             label: xLabel,
-                            value: (u, v) =>
-                                v == null ? '–' : time ? shortTime(v * 1000) : xFormat(v),
+                            value: (u, v) => (v == null ? '–' : time ? when(v) : xFormat(v)),
                         },
                         {
                             label,

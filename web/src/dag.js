@@ -15,8 +15,8 @@ import {
     lastLine,
     NotThere,
 } from './parts.js';
-import {route, go, withQuery, dagUrl, runUrl, taskUrl} from './route.js';
-import {Split, RunPane, TaskPane, useStates} from './pane.js';
+import {route, go, withQuery, useQuery, dagUrl, runUrl, taskUrl} from './route.js';
+import {Split, RunPane, TaskPane, MappedPane, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {Grid, TaskHistory, RangePane} from './grid.js';
@@ -179,40 +179,6 @@ function Selected({dag, selected, grid}) {
             <${RunPane} key=${last.id} id=${last.id} />`;
     return last === null ? html`<${NeverRan} dag=${dag} />` : null;
 }
-// A mapped task as a whole: how many of its instances are where, and those that failed.
-function MappedPane({run, task}) {
-    const mine = {on: (n, d) => (n === 'run' || n === 'task') && d.run === run, gap: 500};
-    const counts = useApi(`${runPath(run)}/counts`, mine);
-    const failed = useApi(`${runPath(run)}/tasks?task=${enc(task)}&state=failed&limit=20`, mine);
-    const one = counts.data && counts.data.items.find((t) => t.task === task);
-    const n = one ? Object.values(one.counts).reduce((a, b) => a + b, 0) : 0;
-    return html`<section aria-label="Selected task">
-        <header class="head">
-            <h2 class="tight">${task}</h2>
-            <span class="muted">${plural(n, 'instance')} in <a href=${runUrl(run)}>run ${run}</a></span>
-        </header>
-        ${one ? html`<${CountsBar} counts=${one.counts} href=${(s) => `${runUrl(run)}?state=${s}`} />` : null}
-        <h3>Failed</h3>
-        <${Loaded} of=${failed}>${(d) => html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />`}</${Loaded}>
-    </section>`;
-}
-const FailedOnes = ({run, items, more}) =>
-    items.length
-        ? html`<ul class="needs">
-              ${items.map(
-                  (t) =>
-                      html`<li class="need" key=${taskName(t)}>
-                          <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}
-                              >${taskName(t)}</a
-                          >
-                          <code class="err"
-                              >${lastLine(t.error) || (t.reason && t.reason.text)}</code
-                          >
-                      </li>`,
-              )}
-              ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
-          </ul>`
-        : html`<${Empty}>None of them.</${Empty}>`;
 function NeverRan({dag}) {
     const next = dag.next_fire_at ? html`Next: <${Time} at=${dag.next_fire_at} />.` : '';
     return html`<${Empty}>It never ran. ${next} <a href=${dagUrl(dag.id, 'trigger')}>Run it now</a>.</${Empty}>`;
@@ -335,11 +301,19 @@ function dayOf(at, tz) {
         day: '2-digit',
     }).format(new Date(at));
 }
+// A week is headed by the month that begins in it.
+function monthOf(week) {
+    const first = week.find((d) => d.endsWith('-01'));
+    const name =
+        first &&
+        new Date(first + 'T12:00:00Z').toLocaleString('en-GB', {month: 'short', timeZone: 'UTC'});
+    return name || '';
+}
 function Calendar({dag}) {
     const [runs, setRuns] = useState(null),
         [error, setError] = useState(null);
     const next = useApi(dag.schedule.length ? `/dags/${enc(dag.id)}/next?limit=400` : null);
-    const [day, setDay] = useState(null);
+    const [day, setDay] = useQuery('day');
     useEffect(() => {
         all(`/dags/${enc(dag.id)}/runs?since=8760h&limit=1000`, 20000).then(
             (r) => setRuns(r.items),
@@ -376,10 +350,15 @@ function Calendar({dag}) {
     return html`<p class="muted">
             Days of data intervals in ${dag.timezone}, by the worst run; dashed: due.
         </p>
-        <div class="cal scroller">
+        <div class="cal">
+            <div class="col" aria-hidden="true">
+                <b></b
+                >${['Mon', '', 'Wed', '', 'Fri', '', 'Sun'].map((name) => html`<b>${name}</b>`)}
+            </div>
             ${weeks.map(
                 (week) =>
                     html`<div class="col">
+                        <b aria-hidden="true">${monthOf(week)}</b>
                         ${week.map((d) => {
                             const list = days.get(d),
                                 worst = list && WORST.find((s) => list.some((r) => r.state === s));
@@ -395,6 +374,7 @@ function Calendar({dag}) {
                                       class=${'day s-' + stateOf(worst)}
                                       title=${text}
                                       aria-label=${text}
+                                      aria-pressed=${d === day}
                                       onClick=${() => setDay(d)}
                                   ></button>`
                                 : html`<span

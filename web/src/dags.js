@@ -2,7 +2,7 @@
 import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
 import {useApi, all, call, prefetch} from './api.js';
 import {Ago, duration, seconds, exactTime} from './format.js';
-import {Dot, stateOf} from './state.js';
+import {Dot, stateOf, runWord} from './state.js';
 import {Loaded, Empty, Head, NoDags, Search, Rows, useRows, useTitle, toast} from './parts.js';
 import {dagUrl, runUrl, useQuery} from './route.js';
 import {useFailure} from './home.js';
@@ -166,7 +166,7 @@ function Row({dag, reload}) {
         ${dag.version ? html`<${PauseSwitch} dag=${dag} onDone=${reload} />` : html`<${NotLoaded} />`}
         <${Name} dag=${dag} />
         <span class="wide low"><${Bars} runs=${runs} /></span>
-        <${Last} run=${last} known=${data} />
+        <${Last} run=${last} known=${data} loaded=${dag.version} />
         <${Next} dag=${dag} />
         <${Usual} times=${times} />
         <${Rate} counts=${month.data} />
@@ -187,17 +187,26 @@ function Name({dag}) {
         ${dag.tags.map((t) => html`<span class="tag">${t}</span> `)} ${what}</span
     >`;
 }
-function Last({run, known}) {
+function Last({run, known, loaded}) {
     const failure = useFailure(run && run.state === 'failed' ? run : null);
+    if (!loaded) return html`<span class="w-l last muted">never loaded</span>`;
     if (!run) return html`<span class="w-l last muted">${known ? 'never ran' : ''}</span>`;
     const title = failure ? `${failure.task}: ${failure.error}` : run.state;
     return html`<span class="w-l last">
         <${Dot} state=${run.state} />
+        ${failure ? null : html`<span class="muted">${runWord(run)}</span> `}
         <a href=${runUrl(run.id)} title=${title}
             ><${Ago} at=${run.finished_at || run.started_at || run.created_at}
         /></a>
         ${failure ? html` <span class="err" title=${title}>${failure.error}</span>` : null}</span
     >`;
+}
+// Why the clock will not start a DAG.
+function whyNoFire(dag) {
+    if (!dag.version) return '';
+    if (!dag.schedule.length) return 'by hand';
+    if (dag.schedule.some((s) => s.startsWith('dataset'))) return 'with data';
+    return dag.end && new Date(dag.end) < new Date() ? 'ended' : '–';
 }
 function Next({dag}) {
     const at = dag.next_fire_at;
@@ -205,8 +214,10 @@ function Next({dag}) {
         ? html`<span class="muted">paused</span>`
         : at
           ? html`<${Ago} at=${at} />`
-          : html`<span class="muted">${dag.schedule.length ? '–' : 'by hand'}</span>`;
-    return html`<span class="w-m wide" title=${at ? exactTime(at) : ''}>${text}</span>`;
+          : html`<span class="muted">${whyNoFire(dag)}</span>`;
+    return html`<span class="w-m wide" title=${at ? exactTime(at) : dag.schedule.join(', ')}
+        >${text}</span
+    >`;
 }
 function Usual({times}) {
     const trend = trendOf(times);

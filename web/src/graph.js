@@ -20,7 +20,8 @@ import {useQuery} from './route.js';
 const MANY = 300; // nodes, from which groups are folded at first and a small map helps
 const FAR = 400; // nodes in sight, from which they are boxes without names
 const PHONE_MAX = 500; // lines of the list that a phone shows instead
-const direction = remembered('graph', 'right');
+const LEGIBLE = 0.75; // of the size of nodes, from which their names can be read
+const direction = remembered('graph', 'auto');
 const short = (text, n) => (text.length > n ? text.slice(0, n - 1) + '…' : text);
 
 // ---- Groups ----
@@ -175,14 +176,48 @@ function nodeState(n, states, counts) {
     };
 }
 
+// ---- Which way ----
+// A graph that nobody has turned runs to the right, unless that makes its names too small to read and
+// top down does not.
+function isTight(g, room, height) {
+    const places = (axis) => new Set(g.nodes.map((n) => n[axis])).size;
+    const layers = places('x'),
+        widest = Math.max(
+            ...[...new Set(g.nodes.map((n) => n.x))].map(
+                (x) => g.nodes.filter((n) => n.x === x).length,
+            ),
+        );
+    const right = room / g.width,
+        down = Math.min(
+            room / (widest * 1.15 * g.node_width),
+            height / (layers * 1.9 * g.node_height),
+        );
+    return right < LEGIBLE && down > right * 1.2;
+}
+function useDown(path, height) {
+    const said = direction.use(),
+        box = useRef(null),
+        [room, setRoom] = useState(0);
+    const auto = said !== 'down' && said !== 'right' && innerWidth > 640;
+    const right = useApi(auto ? path : null);
+    useEffect(() => setRoom(box.current ? box.current.clientWidth - 48 : 0), []);
+    const known = !auto || (right.data && room > 0);
+    const g = right.data;
+    return {
+        box,
+        known: known || right.error,
+        down:
+            said === 'down' || !!(auto && g && g.nodes.length <= MANY && isTight(g, room, height)),
+    };
+}
+
 // states: {task: {state, line}}; run: whose they are, or none; selected: a task's id; choose(id).
 export function Graph({dag, version, tasks, run, states = {}, selected, choose, height = 480}) {
-    const down = direction.use() === 'down';
-    const query = new URLSearchParams();
-    if (version) query.set('version', version);
-    if (down) query.set('direction', 'down');
-    const path = `/dags/${enc(dag)}/graph?${query}`;
-    const whole = useApi(path);
+    const pathOf = (way) =>
+        `/dags/${enc(dag)}/graph?direction=${way}${version ? '&version=' + enc(version) : ''}`;
+    const {box, known, down} = useDown(pathOf('right'), height);
+    const path = pathOf(down ? 'down' : 'right');
+    const whole = useApi(known ? path : null);
     const nodes = whole.data ? whole.data.nodes : [];
     const groups = useMemo(
         () => [...new Set(nodes.map((n) => n.group).filter(Boolean))],
@@ -192,20 +227,22 @@ export function Graph({dag, version, tasks, run, states = {}, selected, choose, 
     const part = useApi(folded.size ? `${path}&folded=${enc([...folded].join())}` : null);
     const counts = useCounts(run);
     const data = folded.size ? part : whole;
-    return html`<${Loaded} of=${data} rows=${6} what="The graph could not be loaded">${(g) =>
-        html`<${Drawn}
-            g=${g}
-            down=${down}
-            tasks=${tasks}
-            states=${states}
-            counts=${counts}
-            groups=${groups}
-            folded=${folded}
-            toggle=${toggle}
-            selected=${selected}
-            choose=${choose}
-            height=${height}
-        />`}</${Loaded}>`;
+    return html`<div ref=${box}>
+        <${Loaded} of=${data} rows=${6} what="The graph could not be loaded">${(g) =>
+            html`<${Drawn}
+                g=${g}
+                down=${down}
+                tasks=${tasks}
+                states=${states}
+                counts=${counts}
+                groups=${groups}
+                folded=${folded}
+                toggle=${toggle}
+                selected=${selected}
+                choose=${choose}
+                height=${height}
+            />`}</${Loaded}>
+    </div>`;
 }
 export function Drawn(props) {
     const all = {states: {}, counts: {}, groups: [], folded: new Set(), ...props};

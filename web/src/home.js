@@ -2,7 +2,7 @@
 import {html, useState, clock, enc, plural} from './lib.js';
 import {useApi, post, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, ago, bytes, duration, seconds, exactTime, shortTime, zone} from './format.js';
-import {Dot, isFinal} from './state.js';
+import {Dot, isFinal, word} from './state.js';
 import {
     Loaded,
     Empty,
@@ -153,12 +153,9 @@ function MissedRow({dag}) {
 const DAY = 24 * 3600e3;
 const FIRST = 8, // failed DAGs before one asks for more
     PAUSED_MAX = 10; // paused DAGs that are looked at
-function Needs({failed, dags, approvals, late, workers}) {
-    const broken = dags.filter((d) => !d.valid);
+function Needs({failed, broken, resting, approvals, late, workers}) {
     const gone = workers.filter((w) => w.state === 'lost');
-    const paused = dags
-        .filter((d) => d.paused && d.valid && d.schedule.length)
-        .slice(0, PAUSED_MAX);
+    const paused = resting.filter((d) => d.valid && d.schedule.length).slice(0, PAUSED_MAX);
     const [all, setAll] = useState(false);
     // The newest of each DAG stands for those before it.
     const newest = failed.filter((r, i) => failed.findIndex((x) => x.dag === r.dag) === i),
@@ -190,6 +187,23 @@ export function mediansOf(runs) {
         lists[dag] = lists[dag].sort((a, b) => a - b)[Math.floor((lists[dag].length - 1) / 2)];
     return lists;
 }
+// What a run in which nothing runs waits for: the first reason that is not another task.
+function Waits({run}) {
+    const why = useApi(`${runPath(run)}/explain?limit=100`, {
+        on: (n, d) => d.run === run,
+        gap: 1000,
+    });
+    const items = why.data ? why.data.items : [];
+    const first = items.find((t) => t.state !== 'waiting') || items[0];
+    if (!first || !first.reasons.length) return null;
+    const name = taskName(first);
+    return html`<span class="muted">
+        · <a href=${taskUrl(run, name, '?tab=explain')}>${name}</a> ${word(first.state)}:
+        ${first.reasons[0].text}
+    </span>`;
+}
+const IDLE = ['queued', 'waiting', 'deciding', 'deferred', 'retrying'];
+const isIdle = (counts) => Object.keys(counts).every((s) => isFinal(s) || IDLE.includes(s));
 // How far a run is, and when it may end by the medians of the past.
 function RunningRow({run}) {
     const now = clock.use();
@@ -211,6 +225,7 @@ function RunningRow({run}) {
         <${Dot} state=${run.state} />
         <div class="text">
             <a href=${runUrl(run.id)}><b>${run.dag}</b></a> · run ${run.id}
+            ${total && isIdle(run.counts) ? html`<${Waits} run=${run.id} />` : null}
         </div>
         <${Bar} value=${done} max=${total} /><span class="num">${done}/${total}</span>
         <span class="num muted"
@@ -221,7 +236,8 @@ function RunningRow({run}) {
 
 // ---- The last 24 hours, and the next two ----
 const AHEAD = 2 * 3600e3;
-const LANES_MAX = 30;
+const LANES_MAX = 30,
+    TICKS_MAX = 12; // future fires of a lane that are drawn one by one
 function Strip({runs, dags}) {
     const now = Math.floor(clock.use() / 10000) * 10000;
     zone.use();
@@ -265,17 +281,28 @@ function Hour({h, now, x}) {
 function Lane({id, runs, soon, x, now, width}) {
     const next = useApi(soon ? `/dags/${enc(id)}/next?limit=130` : null, {every: 60000});
     const fires = next.data ? next.data.items.filter((f) => new Date(f.fire_at) < now + AHEAD) : [];
+    const ahead =
+        fires.length > TICKS_MAX
+            ? html`<${Often} fires=${fires} x=${x} />`
+            : fires.map((f) => html`<${Fire} at=${f.fire_at} x=${x} />`);
     return html`<div class="lane">
         <a class="name" href=${dagUrl(id)}>${id}</a>
         <span class="track">
             ${runs.map((r) => html`<${Blip} key=${r.id} r=${r} x=${x} now=${now} width=${width} />`)}
-            ${fires.map((f) => html`<${Fire} at=${f.fire_at} x=${x} />`)}
+            ${ahead}
             <i class="now" style=${{left: x(now)}}></i
         ></span>
     </div>`;
 }
 const Fire = ({at, x}) =>
     html`<i class="fire" style=${{left: x(at)}} title=${'next: ' + exactTime(at)}></i>`;
+// What is due so often that ticks would run together: one band, and how often.
+function Often({fires, x}) {
+    const title = `next: ${exactTime(fires[0].fire_at)}; ${plural(fires.length, 'time')} in two hours`;
+    return html`<i class="often" style=${{left: x(fires[0].fire_at)}} title=${title}
+        >×${fires.length}</i
+    >`;
+}
 function Blip({r, x, now, width}) {
     const from = r.started_at || r.created_at;
     const wide = (100 * (new Date(r.finished_at || now) - new Date(from))) / width;
@@ -293,7 +320,10 @@ function useHome() {
     const counts = useApi('/runs/counts?since=24h', {on: isRun, gap: 500});
     const bad = useApi('/runs?state=failed&since=24h&limit=100', {on: isRun, gap: 500});
     const open = useApi('/runs?state=running&limit=100', {on: isRun});
-    const dags = useApi('/dags', {on: isRun, every: 5000, gap: 2000});
+    const files = {on: isRun, every: 5000, gap: 2000};
+    const dags = useApi('/dags', files),
+        broken = useApi('/dags?q=state:broken', files),
+        paused = useApi('/dags?q=paused:true', files);
     const workers = useApi('/workers', {on: (n) => n === 'worker', every: 5000});
     const asks = (n, d) =>
         n === 'task' && (d.state === 'deferred' || d.attempt === 0 || d.state === 'success');
@@ -302,10 +332,12 @@ function useHome() {
     const live = items(open),
         runs = items(day);
     return {
-        loads: {day, counts, bad, open, dags, approvals, workers},
+        loads: {day, counts, bad, open, dags, broken, paused, approvals, workers},
         runs,
         counts: counts.data || {},
         dags: items(dags),
+        broken: items(broken),
+        paused: items(paused),
         workers: items(workers),
         approvals: items(approvals),
         failed: items(bad),
@@ -324,7 +356,7 @@ function Sentence({home, late, next}) {
     const part = (href, text, kind) => html`<a href=${href} class=${kind || ''}>${text}</a>`;
     const dot = ' · ';
     return html`<h1 class="sentence">
-        ${part('/ui/runs?q=state:running', `${home.running.length} running`)}${dot}
+        ${part('/ui/runs?q=state:running', `${home.running.length}${open.data.next ? '+' : ''} running`)}${dot}
         ${part('/ui/runs?q=state:failed+since:24h', `${n.failed} failed`, n.failed ? 'bad-text' : '')}${dot}
         ${late.length ? html`${part('/ui/runs?q=late:true+state:running', `${late.length} late`)}${dot}` : null}
         ${part('/ui/system/approvals', `${home.approvals.length} waiting for you`)}${dot}
@@ -376,7 +408,8 @@ export function Home() {
     const needs = () =>
         html`<${Needs}
             failed=${home.failed}
-            dags=${home.dags}
+            broken=${home.broken}
+            resting=${home.paused}
             approvals=${home.approvals}
             late=${late}
             workers=${home.workers}

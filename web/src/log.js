@@ -260,14 +260,16 @@ function Toolbar({text, find, file, path, onEngine, onCopy}) {
                 : null
         }
         <span class="muted num"
-            >${number(lines ? lines.lines : 0)} lines, ${bytes(lines ? lines.size : 0)}</span
+            >${lines && lines.lines === 1 ? '1 line' : `${number(lines ? lines.lines : 0)} lines`},
+            ${bytes(lines ? lines.size : 0)}</span
         ><a href=${raw} target="_blank" rel="noreferrer">raw</a
         ><a href=${raw} download=${file}>download</a>
         <button type="button" class="link" onClick=${onCopy}>copy with the link</button>
     </div>`;
 }
 // A log without a line: why.
-function Silence({running, error}) {
+function Silence({running, waits, error}) {
+    if (waits) return html`<${Empty}>It waits, and has written nothing yet.</${Empty}>`;
     if (running) return html`<${Empty}>It has written nothing yet.</${Empty}>`;
     return html`<${Empty}>It wrote nothing${error ? ` before it ended: ${error}` : ''}.</${Empty}>`;
 }
@@ -313,7 +315,8 @@ function choose(e, marked) {
     go(withQuery({}, {hash: hashOf(from, to)}), {replace: true});
 }
 
-export function Log({run, task, attempt, started, running, failed, error: why}) {
+// waits: its task is deferred, and need not write anything.
+export function Log({run, task, attempt, started, running, waits, failed, error: why}) {
     const path = `${taskPath(run, task)}/attempts/${attempt}/log`;
     const {query, hash} = route.use(),
         marked = markedLines(hash),
@@ -408,7 +411,7 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
         />
         <${ErrorBox} error=${error} what="The log could not be loaded" />
         ${
-            silent && !running
+            silent && (!running || waits)
                 ? null
                 : html`<${LogBox}
                       tall=${tall}
@@ -417,7 +420,7 @@ export function Log({run, task, attempt, started, running, failed, error: why}) 
                       unseen=${running ? rows() - seen.current : 0}
                   />`
         }
-        ${silent ? html`<${Silence} running=${running} error=${why} />` : null}`;
+        ${silent ? html`<${Silence} running=${running} waits=${waits} error=${why} />` : null}`;
 }
 export function LogBox({tall, label, rows, unseen}) {
     const wrap = wraps.use();

@@ -1,14 +1,15 @@
 // The right half of a DAG or run: what is selected, in short, with the way on. And the split itself.
-import {html, useRef, useMemo, remembered, clamp, enc} from './lib.js';
+import {html, useRef, useMemo, remembered, clamp, enc, plural} from './lib.js';
 import {useApi, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, Time, duration, seconds} from './format.js';
-import {Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
+import {Dot, Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
 import {Loaded, Empty, Facts, Json, lastLine} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
 import {Actions} from './actions.js';
 import {useLogEnd, errorLine} from './home.js';
 import {ownPlace} from './trace.js';
 
+const INSTANCES_MAX = 200; // of a mapped task that are listed
 const splitAt = remembered('split', '55');
 export function Split({left, right}) {
     const at = splitAt.use(),
@@ -181,14 +182,72 @@ export function RunPane({id, href}) {
                 <div class="grow"></div>
                 <a class="button" href=${runUrl(id)}>Open</a>
             </header>
-            <${FailedBox} run=${r} /><${CountsBar} counts=${r.counts} />
-            <p></p>
+            <${FailedBox} run=${r} /><${CountsBar}
+                counts=${r.counts}
+                href=${(s) => `${runUrl(id)}?state=${s}`}
+            />
             <${RunFacts} run=${r} />
             <h3>Params</h3>
             <${Params} params=${r.params} />
             <${Actions} run=${r} tasks=${r.tasks.map((t) => t.task)} />
         </section>`}</${Loaded}>`;
 }
+// A mapped task as a whole: how many of its instances are where, and those that failed.
+export function MappedPane({run, task}) {
+    return html`<section aria-label="Selected task">
+        <header class="head">
+            <h2 class="tight"><a href=${taskUrl(run, task)}>${task}</a></h2>
+        </header>
+        <${Instances} run=${run} task=${task} />
+    </section>`;
+}
+export function Instances({run, task, all}) {
+    const mine = {on: (n, d) => (n === 'run' || n === 'task') && d.run === run, gap: 500};
+    const counts = useApi(`${runPath(run)}/counts`, mine);
+    const failed = useApi(`${runPath(run)}/tasks?task=${enc(task)}&state=failed&limit=20`, mine);
+    const one = counts.data && counts.data.items.find((t) => t.task === task);
+    const n = one ? Object.values(one.counts).reduce((a, b) => a + b, 0) : 0;
+    return html`<p class="muted">${plural(n, 'instance')} in <a href=${runUrl(run)}>run ${run}</a></p>
+        ${one ? html`<${CountsBar} counts=${one.counts} href=${(s) => `${runUrl(run)}?state=${s}`} />` : null}
+        <h3>Failed</h3>
+        <${Loaded} of=${failed}>${(d) => html`<${FailedOnes} run=${run} items=${d.items} more=${d.next} />`}</${Loaded}>
+        ${all ? html`<${AllOnes} run=${run} task=${task} />` : null}`;
+}
+function AllOnes({run, task}) {
+    const list = useApi(`${runPath(run)}/tasks?task=${enc(task)}&limit=${INSTANCES_MAX}`, {
+        on: (n, d) => n === 'task' && d.run === run,
+        gap: 500,
+    });
+    const one = (t) =>
+        html`<li class="need" key=${taskName(t)}>
+            <${Dot} state=${t.state} /><a href=${taskUrl(run, taskName(t))}>${taskName(t)}</a>
+            <span class="muted">${word(t.state)}</span>
+            <${Took} from=${t.started_at} to=${t.finished_at} />
+        </li>`;
+    return html`<h3>All</h3>
+        <${Loaded} of=${list}>${(d) =>
+            html`<ul class="needs">
+                    ${d.items.filter((t) => t.map_index != null).map(one)}
+                </ul>
+                ${d.next ? html`<p class="muted">The first ${INSTANCES_MAX}; the bar above filters by state.</p>` : null}`}</${Loaded}>`;
+}
+const FailedOnes = ({run, items, more}) =>
+    items.length
+        ? html`<ul class="needs">
+              ${items.map(
+                  (t) =>
+                      html`<li class="need" key=${taskName(t)}>
+                          <${Dot} state="failed" /><a href=${taskUrl(run, taskName(t))}
+                              >${taskName(t)}</a
+                          >
+                          <code class="err"
+                              >${lastLine(t.error) || (t.reason && t.reason.text)}</code
+                          >
+                      </li>`,
+              )}
+              ${more ? html`<li><a href=${runUrl(run) + '?state=failed'}>all of them</a></li>` : null}
+          </ul>`
+        : html`<${Empty}>None of them.</${Empty}>`;
 const progressText = ({fraction, text}) => `${Math.round(100 * (fraction ?? 0))}% ${text || ''}`;
 export function TaskPane({run, name}) {
     const t = useApi(taskPath(run, name), {

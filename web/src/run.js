@@ -1,6 +1,6 @@
 // One run: what failed, its tasks, and all that belongs to it.
 import {html, useState, useEffect, enc, plural} from './lib.js';
-import {useApi, runPath, taskName} from './api.js';
+import {useApi, get, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, exactTime} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
 import {Loaded, Empty, Head, Tabs, Rows, Bar, useTitle, useKeys, lastLine} from './parts.js';
@@ -14,7 +14,8 @@ import {OutputTable, Explain} from './outputs.js';
 import {RunArtifacts} from './artifacts.js';
 import {RunLog} from './runlog.js';
 
-const EVENTS_MAX = 300; // tasks whose events are listed
+const EVENTS_MAX = 300, // tasks whose events are listed
+    RETRIED_MAX = 30; // of them, those whose earlier attempts are
 const totalOf = (run) => Object.values(run.counts).reduce((a, b) => a + b, 0);
 
 const VIEWS = [
@@ -93,7 +94,7 @@ function RunHead({run, older, newer}) {
             <${Took} from=${run.started_at} to=${run.finished_at}
         /></span>`;
     return html`<${Head} title=${title} sub=${sub}>
-        <button
+        <span class="pair"><button
             type="button"
             aria-label="Older run"
             title="Older run ([)"
@@ -110,7 +111,7 @@ function RunHead({run, older, newer}) {
             onClick=${newer}
         >
             →
-        </button>
+        </button></span>
     </${Head}>`;
 }
 function RunView({view, run, median}) {
@@ -257,11 +258,38 @@ function taskEvents(t) {
     if (t.finished_at) list.push({at: t.finished_at, text: `${name}: ${word(t.state)}${why}`});
     return list;
 }
+// What became of the attempts before the last one.
+function earlierEvents(t, attempts) {
+    return attempts
+        .filter((a) => a.number < t.attempt && a.started_at)
+        .flatMap((a) => [
+            {at: a.started_at, text: `${taskName(t)} began, attempt ${a.number} on ${a.worker}`},
+            a.finished_at && {
+                at: a.finished_at,
+                text: `${taskName(t)}: attempt ${a.number} ${word(a.state)}${a.error ? ', ' + lastLine(a.error) : ''}`,
+            },
+        ])
+        .filter(Boolean);
+}
+function useEarlier(run) {
+    const [list, set] = useState([]);
+    const again = run.tasks.filter((t) => t.attempt > 1).slice(0, RETRIED_MAX);
+    useEffect(() => {
+        let gone = false;
+        const of = (t) =>
+            get(`${taskPath(run.id, taskName(t))}/attempts`).then((d) => earlierEvents(t, d.items));
+        Promise.all(again.map(of)).then(
+            (found) => gone || set(found.flat()),
+            () => {},
+        );
+        return () => (gone = true);
+    }, [again.map((t) => taskName(t) + t.attempt).join()]);
+    return list;
+}
 function runEvents(run) {
     const list = [{at: run.created_at, text: `made: ${run.cause}`}];
     if (run.started_at) list.push({at: run.started_at, text: 'began'});
     if (run.late_at) list.push({at: run.late_at, text: 'was late'});
-    if (run.finished_at) list.push({at: run.finished_at, text: `ended: ${runWord(run)}`});
     return list;
 }
 const auditEvent = (a) => ({
@@ -269,6 +297,7 @@ const auditEvent = (a) => ({
     text: `${a.who}: ${a.what} ${a.detail ? JSON.stringify(a.detail) : ''}`,
 });
 function Events({run}) {
+    const earlier = useEarlier(run);
     const audit = useApi('/audit?limit=500', {
         on: (n, d) => n === 'run' && d.run === run.id,
         gap: 1000,
@@ -278,8 +307,10 @@ function Events({run}) {
     );
     const list = [
         ...runEvents(run),
+        ...earlier,
         ...run.tasks.slice(0, EVENTS_MAX).flatMap(taskEvents),
         ...done.map(auditEvent),
+        ...(run.finished_at ? [{at: run.finished_at, text: `ended: ${runWord(run)}`}] : []),
     ].sort((a, b) => a.at.localeCompare(b.at));
     return html`<table class="list">
         <tbody>

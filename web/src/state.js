@@ -91,7 +91,7 @@ export function CountsBar({counts, href}) {
                     href=${href ? href(s) : undefined}
                     style=${{flexGrow: counts[s]}}
                     title="${counts[s]} ${word(s)}"
-                    ><i>${STATES[s][0]}</i> ${counts[s]}</a
+                    ><i>${STATES[s][0]}</i> ${counts[s]} ${word(s)}</a
                 >`,
         )}
     </div>`;

@@ -426,7 +426,7 @@ function Connections() {
 
 // ---- Approvals ----
 export function Answer({approval: a, onDone}) {
-    const form = useParams(a.form || []);
+    const form = useParams(a.form || [], '-' + a.id);
     const [comment, setComment] = useState(''),
         [state, setState] = useState({});
     const answer = async (approved) => {

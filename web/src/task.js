@@ -6,7 +6,7 @@ import {Dot, Pill, isFinal, word, glyph, stateOf} from './state.js';
 import {Loaded, Empty, Head, Tabs, useTitle, useKeys, Json, lastLine, Command} from './parts.js';
 import {useQuery, go, runUrl, taskUrl, dagUrl, taskOfUrl} from './route.js';
 import {Actions} from './actions.js';
-import {FailedTask} from './pane.js';
+import {FailedTask, Instances} from './pane.js';
 import {Explain, OutputTable} from './outputs.js';
 import {Artifacts} from './artifacts.js';
 import {Log} from './log.js';
@@ -55,6 +55,7 @@ export function Task({run: id, task: inUrl}) {
         const query = new URLSearchParams();
         if (v !== 'log') query.set('tab', v);
         if (number) query.set('attempt', number);
+        if (v === 'log' && t.data && isMapped(t.data)) label = 'Instances';
         return {id: v, label, href: url(query.size ? '?' + query : '')};
     });
     return html`<${Loaded} of=${t} what="The task could not be loaded">${(task) =>
@@ -78,6 +79,8 @@ export function Task({run: id, task: inUrl}) {
             />
         </section>`}</${Loaded}>`;
 }
+// What stands for the instances of a mapped task.
+const isMapped = (task) => !!task.reason && task.reason.code === 'mapped';
 function TaskHead({id, name, task, run}) {
     const dag = run ? html`, <a href=${dagUrl(run.dag)}>${run.dag}</a>` : null;
     const title = html`${name}
@@ -86,7 +89,7 @@ function TaskHead({id, name, task, run}) {
         task.reason && task.state !== 'success'
             ? html`<span class="muted">${task.reason.text}</span>`
             : null;
-    const sub = html`<${Pill} state=${task.state} /> ${why}`;
+    const sub = isMapped(task) ? why : html`<${Pill} state=${task.state} /> ${why}`;
     const explain = taskUrl(id, name, '?tab=explain');
     return html`<${Head} title=${title} sub=${sub}>
         ${run ? html`<${Actions} run=${run} task=${task.task} tasks=${[task.task]} explain=${explain} />` : null}
@@ -134,6 +137,8 @@ function TaskTab({tab, id, name, task, attempt, run}) {
     const path = attempt && `${taskPath(id, name)}/attempts/${attempt.number}`;
     switch (tab) {
         case 'log':
+            if (isMapped(task))
+                return html`<${Instances} run=${id} task=${task.task} all=${true} />`;
             return attempt
                 ? html`<${LogTab} id=${id} name=${name} task=${task} attempt=${attempt} />`
                 : html`<${NoLog} task=${task} />`;
@@ -184,6 +189,7 @@ function LogTab({id, name, task, attempt}) {
             attempt=${number}
             started=${attempt.started_at}
             running=${!ended}
+            waits=${stateOf(state) === 'deferred'}
             failed=${stateOf(state) === 'failed'}
             error=${error}
         />

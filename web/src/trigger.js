@@ -72,7 +72,7 @@ function Input({p, id, text, set, error}) {
 function Field({p, form}) {
     const text = form.texts[p.name],
         error = form.errors[p.name];
-    const id = 'param-' + p.name,
+    const id = `param-${p.name}${form.suffix}`,
         changed = text !== paramText(p, p.default);
     const help = [
         p.help,
@@ -99,8 +99,9 @@ function Field({p, form}) {
             </div>
         </div>`;
 }
-// The state of a form over params: texts by name, from defaults and ?p.name=.
-export function useParams(params) {
+// The state of a form over params: texts by name, from defaults and ?p.name=. suffix: of the ids of
+// its fields, where a page has several forms.
+export function useParams(params, suffix = '') {
     const query = route.get().query;
     const initial = (from) =>
         Object.fromEntries(
@@ -126,6 +127,7 @@ export function useParams(params) {
         )
             values[p.name] = read[p.name].value;
     return {
+        suffix,
         texts,
         set: (name, text) => setTexts((t) => ({...t, [name]: text})),
         fill: (from) => setTexts(initial(from)),
