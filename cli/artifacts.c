@@ -209,8 +209,9 @@ static int show_one(struct cli *cli, const json_t *artifact, const char *run, co
     const char *type = js_get_text(artifact, "media_type", NULL);
     const char *as_of = api_path(&cli->arena, "?artifact=%s", address);
     bool folder = !type && !js_get_bool(artifact, "gone", false);
-    if (folder && !path && cli_given(cli, "out"))
-        return cli_fail(CLI_USAGE, "'%s' is a folder: -o takes one of its files", name);
+    if (folder && !path && (cli_given(cli, "out") || cli_given(cli, "rows")))
+        return cli_fail(CLI_USAGE, "'%s' is a folder: %s one of its files", name,
+                        cli_given(cli, "out") ? "-o takes" : "--rows are of");
     if (folder && !path)
         return list_files(cli, arena_printf(&cli->arena, "%s/files%s", route, as_of));
     if (!cli_given(cli, "rows"))
@@ -235,6 +236,8 @@ static int run_artifacts(struct cli *cli)
         return cli_fail(CLI_USAGE, "--rows: 1 to %d", NX_PAGE_MAX);
     if (!name && (cli_given(cli, "rows") || cli_given(cli, "out")))
         return cli_fail(CLI_USAGE, "say which artifact: nexus artifacts %s %s NAME", run, task);
+    if (!cli_given(cli, "rows") && (cli_given(cli, "offset") || cli_given(cli, "first-column")))
+        return cli_fail(CLI_USAGE, "--offset and --first-column go with --rows");
     if (cli_given(cli, "rows") && cli_given(cli, "out"))
         return cli_fail(CLI_USAGE, "-o takes the bytes of a file; --rows are printed");
     if (!api_url(cli, &status))

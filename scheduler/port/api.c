@@ -236,7 +236,7 @@ bool call_flag(struct call *call, const char *name, bool *flag, struct nx_err *e
 
 /* ---- The API's thread ---- */
 
-void api_add_stream(struct call *call, bool follows)
+static void add_stream(struct call *call, bool follows)
 {
     struct api *api = call->api;
     struct stream stream = {http_token_of(call->request), follows};
@@ -245,6 +245,13 @@ void api_add_stream(struct call *call, bool follows)
     api->n_follows += follows;
     pthread_cond_signal(&api->changed);
     pthread_mutex_unlock(&api->lock);
+}
+
+void call_stream(struct call *call, struct http_reply *reply, bool follows)
+{
+    auth_guard(call, reply);
+    add_stream(call, follows);
+    call_respond(call, reply);
 }
 
 void api_take_job(struct job *job)

@@ -113,6 +113,7 @@ static bool who_asks(struct call *call, struct nx_err *err)
     if (!known)
         return false;
     call->role = owner.role;
+    call->token = arena_strdup(call->arena, owner.id);
     call->who = arena_strdup(call->arena, owner.name[0] ? owner.name : owner.id);
     if (str_eq(call->who, AUTH_LOCAL) && name_given(call))
         call->who = name_given(call); /* who can read the home's token is believed */
@@ -141,6 +142,51 @@ bool auth_check(struct call *call, struct nx_err *err)
     }
     return nx_fail(err, NX_E_DENIED, "this takes the role %s; the token '%s' has the role %s",
                    role_name(wanted), call->who, role_name(call->role));
+}
+
+/* ---- Streams ---- */
+
+struct guarded {
+    struct api *api;
+    char token[TOKEN_ID_MAX];
+    int64_t until_ms; /* wall; 0: as long as the token is good */
+    ssize_t (*produce)(void *arg, char *to, size_t max);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static ssize_t produce_guarded(void *arg, char *to, size_t max)
+{
+    const struct guarded *guarded = arg;
+    struct token_owner owner;
+    struct nx_err err;
+    bool over = guarded->until_ms && clock_wall_ms() >= guarded->until_ms;
+    if (over || !tokens_find(guarded->api->tokens, guarded->token, &owner, &err))
+        return HTTP_END;
+    return guarded->produce(guarded->arg, to, max);
+}
+
+static void end_guarded(void *arg)
+{
+    struct guarded *guarded = arg;
+    guarded->done(guarded->arg);
+    mem_free(guarded);
+}
+
+void auth_guard(struct call *call, struct http_reply *reply)
+{
+    if (!call->token)
+        return;
+    struct guarded *guarded = mem_alloc(sizeof *guarded);
+    *guarded = (struct guarded){.api = call->api,
+                                .until_ms = call->session_end_ms,
+                                .produce = reply->produce,
+                                .done = reply->done,
+                                .arg = reply->arg};
+    must(str_copy(guarded->token, sizeof guarded->token, call->token));
+    reply->produce = produce_guarded;
+    reply->done = end_guarded;
+    reply->arg = guarded;
 }
 
 /* ---- Signing in and out ---- */

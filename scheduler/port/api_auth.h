@@ -18,6 +18,9 @@ bool auth_open(struct api *api, const struct api_config *config, struct nx_err *
 /* Fills call->who and call->role, and fails (401, 403) when the route takes another role. */
 bool auth_check(struct call *call, struct nx_err *err);
 
+/* The stream that answers ends with the token, or with the session. */
+void auth_guard(struct call *call, struct http_reply *reply);
+
 bool handle_session(struct call *call, struct nx_err *err);
 bool handle_sign_in(struct call *call, struct nx_err *err);
 bool handle_sign_out(struct call *call, struct nx_err *err);

@@ -72,7 +72,7 @@ static bool put_backfill(void *arg, const struct query_backfill *backfill)
 static bool read_id(const char *text, uint64_t *id, struct nx_err *err)
 {
     int64_t n;
-    bool ok = str_parse_int(text, &n) && n > 0;
+    bool ok = shape_read_id(text, &n);
     *id = ok ? (uint64_t)n : 0;
     return ok || nx_fail(err, NX_E_NOT_FOUND, "there is no backfill '%.32s'", text);
 }

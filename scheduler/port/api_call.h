@@ -126,6 +126,7 @@ struct call {
     const char *params[CALL_PARAMS_MAX]; /* values of {x} in the path, in order */
     const char *who;                     /* asks, for the audit list */
     enum role role;
+    const char *token;      /* with which he comes: its id; NULL: auth is off, or none */
     int64_t session_end_ms; /* of a session; else 0 */
     struct arena *arena;
     struct query *query; /* after call_query */
@@ -229,8 +230,8 @@ void job_free(struct job *job);
 /* From any thread: the API's thread finishes it (or it is freed when the API has stopped). */
 void api_take_job(struct job *job);
 
-/* A stream that answers this request will be woken; before call_respond. */
-void api_add_stream(struct call *call, bool follows);
+/* Answers with a stream, which is woken; it ends when who asks is not welcome any more. */
+void call_stream(struct call *call, struct http_reply *reply, bool follows);
 
 /* Opens a file of the attempt that the path names (to be closed); fd -1: there is none. */
 bool attempt_file_open(struct call *call, enum path_kind kind, int *fd, uint64_t *n_bytes,

@@ -249,7 +249,8 @@ bool events_add(struct events *events, const struct core *core, const struct cor
     pthread_mutex_lock(&events->lock);
     events->commit = commit;
     if (!listened || many)
-        skip(events, update->runs.n + update->insts.n + update->dataset_events.n > 0);
+        skip(events,
+             update->runs.n + update->insts.n + update->dataset_events.n + update->workers.n > 0);
     else if (batch)
         keep(events, batch);
     bool streams = events->n_streams > 0;

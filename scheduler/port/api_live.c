@@ -450,7 +450,6 @@ bool handle_events(struct call *call, struct nx_err *err)
         return nx_fail(err, NX_E_INVALID, "run must be the id of a run, not '%.32s'", text);
     events_stream(call->api->events, (uint64_t)run, http_header(call->request, "Last-Event-ID"),
                   &reply);
-    api_add_stream(call, false);
-    call_respond(call, &reply);
+    call_stream(call, &reply, false);
     return true;
 }

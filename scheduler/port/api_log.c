@@ -193,13 +193,12 @@ static bool follow(struct call *call, const struct place *place, const char *pat
     if (grep)
         sieve_init(&follower->sieve, grep);
     str_copy(follower->path, sizeof follower->path, path);
-    const struct http_reply reply = {.status = 200,
-                                     .content_type = "text/plain; charset=utf-8",
-                                     .produce = produce,
-                                     .done = end_follower,
-                                     .arg = follower};
-    api_add_stream(call, true);
-    call_respond(call, &reply);
+    struct http_reply reply = {.status = 200,
+                               .content_type = "text/plain; charset=utf-8",
+                               .produce = produce,
+                               .done = end_follower,
+                               .arg = follower};
+    call_stream(call, &reply, true);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "lib/text/json.h"
 #include "scheduler/port/api_call.h"
 #include "scheduler/port/api_json.h"
+#include "scheduler/port/api_shape.h"
 #include "scheduler/store/notification.h"
 
 static void put_notification(struct buf *buf, const struct notification *row, bool whole)
@@ -95,7 +96,7 @@ bool handle_notifications(struct call *call, struct nx_err *err)
 
 static bool read_id(const char *text, int64_t *id, struct nx_err *err)
 {
-    return (str_parse_int(text, id) && *id > 0) ||
+    return shape_read_id(text, id) ||
            nx_fail(err, NX_E_NOT_FOUND, "there is no notification '%.40s'", text);
 }
 

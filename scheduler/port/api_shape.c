@@ -311,12 +311,17 @@ static bool copy_run(void *arg, const struct query_run *run)
     return false;
 }
 
+bool shape_read_id(const char *text, int64_t *id)
+{
+    return *text >= '1' && *text <= '9' && str_parse_int(text, id);
+}
+
 bool find_run(struct query *query, struct arena *arena, const char *text, struct query_run **run,
               struct nx_err *err)
 {
     struct copying copying = {.arena = arena};
     int64_t id;
-    bool is_number = str_parse_int(text, &id) && id > 0;
+    bool is_number = shape_read_id(text, &id);
     if (is_number && !query_run(query, (struct nx_run_id){(uint64_t)id}, copy_run, &copying, err))
         return false;
     if (!copying.run)

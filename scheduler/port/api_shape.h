@@ -56,6 +56,9 @@ bool call_run(struct call *call, struct query_run **run, const struct dag_info *
 bool find_next_fire(struct call *call, const struct query_dag *dag, const struct query_shown *shown,
                     int64_t *due_ms, struct nx_err *err);
 
+/* An id of a row as we write it, from 1: "01" would be another name of "1", whose changes nobody
+ * finds under that. */
+bool shape_read_id(const char *text, int64_t *id);
 /* A copy of the run in the arena; NX_E_NOT_FOUND. `text`: its id. */
 bool find_run(struct query *query, struct arena *arena, const char *text, struct query_run **run,
               struct nx_err *err);
