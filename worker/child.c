@@ -337,9 +337,12 @@ static void read_turns(struct batch *batch)
     struct child *child = batch->child;
     int64_t now_ms = clock_mono_ms();
     unsigned i = 0;
+    ssize_t n;
     while (i < child->n_turns && batch->room && !child->closing) {
-        enum log_stream from = child->turns[i];
+        enum log_stream from = child->turns[i], other = from == LOG_ERR ? LOG_OUT : LOG_ERR;
         struct child_pipe *pipe = pipe_of(child, from);
+        if (pipe_of(child, other)->plain)
+            read_once(batch, other, &n); /* the end of a flood was there before what follows */
         pipe->unsaid = false;
         if (now_ms - pipe->early_ms >= LATE_MS)
             pipe->n_early = 0;

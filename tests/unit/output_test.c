@@ -13,6 +13,7 @@
 #include "worker/child.h"
 
 #define PIECES 6000
+#define FLOOD_PIECES 50
 
 /* ---- The child ---- */
 
@@ -72,11 +73,25 @@ static void odd_flags(void)
     _exit((fcntl(STDOUT_FILENO, F_GETFL) & (O_NONBLOCK | O_DIRECT)) == O_DIRECT ? 0 : 1);
 }
 
+/* Stops when the flood is over but for its end. */
+static void flood_and_a_word(void)
+{
+    static char bytes[100000];
+    memset(bytes, 'f', sizeof bytes);
+    for (int i = 0; i < FLOOD_PIECES; i++)
+        write_all(STDOUT_FILENO, bytes, sizeof bytes);
+    raise(SIGSTOP);
+    write_all(STDOUT_FILENO, bytes, sizeof bytes);
+    write_all(STDERR_FILENO, "the end\n", 8);
+}
+
 static const struct {
     const char *name;
     void (*play)(void);
-} scenarios[] = {
-    {"plain", plain_bytes_before_a_packet}, {"pieces", pieces_of_all_sizes}, {"flags", odd_flags}};
+} scenarios[] = {{"plain", plain_bytes_before_a_packet},
+                 {"pieces", pieces_of_all_sizes},
+                 {"flags", odd_flags},
+                 {"flood", flood_and_a_word}};
 
 static int be_child(void)
 {
@@ -93,6 +108,7 @@ struct fixture {
     struct writes *writes;
     struct child *child;
     struct buf out, err;
+    size_t n_before_err; /* bytes of out that came before the first of err */
     bool gone;
 };
 
@@ -105,6 +121,8 @@ static void on_message(struct child *child, const struct child_message *message)
 static void on_output(struct child *child, enum log_stream from, const char *p, size_t n)
 {
     struct fixture *f = child->owner;
+    if (from == LOG_ERR && !f->err.len)
+        f->n_before_err = f->out.len;
     buf_add(from == LOG_ERR ? &f->err : &f->out, p, n);
 }
 
@@ -233,6 +251,25 @@ static void the_next_attempt_finds_stdout_as_it_was(void **state)
     run_to_the_end(f);
 }
 
+static void a_word_after_a_flood_comes_after_it(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    start(f, "flood");
+    while (waitpid(f->child->pid, &status, WUNTRACED | WNOHANG) == 0)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_true(WIFSTOPPED(status));
+    while (f->out.len < FLOOD_PIECES * 100000)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    kill(f->child->pid, SIGCONT);
+    while (!child_reap(f->child)) /* the rest is in the pipes */
+        usleep(1000);
+    run_to_the_end(f);
+    assert_int_equal(f->out.len, (FLOOD_PIECES + 1) * 100000);
+    assert_int_equal(f->err.len, 8);
+    assert_int_equal(f->n_before_err, f->out.len);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +279,7 @@ int main(int argc, char **argv)
                                         tear_down),
         cmocka_unit_test_setup_teardown(bytes_come_without_signals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_next_attempt_finds_stdout_as_it_was, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_word_after_a_flood_comes_after_it, set_up, tear_down),
     };
     if (argc == 2 && strcmp(argv[1], "--child") == 0)
         return be_child();
