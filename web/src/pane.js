@@ -224,12 +224,13 @@ function AllOnes({run, task}) {
             <span class="muted">${word(t.state)}</span>
             <${Took} from=${t.started_at} to=${t.finished_at} />
         </li>`;
+    const more = `The first ${INSTANCES_MAX}; the bar above filters by state.`;
     return html`<h3>All</h3>
         <${Loaded} of=${list}>${(d) =>
             html`<ul class="needs">
                     ${d.items.filter((t) => t.map_index != null).map(one)}
                 </ul>
-                ${d.next ? html`<p class="muted">The first ${INSTANCES_MAX}; the bar above filters by state.</p>` : null}`}</${Loaded}>`;
+                ${d.next ? html`<p class="muted">${more}</p>` : null}`}</${Loaded}>`;
 }
 const FailedOnes = ({run, items, more}) =>
     items.length
