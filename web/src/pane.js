@@ -1,7 +1,7 @@
 // The right half of a DAG or run: what is selected, in short, with the way on. And the split itself.
 import {html, useRef, useMemo, remembered, clamp, enc, plural} from './lib.js';
 import {useApi, runPath, taskPath, taskName} from './api.js';
-import {Ago, Took, Time, duration, seconds} from './format.js';
+import {Ago, Took, Time, duration, seconds, attemptOf} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
 import {Loaded, Empty, Facts, Json, lastLine} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
@@ -70,7 +70,7 @@ export function FailedTask({run, t, open}) {
         place = ownPlace(end),
         why = lastLine(t.error) || (t.reason && t.reason.text);
     return html`<div class="box bad" role="status">
-        <b>${name} failed</b>${t.attempt ? ` on attempt ${t.attempt} of ${t.max_attempts}` : ''}:
+        <b>${name} failed</b>${t.attempt ? ` on attempt ${attemptOf(t)}` : ''}:
         ${line ? html`<code class="err">${line}</code> · ` : ''}
         ${place ? html`<code>${place}</code> · ` : ''}${why}
         ${open ? html`<${OpenLog} href=${taskUrl(run, name)} begun=${t.attempt} />` : null}
@@ -274,7 +274,7 @@ function TaskFacts({task}) {
     return html`<${Facts}
         items=${[
             task.reason && ['Why', task.reason.text],
-            ['Attempt', `${task.attempt} of ${task.max_attempts}`],
+            ['Attempt', attemptOf(task)],
             ['Worker', task.worker],
             task.pool && ['Pool', task.pool],
             ['Started', html`<${Ago} at=${task.started_at} />`],
