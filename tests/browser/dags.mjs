@@ -509,6 +509,23 @@ const parts = {
             ),
         );
         for (const id of asks) await post(`/runs/${id}/cancel`);
+        writeFileSync(
+            `${dir}/dags/elsewhere.yaml`,
+            'id: elsewhere\ntasks: {far: {run: "true", queue: nowhere}}\n',
+        );
+        await within(8000, async () => (await get('/dags/elsewhere')).valid);
+        const far = await trigger('elsewhere');
+        const why = async () => (await get(`/runs/${far}/explain`)).items[0].reasons[0];
+        await within(5000, async () => (await why()).code === 'no_fitting_worker');
+        await go('/ui/runs/' + far);
+        const said = (await why()).text;
+        check(
+            'a queued task says what it waits for',
+            await within(5000, async () => (await text('[data-row] .main')).includes(said)),
+            said,
+        );
+        await post(`/runs/${far}/cancel`);
+        rmSync(`${dir}/dags/elsewhere.yaml`);
         const failed = await trigger('fails');
         await ended(failed);
         await go(`/ui/runs/${failed}?view=events`);

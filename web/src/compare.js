@@ -4,7 +4,7 @@ import {useApi, runPath, taskName} from './api.js';
 import {Took, duration, seconds} from './format.js';
 import {Dot, Pill, runWord, word} from './state.js';
 import {Loaded, Empty, useTitle} from './parts.js';
-import {useQuery, runUrl} from './route.js';
+import {useQuery, runUrl, dagUrl, taskUrl} from './route.js';
 
 const TASKS_MAX = 500;
 const took = (x) => (x && x.started_at ? seconds(x.started_at, x.finished_at) : null);
@@ -17,9 +17,10 @@ function Line({name, a, b, children}) {
         <td class="r num">${children}</td>
     </tr>`;
 }
-function TaskCell({task}) {
+function TaskCell({run, task}) {
     if (!task) return html`<span class="muted">no such task</span>`;
-    return html`<${Dot} state=${task.state} /> ${word(task.state)}
+    return html`<${Dot} state=${task.state} />
+        <a href=${taskUrl(run, taskName(task))}>${word(task.state)}</a>
         <span class="num muted">${task.started_at ? duration(took(task)) : ''}</span>`;
 }
 function ParamLine({name, a, b}) {
@@ -29,9 +30,10 @@ function ParamLine({name, a, b}) {
         ${one === two ? '' : html`<b>differs</b>`}
     </${Line}>`;
 }
-function TaskLine({name, a, b}) {
+function TaskLine({name, runs, tasks: [a, b]}) {
+    const cell = (i, task) => html`<${TaskCell} run=${runs[i]} task=${task} />`;
     const by = took(a) != null && took(b) != null ? took(b) - took(a) : null;
-    return html`<${Line} name=${name} a=${html`<${TaskCell} task=${a} />`} b=${html`<${TaskCell} task=${b} />`}>
+    return html`<${Line} name=${name} a=${cell(0, a)} b=${cell(1, b)}>
         ${by == null ? '' : (by >= 0 ? '+' : '−') + duration(Math.abs(by))}
     </${Line}>`;
 }
@@ -46,8 +48,15 @@ function Both({a, b}) {
     const params = [...new Set([...Object.keys(a.params), ...Object.keys(b.params)])];
     const tasks = [...new Set([...a.tasks, ...b.tasks].map(taskName))].slice(0, TASKS_MAX);
     const find = (run, name) => run.tasks.find((t) => taskName(t) === name);
+    const line = (name) =>
+        html`<${TaskLine}
+            key=${'t' + name}
+            name=${name}
+            runs=${[a.id, b.id]}
+            tasks=${[find(a, name), find(b, name)]}
+        />`;
     const state = (run) => html`<${Pill} state=${run.state} word=${runWord(run)} />`;
-    const dag = (run) => `${run.dag} version ${run.dag_version}`;
+    const dag = (run) => html`<a href=${dagUrl(run.dag)}>${run.dag}</a> version ${run.dag_version}`;
     return html`<table class="list">
         <thead>
             <tr>
@@ -70,7 +79,7 @@ function Both({a, b}) {
                         b=${b.params[n]}
                     />`,
             )}
-            ${tasks.map((n) => html`<${TaskLine} key=${'t' + n} name=${n} a=${find(a, n)} b=${find(b, n)} />`)}
+            ${tasks.map(line)}
         </tbody>
     </table>`;
 }

@@ -95,6 +95,9 @@ export function bytes(n) {
     for (; n >= 1024 && i < 4; i++) n /= 1024;
     return `${i && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
 }
+// "2 of 3": what workers lost counts as no try, so that there may be more attempts than tries.
+export const attemptOf = ({attempt, max_attempts: max}, of = ' of ') =>
+    attempt > max ? String(attempt) : `${attempt}${of}${max}`;
 export const seconds = (from, to) =>
     from ? (new Date(to || Date.now()) - new Date(from)) / 1000 : null;
 

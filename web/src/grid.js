@@ -12,7 +12,7 @@ import {
     plural,
 } from './lib.js';
 import {useApi, get, taskPath} from './api.js';
-import {Ago, duration, seconds, exactTime, zone} from './format.js';
+import {Ago, duration, seconds, exactTime, zone, attemptOf} from './format.js';
 import {Dot, LETTERS, ORDER, CountsBar, isFinal, word} from './state.js';
 import {Loaded, Empty, lastLine, useKeys} from './parts.js';
 import {go, dagUrl, taskUrl, runUrl} from './route.js';
@@ -370,9 +370,7 @@ function Card({hover}) {
 }
 function Attempt({t}) {
     const took = t.started_at ? `, ${duration(seconds(t.started_at, t.finished_at))}` : '';
-    return html`<div>
-        attempt ${t.attempt} of ${t.max_attempts}${took}${t.reason ? ` · ${t.reason.text}` : ''}
-    </div>`;
+    return html`<div>attempt ${attemptOf(t)}${took}${t.reason ? ` · ${t.reason.text}` : ''}</div>`;
 }
 
 // ---- The right half, for what only the grid can select ----

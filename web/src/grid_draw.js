@@ -193,6 +193,13 @@ function drawAxis(d, p) {
         g.globalAlpha = 1;
     }
 }
+// A text that fits, with its end cut away where it is too long.
+function fitted(g, text, width) {
+    if (g.measureText(text).width <= width) return text;
+    let n = text.length;
+    while (n > 1 && g.measureText(text.slice(0, n) + '…').width > width) n--;
+    return text.slice(0, n) + '…';
+}
 function drawNames(d, p) {
     const {g, c} = d;
     g.textAlign = 'left';
@@ -208,7 +215,8 @@ function drawNames(d, p) {
         }
         g.fillStyle = c.text;
         g.font = `${row.task ? '' : '600 '}12px system-ui, sans-serif`;
-        g.fillText(row.label, row.inside ? 16 : 4, d.y(k) + p.rowStep / 2 + 1);
+        const x = row.inside ? 16 : 4;
+        g.fillText(fitted(g, row.label, p.left - 12 - x), x, d.y(k) + p.rowStep / 2 + 1);
     }
     g.restore();
 }

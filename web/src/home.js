@@ -51,8 +51,6 @@ export function useFailure(run) {
         ? {
               task: name,
               error: errorLine(end) || lastLine(t.error) || (t.reason && t.reason.text) || 'failed',
-              attempt: t.attempt,
-              of: t.max_attempts,
           }
         : null;
 }

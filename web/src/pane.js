@@ -1,7 +1,7 @@
 // The right half of a DAG or run: what is selected, in short, with the way on. And the split itself.
 import {html, useRef, useMemo, remembered, clamp, enc, plural} from './lib.js';
 import {useApi, runPath, taskPath, taskName} from './api.js';
-import {Ago, Took, Time, duration, seconds} from './format.js';
+import {Ago, Took, Time, duration, seconds, attemptOf} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
 import {Loaded, Empty, Facts, Json, lastLine} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
@@ -70,7 +70,7 @@ export function FailedTask({run, t, open}) {
         place = ownPlace(end),
         why = lastLine(t.error) || (t.reason && t.reason.text);
     return html`<div class="box bad" role="status">
-        <b>${name} failed</b>${t.attempt ? ` on attempt ${t.attempt} of ${t.max_attempts}` : ''}:
+        <b>${name} failed</b>${t.attempt ? ` on attempt ${attemptOf(t)}` : ''}:
         ${line ? html`<code class="err">${line}</code> · ` : ''}
         ${place ? html`<code>${place}</code> · ` : ''}${why}
         ${open ? html`<${OpenLog} href=${taskUrl(run, name)} begun=${t.attempt} />` : null}
@@ -224,12 +224,13 @@ function AllOnes({run, task}) {
             <span class="muted">${word(t.state)}</span>
             <${Took} from=${t.started_at} to=${t.finished_at} />
         </li>`;
+    const more = `The first ${INSTANCES_MAX}; the bar above filters by state.`;
     return html`<h3>All</h3>
         <${Loaded} of=${list}>${(d) =>
             html`<ul class="needs">
                     ${d.items.filter((t) => t.map_index != null).map(one)}
                 </ul>
-                ${d.next ? html`<p class="muted">The first ${INSTANCES_MAX}; the bar above filters by state.</p>` : null}`}</${Loaded}>`;
+                ${d.next ? html`<p class="muted">${more}</p>` : null}`}</${Loaded}>`;
 }
 const FailedOnes = ({run, items, more}) =>
     items.length
@@ -273,7 +274,7 @@ function TaskFacts({task}) {
     return html`<${Facts}
         items=${[
             task.reason && ['Why', task.reason.text],
-            ['Attempt', `${task.attempt} of ${task.max_attempts}`],
+            ['Attempt', attemptOf(task)],
             ['Worker', task.worker],
             task.pool && ['Pool', task.pool],
             ['Started', html`<${Ago} at=${task.started_at} />`],

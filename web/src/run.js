@@ -1,7 +1,7 @@
 // One run: what failed, its tasks, and all that belongs to it.
 import {html, useState, useEffect, enc, plural} from './lib.js';
 import {useApi, get, runPath, taskPath, taskName} from './api.js';
-import {Ago, Took, exactTime} from './format.js';
+import {Ago, Took, exactTime, attemptOf} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, STATES} from './state.js';
 import {Loaded, Empty, Head, Tabs, Rows, Bar, useTitle, useKeys, lastLine} from './parts.js';
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
@@ -14,7 +14,8 @@ import {OutputTable, Explain} from './outputs.js';
 import {RunArtifacts} from './artifacts.js';
 import {RunLog} from './runlog.js';
 
-const EVENTS_MAX = 300, // tasks whose events are listed
+const EXPLAINED_MAX = 100, // queued tasks that say what they wait for
+    EVENTS_MAX = 300, // tasks whose events are listed
     RETRIED_MAX = 30; // of them, those whose earlier attempts are
 const totalOf = (run) => Object.values(run.counts).reduce((a, b) => a + b, 0);
 
@@ -167,11 +168,29 @@ function RunGraph({run, selected}) {
 }
 
 // ---- Its tasks ----
+// What exactly a queued task waits for, beside its name.
+function useWaits(run) {
+    const some = run.counts.queued > 0;
+    const path = `${runPath(run.id)}/explain?state=queued&limit=${EXPLAINED_MAX}`;
+    const {data} = useApi(some ? path : null, {
+        on: (n, d) => n === 'task' && d.run === run.id,
+        gap: 1000,
+        every: some ? 5000 : 0,
+    });
+    const reasons = new Map(
+        (some && data ? data.items : []).map((t) => [
+            taskName(t),
+            t.reasons[0] && t.reasons[0].text,
+        ]),
+    );
+    return (t) => (t.state === 'queued' ? reasons.get(taskName(t)) : undefined);
+}
 function TaskList({run, state}) {
     const many = useApi(state ? `${runPath(run.id)}/tasks?state=${enc(state)}` : null, {
         on: (n, d) => n === 'task' && d.run === run.id,
         gap: 500,
     });
+    const waits = useWaits(run);
     const tasks = state ? (many.data ? many.data.items : []) : run.tasks;
     return html`<${Which} run=${run} state=${state} n=${tasks.length} />
         <div class="row titles" aria-hidden="true">
@@ -183,7 +202,7 @@ function TaskList({run, state}) {
             items=${tasks}
             height=${innerWidth <= 640 ? 56 : 36}
             label="Tasks"
-            render=${(t) => html`<${TaskRow} key=${taskName(t)} run=${run.id} t=${t} />`}
+            render=${(t) => html`<${TaskRow} key=${taskName(t)} run=${run.id} t=${t} why=${waits(t)} />`}
         />`;
 }
 function Which({run, state, n}) {
@@ -197,25 +216,26 @@ function Which({run, state, n}) {
         The first ${run.tasks.length} of ${total}; the bar above filters by state.
     </p>`;
 }
-function TaskRow({run, t}) {
+function TaskRow({run, t, why}) {
     return html`<div class="row" role="listitem" data-row>
         <span class="main"
             ><${Dot} state=${t.state} /> <a href=${taskUrl(run, taskName(t))}>${taskName(t)}</a>
             <${TaskNote}
                 t=${t}
+                why=${why}
             />${t.progress && t.state === 'running' ? html`<${Progress} of=${t.progress} />` : null}</span
         >
         <span class="w-l">${word(t.state)}</span
-        ><span class="w-s wide right num">${t.attempt ? `${t.attempt}/${t.max_attempts}` : ''}</span
+        ><span class="w-s wide right num">${t.attempt ? attemptOf(t, '/') : ''}</span
         ><span class="w-m wide muted">${t.worker}</span
         ><span class="w-m wide"><${Ago} at=${t.started_at} /></span
         ><span class="w-m right"><${Took} from=${t.started_at} to=${t.finished_at} /></span>
     </div>`;
 }
-function TaskNote({t}) {
+function TaskNote({t, why}) {
     if (t.error) return html`<code class="err">${lastLine(t.error)}</code>`;
     if (!t.reason || t.state === 'success') return null;
-    return html`<span class="muted">${t.reason.text}</span>`;
+    return html`<span class="muted">${why || t.reason.text}</span>`;
 }
 const Progress = ({of}) =>
     html` <${Bar} value=${Math.round(100 * (of.fraction || 0))} max=${100} />

@@ -205,7 +205,7 @@ export function Runs() {
                 value=${q}
                 onInput=${setQ}
                 label="Filter runs"
-                hint="state:failed operator:ml.* since:24h -dag:test_*"
+                hint="state:failed operator:ml.* since:24h"
             />
         </${Head}>
         ${picked.size ? html`<${Chosen} ids=${[...picked]} onDone=${() => setPicked(new Set())} />` : null}
