@@ -296,7 +296,8 @@ static bool start(struct call *call, const struct scan *wanted, struct nx_err *e
 bool handle_log_lines(struct call *call, struct nx_err *err)
 {
     const struct scan wanted = {0};
-    if (http_query(call->request, "from") || http_query(call->request, "offset"))
+    if (http_query(call->request, "from") || http_query(call->request, "offset") ||
+        http_query(call->request, "limit"))
         return list_log_lines(call, err);
     return start(call, &wanted, err);
 }

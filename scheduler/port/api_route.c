@@ -60,7 +60,7 @@ static const struct route_param log_query[] = {
     {"follow", PARAM_BOOL, "go on until the attempt has ended"},
     {"grep", PARAM_TEXT, "only lines that contain this text"}, {0}};
 static const struct route_param lines_query[] = {
-    {"from", PARAM_INT, "list lines from this one on (they count from 1), with times and streams"},
+    {"from", PARAM_INT, "list lines from this one on (they count from 1, which is the default with a limit), with times and streams"},
     {"offset", PARAM_INT, "where that line begins, if it is known"},
     {"limit", PARAM_INT, "at most so many lines, 1 to 1000"}, {0}};
 static const struct route_param run_log_query[] = {
