@@ -339,17 +339,18 @@ static void *serve(void *arg)
     struct round round = {.looked_ms = clock_mono_ms()};
     pthread_mutex_lock(&api->lock);
     while (!api->stopped) {
+        int64_t until_ms = go_round(api, &round, clock_mono_ms());
         struct job *job = api->jobs;
-        if (job) {
-            api->jobs = job->next;
-            if (!api->jobs)
-                api->last_job = &api->jobs;
-            pthread_mutex_unlock(&api->lock);
-            job_finish(job);
-            pthread_mutex_lock(&api->lock);
+        if (!job) {
+            wait_for_work(api, until_ms);
             continue;
         }
-        wait_for_work(api, go_round(api, &round, clock_mono_ms()));
+        api->jobs = job->next;
+        if (!api->jobs)
+            api->last_job = &api->jobs;
+        pthread_mutex_unlock(&api->lock);
+        job_finish(job);
+        pthread_mutex_lock(&api->lock);
     }
     pthread_mutex_unlock(&api->lock);
     return NULL;
