@@ -602,7 +602,7 @@ const parts = {
             '/ui/dags/etl/versions',
             '/ui/dags/etl/code?edit=1',
             '/ui/dags/etl/backfills?from=2026-01-01',
-            '/ui/dags/etl/details',
+            '/ui/dags/etl/docs',
             '/ui/dags/etl/trigger',
             '/ui/runs',
             `/ui/runs/${run}`,

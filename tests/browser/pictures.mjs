@@ -55,7 +55,7 @@ const views = {
     broken: '/ui/dags/broken/code',
     backfill: '/ui/dags/etl/backfills?from=2026-01-01&to=2026-01-02',
     backfills: '/ui/dags/etl/backfills',
-    details: '/ui/dags/groups/details',
+    details: '/ui/dags/groups/docs',
     gone: '/ui/dags/etk',
     durations: '/ui/dags/etl/durations',
     calendar: '/ui/dags/etl/calendar',

@@ -34,7 +34,7 @@ const TABS = [
     ['code', 'Code'],
     ['versions', 'Versions'],
     ['backfills', 'Backfills'],
-    ['details', 'Details'],
+    ['docs', 'Details'],
     ['trigger', 'Trigger'],
 ];
 
@@ -147,7 +147,7 @@ function DagView({view, dag, selected, choose}) {
             return html`<${Versions} dag=${dag} />`;
         case 'backfills':
             return html`<${Backfill} dag=${dag} />`;
-        case 'details':
+        case 'docs':
             return html`<${Details} dag=${dag} />`;
         case 'trigger':
             return html`<${Trigger} dag=${dag} />`;
