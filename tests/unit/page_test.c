@@ -313,7 +313,7 @@ static void a_log_says_where_its_lines_begin(void **state)
     buf_str(&text, "no end");
     write_log(world, text.data, text.len);
     json_t *lines = world_get(world, LOG "/lines");
-    has_keys(lines, "bytes lines every offsets");
+    has_keys(lines, "bytes lines every offsets groups more_groups");
     const json_t *offsets = json_object_get(lines, "offsets");
     int64_t every = json_integer_value(json_object_get(lines, "every"));
     assert_int_equal(json_integer_value(json_object_get(lines, "bytes")), text.len);
