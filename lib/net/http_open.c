@@ -198,19 +198,20 @@ bool http_open(const struct http_config *config, struct http_server **server, st
         return false;
     struct http_server *made = make_server(config);
     made->port = port;
+    *server = made; /* handlers may look at it at once */
     struct MHD_Daemon *daemon = start_daemon(made, config, fd);
     if (!daemon) {
         int why = errno;
         close(fd);
         made->stopping = true; /* there is nothing to stop */
         http_close(made);
+        *server = NULL;
         return nx_fail(err, NX_E_IO, "cannot start the HTTP server on port %u: %s", port,
                        strerror(why));
     }
     pthread_mutex_lock(&made->lock);
     made->daemon = daemon;
     pthread_mutex_unlock(&made->lock);
-    *server = made;
     return true;
 }
 
