@@ -195,8 +195,8 @@ test: ## every test: unit, simulation, lint programs, crash, end to end
 	@tests/run $(B)
 
 lint: ## every check of tools/lint
-	@tools/deps/install build test lint
-	$(SUBMAKE) MODE=release tests
+	@tools/deps/install build lint
+	$(SUBMAKE) MODE=release build
 	@tools/lint/run build/release
 
 fmt: ## format the sources
