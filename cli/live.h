@@ -30,6 +30,8 @@ void live_print_result(struct cli *cli, const json_t *run, const json_t *tasks, 
 /* Says that a run has no such task, with the nearest name, and returns the status; when *err is
  * about something else, says that. */
 int live_no_such_task(struct cli *cli, const char *run, const char *task, struct nx_err *err);
+/* A task instance, by name or name[3]; the status when there is none, which was said. */
+int live_task(struct cli *cli, const char *run, const char *task, json_t **instance);
 
 /* "load", or "load[3]" for a mapped instance; in the arena. */
 const char *live_task_name(struct arena *arena, const json_t *instance);

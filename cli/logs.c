@@ -151,12 +151,9 @@ static int one_task(struct cli *cli, const char *run, const char *task, bool fol
 {
     struct nx_err err;
     json_t *instance = NULL;
-    int status = CLI_DONE;
-    if (!api_url(cli, &status))
+    int status = live_task(cli, run, task, &instance);
+    if (status)
         return status;
-    if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL, &instance,
-                 &err))
-        return live_no_such_task(cli, run, task, &err);
     if (stands_aside(instance)) {
         json_decref(instance);
         return mapped_task(cli, run, task, follow);

@@ -238,3 +238,15 @@ int live_no_such_task(struct cli *cli, const char *run, const char *task, struct
     json_decref(tasks);
     return status;
 }
+
+int live_task(struct cli *cli, const char *run, const char *task, json_t **instance)
+{
+    struct nx_err err;
+    int status = CLI_DONE;
+    if (!api_url(cli, &status))
+        return status;
+    return api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL,
+                   instance, &err)
+               ? CLI_DONE
+               : live_no_such_task(cli, run, task, &err);
+}

@@ -98,14 +98,10 @@ static void print_usage(struct cli *cli, const json_t *usage, int64_t attempt)
 static int run_usage(struct cli *cli)
 {
     const char *run = cli_arg(cli, 0), *task = cli_arg(cli, 1);
-    struct nx_err err;
     json_t *instance = NULL, *usage = NULL;
-    int status = CLI_DONE;
-    if (!api_url(cli, &status))
+    int status = live_task(cli, run, task, &instance);
+    if (status)
         return status;
-    if (!api_try(cli, "GET", api_path(&cli->arena, "/runs/%s/tasks/%s", run, task), NULL, &instance,
-                 &err))
-        return live_no_such_task(cli, run, task, &err);
     int64_t attempt = cli_number(cli, "attempt", js_get_int(instance, "attempt", 0));
     const char *state = js_get_text(instance, "state", "?");
     if (cli_given(cli, "attempt") && attempt < 1)

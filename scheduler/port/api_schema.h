@@ -1,5 +1,5 @@
 /* What answers look like: one table of shapes, from which the OpenAPI document and its reference
- * page are made. tests/e2e/test_openapi compares it with what the server really answers.
+ * page are made. tests/conformance/test_openapi compares it with what the server really answers.
  *
  * The members of a shape are written as words:
  *

@@ -14,10 +14,13 @@
  *   cause           R T    of the run, as the API names them
  *   tag             R T D  of the DAG; of R and T: as it was
  *   note            R      a part of it
- *   since           R T    created (of T: the run) then or later: a duration ago, a date, an
- * instant until           R T    created before late            R      true or false pool, worker
- * T    its names error             T    a part of it paused, valid       D  true or false schedule
- * D  a part of one of its entries; none: it has none
+ *   since           R T    created (of T: the run) then or later: an age, a date, an instant
+ *   until           R T    created before
+ *   late            R      true or false
+ *   pool, worker    T      its names
+ *   error           T      a part of it
+ *   paused, valid   D      true or false
+ *   schedule        D      a part of one of its entries; none: it has none
  *
  * A word is a part of the DAG's id or of the note, or the run's id; of a task: a part of its or the
  * DAG's id or of its error; of a DAG: a part of its id or description or of a tag. */

@@ -220,15 +220,17 @@ const FilePreview = ({of, file}) =>
         />`;
 
 // ---- What a task made ----
+const About = ({a}) =>
+    html`<td>${a.kind}</td>
+        <td>${a.gone ? html`<span class="bad-text">gone</span>` : sizeOf(a)}</td>
+        <td class="wide">
+            <code class="muted" title=${a.address}>${a.address.slice(0, 15)}</code>
+        </td>`;
 function Row({a, task, chosen, href}) {
     const of = {base: artifactPath(task, a.name), address: a.address};
     return html`<tr aria-current=${chosen ? 'true' : undefined}>
         <td><a href=${href}>${a.name}</a></td>
-        <td>${a.kind}</td>
-        <td>${a.gone ? html`<span class="bad-text">gone</span>` : sizeOf(a)}</td>
-        <td class="wide">
-            <code class="muted" title=${a.address}>${a.address.slice(0, 15)}</code>
-        </td>
+        <${About} a=${a} />
         <td>
             ${a.gone || isFolder(a) ? null : html`<a href=${fileUrl(of, {download: true})} download>download</a>`}
         </td>
@@ -314,11 +316,7 @@ const RunRow = ({a, name, run, href}) =>
     html`<tr>
         <td><a href=${taskUrl(run, name)}>${name}</a></td>
         <td><a href=${href}>${a.name}</a></td>
-        <td>${a.kind}</td>
-        <td>${a.gone ? html`<span class="bad-text">gone</span>` : sizeOf(a)}</td>
-        <td class="wide">
-            <code class="muted" title=${a.address}>${a.address.slice(0, 15)}</code>
-        </td>
+        <${About} a=${a} />
         <td></td>
     </tr>`;
 const names = (v) =>
