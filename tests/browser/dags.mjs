@@ -1,5 +1,5 @@
 // The tests of the DAGs' views: node dags.mjs URL DIR PID [PART...].
-import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
+import {check, client, equal, finish, newPage, open, runParts, sleep, within} from './kit.mjs';
 import {rmSync, writeFileSync} from 'node:fs';
 
 const [url, dir, , ...wanted] = process.argv.slice(2);
@@ -744,22 +744,5 @@ const parts = {
     },
 };
 
-for (const [name, part] of Object.entries(parts)) {
-    if (wanted.length && !wanted.includes(name) && name !== 'grid') continue;
-    try {
-        await part();
-    } catch (e) {
-        check(`${name} ends`, false, e.message.split('\n').slice(0, 6).join(' '));
-        if (process.env.NEXUS_SHOTS)
-            await page
-                .screenshot({path: `${process.env.NEXUS_SHOTS}/failed-${name}.png`})
-                .catch(() => {});
-    }
-}
-check(
-    'no script failed, no dialog came, nothing was asked of others',
-    !page.wrong.length,
-    page.wrong,
-);
-await browser.close();
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
+await runParts(parts, (name) => !wanted.length || wanted.includes(name) || name === 'grid', page);
+await finish(browser, page.wrong);

@@ -1,7 +1,8 @@
 // What the browser tests share: a browser, checks that count, requests to the API.
 import {createRequire} from 'node:module';
 import {readFileSync, readdirSync} from 'node:fs';
-const {chromium} = createRequire(import.meta.url)('playwright-core');
+const require = createRequire(import.meta.url);
+const {chromium} = require('playwright-core');
 
 export const counts = {passed: 0, failed: 0};
 export function check(name, ok, more = '') {
@@ -116,4 +117,38 @@ export function browserProcesses() {
     }
     const mine = (pid) => pid > 1 && (pid === process.pid || mine(parents.get(pid) || 0));
     return [...parents.keys()].filter((pid) => pid !== process.pid && mine(pid));
+}
+
+// What axe-core has against the page as it is: what is wrong, and where.
+const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+export async function axeFinds(page, options = {}) {
+    await page.evaluate(AXE);
+    return page.evaluate(async (options) => {
+        const found = await window.axe.run(document, {resultTypes: ['violations'], ...options});
+        const places = (v) => v.nodes.slice(0, 3).map((n) => n.html.slice(0, 140));
+        return found.violations.map((v) => `${v.id}: ${places(v).join(' | ')}`);
+    }, options);
+}
+
+// Runs the parts of a test that are wanted; what one throws is its failure. NEXUS_SHOTS: a folder for
+// pictures of the page as it was then.
+export async function runParts(parts, wanted, page) {
+    for (const [name, part] of Object.entries(parts)) {
+        if (!wanted(name)) continue;
+        try {
+            await part();
+        } catch (e) {
+            await failed(`${name} ends`, e, page, name);
+        }
+    }
+}
+export async function failed(what, error, page, name) {
+    check(what, false, error.message.split('\n').slice(0, 6).join(' '));
+    const shots = process.env.NEXUS_SHOTS;
+    if (shots) await page.screenshot({path: `${shots}/failed-${name}.png`}).catch(() => {});
+}
+export async function finish(browser, wrong) {
+    check('no script failed, no dialog came, nothing was asked of others', !wrong.length, wrong);
+    await browser.close();
+    console.log(`${counts.passed} passed, ${counts.failed} failed`);
 }

@@ -1,6 +1,6 @@
 // What test_newcomer does in the browser: node newcomer.mjs URL DIR. Nothing but the page is used to
 // change anything; the API is asked whether the page says what is so.
-import {counts, check, equal, within, client, open, newPage} from './kit.mjs';
+import {check, client, equal, failed, finish, newPage, open, within} from './kit.mjs';
 import {readFileSync} from 'node:fs';
 
 const [url, dir] = process.argv.slice(2);
@@ -176,10 +176,6 @@ try {
     await evaluation(run);
     await mend(await broken());
 } catch (e) {
-    check('the path goes to its end', false, e.message.split('\n').slice(0, 6).join(' '));
-    if (process.env.NEXUS_SHOTS)
-        await page.screenshot({path: `${process.env.NEXUS_SHOTS}/failed-newcomer.png`});
+    await failed('the path goes to its end', e, page, 'newcomer');
 }
-check('no script failed, nothing was asked of others', !page.wrong.length, page.wrong);
-await browser.close();
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
+await finish(browser, page.wrong);

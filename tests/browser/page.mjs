@@ -1,16 +1,17 @@
 // The tests of the page: node page.mjs URL DIR PID [PART...]. PID restarts the scheduler on SIGUSR1.
 import {
-    counts,
+    axeFinds,
+    browserProcesses,
     check,
+    client,
     equal,
+    finish,
+    newPage,
+    open,
+    runParts,
     sleep,
     within,
-    client,
-    open,
-    newPage,
-    browserProcesses,
 } from './kit.mjs';
-import {createRequire} from 'node:module';
 import {readFileSync, writeFileSync, appendFileSync} from 'node:fs';
 
 const [url, dir, pid, ...wanted] = process.argv.slice(2);
@@ -630,10 +631,6 @@ const parts = {
                 'settings',
             ].map((s) => '/ui/system/' + s),
         ];
-        const axe = readFileSync(
-            createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
-            'utf8',
-        );
         for (const dark of [false, true]) {
             const one = await newPage(browser, url, {
                 colorScheme: dark ? 'dark' : 'light',
@@ -643,18 +640,7 @@ const parts = {
                 await one.goto(url + path);
                 await one.locator('main h1').first().waitFor();
                 await sleep(250);
-                await one.evaluate(axe);
-                const found = await one.evaluate(() =>
-                    window.axe.run(document, {resultTypes: ['violations']}).then((r) =>
-                        r.violations.map(
-                            (v) =>
-                                `${v.id}: ${v.nodes
-                                    .slice(0, 3)
-                                    .map((n) => n.html.slice(0, 140))
-                                    .join(' | ')}`,
-                        ),
-                    ),
-                );
+                const found = await axeFinds(one);
                 check(`axe finds nothing in ${path}${dark ? ', dark' : ''}`, !found.length, found);
                 check(`${path} has one h1`, (await one.locator('h1').count()) === 1);
                 check(
@@ -672,18 +658,7 @@ const parts = {
                 await one.keyboard.press(key);
                 await one.locator('dialog').waitFor();
                 await sleep(300);
-                await one.evaluate(axe);
-                const found = await one.evaluate(() =>
-                    window.axe.run(document, {resultTypes: ['violations']}).then((r) =>
-                        r.violations.map(
-                            (v) =>
-                                `${v.id}: ${v.nodes
-                                    .slice(0, 3)
-                                    .map((n) => n.html.slice(0, 140))
-                                    .join(' | ')}`,
-                        ),
-                    ),
-                );
+                const found = await axeFinds(one);
                 check(`axe finds nothing in ${what}${dark ? ', dark' : ''}`, !found.length, found);
                 await one.keyboard.press('Escape');
                 check(
@@ -1036,23 +1011,5 @@ const parts = {
     },
 };
 
-for (const [name, part] of Object.entries(parts)) {
-    if (wanted.length ? !wanted.includes(name) : name === 'views') continue;
-    try {
-        await part();
-    } catch (e) {
-        check(`${name} ends`, false, e.message.split('\n').slice(0, 6).join(' '));
-        await page.screenshot({path: `${dir}/${name}.png`}).catch(() => {});
-        if (process.env.NEXUS_SHOTS)
-            await page
-                .screenshot({path: `${process.env.NEXUS_SHOTS}/failed-${name}.png`})
-                .catch(() => {});
-    }
-}
-check(
-    'no script failed, no dialog came, nothing was asked of others',
-    !page.wrong.length,
-    page.wrong,
-);
-await browser.close();
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
+await runParts(parts, (name) => (wanted.length ? wanted.includes(name) : name !== 'views'), page);
+await finish(browser, page.wrong);

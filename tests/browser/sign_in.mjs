@@ -1,5 +1,5 @@
 // Signing in: sign_in.mjs URL TOKEN-OF-AN-ADMIN TOKEN-OF-A-VIEWER FOLDER
-import {open, newPage, check, equal, within, counts} from './kit.mjs';
+import {check, equal, failed, finish, newPage, open, within} from './kit.mjs';
 
 const [url, admin, viewer, dir] = process.argv.slice(2);
 const browser = await open();
@@ -71,13 +71,6 @@ try {
     await page.locator('button.primary', {hasText: 'Run'}).click();
     check('who may', await within(6000, async () => /\/ui\/runs\/\d+/.test(page.url())));
 } catch (e) {
-    check('it ends', false, e.message.split('\n').slice(0, 6).join(' '));
-    await page.screenshot({path: `${dir}/failed.png`}).catch(() => {});
+    await failed('it ends', e, page, 'sign_in');
 }
-check(
-    'no script failed, no dialog came, nothing was asked of others',
-    !page.wrong.length,
-    page.wrong,
-);
-await browser.close();
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
+await finish(browser, page.wrong);

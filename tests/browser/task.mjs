@@ -1,7 +1,17 @@
 // The tests of logs, runs and tasks: node task.mjs URL DIR [PART...].
-import {createRequire} from 'node:module';
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
-import {counts, check, equal, sleep, within, client, open, newPage} from './kit.mjs';
+import {
+    axeFinds,
+    check,
+    client,
+    equal,
+    finish,
+    newPage,
+    open,
+    runParts,
+    sleep,
+    within,
+} from './kit.mjs';
 
 const [url, dir, ...wanted] = process.argv.slice(2);
 const {get, post, ended} = client(url);
@@ -577,10 +587,6 @@ const parts = {
             `/ui/runs/${run}/tasks/files?tab=artifacts&artifact=artifacts%2Freport.html`,
             `/ui/runs/${run}/tasks/train?tab=artifacts&path=card.md`,
         ];
-        const axe = readFileSync(
-            createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
-            'utf8',
-        );
         for (const look of [
             {colorScheme: 'light'},
             {colorScheme: 'dark'},
@@ -592,14 +598,7 @@ const parts = {
                 await one.goto(url + path);
                 await one.locator('main h1').first().waitFor();
                 await sleep(700);
-                await one.evaluate(axe);
-                const found = await one.evaluate(() =>
-                    window.axe
-                        .run(document, {resultTypes: ['violations'], iframes: false})
-                        .then((r) =>
-                            r.violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 140)}`),
-                        ),
-                );
+                const found = await axeFinds(one, {iframes: false});
                 check(`axe finds nothing in ${path}, ${how}`, !found.length, found);
                 const width = await one.evaluate(() => document.documentElement.scrollWidth);
                 check(`${path} fits, ${how}`, width <= (look.viewport ? 360 : 1440), width);
@@ -610,22 +609,5 @@ const parts = {
     },
 };
 
-for (const [name, part] of Object.entries(parts)) {
-    if (wanted.length && !wanted.includes(name)) continue;
-    try {
-        await part();
-    } catch (e) {
-        check(`${name} ends`, false, e.message.split('\n').slice(0, 6).join(' '));
-        if (process.env.NEXUS_SHOTS)
-            await page
-                .screenshot({path: `${process.env.NEXUS_SHOTS}/failed-${name}.png`})
-                .catch(() => {});
-    }
-}
-check(
-    'no script failed, no dialog came, nothing was asked of others',
-    !wrongOf(page).length,
-    wrongOf(page),
-);
-await browser.close();
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
+await runParts(parts, (name) => !wanted.length || wanted.includes(name), page);
+await finish(browser, wrongOf(page));
