@@ -26,7 +26,8 @@ struct retaining {
     char dag[NX_ID_MAX + 1];              /* that is looked at; "": the next one */
     struct retention keep;                /* of it */
     uint64_t after_run;                   /* of it */
-    int64_t next_round_ms, next_sweep_ms; /* steady */
+    /* Steady. The next round's is INT64_MAX while one goes on and no other was asked for. */
+    int64_t next_round_ms, next_sweep_ms;
     bool in_round, doomed, busy;          /* busy: the next turn has more to do */
     uint64_t n_doomed;                    /* of the round, for the log */
     size_t n_seen;                        /* DAGs of the query */

@@ -18,6 +18,7 @@
 #define LOOK_MS 3 /* of a turn */
 #define ROUND_EVERY_MS 60000
 #define SWEEP_EVERY_MS 3600000
+#define NEVER INT64_MAX
 #define FREE_PAGES_MIN 256 /* fewer are kept for what comes */
 #define PAGES_A_TURN 200
 
@@ -144,7 +145,8 @@ static void end_round(struct retaining *r)
                  (unsigned long long)r->n_doomed);
     r->in_round = false;
     r->after[0] = r->dag[0] = 0;
-    r->next_round_ms = clock_steady_ms() + ROUND_EVERY_MS;
+    if (r->next_round_ms == NEVER) /* else another one was asked for since this one began */
+        r->next_round_ms = clock_steady_ms() + ROUND_EVERY_MS;
 }
 
 /* Logs that have gone are not asked for again: above a mark in memory, which is forgotten now and
@@ -234,6 +236,7 @@ void retention_turn(struct engine *engine)
     if (!r->in_round && now >= r->next_round_ms) {
         r->in_round = r->doomed = true;
         r->n_doomed = 0;
+        r->next_round_ms = NEVER;
     }
     r->busy = true;
     if (r->doomed) {
