@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
+#include "lib/base/slice.h"
 #include "lib/base/str.h"
 #include "nexus/catalog.h"
 #include "scheduler/engine_state.h"
@@ -290,6 +291,7 @@ void engine_set_url(struct engine *engine, const char *url)
 
 void engine_run(struct engine *engine)
 {
+    slice_short_alone();
     engine_turn(engine);
     if (!engine->stopping)
         uv_run(&engine->loop, UV_RUN_DEFAULT);

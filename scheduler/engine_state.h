@@ -22,20 +22,20 @@
 
 /* Where retention is: see retention.c. */
 struct retaining {
-    char after[NX_ID_MAX + 1];            /* the DAG that was looked at last */
-    char dag[NX_ID_MAX + 1];              /* that is looked at; "": the next one */
-    struct retention keep;                /* of it */
-    uint64_t after_run;                   /* of it */
+    char after[NX_ID_MAX + 1]; /* the DAG that was looked at last */
+    char dag[NX_ID_MAX + 1];   /* that is looked at; "": the next one */
+    struct retention keep;     /* of it */
+    uint64_t after_run;        /* of it */
     /* Steady. The next round's is INT64_MAX while one goes on and no other was asked for. */
     int64_t next_round_ms, next_sweep_ms;
-    bool in_round, doomed, busy;          /* busy: the next turn has more to do */
-    uint64_t n_doomed;                    /* of the round, for the log */
-    size_t n_seen;                        /* DAGs of the query */
-    struct map logs_gone;                 /* DAG -> the newest run whose logs have gone */
-    VEC(uint64_t) logs;                   /* runs whose logs are to go; */
-    VEC(uint64_t) bare;                   /* and those that are gone for good with them */
-    VEC(uint64_t) buried;                 /* whose logs have gone */
-    struct retaining_work *work;          /* goes on on another thread; NULL: none */
+    bool in_round, doomed, busy; /* busy: the next turn has more to do */
+    uint64_t n_doomed;           /* of the round, for the log */
+    size_t n_seen;               /* DAGs of the query */
+    struct map logs_gone;        /* DAG -> the newest run whose logs have gone */
+    VEC(uint64_t) logs;          /* runs whose logs are to go; */
+    VEC(uint64_t) bare;          /* and those that are gone for good with them */
+    VEC(uint64_t) buried;        /* whose logs have gone */
+    struct retaining_work *work; /* goes on on another thread; NULL: none */
 };
 
 /* A write that waits for its commit. */

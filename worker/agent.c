@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/must.h"
 #include "lib/base/path.h"
+#include "lib/base/slice.h"
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
 #include "worker/elsewhere.h"
@@ -272,6 +273,7 @@ bool agent_run(const struct agent_config *config, struct nx_err *err)
     bool ok = open_parts(agent, err);
     if (ok) {
         start_handles(agent);
+        slice_short_alone();
         log_info("worker '%s': %u slots, queues %s, at %s", config->name, config->slots,
                  config->queues, config->url);
         uv_run(&agent->loop, UV_RUN_DEFAULT);

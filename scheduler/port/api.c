@@ -18,8 +18,8 @@
 
 #define FOLLOW_EVERY_MS 100 /* a log that is followed is looked at */
 #define EVENTS_EVERY_MS 20  /* streams are woken at most so often */
-#define WAKE_AT_ONCE 16     /* of them, then a pause */
-#define WAKE_PAUSE_MS 1
+#define WAKE_AT_ONCE 4      /* of them, then a pause: with 200 streams each is woken every 100 ms */
+#define WAKE_PAUSE_MS 2
 #define LOOK_EVERY_MS 2500 /* at all streams: for keep-alives and clients that have gone */
 
 /* ---- Answers ---- */

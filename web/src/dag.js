@@ -127,11 +127,13 @@ function DagView({view, dag, selected, choose}) {
     switch (view) {
         case 'grid':
             return html`<${Split}
+                close=${(selected.run || selected.task) && (() => choose({}))}
                 left=${html`<${Grid} dag=${dag} selected=${selected} choose=${choose} />`}
                 right=${html`<${Selected} dag=${dag} selected=${selected} grid />`}
             />`;
         case 'graph':
             return html`<${Split}
+                close=${selected.task && (() => choose({}))}
                 left=${html`<${LiveGraph} dag=${dag} selected=${selected} choose=${choose} />`}
                 right=${html`<${Selected} dag=${dag} selected=${selected} />`}
             />`;

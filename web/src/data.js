@@ -136,7 +136,7 @@ function Lineage({l, name}) {
                 .filter((i) => !i.from)
                 .map(
                     (i) =>
-                        `${i.to} is written by ${i.dag}${i.writer ? '.' + i.writer : ''} of nothing known`,
+                        `${i.to} is written by ${i.dag}${i.writer ? '.' + i.writer : ''}, which names no dataset that it reads`,
                 ),
         ),
     ];

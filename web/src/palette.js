@@ -58,11 +58,12 @@ function candidates(dags, runs) {
     }
     return list;
 }
-// Letters in order; words' beginnings count more.
+// Letters in order; words' beginnings count more, and short names; not the digits of an id, so that the
+// newest run stays the first.
 function score(text, query) {
     const t = text.toLowerCase();
     const at = t.indexOf(query);
-    if (at >= 0) return 1000 - at - (t.length - query.length) / 100;
+    if (at >= 0) return 1000 - at - (t.replace(/\d+$/, '').length - query.length) / 100;
     let k = 0,
         points = 0;
     for (let i = 0; i < t.length && k < query.length; i++) {
@@ -170,9 +171,12 @@ const KEYS = [
     ['Esc', 'back out'],
     ['?', 'this list'],
 ];
-export function Help() {
+// children: what is set in the browser; seen where the top bar has no place for it.
+export function Help({children}) {
     if (!help.use()) return null;
-    return html`<${Dialog} title="Keys" onClose=${() => help.set(false)}><dl class="keys">${KEYS.map(
+    return html`<${Dialog} title="Keys" onClose=${() => help.set(false)}>
+        <p class="picks">${children}</p>
+        <dl class="keys">${KEYS.map(
         ([k, what]) =>
             html`<dt><kbd>${k}</kbd></dt>
                 <dd>${what}</dd>`,

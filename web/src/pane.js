@@ -3,7 +3,7 @@ import {html, useRef, useMemo, remembered, clamp, enc, plural} from './lib.js';
 import {useApi, runPath, taskPath, taskName} from './api.js';
 import {Ago, Took, Time, duration, seconds, attemptOf} from './format.js';
 import {Dot, Pill, CountsBar, runWord, isFinal, word, ORDER, LETTERS} from './state.js';
-import {Loaded, Empty, Facts, Json, lastLine} from './parts.js';
+import {Loaded, Empty, Facts, Json, lastLine, useKeys} from './parts.js';
 import {runUrl, taskUrl, dagUrl} from './route.js';
 import {Actions} from './actions.js';
 import {useLogEnd, errorLine} from './home.js';
@@ -11,7 +11,10 @@ import {ownPlace} from './trace.js';
 
 const INSTANCES_MAX = 200; // of a mapped task that are listed
 const splitAt = remembered('split', '55');
-export function Split({left, right}) {
+const narrow = matchMedia('(max-width: 1024px)');
+// close: something is selected, and this selects nothing. On a narrow screen the right half is then
+// a sheet over the left one; without it it stands below.
+export function Split({left, right, close}) {
     const at = splitAt.use(),
         box = useRef(null);
     const drag = (e) => {
@@ -33,7 +36,12 @@ export function Split({left, right}) {
         e.preventDefault();
         e.stopPropagation();
     };
-    return html`<div class="split" ref=${box} style=${{'--left': at + '%'}}>
+    useKeys({Escape: () => !!close && narrow.matches && (close(), true)});
+    return html`<div
+        class=${close ? 'split over' : 'split'}
+        ref=${box}
+        style=${{'--left': at + '%'}}
+    >
         <div class="left">${left}</div>
         <div
             class="bar"
@@ -47,8 +55,43 @@ export function Split({left, right}) {
             onPointerDown=${drag}
             onKeyDown=${key}
         ></div>
-        <div class="right">${right}</div>
+        <div class="right">
+            ${close ? html`<button type="button" class="back" onClick=${close}>← Back</button>` : null}
+            ${right}
+        </div>
     </div>`;
+}
+
+// What an upstream_failed task owes it to: (task) => "because train failed", as far as the DAG of now tells.
+const BLAMED_MAX = 3;
+export function useBlame(run) {
+    const dag = useApi(run && run.counts.upstream_failed ? '/dags/' + enc(run.dag) : null).data;
+    const roots = useMemo(() => (dag && run ? failedAbove(dag.tasks, run.tasks) : null), [dag, run]);
+    return (t) => {
+        const names = t.state === 'upstream_failed' && roots ? roots(t.task) : [];
+        const more = names.length > BLAMED_MAX ? ` and ${names.length - BLAMED_MAX} more` : '';
+        return names.length
+            ? `because ${names.slice(0, BLAMED_MAX).join(', ')}${more} failed`
+            : undefined;
+    };
+}
+// The names of the tasks above one that failed themselves.
+function failedAbove(tasks, instances) {
+    const needs = new Map(tasks.map((t) => [t.id, t.needs]));
+    const is = (state) =>
+        new Set(instances.filter((t) => t.state === state).map((t) => t.task));
+    const failed = is('failed'),
+        spread = is('upstream_failed');
+    return (id) => {
+        const found = new Set(),
+            seen = new Set([id]);
+        for (const at of seen)
+            for (const up of needs.get(at) || []) {
+                if (failed.has(up)) found.add(up);
+                else if (spread.has(up)) seen.add(up);
+            }
+        return [...found];
+    };
 }
 
 // "train failed on attempt 3 of 3: KeyError: customer_id · train.py:41"
@@ -264,16 +307,17 @@ export function TaskPane({run, name}) {
                 <a class="button" href=${taskUrl(run, name)}>Open log</a>
             </header>
             ${task.state === 'failed' ? html`<${FailedTask} run=${run} t=${task} open=${true} />` : null}
-            <${TaskFacts} task=${task} />
+            <${TaskFacts} task=${task} run=${r.data} />
             ${task.outputs ? html`<${TaskOutputs} outputs=${task.outputs} />` : null}
             <${LogEnd} run=${run} name=${name} attempt=${task.attempt} />
             ${r.data ? html`<${TaskActions} run=${r.data} name=${name} />` : null}
         </section>`}</${Loaded}>`;
 }
-function TaskFacts({task}) {
+function TaskFacts({task, run}) {
+    const blame = useBlame(run)(task);
     return html`<${Facts}
         items=${[
-            task.reason && ['Why', task.reason.text],
+            task.reason && task.state !== 'failed' && ['Why', blame || task.reason.text],
             ['Attempt', attemptOf(task)],
             ['Worker', task.worker],
             task.pool && ['Pool', task.pool],

@@ -7,7 +7,7 @@ import {Loaded, Empty, Head, Tabs, Rows, Bar, useTitle, useKeys, lastLine} from 
 import {useQuery, route, go, withQuery, runUrl, dagUrl, taskUrl} from './route.js';
 import {mediansOf} from './home.js';
 import {Actions} from './actions.js';
-import {FailedBox, Params, RunFacts, useStates} from './pane.js';
+import {FailedBox, Params, RunFacts, useBlame, useStates} from './pane.js';
 import {Graph} from './graph.js';
 import {Gantt} from './gantt.js';
 import {OutputTable, Explain} from './outputs.js';
@@ -190,7 +190,8 @@ function TaskList({run, state}) {
         on: (n, d) => n === 'task' && d.run === run.id,
         gap: 500,
     });
-    const waits = useWaits(run);
+    const waits = useWaits(run),
+        blame = useBlame(run);
     const tasks = state ? (many.data ? many.data.items : []) : run.tasks;
     return html`<${Which} run=${run} state=${state} n=${tasks.length} />
         <div class="row titles" aria-hidden="true">
@@ -202,7 +203,7 @@ function TaskList({run, state}) {
             items=${tasks}
             height=${innerWidth <= 640 ? 56 : 36}
             label="Tasks"
-            render=${(t) => html`<${TaskRow} key=${taskName(t)} run=${run.id} t=${t} why=${waits(t)} />`}
+            render=${(t) => html`<${TaskRow} key=${taskName(t)} run=${run.id} t=${t} why=${waits(t) || blame(t)} />`}
         />`;
 }
 function Which({run, state, n}) {

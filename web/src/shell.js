@@ -146,10 +146,29 @@ const Crumb = ({text, href}) =>
     html`<span class="sep" aria-hidden="true">/</span>${
             href ? html`<a href=${href}>${text}</a>` : html`<span>${text}</span>`
         }`;
-function TopBar() {
-    const {path} = route.use();
+// How this browser shows times and colours: in the top bar, on a phone with the keys.
+function Picks() {
     const z = zone.use(),
         theme = themeChoice.use();
+    return html`<label class="pick"
+            ><span>Time zone</span
+            ><select value=${z} onChange=${(e) => zone.set(e.target.value)}>
+                <option value="local">local time</option>
+                <option value="utc">UTC</option>
+                <option value="dag">DAG's zone</option>
+            </select></label
+        >
+        <label class="pick"
+            ><span>Theme</span
+            ><select value=${theme} onChange=${(e) => themeChoice.set(e.target.value)}>
+                <option value="system">system</option>
+                <option value="light">light</option>
+                <option value="dark">dark</option>
+            </select></label
+        >`;
+}
+function TopBar() {
+    const {path} = route.use();
     const list = crumbs(path);
     return html`<header class="top">
         <a class="brand" href="/ui">Nexus</a>
@@ -167,24 +186,9 @@ function TopBar() {
             ><span class="hidden phone-only">Search</span> <kbd>Ctrl K</kbd>
         </button>
         <${LiveDot} />
-        <label class="pick"
-            ><span class="hidden">Time zone</span
-            ><select value=${z} onChange=${(e) => zone.set(e.target.value)}>
-                <option value="local">local time</option>
-                <option value="utc">UTC</option>
-                <option value="dag">DAG's zone</option>
-            </select></label
-        >
-        <label class="pick"
-            ><span class="hidden">Theme</span
-            ><select value=${theme} onChange=${(e) => themeChoice.set(e.target.value)}>
-                <option value="system">system</option>
-                <option value="light">light</option>
-                <option value="dark">dark</option>
-            </select></label
-        >
-        <button type="button" class="plain" onClick=${() => help.set(true)} aria-label="Keys">
-            ?</button
+        <${Picks} />
+        <button type="button" class="plain" onClick=${() => help.set(true)} aria-label="Keys and settings"
+            >?</button
         ><${User} />
     </header>`;
 }
@@ -245,7 +249,7 @@ function Shell() {
         <main id="main" tabindex="-1"><${View} /></main>
         <${Toasts} />
         <div class="hidden" role="status" aria-live="polite">${spoken.use()}</div>
-        <${Palette} /><${Help} />`;
+        <${Palette} /><${Help}><${Picks} /></${Help}>`;
 }
 
 themeChoice.watch(applyTheme);

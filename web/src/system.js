@@ -2,7 +2,7 @@
 import {html, useState, useEffect, useRef, enc, plural} from './lib.js';
 import {onEvent} from './live.js';
 import {useApi, call, post, get, runPath, taskName} from './api.js';
-import {Ago, Time, bytes, duration, clockTime} from './format.js';
+import {Ago, Time, bytes, duration, clockTime, shortTime, exactTime, zone} from './format.js';
 import {Dot, Pill, word} from './state.js';
 import {
     Loaded,
@@ -37,7 +37,8 @@ const TABS = [
     ['settings', 'Settings'],
 ];
 export function System({view, id}) {
-    useTitle(`${view} · System`);
+    const label = (TABS.find(([v]) => v === view) || [])[1];
+    useTitle(label || 'System');
     const Part = {
         workers: Workers,
         pools: Pools,
@@ -53,7 +54,7 @@ export function System({view, id}) {
         settings: Settings,
     }[view];
     return html`<section class="pad">
-        <${Head} title="System" /><${Tabs}
+        <${Head} title=${label || 'System'} /><${Tabs}
             current=${view}
             items=${TABS.map(([v, label]) => ({id: v, label, href: '/ui/system/' + v}))}
         />
@@ -643,10 +644,28 @@ const Retention = () =>
             </tr>`}
     />`;
 
-// What happens while one looks, newest first.
+// What happens while one looks, newest first; below it when the newest runs began and ended.
+const PAST_RUNS = 50;
 let eventNumber = 0;
+function pastEvents(runs) {
+    const of = (r, at, state) => ({
+        id: ++eventNumber,
+        at,
+        name: 'run',
+        data: {run: r.id, dag: r.dag, state},
+    });
+    const began = runs.filter((r) => r.started_at).map((r) => of(r, r.started_at, 'running'));
+    const ended = runs.filter((r) => r.finished_at).map((r) => of(r, r.finished_at, r.state));
+    return [...ended, ...began].sort((a, b) => b.at.localeCompare(a.at));
+}
+function When({at}) {
+    zone.use();
+    const old = Date.now() - new Date(at) > 12 * 3600e3;
+    return html`<time datetime=${at} title=${exactTime(at)}>${old ? shortTime(at) : clockTime(at)}</time>`;
+}
 function Events() {
-    const [list, setList] = useState([]),
+    const [past, setPast] = useState(null);
+    const [fresh, setList] = useState([]),
         [rest, setRest] = useState(false);
     const resting = useRef(false);
     resting.current = rest;
@@ -663,6 +682,13 @@ function Events() {
             }),
         [],
     );
+    useEffect(() => {
+        get(`/runs?limit=${PAST_RUNS}`).then(
+            (page) => setPast(pastEvents(page.items)),
+            () => setPast([]),
+        );
+    }, []);
+    const list = [...fresh, ...(past || [])];
     const text = ({name, data: d}) =>
         name === 'run'
             ? html`<a href=${runUrl(d.run)}>${d.dag} run ${d.run}</a> ${d.state}`
@@ -683,7 +709,7 @@ function Events() {
             <button type="button" aria-pressed=${rest} onClick=${() => setRest(!rest)}>
                 ${rest ? 'Go on' : 'Hold'}</button
             ><span class="muted"
-                >What happens from now on; what people did is on the
+                >What happens from now on, and when the newest ${PAST_RUNS} runs began and ended; what people did is on the
                 <a href="/ui/system/audit">audit list</a>.</span
             >
         </p>
@@ -694,7 +720,7 @@ function Events() {
                       rows=${list.map(
                           (e) =>
                               html`<tr key=${e.id}>
-                                  <td style=${{width: '130px'}}>${clockTime(e.at)}</td>
+                                  <td style=${{width: '130px'}}><${When} at=${e.at} /></td>
                                   <td style=${{width: '90px'}}>${e.name}</td>
                                   <td>
                                       ${e.data.state ? html`<${Dot} state=${e.data.state} /> ` : ''}${text(e)}
@@ -702,7 +728,7 @@ function Events() {
                               </tr>`,
                       )}
                   />`
-                : html`<${Empty}>Nothing has happened since you came.</${Empty}>`
+                : html`<${Empty}>${past ? 'Nothing has happened.' : 'Looking what has happened …'}</${Empty}>`
         }`;
 }
 

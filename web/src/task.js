@@ -6,7 +6,7 @@ import {Dot, Pill, isFinal, word, glyph, stateOf} from './state.js';
 import {Loaded, Empty, Head, Tabs, useTitle, useKeys, Json, lastLine, Command} from './parts.js';
 import {useQuery, go, runUrl, taskUrl, dagUrl, taskOfUrl} from './route.js';
 import {Actions} from './actions.js';
-import {FailedTask, Instances} from './pane.js';
+import {FailedTask, Instances, useBlame} from './pane.js';
 import {Explain, OutputTable} from './outputs.js';
 import {Artifacts} from './artifacts.js';
 import {Log} from './log.js';
@@ -85,9 +85,11 @@ function TaskHead({id, name, task, run}) {
     const dag = run ? html`, <a href=${dagUrl(run.dag)}>${run.dag}</a>` : null;
     const title = html`${name}
         <span class="muted light">of <a href=${runUrl(id)}>run ${id}</a>${dag}</span>`;
+    const blame = useBlame(run)(task);
+    const silent = ['success', 'failed']; // what failed says so in its box
     const why =
-        task.reason && task.state !== 'success'
-            ? html`<span class="muted">${task.reason.text}</span>`
+        task.reason && !silent.includes(task.state)
+            ? html`<span class="muted">${blame || task.reason.text}</span>`
             : null;
     const sub = isMapped(task) ? why : html`<${Pill} state=${task.state} /> ${why}`;
     const explain = taskUrl(id, name, '?tab=explain');
@@ -181,7 +183,8 @@ function NoLog({task}) {
 function LogTab({id, name, task, attempt}) {
     const {number, error, finished_at: ended, state} = attempt;
     const which = number === task.attempt ? '' : ' --attempt ' + number;
-    return html`${error && state !== 'success' ? html`<p class="muted">Nexus: ${error}</p>` : null}
+    const told = number === task.attempt && task.state === 'failed'; // by the box above
+    return html`${error && state !== 'success' && !told ? html`<p class="muted">Nexus: ${error}</p>` : null}
         <${Log}
             key=${`${id}/${name}/${number}`}
             run=${id}
