@@ -177,9 +177,9 @@ export function Help({children}) {
     return html`<${Dialog} title="Keys" onClose=${() => help.set(false)}>
         <p class="picks">${children}</p>
         <dl class="keys">${KEYS.map(
-        ([k, what]) =>
-            html`<dt><kbd>${k}</kbd></dt>
-                <dd>${what}</dd>`,
-    )}</dl>
+            ([k, what]) =>
+                html`<dt><kbd>${k}</kbd></dt>
+                    <dd>${what}</dd>`,
+        )}</dl>
         <p><button type="button" onClick=${() => help.set(false)}>Close</button></p></${Dialog}>`;
 }

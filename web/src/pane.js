@@ -66,7 +66,10 @@ export function Split({left, right, close}) {
 const BLAMED_MAX = 3;
 export function useBlame(run) {
     const dag = useApi(run && run.counts.upstream_failed ? '/dags/' + enc(run.dag) : null).data;
-    const roots = useMemo(() => (dag && run ? failedAbove(dag.tasks, run.tasks) : null), [dag, run]);
+    const roots = useMemo(
+        () => (dag && run ? failedAbove(dag.tasks, run.tasks) : null),
+        [dag, run],
+    );
     return (t) => {
         const names = t.state === 'upstream_failed' && roots ? roots(t.task) : [];
         const more = names.length > BLAMED_MAX ? ` and ${names.length - BLAMED_MAX} more` : '';
@@ -78,8 +81,7 @@ export function useBlame(run) {
 // The names of the tasks above one that failed themselves.
 function failedAbove(tasks, instances) {
     const needs = new Map(tasks.map((t) => [t.id, t.needs]));
-    const is = (state) =>
-        new Set(instances.filter((t) => t.state === state).map((t) => t.task));
+    const is = (state) => new Set(instances.filter((t) => t.state === state).map((t) => t.task));
     const failed = is('failed'),
         spread = is('upstream_failed');
     return (id) => {

@@ -187,8 +187,13 @@ function TopBar() {
         </button>
         <${LiveDot} />
         <${Picks} />
-        <button type="button" class="plain" onClick=${() => help.set(true)} aria-label="Keys and settings"
-            >?</button
+        <button
+            type="button"
+            class="plain"
+            onClick=${() => help.set(true)}
+            aria-label="Keys and settings"
+        >
+            ?</button
         ><${User} />
     </header>`;
 }

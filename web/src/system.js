@@ -661,7 +661,9 @@ function pastEvents(runs) {
 function When({at}) {
     zone.use();
     const old = Date.now() - new Date(at) > 12 * 3600e3;
-    return html`<time datetime=${at} title=${exactTime(at)}>${old ? shortTime(at) : clockTime(at)}</time>`;
+    return html`<time datetime=${at} title=${exactTime(at)}
+        >${old ? shortTime(at) : clockTime(at)}</time
+    >`;
 }
 function Events() {
     const [past, setPast] = useState(null);
@@ -709,8 +711,8 @@ function Events() {
             <button type="button" aria-pressed=${rest} onClick=${() => setRest(!rest)}>
                 ${rest ? 'Go on' : 'Hold'}</button
             ><span class="muted"
-                >What happens from now on, and when the newest ${PAST_RUNS} runs began and ended; what people did is on the
-                <a href="/ui/system/audit">audit list</a>.</span
+                >What happens from now on, and when the newest ${PAST_RUNS} runs began and ended;
+                what people did is on the <a href="/ui/system/audit">audit list</a>.</span
             >
         </p>
         ${
