@@ -19,6 +19,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/net/link.h"
 #include "lib/text/conn.h"
 #include "lib/text/settings.h"
 #include "scheduler/dag/lua.h"
@@ -492,6 +493,7 @@ int main(int argc, char **argv)
     find_places(&scheduler);
     take_lock(&scheduler);
     find_workers_place(&scheduler);
+    link_begin();
     open_all(&scheduler);
     const char *host = str_eq(scheduler.host, "0.0.0.0") ? "127.0.0.1"
                        : str_eq(scheduler.host, "::")    ? "::1"

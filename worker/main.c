@@ -19,6 +19,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/crypt/crypt.h"
+#include "lib/net/link.h"
 #include "lib/text/settings.h"
 #include "nexus/limits.h"
 #include "worker/agent.h"
@@ -359,6 +360,7 @@ int main(int argc, char **argv)
                                   .memory_bytes = options.memory_bytes,
                                   .log_max_bytes = log_max(project),
                                   .parent = options.parent};
+    link_begin();
     if (!agent_run(&config, &err))
         die(1, "%s", err.text);
     return 0;

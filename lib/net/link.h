@@ -21,6 +21,10 @@ struct link_tls {
     const char *name;        /* the certificate's common name; a client checks it */
 };
 
+/* In main, before all else of this module: makes NNG's threads, on which a loop waits, with a short
+ * slice (lib/base/slice.h). Left out, they have the usual one. */
+void link_begin(void);
+
 /* ---- Server ---- */
 
 struct link_server;

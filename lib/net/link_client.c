@@ -267,7 +267,6 @@ static bool dial(const char *url, const struct link_tls *tls, unsigned n_slots,
                  struct nx_err *err)
 {
     must(n_slots > 0 && on_reply);
-    link_begin();
     if (!link_check_url(url, tls, err))
         return false;
     struct link_client *made = mem_alloc(sizeof *made);

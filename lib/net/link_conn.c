@@ -18,19 +18,13 @@
 #define STRANGE_OUT_MAX (64u * 1024)
 #define KEEP_MAX (64u * 1024) /* of a buffer's memory when the connection has gone */
 
-static void make_threads(void)
+void link_begin(void)
 {
     nng_aio *aio;
     slice_short();
     if (nng_aio_alloc(&aio, NULL, NULL) == 0)
         nng_aio_free(aio);
     slice_usual();
-}
-
-void link_begin(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_threads);
 }
 
 bool link_check_url(const char *url, const struct link_tls *tls, struct nx_err *err)

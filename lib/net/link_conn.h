@@ -71,10 +71,6 @@ void link_conn_flush(struct link_conn *conn, bool idle);
 void link_conn_pause(struct link_conn *conn);
 void link_conn_resume(struct link_conn *conn);
 
-/* Before all else: NNG makes its threads at its first call. On each of them a loop waits, so that
- * they have a short slice. */
-void link_begin(void);
-
 /* Whether the URL is ipc:// with a path that fits a socket's address, or tcp:// on loopback; with
  * tls, whether it is tls+tcp://. */
 bool link_check_url(const char *url, const struct link_tls *tls, struct nx_err *err);

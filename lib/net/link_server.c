@@ -290,7 +290,6 @@ static bool start(const char *url, const struct link_tls *tls, unsigned n_contex
                   struct link_server **server, struct nx_err *err)
 {
     must(n_contexts > 0 && on_request && !tls == !is_known);
-    link_begin();
     if (!link_check_url(url, tls, err))
         return false;
     struct link_server *made = mem_alloc(sizeof *made);

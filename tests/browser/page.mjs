@@ -329,6 +329,22 @@ const parts = {
                 ),
             ),
         );
+        await shows('who made a task fail upstream', 'because train failed');
+        await go(`/ui/runs/${run}/tasks/report`);
+        check(
+            'and so says the task',
+            await within(3000, async () => /because train failed/.test(await text('.head'))),
+        );
+        await go(`/ui/runs/${run}/tasks/train`);
+        check(
+            'a failed task says why once',
+            await within(
+                3000,
+                async () => (await text('main')).split('exit status 3').length - 1 <= 2,
+            ),
+            await text('main'),
+        );
+        await go(`/ui/runs/${run}`);
         await page.getByRole('button', {name: 'Clear…'}).first().click();
         const plan = await post(`/runs/${run}/clear`, {
             tasks: ['load', 'train', 'report'],
@@ -527,6 +543,46 @@ const parts = {
         );
     },
     // Every pair of colours that text is drawn in.
+    async narrow() {
+        const run = (await get('/dags/etl/runs?limit=1')).items[0].id;
+        const sheet = page.locator('.split > .right');
+        const box = async () => (await sheet.boundingBox()) || {};
+        await page.setViewportSize({width: 900, height: 700});
+        await go(`/ui/dags/etl?run=${run}&task=join`);
+        check(
+            'details slide over on a narrow screen',
+            await within(3000, async () => {
+                const b = await box();
+                return b.width === 520 && b.x === 380 && b.y === 40;
+            }),
+            JSON.stringify(await box()),
+        );
+        await page.keyboard.press('Escape');
+        check('Esc takes them away', await within(2000, async () => (await box()).width > 700));
+        equal('and selects nothing', new URL(page.url()).search, '');
+        await page.setViewportSize({width: 390, height: 780});
+        await go(`/ui/dags/etl?run=${run}&task=join`);
+        check(
+            'on a phone they are all there is',
+            await within(2000, async () => (await box()).width === 390),
+            JSON.stringify(await box()),
+        );
+        await page.getByRole('button', {name: '← Back'}).click();
+        check('until one goes back', await within(2000, async () => (await box()).y > 100));
+        await page.getByRole('button', {name: 'Keys and settings'}).click();
+        const theme = page.getByRole('dialog').getByLabel('Theme');
+        await theme.selectOption('dark');
+        equal(
+            'a phone can be dark',
+            await page.evaluate(() => document.documentElement.dataset.theme),
+            'dark',
+        );
+        await theme.selectOption('system');
+        await page.getByRole('dialog').getByLabel('Time zone').selectOption('utc');
+        equal('and in UTC', await page.evaluate(() => localStorage.getItem('zone')), 'utc');
+        await page.getByRole('dialog').getByLabel('Time zone').selectOption('local');
+        await page.setViewportSize({width: 1440, height: 900});
+    },
     async contrast() {
         await go('/ui');
         for (const theme of ['light', 'dark']) {
@@ -748,7 +804,9 @@ const parts = {
             'and resumed',
             await within(3000, async () => (await get('/workers')).items[0].state === 'online'),
         );
+        const before = (await get('/runs?limit=1')).items[0];
         await go('/ui/system/events');
+        await shows('events of before', `${before.dag} run ${before.id}`);
         const seen = await trigger('etl');
         await shows('events as they happen', `etl run ${seen}`);
         await ended(seen);

@@ -1,4 +1,5 @@
 // node pictures.mjs URL FOLDER HOME [VIEW...]
+import {writeFileSync} from 'node:fs';
 import {client, open, newPage, sleep, within} from './kit.mjs';
 
 const [url, to, home] = process.argv.slice(2);
@@ -34,7 +35,8 @@ await within(10000, async () => (await get('/runs/' + r.retries)).state !== 'run
 const views = {
     home: '/ui',
     dags: '/ui/dags',
-    grid: `/ui/dags/etl?run=${r.etl}&task=join`,
+    grid: `/ui/dags/etl?run=${r.etl}`,
+    selected: `/ui/dags/etl?run=${r.etl}&task=join`,
     range: `/ui/dags/groups?run=${older}&task=clean&to=${newest}.bad`,
     history: '/ui/dags/fails?task=train',
     graph: `/ui/dags/groups/graph?run=${newest}&task=each`,
@@ -64,10 +66,13 @@ const views = {
     workers: '/ui/system/workers',
     pools: '/ui/system/pools',
     settings: '/ui/system/settings',
+    events: '/ui/system/events',
     audit: '/ui/system/audit',
     health: '/ui/system/health',
     compare: `/ui/runs/compare?a=${r.etl}&b=${r.fails}`,
 };
+// What is selected lies over them on a phone.
+const onPhone = {grid: '/ui/dags/etl', graph: `/ui/dags/groups/graph?run=${newest}`};
 // The folder of the moment is called as it would be on a server.
 function renameHome(home) {
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -86,7 +91,7 @@ for (const [name, options] of [
     const page = await newPage(browser, url, {viewport: {width: 1200, height: 720}, ...options});
     for (const [view, path] of Object.entries(views)) {
         if (wanted.length && !wanted.includes(view)) continue;
-        await page.goto(url + path);
+        await page.goto(url + ((name === '-phone' && onPhone[view]) || path));
         await page.locator('main h1').first().waitFor();
         await sleep(700);
         await page.evaluate(renameHome, home);
@@ -96,4 +101,18 @@ for (const [name, options] of [
     await page.context().close();
 }
 await browser.close();
+if (!wanted.length) {
+    const row = (view) =>
+        `| \`${view}\` | [light](${view}.png) | [dark](${view}-dark.png) | [phone](${view}-phone.png) |`;
+    const lines = [
+        '# Pictures of the page',
+        '',
+        'Each view, on a real scheduler and worker; made anew by `tests/browser/pictures`. [The page](../page.md) says what is where.',
+        '',
+        '| view | wide | wide | 390 px |',
+        '|---|---|---|---|',
+        ...Object.keys(views).map(row),
+    ];
+    writeFileSync(`${to}/README.md`, lines.join('\n') + '\n');
+}
 await post(`/runs/${r.ticks}/cancel`);

@@ -338,7 +338,7 @@ function useGridKeys({box, canvas, runs, rows, selected, choose, left, step}) {
             go(selected.task ? taskUrl(selected.run, selected.task) : runUrl(selected.run));
             return true;
         },
-        Escape: () => selected.to && (choose({run: selected.run, task: selected.task}), true),
+        Escape: () => !!selected.to && (choose({run: selected.run, task: selected.task}), true),
     });
 }
 
