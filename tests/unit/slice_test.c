@@ -1,6 +1,7 @@
 #include "lib/base/slice.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,9 +43,11 @@ static void *wishes(void *arg)
         slice_short_alone();
         return NULL;
     }
+    assert_int_equal(setpriority(PRIO_PROCESS, 0, 5), 0);
     slice_short();
     uint64_t brief = slice_ns();
     assert_true(brief < usual);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), 5);
     assert_int_equal(of_new_thread(), brief);
     slice_usual();
     assert_int_equal(slice_ns(), usual);
