@@ -48,25 +48,34 @@ static char *read_log(struct fake *f, const char *name)
     return (char *)buf_text(&text);
 }
 
-/* How many processes have that text in their command line. */
-static unsigned count_processes(const char *text)
+/* Reads /proc/PID/NAME; its zeros are spaces. */
+static bool read_proc(const char *pid, const char *name, char *to, size_t size)
 {
+    char path[300];
+    snprintf(path, sizeof path, "/proc/%s/%s", pid, name);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, to, size - 1);
+    close(fd);
+    for (ssize_t i = 0; i < n; i++)
+        to[i] = to[i] ? to[i] : ' ';
+    to[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
+/* How many processes of this test's workers have that text in their command line: others may run
+ * the same test beside it. */
+static unsigned count_processes(const struct fake *f, const char *text)
+{
+    static char line[4096], env[65536];
     unsigned n = 0;
     DIR *dir = opendir("/proc");
     struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        char path[300], line[4096];
-        snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
-        int fd = isdigit((unsigned char)entry->d_name[0]) ? open(path, O_RDONLY) : -1;
-        if (fd < 0)
-            continue;
-        ssize_t k = read(fd, line, sizeof line - 1);
-        close(fd);
-        for (ssize_t i = 0; i < k; i++)
-            line[i] = line[i] ? line[i] : ' ';
-        line[k > 0 ? k : 0] = 0;
-        n += strstr(line, text) != NULL;
-    }
+    while ((entry = readdir(dir)))
+        n += isdigit((unsigned char)entry->d_name[0]) &&
+             read_proc(entry->d_name, "cmdline", line, sizeof line) && strstr(line, text) &&
+             read_proc(entry->d_name, "environ", env, sizeof env) && strstr(env, f->home);
     closedir(dir);
     return n;
 }
@@ -144,7 +153,7 @@ static void a_child_that_is_killed_loses_one_attempt_with_the_reason(void **stat
     struct fake_result got = fake_result(f, 0);
     assert_int_equal(got.r.outcome, NX_AO_LOST);
     assert_non_null(strstr(got.error, "SIGKILL"));
-    assert_int_equal(count_processes("sleep 4711"), 0);
+    assert_int_equal(count_processes(f, "sleep 4711"), 0);
     run_script(f, 1, "true", NULL);
     assert_true(fake_wait(f, 2, 20));
     assert_int_equal(fake_result(f, 1).r.outcome, NX_AO_SUCCESS);
@@ -168,7 +177,7 @@ static void a_script_that_ignores_sigterm_is_killed_after_its_grace(void **state
     assert_int_equal(got.r.outcome, NX_AO_TIMEOUT);
     assert_non_null(strstr(got.error, "500ms"));
     assert_true(took >= 1000 && took < 5000);
-    assert_int_equal(count_processes("4712"), 0);
+    assert_int_equal(count_processes(f, "4712"), 0);
     const char *log = read_log(f, "t0/1.log");
     assert_non_null(strstr(log, "begun\n"));
     assert_non_null(strstr(log, "nexus: stopping: it ran longer than its timeout of 500ms"));
@@ -181,7 +190,7 @@ static void a_script_that_heeds_sigterm_ends_at_its_timeout(void **state)
     run_script(f, 0, "sleep 4713", short_timeout);
     assert_true(fake_wait(f, 1, 30));
     assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_TIMEOUT);
-    assert_int_equal(count_processes("sleep 4713"), 0);
+    assert_int_equal(count_processes(f, "sleep 4713"), 0);
 }
 
 static void cancel_ends_what_runs_and_what_waits(void **state)
@@ -201,7 +210,7 @@ static void cancel_ends_what_runs_and_what_waits(void **state)
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(fake_result(f, i).r.outcome, NX_AO_CANCELLED);
     assert_int_equal(fake_result(f, 2).r.started_ms, 0);
-    assert_int_equal(count_processes("sleep 4714"), 0);
+    assert_int_equal(count_processes(f, "sleep 4714"), 0);
 }
 
 static void a_daemon_left_behind_is_killed_before_the_end_is_reported(void **state)
@@ -210,7 +219,7 @@ static void a_daemon_left_behind_is_killed_before_the_end_is_reported(void **sta
     run_script(f, 0, "setsid sh -c 'exec sleep 4715' & setsid -f sleep 4715; echo left", NULL);
     assert_true(fake_wait(f, 1, 20));
     assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_SUCCESS);
-    assert_int_equal(count_processes("sleep 4715"), 0);
+    assert_int_equal(count_processes(f, "sleep 4715"), 0);
     assert_non_null(strstr(read_log(f, "t0/1.log"), "nexus: "));
 }
 
@@ -282,7 +291,7 @@ static void a_killed_worker_leaves_orphans_and_the_next_one_ends_them_first(void
     while (fake_count(f).n_incarnations < 2 && clock_mono_ms() < until)
         clock_sleep_ms(10);
     assert_int_equal(fake_count(f).n_incarnations, 2);
-    assert_int_equal(count_processes("sleep 4716"), 0); /* before it asked for work */
+    assert_int_equal(count_processes(f, "sleep 4716"), 0); /* before it asked for work */
     run_script(f, 1, "true", NULL);
     assert_true(fake_wait(f, 1, 20));
 }
@@ -328,7 +337,7 @@ static void a_second_sigterm_stops_what_runs(void **state)
     clock_sleep_ms(200);
     assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
     assert_int_equal(fake_result(f, 0).r.outcome, NX_AO_LOST);
-    assert_int_equal(count_processes("sleep 4717"), 0);
+    assert_int_equal(count_processes(f, "sleep 4717"), 0);
 }
 
 static void results_wait_for_a_scheduler_that_is_away(void **state)
@@ -394,7 +403,7 @@ static void children_killed_at_random_cost_their_own_attempts_and_nothing_else(v
         assert_true(got.r.outcome == NX_AO_LOST || got.r.outcome == NX_AO_SUCCESS);
     }
     assert_true(n_killed > 0 && n_lost <= n_killed);
-    assert_int_equal(count_processes("sleep 0.004721"), 0);
+    assert_int_equal(count_processes(f, "sleep 0.004721"), 0);
     assert_int_equal(fake_stop_worker(f, SIGTERM), 0);
 }
 
@@ -420,10 +429,10 @@ static void an_exclusive_attempt_is_stopped_when_the_scheduler_is_silent(void **
     f->deaf = true;
     pthread_mutex_unlock(&f->lock);
     int64_t until = clock_mono_ms() + 10000;
-    while (count_processes("sleep 4718") > 0 && clock_mono_ms() < until)
+    while (count_processes(f, "sleep 4718") > 0 && clock_mono_ms() < until)
         clock_sleep_ms(50);
-    assert_int_equal(count_processes("sleep 4718"), 0);
-    assert_true(count_processes("sleep 4719") > 0); /* any other goes on */
+    assert_int_equal(count_processes(f, "sleep 4718"), 0);
+    assert_true(count_processes(f, "sleep 4719") > 0); /* any other goes on */
     /* A new scheduler hears of both. */
     fake_restart(f);
     assert_true(fake_wait(f, 1, 20));
@@ -488,10 +497,10 @@ static void a_worker_ends_with_the_program_that_started_it(void **state)
     kill(parent, SIGKILL);
     assert_int_equal(waitpid(parent, NULL, 0), parent);
     int64_t until = clock_mono_ms() + 10000;
-    while ((kill(worker, 0) == 0 || count_processes("sleep 4720")) && clock_mono_ms() < until)
+    while ((kill(worker, 0) == 0 || count_processes(f, "sleep 4720")) && clock_mono_ms() < until)
         clock_sleep_ms(20);
     assert_int_not_equal(kill(worker, 0), 0);
-    assert_int_equal(count_processes("sleep 4720"), 0);
+    assert_int_equal(count_processes(f, "sleep 4720"), 0);
 }
 
 int main(int argc, char **argv)
