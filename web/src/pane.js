@@ -88,6 +88,7 @@ function failedAbove(tasks, instances) {
         const found = new Set(),
             seen = new Set([id]);
         for (const at of seen)
+            // which grows
             for (const up of needs.get(at) || []) {
                 if (failed.has(up)) found.add(up);
                 else if (spread.has(up)) seen.add(up);
