@@ -339,7 +339,7 @@ const parts = {
         check(
             'a failed task says why once',
             await within(
-                3000,
+                5000,
                 async () =>
                     (await text('main')).split('the script ended with exit status 3').length === 2,
             ),
@@ -523,10 +523,11 @@ const parts = {
         const newest = (await get('/dags/etl/runs?limit=1')).items[0].id;
         await go('/ui');
         await page.keyboard.press('Control+k');
+        await page.locator('dialog input').waitFor();
         await page.keyboard.type('run etl');
         check(
             'the newest run is the first that it finds',
-            await within(2000, async () => (await text('.palette li')).includes(`etl ${newest}`)),
+            await within(5000, async () => (await text('.palette li')).includes(`etl ${newest}`)),
             await text('.palette'),
         );
         await page.keyboard.press('Escape');
@@ -564,24 +565,24 @@ const parts = {
         await go(`/ui/dags/etl?run=${run}&task=join`);
         check(
             'details slide over on a narrow screen',
-            await within(3000, async () => {
+            await within(5000, async () => {
                 const b = await box();
                 return b.width === 520 && b.x === 380 && b.y === 40;
             }),
             JSON.stringify(await box()),
         );
         await page.keyboard.press('Escape');
-        check('Esc takes them away', await within(2000, async () => (await box()).width > 700));
+        check('Esc takes them away', await within(5000, async () => (await box()).width > 700));
         equal('and selects nothing', new URL(page.url()).search, '');
         await page.setViewportSize({width: 390, height: 780});
         await go(`/ui/dags/etl?run=${run}&task=join`);
         check(
             'on a phone they are all there is',
-            await within(2000, async () => (await box()).width === 390),
+            await within(5000, async () => (await box()).width === 390),
             JSON.stringify(await box()),
         );
         await page.getByRole('button', {name: '← Back'}).click();
-        check('until one goes back', await within(2000, async () => (await box()).y > 100));
+        check('until one goes back', await within(5000, async () => (await box()).y > 100));
         await page.getByRole('button', {name: 'Keys and settings'}).click();
         const theme = page.getByRole('dialog').getByLabel('Theme');
         await theme.selectOption('dark');
